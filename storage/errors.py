@@ -1,0 +1,66 @@
+"""The root of the error tree, and the errors of storing.
+
+It stands in the lowest layer so that every layer can raise from one tree:
+
+    StenoflowError                      exit 1, kind "unexpected"
+    ├── StorageError                    exit 3, kind "storage"
+    │   ├── DatabaseError               "database"
+    │   ├── ObjectStoreError            "store"
+    │   └── DiskFullError               "disk-full"
+    ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
+    ├── RefusedError                    exit 4, kind "refused"
+    └── FailedError                     exit 3, kind "failed"
+
+Each error says what happened, to what, and (``hint``) what the user can do. Errors are built from
+positional arguments only, so that they survive pickling between processes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StenoflowError(Exception):
+    """Anything that Stenoflow itself reports.
+
+    Args:
+        message: one line: what happened, to which recording or segment.
+        hint: one line: what the user can do; may be empty.
+    """
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "unexpected"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the message, with the hint behind it where there is one."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class StorageError(StenoflowError):
+    """Something could not be stored or read back."""
+
+    exit_code = 3
+    kind = "storage"
+
+
+class DatabaseError(StorageError):
+    """The database could not be reached, or is of another version."""
+
+    kind = "database"
+
+
+class ObjectStoreError(StorageError):
+    """The object store could not be reached or refused."""
+
+    kind = "store"
+
+
+class DiskFullError(StorageError):
+    """No space left where the work or the artifacts are written."""
+
+    kind = "disk-full"

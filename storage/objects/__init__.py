@@ -1,0 +1,1 @@
+"""Object stores: one small contract, a module a provider."""

@@ -1,0 +1,81 @@
+"""The errors of the steps; the root of the tree and its rules are in `storage.errors`.
+
+StenoflowError
+├── SettingsError                   exit 2: bad usage or settings
+├── RefusedError                    exit 4: refused before any money was spent
+│   ├── SourceNotFoundError         "not-found"
+│   ├── SourceUnreadableError       "unreadable": no permission, a FIFO, gone meanwhile
+│   ├── NotAudioError               "not-audio"
+│   ├── TooLongError                "too-long"
+│   └── BudgetError                 "budget"
+└── FailedError                     exit 3
+    ├── MediaError                  "media": ffmpeg failed midway
+    └── ApiError                    "api"; its branches are in `tasks.audio_api.errors`
+"""
+
+from __future__ import annotations
+
+from storage.errors import StenoflowError
+
+
+class SettingsError(StenoflowError):
+    """A setting or an option has a value that cannot be used."""
+
+    exit_code = 2
+    kind = "settings"
+
+
+class RefusedError(StenoflowError):
+    """A recording was refused before any money was spent on it."""
+
+    exit_code = 4
+    kind = "refused"
+
+
+class SourceNotFoundError(RefusedError):
+    """There is nothing at the source's address."""
+
+    kind = "not-found"
+
+
+class SourceUnreadableError(RefusedError):
+    """There is something, but it cannot be read."""
+
+    kind = "unreadable"
+
+
+class NotAudioError(RefusedError):
+    """The source holds no sound that can be decoded."""
+
+    kind = "not-audio"
+
+
+class TooLongError(RefusedError):
+    """The recording is longer or larger than the settings allow."""
+
+    kind = "too-long"
+
+
+class BudgetError(RefusedError):
+    """Going on could cost more than the budget."""
+
+    kind = "budget"
+
+
+class FailedError(StenoflowError):
+    """A step failed; what was obtained before it is kept."""
+
+    exit_code = 3
+    kind = "failed"
+
+
+class MediaError(FailedError):
+    """Decoding or encoding failed midway."""
+
+    kind = "media"
+
+
+class ApiError(FailedError):
+    """The audio API did not give a usable answer."""
+
+    kind = "api"

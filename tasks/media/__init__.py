@@ -1,0 +1,1 @@
+"""Everything done to sound: finding and running ffmpeg, probing, decoding, cutting, encoding."""

@@ -1,0 +1,1 @@
+"""The pure core of money: prices and amounts. Standard library only."""

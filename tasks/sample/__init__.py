@@ -1,0 +1,1 @@
+"""The sample meeting that the demo transcribes: sound, script and how both were made."""

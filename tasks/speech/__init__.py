@@ -1,0 +1,1 @@
+"""The pure core: time, words, regions, cuts, stitching, cues and coverage. Standard library only."""
