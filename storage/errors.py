@@ -7,6 +7,7 @@ It stands in the lowest layer so that every layer can raise from one tree:
     │   ├── DatabaseError               "database"
     │   ├── ObjectStoreError            "store"
     │   └── DiskFullError               "disk-full"
+    ├── BudgetError                     exit 4, kind "budget": the ledger said no
     ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
     ├── RefusedError                    exit 4, kind "refused"
     └── FailedError                     exit 3, kind "failed"
@@ -64,3 +65,10 @@ class DiskFullError(StorageError):
     """No space left where the work or the artifacts are written."""
 
     kind = "disk-full"
+
+
+class BudgetError(StenoflowError):
+    """One more call could take the exposure over the budget."""
+
+    exit_code = 4
+    kind = "budget"

@@ -56,12 +56,6 @@ class TooLongError(RefusedError):
     kind = "too-long"
 
 
-class BudgetError(RefusedError):
-    """Going on could cost more than the budget."""
-
-    kind = "budget"
-
-
 class FailedError(StenoflowError):
     """A step failed; what was obtained before it is kept."""
 

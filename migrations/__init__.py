@@ -1,0 +1,1 @@
+"""The database's migrations (Alembic); run by `stenoflow db upgrade`."""

@@ -1,0 +1,194 @@
+"""Recordings, jobs, segments and artifacts: what there is, and in which state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+
+from storage.database.clock import Clock, utc_now
+from storage.database.connection import Database
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Artifact, Job, Recording, Segment
+from storage.errors import StenoflowError, StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class CutSegment:
+    """A segment as it is decided: its place in samples, and the speech in it ([start, end] in ms)."""
+
+    index: int
+    start_sample: int
+    end_sample: int
+    forced: bool
+    speech: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole cut of a recording, as an earlier job decided it."""
+
+    segments: tuple[CutSegment, ...]
+    samples: int
+    lost_ms: int
+
+
+class Catalog:
+    """What is known of recordings and jobs, in a database."""
+
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add_recording(self, recording: Recording) -> Recording:
+        """Store a recording, or return the one that is stored under its id."""
+        with self._database.write() as session:
+            known = session.get(Recording, recording.id)
+            if known is not None:
+                return known
+            recording.created_at = self._clock()
+            session.add(recording)
+            return recording
+
+    def describe_recording(self, recording_id: str, duration_ms: int, media: dict[str, Any]) -> None:
+        """Store what probing found."""
+        with self._database.write() as session:
+            session.execute(
+                update(Recording)
+                .where(Recording.id == recording_id)
+                .values(duration_ms=duration_ms, media=media)
+            )
+
+    def open_job(self, job: Job) -> Job:
+        """Store a job, or return the one with the same id, its budget and tag brought up to date."""
+        with self._database.write() as session:
+            known = session.get(Job, job.id, with_for_update=True)
+            if known is not None:
+                known.budget_micro = job.budget_micro
+                known.tag = job.tag or known.tag
+                return known
+            job.created_at = self._clock()
+            job.state = JobState.NEW
+            session.add(job)
+            return job
+
+    def set_state(self, job_id: str, state: JobState, error: StenoflowError | None = None) -> None:
+        """Move a job to a state, with its reason where there is one."""
+        ended = state not in {JobState.NEW, JobState.RUNNING}
+        with self._database.write() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id)
+                .values(
+                    state=state,
+                    error_kind=error.kind if error else None,
+                    error_message=str(error) if error else None,
+                    finished_at=self._clock() if ended else None,
+                )
+            )
+
+    def set_origin(self, job_id: str, origin_ms: int) -> None:
+        """Store where the first decoded sample lies on the recording's timeline."""
+        with self._database.write() as session:
+            session.execute(update(Job).where(Job.id == job_id).values(origin_ms=origin_ms))
+
+    def add_segment(self, job_id: str, cut: CutSegment, work_key: str) -> None:
+        """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples."""
+        with self._database.write() as session:
+            session.add(_segment(job_id, cut, work_key))
+
+    def finish_plan(self, job_id: str, samples: int, lost_ms: int) -> None:
+        """Record that the last cut is stored."""
+        with self._database.write() as session:
+            session.execute(
+                update(Job).where(Job.id == job_id).values(planned=True, samples=samples, lost_ms=lost_ms)
+            )
+
+    def find_plan(self, sha256: str, plan_hash: str) -> Plan | None:
+        """Return the cuts of any job that planned the same audio by the same rules."""
+        with self._database.read() as session:
+            job = session.scalars(
+                select(Job)
+                .join(Recording, Recording.id == Job.recording_id)
+                .where(Recording.sha256 == sha256, Job.plan_hash == plan_hash, Job.planned)
+                .limit(1)
+            ).first()
+            if job is None or job.samples is None:
+                return None
+            segments = session.scalars(_segments_of(job.id)).all()
+            return Plan(tuple(_cut(segment) for segment in segments), job.samples, job.lost_ms)
+
+    def retry_parked(self, job_id: str) -> None:
+        """Put parked segments back to be transcribed."""
+        with self._database.write() as session:
+            session.execute(
+                update(Segment)
+                .where(Segment.job_id == job_id, Segment.state == SegmentState.FAILED)
+                .values(state=SegmentState.CUT, error_kind=None, error_message=None)
+            )
+
+    def record_artifacts(self, job_id: str, artifacts: Iterable[Artifact]) -> None:
+        """Replace what is recorded of a job's artifacts."""
+        with self._database.write() as session:
+            session.execute(delete(Artifact).where(Artifact.job_id == job_id))
+            for artifact in artifacts:
+                artifact.created_at = self._clock()
+                session.add(artifact)
+
+    def job(self, job_id: str) -> Job:
+        """Return a job. Raises StorageError where there is none."""
+        with self._database.read() as session:
+            job = session.get(Job, job_id)
+        if job is None:
+            raise StorageError(f"there is no job {job_id}", "stenoflow jobs lists them")
+        return job
+
+    def recording(self, recording_id: str) -> Recording:
+        """Return a recording, which must exist."""
+        with self._database.read() as session:
+            return session.get_one(Recording, recording_id)
+
+    def segments(self, job_id: str) -> Sequence[Segment]:
+        """Return a job's segments in order."""
+        with self._database.read() as session:
+            return session.scalars(_segments_of(job_id)).all()
+
+    def segment(self, job_id: str, index: int) -> Segment:
+        """Return one segment, which must exist."""
+        with self._database.read() as session:
+            return session.get_one(Segment, (job_id, index))
+
+    def artifacts(self, job_id: str) -> Sequence[Artifact]:
+        """Return a job's recorded artifacts by name."""
+        with self._database.read() as session:
+            query = select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
+            return session.scalars(query).all()
+
+
+def _segments_of(job_id: str) -> Select[Segment]:
+    return select(Segment).where(Segment.job_id == job_id).order_by(Segment.index)
+
+
+def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
+    return Segment(
+        job_id=job_id,
+        index=cut.index,
+        start_sample=cut.start_sample,
+        end_sample=cut.end_sample,
+        forced=cut.forced,
+        speech=[[start, end] for start, end in cut.speech],
+        work_key=work_key,
+        state=SegmentState.CUT if cut.speech else SegmentState.SILENT,
+    )
+
+
+def _cut(segment: Segment) -> CutSegment:
+    return CutSegment(
+        segment.index,
+        segment.start_sample,
+        segment.end_sample,
+        segment.forced,
+        tuple((start, end) for start, end in segment.speech),
+    )

@@ -1,0 +1,196 @@
+"""Reading the ledger: progress of jobs, what a run cost, and costs by any heading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, func, select
+
+from storage.database.connection import Database
+from storage.database.states import ChargeKind, SegmentState
+from storage.database.tables import Attempt, Charge, Job, Recording, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Money of one kind of view; micro-units. ``unpriced`` counts charges whose price is unknown."""
+
+    actual_micro: int
+    possible_micro: int
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; samples at 16 kHz."""
+
+    job_id: str
+    segments: int
+    done: int
+    failed: int
+    done_samples: int
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """What one run of the program did for a job."""
+
+    calls: int
+    spending: Spending
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job with its recording's name, for lists."""
+
+    job: Job
+    recording: Recording
+    spending: Spending
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """Costs under one heading; ``audio_ms`` is what was heard for actual charges."""
+
+    heading: str
+    currency: str
+    calls: int
+    audio_ms: int
+    spending: Spending
+
+
+class CostsBy(StrEnum):
+    """Headings that costs can be read by."""
+
+    DAY = "day"
+    MONTH = "month"
+    MODEL = "model"
+    RECORDING = "recording"
+    TAG = "tag"
+
+
+class Reports:
+    """Questions to the database that change nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def progress(self, job_ids: Sequence[str]) -> list[Progress]:
+        """Tell how far jobs are."""
+        ended = Segment.state.in_([SegmentState.DONE, SegmentState.SILENT])
+        failed = Segment.state == SegmentState.FAILED
+        samples = Segment.end_sample - Segment.start_sample
+        query = (
+            select(
+                Job.id,
+                func.count(Segment.index),
+                func.count(case((ended, 1))),
+                func.count(case((failed, 1))),
+                func.coalesce(func.sum(case((ended, samples))), 0),
+                Job.planned,
+            )
+            .outerjoin(Segment, Segment.job_id == Job.id)
+            .where(Job.id.in_(job_ids))
+            .group_by(Job.id, Job.planned)
+        )
+        with self._database.read() as session:
+            return [Progress(*row) for row in session.execute(query)]
+
+    def run_totals(self, job_id: str, run_id: str) -> RunTotals:
+        """Tell what one run did for a job: requests made and money spent."""
+        mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
+        with self._database.read() as session:
+            calls = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+            row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
+        return RunTotals(calls, Spending(*row))
+
+    def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
+        """Tell what jobs have cost in all their runs; all jobs if none are named."""
+        query = select(*_spending())
+        if job_ids is not None:
+            query = query.where(Charge.job_id.in_(job_ids))
+        with self._database.read() as session:
+            return Spending(*session.execute(query).one())
+
+    def jobs(self, prefix: str = "", limit: int | None = None) -> list[JobLine]:
+        """List jobs, newest first; those whose id begins with ``prefix``."""
+        query = (
+            select(Job, Recording)
+            .join(Recording, Recording.id == Job.recording_id)
+            .where(Job.id.startswith(prefix, autoescape=True))
+            .order_by(Job.created_at.desc(), Job.id)
+            .limit(limit)
+        )
+        by_job = select(Charge.job_id, *_spending()).group_by(Charge.job_id)
+        with self._database.read() as session:
+            rows = session.execute(query).all()
+            spent = {row[0]: Spending(*row[1:]) for row in session.execute(by_job)}
+        return [JobLine(job, recording, spent.get(job.id, Spending(0, 0, 0))) for job, recording in rows]
+
+    def attempts(self, job_id: str) -> Sequence[Attempt]:
+        """List a job's requests in the order they were sent."""
+        with self._database.read() as session:
+            query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.started_at)
+            return session.scalars(query).all()
+
+    def costs(self, by: CostsBy, since: datetime | None = None) -> list[CostLine]:
+        """Sum the charges under headings, in the headings' order."""
+        heading = _HEADINGS[by](self._database.is_embedded)
+        actual = Charge.kind == ChargeKind.ACTUAL
+        query = (
+            select(
+                heading,
+                Charge.currency,
+                func.count(case((Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE]), 1))),
+                func.coalesce(func.sum(case((actual, Charge.quantity))), 0),
+                *_spending(),
+            )
+            .outerjoin(Job, Job.id == Charge.job_id)
+            .outerjoin(Recording, Recording.id == Job.recording_id)
+            .group_by(heading, Charge.currency)
+            .order_by(heading, Charge.currency)
+        )
+        if since is not None:
+            query = query.where(Charge.created_at >= since)
+        with self._database.read() as session:
+            return [_cost_line(row) for row in session.execute(query)]
+
+
+def _cost_line(row: Any) -> CostLine:
+    heading, currency, calls, audio_ms, *money = row
+    return CostLine(heading or "-", currency, calls, int(audio_ms), Spending(*map(int, money)))
+
+
+def _spending() -> tuple[ColumnElement[Any], ...]:
+    def total(kind: ChargeKind) -> ColumnElement[Any]:
+        return func.coalesce(func.sum(case((Charge.kind == kind, Charge.amount_micro))), 0)
+
+    charged = Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE])
+    unpriced = func.count(case((charged & Charge.amount_micro.is_(None), 1)))
+    return total(ChargeKind.ACTUAL), total(ChargeKind.POSSIBLE), unpriced
+
+
+def _date(letters: int) -> Callable[[bool], SQLColumnExpression[Any]]:
+    """Take the first letters of the UTC date: 10 for the day, 7 for the month."""
+
+    def heading(embedded: bool) -> ColumnElement[Any]:  # noqa: FBT001 - one of two dialects
+        if embedded:
+            return func.substr(cast(Charge.created_at, String), 1, letters)
+        utc = func.timezone("UTC", Charge.created_at)
+        return func.to_char(utc, "YYYY-MM-DD" if letters == 10 else "YYYY-MM")
+
+    return heading
+
+
+_HEADINGS: dict[CostsBy, Callable[[bool], SQLColumnExpression[Any]]] = {
+    CostsBy.DAY: _date(10),
+    CostsBy.MONTH: _date(7),
+    CostsBy.MODEL: lambda _: Charge.provider + "/" + Charge.model,
+    CostsBy.RECORDING: lambda _: Recording.name,
+    CostsBy.TAG: lambda _: Charge.tag,
+}

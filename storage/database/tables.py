@@ -1,0 +1,204 @@
+"""The tables. What they promise is in the README's section on the database.
+
+Times of day are UTC; audio positions are 16 kHz samples; money is integer micro-units.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+# SQLite gives rowids to INTEGER only.
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite, which keeps no zone, gets it back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Convert to UTC; a time without a zone is a mistake."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"{value!r} has no time zone"
+            raise ValueError(message)
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Return the time with its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[list[int]]: JSON(),
+    }
+
+
+class Recording(Base):
+    """A source at one content: the same address with new bytes is another row."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (UniqueConstraint("source", "sha256"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[str | None] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    media: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+
+
+class Job(Base):
+    """A recording with settings; doing it again with the same settings is the same job."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("recording_id", "settings_hash"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id"))
+    settings_hash: Mapped[str] = mapped_column(String(64))
+    settings: Mapped[dict[str, Any]]
+    plan_hash: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    tag: Mapped[str | None] = mapped_column(Text)
+    budget_micro: Mapped[int | None] = mapped_column(BigInteger)
+    planned: Mapped[bool] = mapped_column(default=False)
+    samples: Mapped[int | None] = mapped_column(BigInteger)
+    origin_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    lost_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    error_kind: Mapped[str | None] = mapped_column(String(40))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class Segment(Base):
+    """A piece of a job's recording: the unit of upload, retry and charge.
+
+    ``speech`` holds [start_ms, end_ms] pairs from the segment's own start.
+    """
+
+    __tablename__ = "segments"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    start_sample: Mapped[int] = mapped_column(BigInteger)
+    end_sample: Mapped[int] = mapped_column(BigInteger)
+    forced: Mapped[bool]
+    speech: Mapped[list[list[int]]]
+    work_key: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    error_kind: Mapped[str | None] = mapped_column(String(40))
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class Attempt(Base):
+    """One request to a provider. It is stored as sent before a byte leaves."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "segment_index"], ["segments.job_id", "segments.index"], name="fk_attempts_segment"
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(40), index=True)
+    segment_index: Mapped[int]
+    work_key: Mapped[str] = mapped_column(String(64), index=True)
+    run_id: Mapped[str] = mapped_column(String(40), index=True)
+    provider: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    error_kind: Mapped[str | None] = mapped_column(String(40))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Result(Base):
+    """A provider's raw answer, kept for good under what it depends on."""
+
+    __tablename__ = "results"
+
+    work_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    attempt_id: Mapped[str] = mapped_column(String(40))
+    answer: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class Charge(Base):
+    """An entry of the ledger; rows are only ever added.
+
+    ``amount_micro`` is signed: a release takes its reserve back, so that the sum over all kinds is the
+    exposure. It is null where the price is unknown.
+    """
+
+    __tablename__ = "charges"
+    __table_args__ = (Index("ix_charges_job_id_kind", "job_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    attempt_id: Mapped[str] = mapped_column(String(40), index=True)
+    job_id: Mapped[str] = mapped_column(String(40))
+    tag: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))
+    provider: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    unit: Mapped[str] = mapped_column(String(16))
+    price: Mapped[str | None] = mapped_column(Text)
+    amount_micro: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Artifact(Base):
+    """A file in the object store that a job published."""
+
+    __tablename__ = "artifacts"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    key: Mapped[str] = mapped_column(Text)
+    uri: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]

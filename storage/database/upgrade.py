@@ -1,0 +1,69 @@
+"""Bringing the tables to the version that this program needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+import migrations
+from storage.database.connection import Database
+from storage.errors import DatabaseError
+
+_UPGRADE_LOCK = 7_364_566  # any number that no other program on the server uses
+
+
+def upgrade(database: Database) -> str:
+    """Run the migrations that are missing; several processes may do so at once.
+
+    Returns:
+        The revision that the tables are at now.
+    """
+    config = _config()
+    try:
+        # SQLite's write lock, or PostgreSQL's advisory one, so that two starting processes take turns.
+        with database.engine.begin() as connection:
+            if not database.is_embedded:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise DatabaseError(f"the database {database.name} could not be upgraded: {error.orig}") from error
+    return _head()
+
+
+def make_ready(database: Database) -> Database:
+    """Upgrade the embedded database; of any other, check that it is at the right version.
+
+    Raises:
+        DatabaseError: the tables are of another version.
+    """
+    current = _current(database)
+    if current == _head():
+        return database
+    if not database.is_embedded:
+        raise DatabaseError(
+            f"the tables in {database.name} are at revision {current or 'none'}, not {_head()}",
+            "run: stenoflow db upgrade",
+        )
+    upgrade(database)
+    return database
+
+
+def _current(database: Database) -> str | None:
+    with database.read() as session:
+        return MigrationContext.configure(session.connection()).get_current_revision()
+
+
+def _head() -> str:
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return config

@@ -1,0 +1,98 @@
+"""Prices: what a unit costs by provider and model, and what a quantity comes to.
+
+Prices belong to a provider and a model. A server that the book does not name (a gateway, a proxy) is
+taken at the list price of the model's maker, so that a budget holds; a model that the book does not
+know at all has an unknown price, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from tasks.money.amounts import to_micro, to_micro_at_least
+
+
+class Unit(StrEnum):
+    """What a charge counts."""
+
+    MS = "ms"
+    CHARACTER = "character"
+    TOKEN = "token"  # noqa: S105 - a unit, not a secret
+
+
+_QUANTITY_PER = {
+    "second": (Unit.MS, 1_000),
+    "minute": (Unit.MS, 60_000),
+    "hour": (Unit.MS, 3_600_000),
+    "million characters": (Unit.CHARACTER, 1_000_000),
+    "million tokens": (Unit.TOKEN, 1_000_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One entry of the price book.
+
+    Attributes:
+        amount: in ``currency`` for one ``per`` ("minute", "hour", "second", "million characters", ...).
+        least: the smallest quantity that is charged, in the unit's own count (ms for audio).
+        source: where the price was read.
+        date: when, ISO 8601.
+    """
+
+    provider: str
+    model: str
+    amount: Decimal
+    per: str
+    source: str
+    date: str
+    currency: str = "USD"
+    least: int = 0
+
+    def __post_init__(self) -> None:
+        if self.per not in _QUANTITY_PER:
+            message = f"a price per {self.per!r}; known are {', '.join(_QUANTITY_PER)}"
+            raise ValueError(message)
+        if self.amount < 0:
+            message = f"a negative price: {self.amount}"
+            raise ValueError(message)
+
+    @property
+    def unit(self) -> Unit:
+        """What quantities of this price count."""
+        return _QUANTITY_PER[self.per][0]
+
+    def charge(self, quantity: int) -> int:
+        """Return what a quantity costs, in micro-units, halves rounded up."""
+        return to_micro(self._exact(quantity))
+
+    def reserve(self, quantity: int) -> int:
+        """Return what a quantity may cost at most, in micro-units, rounded up."""
+        return to_micro_at_least(self._exact(quantity))
+
+    def _exact(self, quantity: int) -> Decimal:
+        return self.amount * max(quantity, self.least) / _QUANTITY_PER[self.per][1]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """All known prices, by (provider, model)."""
+
+    prices: Mapping[tuple[str, str], Price]
+    makers: tuple[str, ...] = ("openai",)
+    """Providers whose list prices stand in for servers that the book does not name."""
+
+    def find(self, provider: str, model: str) -> Price | None:
+        """Return the price of a model at a provider, or None where it is unknown."""
+        listed = self.prices.get((provider, model))
+        if listed is not None or self._names(provider):
+            return listed
+        return next(
+            (self.prices[maker, model] for maker in self.makers if (maker, model) in self.prices), None
+        )
+
+    def _names(self, provider: str) -> bool:
+        return any(named == provider for named, _ in self.prices)

@@ -1,0 +1,63 @@
+"""A recording's transcript: what was said, and an account of its whole duration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tasks.speech.text import join_words
+from tasks.speech.words import Utterance
+
+
+class Timing(StrEnum):
+    """What the times of words rest on."""
+
+    WORD = "word"
+    """The API timed each word."""
+    SEGMENT = "segment"
+    """The API timed utterances; words are spread within them."""
+    ESTIMATED = "estimated"
+    """The API gave no times; words are spread over the regions of speech."""
+
+
+class Kind(StrEnum):
+    """What a stretch of a recording holds."""
+
+    SPEECH = "speech"
+    SILENCE = "silence"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the recording's timeline, in ms."""
+
+    start_ms: int
+    end_ms: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole transcript; times in ms on the recording's own timeline.
+
+    Attributes:
+        coverage: every millisecond of the duration, without gap or overlap.
+        language: ISO 639-1 code, or None where nobody spoke.
+    """
+
+    duration_ms: int
+    language: str | None
+    utterances: tuple[Utterance, ...]
+    coverage: tuple[Stretch, ...]
+    timing: Timing
+
+    @property
+    def text(self) -> str:
+        """Everything said, missing stretches marked."""
+        return join_words(utterance.text for utterance in self.utterances)
+
+    @property
+    def missing(self) -> tuple[Stretch, ...]:
+        """The stretches that could not be transcribed."""
+        return tuple(stretch for stretch in self.coverage if stretch.kind is Kind.MISSING)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect
+
+import migrations
+from storage.database.connection import open_database
+from storage.database.tables import Base
+from storage.database.upgrade import make_ready, upgrade
+from storage.errors import DatabaseError
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", next(iter(migrations.__path__)))
+    return config
+
+
+def _tables(url: str) -> set[str]:
+    database = open_database(url)
+    with database.read() as session:
+        names = set(inspect(session.connection()).get_table_names())
+    database.close()
+    return names
+
+
+def test_every_migration_goes_up_and_down_and_leaves_what_the_tables_say(database_url: str) -> None:
+    database = open_database(database_url)
+    config = _config()
+    for step in ("+1", "-1", "head"):
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            if step == "-1":
+                command.downgrade(config, "base")
+            else:
+                command.upgrade(config, step)
+        expected = set() if step == "-1" else set(Base.metadata.tables)
+        assert _tables(database_url) - {"alembic_version"} == expected
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.check(config)
+    database.close()
+
+
+def _upgrade(url: str) -> None:
+    database = open_database(url)
+    upgrade(database)
+    database.close()
+
+
+def test_processes_that_start_together_take_turns(database_url: str) -> None:
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(_upgrade, [database_url] * 3)) == [None] * 3
+    assert set(Base.metadata.tables) <= _tables(database_url)
+
+
+def test_the_embedded_database_upgrades_itself_and_another_says_how(database_url: str) -> None:
+    database = open_database(database_url)
+    try:
+        if database.is_embedded:
+            make_ready(database)
+        else:
+            with pytest.raises(DatabaseError, match="stenoflow db upgrade"):
+                make_ready(database)
+            upgrade(database)
+        assert make_ready(database) is database
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("url", ["", "mysql://x/y", "nonsense", "postgresql+nodriver://x/y"])
+def test_an_address_that_cannot_be_used_says_what_can(url: str) -> None:
+    with pytest.raises(DatabaseError, match="give sqlite:///FILE"):
+        open_database(url)
