@@ -129,9 +129,13 @@ class Catalog:
                 .values(state=SegmentState.CUT, error_kind=None, error_message=None)
             )
 
-    def record_artifacts(self, job_id: str, artifacts: Iterable[Artifact]) -> None:
-        """Replace what is recorded of a job's artifacts."""
+    def record_artifacts(self, job_id: str, artifacts: Iterable[Artifact], duration_ms: int) -> None:
+        """Replace what is recorded of a job's artifacts, with the duration that they cover."""
         with self._database.write() as session:
+            recording = session.get_one(Job, job_id).recording_id
+            session.execute(
+                update(Recording).where(Recording.id == recording).values(duration_ms=duration_ms)
+            )
             session.execute(delete(Artifact).where(Artifact.job_id == job_id))
             for artifact in artifacts:
                 artifact.created_at = self._clock()

@@ -66,6 +66,11 @@ class Ledger:
             )
             return {work_key: answer for work_key, answer in rows}  # noqa: C416 - Row is not a pair to mypy
 
+    def answered(self, work_keys: Iterable[str]) -> set[str]:
+        """Return those of the work keys whose answers are stored."""
+        with self._database.read() as session:
+            return set(session.scalars(select(Result.work_key).where(Result.work_key.in_(list(work_keys)))))
+
     def begin(self, request: Request) -> str:
         """Store a request as sent and reserve its money.
 

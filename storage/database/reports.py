@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, func, select
 
 from storage.database.connection import Database
-from storage.database.states import ChargeKind, SegmentState
+from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
 
@@ -38,9 +38,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one run of the program did for a job."""
+    """What one run of the program did for a job: requests made, and those that were answered."""
 
     calls: int
+    answered: int
     spending: Spending
 
 
@@ -105,9 +106,10 @@ class Reports:
         """Tell what one run did for a job: requests made and money spent."""
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
-            calls = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+            counts = select(func.count(), func.count(case((Attempt.state == AttemptState.OK, 1))))
+            calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
-        return RunTotals(calls, Spending(*row))
+        return RunTotals(calls, answered, Spending(*row))
 
     def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
         """Tell what jobs have cost in all their runs; all jobs if none are named."""
@@ -117,8 +119,8 @@ class Reports:
         with self._database.read() as session:
             return Spending(*session.execute(query).one())
 
-    def jobs(self, prefix: str = "", limit: int | None = None) -> list[JobLine]:
-        """List jobs, newest first; those whose id begins with ``prefix``."""
+    def jobs(self, prefix: str = "", *, state: str | None = None, limit: int | None = None) -> list[JobLine]:
+        """List jobs, newest first; those whose id begins with ``prefix``, in ``state`` if one is given."""
         query = (
             select(Job, Recording)
             .join(Recording, Recording.id == Job.recording_id)
@@ -126,6 +128,8 @@ class Reports:
             .order_by(Job.created_at.desc(), Job.id)
             .limit(limit)
         )
+        if state is not None:
+            query = query.where(Job.state == state)
         by_job = select(Charge.job_id, *_spending()).group_by(Charge.job_id)
         with self._database.read() as session:
             rows = session.execute(query).all()
@@ -136,6 +140,12 @@ class Reports:
         """List a job's requests in the order they were sent."""
         with self._database.read() as session:
             query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.started_at)
+            return session.scalars(query).all()
+
+    def charges(self, job_id: str) -> Sequence[Charge]:
+        """List a job's entries in the ledger in the order they were made."""
+        with self._database.read() as session:
+            query = select(Charge).where(Charge.job_id == job_id).order_by(Charge.id)
             return session.scalars(query).all()
 
     def costs(self, by: CostsBy, since: datetime | None = None) -> list[CostLine]:

@@ -10,6 +10,8 @@ class JobState(StrEnum):
 
     NEW = "new"
     RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    """Stopped by the user; what was obtained is stored, and `resume` goes on."""
     COMPLETE = "complete"
     PARTIAL = "partial"
     FAILED = "failed"

@@ -72,8 +72,9 @@ class CutPlanner:
     """Decides cuts while the levels come in; each cut is final once returned."""
 
     rule: CutRule
+    start_ms: int = 0
+    """Where the levels begin: the recording's start, or the last cut that is decided already."""
     _levels: list[float] = field(default_factory=list)
-    _start_frame: int = 0
 
     def feed(self, levels: Sequence[float]) -> list[Cut]:
         """Take the next levels (dBFS, one per 10 ms) and return the cuts that they decide."""
@@ -88,8 +89,8 @@ class CutPlanner:
         last = self.rule.longest_ms // FRAME_MS
         offset, forced = choose_cut(self._levels[first:last])
         del self._levels[: first + offset]
-        self._start_frame += first + offset
-        return Cut(self._start_frame * FRAME_MS, forced)
+        self.start_ms += (first + offset) * FRAME_MS
+        return Cut(self.start_ms, forced)
 
 
 def choose_cut(levels: Sequence[float]) -> tuple[int, bool]:

@@ -1,0 +1,33 @@
+"""The command line `stenoflow`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flows.cli.app import app
+from flows.cli.console import complain, say
+from storage.errors import StenoflowError
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; every error ends in one clear line and its exit code."""
+    try:
+        app()
+    except StenoflowError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("STENOFLOW_DEBUG"):
+            raise
+        complain(StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where"))
+        sys.exit(1)

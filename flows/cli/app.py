@@ -1,0 +1,29 @@
+"""The commands, put together; each is a module of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.cli import costs, database, demo, engine, estimate, jobs, resume, transcribe
+
+app = typer.Typer(
+    name="stenoflow",
+    help="Hours-long recordings in; text, subtitles, JSON and a cost record out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("demo")(demo.demo)
+app.command("transcribe")(transcribe.transcribe)
+app.command("estimate")(estimate.estimate)
+app.command("jobs")(jobs.jobs)
+app.command("show")(jobs.show)
+app.command("resume")(resume.resume)
+app.command("costs")(costs.costs)
+app.command("engine")(engine.engine)
+
+_database = typer.Typer(help="The database.", no_args_is_help=True)
+_database.command("upgrade")(database.upgrade)
+app.add_typer(_database, name="db")

@@ -1,0 +1,34 @@
+"""The two streams: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from storage.errors import StenoflowError
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For progress, logs and hints."""
+
+results = Console(highlight=False, soft_wrap=True)
+"""For tables of results, on stdout."""
+
+
+def say(text: str) -> None:
+    """Print a line for people, on stderr."""
+    messages.print(text, markup=False)
+
+
+def result(text: str) -> None:
+    """Print a result, on stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(error: StenoflowError) -> None:
+    """Print an error and its hint, on stderr."""
+    messages.print("[bold red]error:[/] ", end="")
+    messages.print(error.message, markup=False)
+    if error.hint:
+        messages.print(f"       {error.hint}", markup=False, style="dim")

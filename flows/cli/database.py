@@ -1,0 +1,21 @@
+"""`stenoflow db upgrade`: the migrations."""
+
+from __future__ import annotations
+
+from flows.cli.console import result
+from storage.database.connection import open_database
+from storage.database.upgrade import upgrade as run_migrations
+from tasks.settings import load_settings
+
+
+def upgrade() -> None:
+    """Bring the database's tables up to date (the embedded SQLite does so by itself).
+
+    Example: [bold]STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/stenoflow stenoflow db upgrade[/]
+    """
+    database = open_database(load_settings().database_url)
+    try:
+        revision = run_migrations(database)
+    finally:
+        database.close()
+    result(f"{database.name} is at revision {revision}")

@@ -1,0 +1,77 @@
+"""`stenoflow demo`: the main job on a short spoken meeting that comes with the package."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Annotated
+
+import typer
+
+from flows.batch import Order
+from flows.cli import options
+from flows.cli.console import result, say
+from flows.cli.copies import Copies
+from flows.cli.transcribe import run_batch
+from flows.outcome import Outcome, exit_code
+from tasks.artifacts.formats import FORMATS
+from tasks.hearing import Wanted, job_settings
+from tasks.intake import Wish
+from tasks.money.amounts import show
+from tasks.sample import script_text, sound
+from tasks.settings import Settings, load_settings
+from tasks.sources import resolve
+from tasks.speech.text import spoken_form
+from tasks.workshop import Workshop, open_workshop
+
+_SEGMENT_S = 30
+# The one whose model is in its wheel: nothing is downloaded, whatever else is installed.
+_MODEL = "pocketsphinx"
+_LISTED = ("openai", "whisper-1")
+
+
+def demo(
+    concurrency: Annotated[int, typer.Option(help="Segments transcribed at once.", min=1)] = 2,
+    json: options.Json = False,
+) -> None:
+    """Transcribe a short sample meeting on this machine: no key, no network, no cost.
+
+    Example: [bold]stenoflow demo[/]
+    """
+    settings = load_settings(openai_api_key=None, openai_base_url=None)
+    with open_workshop(settings) as workshop:
+        recording = settings.work / "demo" / sound().name
+        recording.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sound(), recording)
+        wish = Wish(
+            job_settings(settings, workshop.models, Wanted(_MODEL, segment_seconds=_SEGMENT_S)), tag="demo"
+        )
+        say("A meeting of two minutes in three voices, heard by the embedded engine.")
+        orders = [Order(source, wish) for source in resolve(str(recording))]
+        outcomes = run_batch(workshop, orders, list(FORMATS), concurrency, Copies(None, []), json=json)
+        if not json:
+            _explain(workshop, settings, outcomes[0])
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _explain(workshop: Workshop, settings: Settings, outcome: Outcome) -> None:
+    """Print the transcript, how good it is, what it cost, and what to try next."""
+    if outcome.job is None or "txt" not in outcome.artifacts:
+        return
+    keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
+    text = workshop.store.get_bytes(keys["transcript.txt"]).decode()
+    result(f"\n{text}")
+    result(f"word error rate  {_word_error_rate(text):.1%} against the script")
+    price = workshop.prices.find(*_LISTED)
+    listed = show(price.charge(round(outcome.duration * 1000))) if price else "unknown"
+    result(f"cost             {show(outcome.cost_micro or 0)} USD: the embedded engine is free")
+    result(f"at list price    {listed} USD by {_LISTED[1]} at {_LISTED[0]}")
+    result(f"artifacts        {settings.store}")
+    result("\nThis engine is for trying things out; for real meetings use an API key or stenoflow[whisper].")
+    result(f"Next: stenoflow show {outcome.job}   or   stenoflow transcribe YOUR-RECORDING --out .")
+
+
+def _word_error_rate(heard: str) -> float:
+    import jiwer  # noqa: PLC0415 - only the demo needs it
+
+    said, understood = (" ".join(map(spoken_form, text.split())) for text in (script_text(), heard))
+    return float(jiwer.wer(said, understood))

@@ -1,0 +1,34 @@
+"""`stenoflow engine`: the embedded engine as an OpenAI-compatible API on loopback."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import say
+from tasks.hearing import embedded_engine
+from tasks.settings import load_settings
+
+
+def engine(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8178,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="STENOFLOW_ENGINE_KEY", help="Ask callers for this key.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve the embedded engine, so that any OpenAI client can use it.
+
+    Example: [bold]stenoflow engine --port 8178[/]
+    """
+    from tasks.engine.server import serve  # noqa: PLC0415 - loads slowly, and only here
+
+    serve(
+        embedded_engine(load_settings()),
+        host=host,
+        port=port,
+        api_key=api_key,
+        on_ready=lambda base_url: say(f"Serving. For clients: OPENAI_BASE_URL={base_url}"),
+    )

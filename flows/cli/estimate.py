@@ -1,0 +1,103 @@
+"""`stenoflow estimate`: what it would be and cost; calls no API."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from flows.cli import options
+from flows.cli.console import result, results, say
+from flows.cli.transcribe import find_sources, tell
+from flows.outcome import Outcome, exit_code, of_error
+from storage.errors import StenoflowError
+from tasks.estimating import Estimate, estimate_source
+from tasks.hearing import Wanted, job_settings
+from tasks.money.amounts import show
+from tasks.settings import load_settings
+from tasks.speech.timecode import clock, seconds
+from tasks.workshop import open_workshop
+
+
+def estimate(
+    sources: options.Sources,
+    model: options.Model = None,
+    segment_seconds: options.SegmentSeconds = None,
+    stream: options.Stream = None,
+    json: options.Json = False,
+) -> None:
+    """Tell how long recordings are, into how many segments they go, and what they would cost.
+
+    Example: [bold]stenoflow estimate recordings/ --model whisper-1[/]
+    """
+    settings = load_settings()
+    found, outcomes = find_sources(sources)
+    estimates: list[Estimate] = []
+    with open_workshop(settings) as workshop:
+        wish = job_settings(
+            settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
+        )
+        for source in found:
+            try:
+                estimates.append(estimate_source(workshop, source, wish))
+            except StenoflowError as error:
+                outcomes.append(of_error(source.uri, error))
+    _print(estimates, outcomes, json=json)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) -> None:
+    for outcome in outcomes:
+        tell(outcome, json=json)
+    if json:
+        for each in estimates:
+            result(json_module.dumps(_line(each), ensure_ascii=False))
+        return
+    if estimates:
+        results.print(_table(estimates))
+    if any(each.cost_micro is None for each in estimates):
+        say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
+
+
+def _line(each: Estimate) -> dict[str, Any]:
+    return {
+        "source": each.source.uri,
+        "name": each.source.name,
+        "duration": seconds(each.duration_ms),
+        "segments": each.segments,
+        "provider": each.provider,
+        "model": each.model,
+        "price": each.price,
+        "segment_cost": None if each.segment_micro is None else show(each.segment_micro),
+        "cost": None if each.cost_micro is None else show(each.cost_micro),
+        "currency": each.currency,
+    }
+
+
+def _table(estimates: list[Estimate]) -> Table:
+    table = Table("recording", "duration", "segments", "model", "a segment", "cost", box=None)
+    for each in estimates:
+        table.add_row(
+            each.source.name,
+            clock(each.duration_ms),
+            str(each.segments),
+            each.model,
+            _money(each.segment_micro),
+            _money(each.cost_micro),
+        )
+    known = [each.cost_micro for each in estimates if each.cost_micro is not None]
+    table.add_row(
+        "[bold]in total",
+        clock(sum(each.duration_ms for each in estimates)),
+        str(sum(each.segments for each in estimates)),
+        "",
+        "",
+        _money(sum(known) if len(known) == len(estimates) else None),
+    )
+    return table
+
+
+def _money(micro: int | None) -> str:
+    return "unknown" if micro is None else f"{show(micro)} USD"

@@ -1,0 +1,165 @@
+"""`stenoflow jobs` and `stenoflow show`: what there is, and one job whole."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli import options
+from flows.cli.console import result as print_result
+from flows.cli.console import results
+from storage.database.reports import JobLine, Spending
+from storage.database.tables import Segment
+from tasks.errors import SettingsError
+from tasks.money.amounts import show as show_money
+from tasks.settings import load_settings
+from tasks.speech.timecode import clock, samples_to_ms, seconds
+from tasks.workshop import Workshop, open_workshop
+
+
+def jobs(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
+    json: options.Json = False,
+) -> None:
+    """List jobs, newest first, with their state and what they cost.
+
+    Example: [bold]stenoflow jobs --state partial[/]
+    """
+    with open_workshop(load_settings()) as workshop:
+        lines = workshop.reports.jobs(state=state, limit=limit)
+    if json:
+        for line in lines:
+            print_result(json_module.dumps(_summary(line), ensure_ascii=False))
+        return
+    table = Table("job", "recording", "state", "duration", "model", "cost", "tag", box=None)
+    for line in lines:
+        table.add_row(
+            line.job.id,
+            line.recording.name,
+            line.job.state,
+            clock(line.recording.duration_ms or 0),
+            line.job.settings["model"],
+            _cost(line.spending),
+            line.job.tag or "",
+        )
+    results.print(table)
+
+
+def show(
+    job: Annotated[str, typer.Argument(help="A job, or the beginning of its id.", show_default=False)],
+    json: options.Json = False,
+) -> None:
+    """Show one job whole: its segments, requests, charges and artifacts.
+
+    Example: [bold]stenoflow show 3f9a2c[/]
+    """
+    with open_workshop(load_settings()) as workshop:
+        line = find_job(workshop, job)
+        document = _whole(workshop, line)
+    if json:
+        print_result(json_module.dumps(document, ensure_ascii=False))
+        return
+    for name in ("job", "recording", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
+        results.print(f"[dim]{name:14}[/]", end="")
+        results.print(str(document[name] if document[name] is not None else "-"), markup=False)
+    if document["error"]:
+        results.print(f"[dim]{'error':14}[/]", end="")
+        results.print(document["error"]["message"], markup=False)
+    _print_segments(document["segments"])
+    for name, artifact in document["artifacts"].items():
+        results.print(f"{name:16} {artifact['uri']}", markup=False)
+
+
+def find_job(workshop: Workshop, prefix: str) -> JobLine:
+    """Find the one job whose id begins so. Raises SettingsError where there is none, or several."""
+    found = workshop.reports.jobs(prefix, limit=2)
+    if not found or not prefix:
+        raise SettingsError(f"there is no job {prefix}", "stenoflow jobs lists them")
+    if len(found) > 1:
+        raise SettingsError(f"several jobs begin with {prefix}", "give more of the id")
+    return found[0]
+
+
+def _summary(line: JobLine) -> dict[str, Any]:
+    return {
+        "job": line.job.id,
+        "recording": line.recording.id,
+        "name": line.recording.name,
+        "source": line.recording.source,
+        "state": line.job.state,
+        "duration": seconds(line.recording.duration_ms or 0),
+        "model": line.job.settings["model"],
+        "tag": line.job.tag,
+        "cost": None if line.spending.unpriced else show_money(line.spending.actual_micro),
+        "possible_cost": show_money(line.spending.possible_micro),
+        "created": line.job.created_at.isoformat(),
+        "error": line.job.error_kind
+        and {"kind": line.job.error_kind, "message": line.job.error_message or ""},
+    }
+
+
+def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
+    job_id = line.job.id
+    requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
+    return _summary(line) | {
+        "settings": line.job.settings,
+        "segments": [
+            _segment(segment, line.job.origin_ms, requests[segment.index])
+            for segment in workshop.catalog.segments(job_id)
+        ],
+        "charges": [
+            {
+                "kind": charge.kind,
+                "attempt": charge.attempt_id,
+                "provider": charge.provider,
+                "model": charge.model,
+                "quantity": charge.quantity,
+                "unit": charge.unit,
+                "price": charge.price,
+                "amount": None if charge.amount_micro is None else show_money(charge.amount_micro),
+                "currency": charge.currency,
+            }
+            for charge in workshop.reports.charges(job_id)
+        ],
+        "artifacts": {
+            artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}
+            for artifact in workshop.catalog.artifacts(job_id)
+        },
+    }
+
+
+def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
+    return {
+        "index": segment.index,
+        "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
+        "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
+        "state": segment.state,
+        "cut": "forced" if segment.forced else "silent",
+        "attempts": attempts,
+        "error": segment.error_message,
+    }
+
+
+def _print_segments(segments: list[dict[str, Any]]) -> None:
+    table = Table("segment", "from", "to", "state", "cut", "requests", "error", box=None)
+    for each in segments:
+        table.add_row(
+            str(each["index"]),
+            f"{clock(round(each['start'] * 1000))}.{round(each['start'] * 1000) % 1000:03d}",
+            f"{clock(round(each['end'] * 1000))}.{round(each['end'] * 1000) % 1000:03d}",
+            each["state"],
+            each["cut"],
+            str(each["attempts"]),
+            each["error"] or "",
+        )
+    results.print(table)
+
+
+def _cost(spending: Spending) -> str:
+    cost = "unknown" if spending.unpriced else show_money(spending.actual_micro)
+    return f"{cost} (+{show_money(spending.possible_micro)}?)" if spending.possible_micro else cost

@@ -1,0 +1,76 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.money.amounts import to_micro
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        message = f"{text!r} is not an amount of money"
+        raise typer.BadParameter(message) from error
+    if not amount.is_finite() or amount < 0:
+        message = f"{text!r} is not an amount of money"
+        raise typer.BadParameter(message)
+    return amount
+
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(help="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.", show_default=False),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="The model. Default: whisper-1, or the embedded engine's.", show_default=False),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(help="The language spoken (en, de, ja, …), if it is known.", show_default=False),
+]
+SegmentSeconds = Annotated[
+    float | None,
+    typer.Option(
+        help="Length of segment to aim at. Default: 600, or 60 for models that give no times.",
+        min=5,
+        show_default=False,
+    ),
+]
+Stream = Annotated[
+    int | None,
+    typer.Option(
+        help="Which audio stream, from 0. Default: the container's default.", min=0, show_default=False
+    ),
+]
+Concurrency = Annotated[
+    int | None, typer.Option(help="Calls in flight at most. Default: 6.", min=1, max=256, show_default=False)
+]
+Formats = Annotated[
+    str, typer.Option(help="Artifacts to report and to copy to --out; the store has all of them.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="A folder for copies of the artifacts: NAME.txt, NAME.srt, …", show_default=False),
+]
+Budget = Annotated[
+    Decimal | None,
+    typer.Option(
+        help="The most that a recording may cost.", parser=_amount, metavar="USD", show_default=False
+    ),
+]
+Tag = Annotated[str | None, typer.Option(help="A name to find the costs by.", show_default=False)]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")
+]
+
+
+def budget_micro(budget: Decimal | None) -> int | None:
+    """Return a budget in micro-units."""
+    return None if budget is None else to_micro(budget)

@@ -1,0 +1,55 @@
+"""`stenoflow resume`: go on where jobs stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.batch import Order
+from flows.cli import options
+from flows.cli.copies import Copies
+from flows.cli.jobs import find_job
+from flows.cli.transcribe import run_batch
+from flows.outcome import exit_code
+from storage.database.reports import JobLine
+from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.intake import Wish
+from tasks.job_settings import JobSettings
+from tasks.settings import load_settings
+from tasks.sources import resolve
+from tasks.workshop import open_workshop
+
+
+def resume(
+    jobs: Annotated[
+        list[str], typer.Argument(help="Jobs, or the beginnings of their ids.", show_default=False)
+    ],
+    out: options.Out = None,
+    formats: options.Formats = ",".join(FORMATS),
+    concurrency: options.Concurrency = None,
+    budget: options.Budget = None,
+    json: options.Json = False,
+) -> None:
+    """Go on where jobs stopped: only what has no answer yet is sent.
+
+    Example: [bold]stenoflow resume 3f9a2c[/]
+    """
+    settings = load_settings()
+    wanted = check_formats(formats.split(","))
+    copies = Copies(out, wanted)
+    with open_workshop(settings) as workshop:
+        lines = [find_job(workshop, job) for job in jobs]
+        orders = [
+            Order(source, _wish(line, options.budget_micro(budget)))
+            for line in lines
+            for source in resolve(line.recording.source)
+        ]
+        calls = concurrency or settings.concurrency
+        outcomes = run_batch(workshop, orders, wanted, calls, copies, json=json)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _wish(line: JobLine, budget_micro: int | None) -> Wish:
+    kept = line.job.budget_micro if budget_micro is None else budget_micro
+    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept)

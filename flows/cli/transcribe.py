@@ -1,0 +1,129 @@
+"""`stenoflow transcribe`: the main job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from flows.batch import Batch, Order
+from flows.cli import options
+from flows.cli.console import result
+from flows.cli.copies import Copies
+from flows.cli.progress import Display
+from flows.outcome import Outcome, exit_code, of_error
+from storage.errors import StenoflowError
+from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.hearing import Wanted, job_settings
+from tasks.intake import Wish
+from tasks.money.amounts import show
+from tasks.settings import load_settings
+from tasks.sources import Source, resolve
+from tasks.speech.timecode import clock
+from tasks.workshop import Workshop, open_workshop
+
+_INTERRUPTED = 130
+
+
+def transcribe(
+    sources: options.Sources,
+    out: options.Out = None,
+    formats: options.Formats = ",".join(FORMATS),
+    model: options.Model = None,
+    language: options.Language = None,
+    segment_seconds: options.SegmentSeconds = None,
+    stream: options.Stream = None,
+    concurrency: options.Concurrency = None,
+    budget: options.Budget = None,
+    tag: options.Tag = None,
+    json: options.Json = False,
+) -> None:
+    """Transcribe recordings: text, subtitles and JSON, with what each cost.
+
+    Example: [bold]stenoflow transcribe board-meeting.m4a recordings/ --out transcripts/[/]
+    """
+    settings = load_settings()
+    wanted = check_formats(formats.split(","))
+    copies = Copies(out, wanted)
+    with open_workshop(settings) as workshop:
+        wish = Wish(
+            job_settings(
+                settings,
+                workshop.models,
+                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream),
+            ),
+            tag=tag,
+            budget_micro=options.budget_micro(budget),
+        )
+        found, outcomes = find_sources(sources)
+        for outcome in outcomes:
+            tell(outcome, json=json)
+        orders = [Order(source, wish) for source in found]
+        calls = concurrency or settings.concurrency
+        outcomes += run_batch(workshop, orders, wanted, calls, copies, json=json)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def find_sources(given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
+    """Find what was named, each once; what cannot be found is an outcome, and the others go on."""
+    found: dict[str, Source] = {}
+    refused = []
+    for name in given:
+        try:
+            found |= {source.uri: source for source in resolve(name)}
+        except StenoflowError as error:
+            refused.append(of_error(name, error))
+    return list(found.values()), refused
+
+
+def run_batch(
+    workshop: Workshop,
+    orders: Sequence[Order],
+    formats: Sequence[str],
+    concurrency: int,
+    copies: Copies,
+    *,
+    json: bool,
+) -> list[Outcome]:
+    """Run a batch with its display, and print each outcome as it comes.
+
+    Raises:
+        typer.Exit: with 130, if the user stopped it.
+    """
+    if not orders:
+        return []
+    workshop.store.check()
+    with Display(workshop, told=lambda outcome: _finish(workshop, outcome, copies, json=json)) as display:
+        batch = Batch(workshop, formats, concurrency, display)
+        outcomes = asyncio.run(batch.run(orders))
+    if batch.interrupted:
+        raise typer.Exit(_INTERRUPTED)
+    return outcomes
+
+
+def tell(outcome: Outcome, *, json: bool) -> None:
+    """Print one outcome: a JSON line, or a few lines for people."""
+    if json:
+        result(outcome.to_json())
+        return
+    if outcome.job is None or outcome.status == "refused":
+        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
+        return
+    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
+    result(
+        f"{outcome.source}: {outcome.status}, {clock(round(outcome.duration * 1000))}, "
+        f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
+        f"job {outcome.job}"
+    )
+    for name, uri in outcome.artifacts.items():
+        result(f"  {name:5} {uri}")
+
+
+def _finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
+    copied: list[Path] = copies.make(workshop, outcome)
+    tell(outcome, json=json)
+    if not json:
+        for path in copied:
+            result(f"  copy  {path}")

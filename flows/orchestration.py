@@ -1,0 +1,73 @@
+"""Prefect's surroundings: settings that must be in the environment before it is imported, and its start.
+
+Importing Prefect and starting its embedded server take 10 to 30 s on a busy machine, so both begin in a
+thread while recordings are read, and commands that run no flow do neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    "PREFECT_SHOW_PROMO_NOTIFICATIONS": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # Its first start in a new home runs a few hundred migrations.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+}
+
+
+def surround(home: Path) -> None:
+    """Set what Prefect reads from the environment, never over a value that the user set.
+
+    Args:
+        home: our own home; Prefect's lies in it.
+    """
+    for name, value in {**_QUIET, "PREFECT_HOME": str(home / "prefect")}.items():
+        os.environ.setdefault(name, value)
+
+
+class Start:
+    """Prefect being started in a thread that does not keep the program from ending."""
+
+    def __init__(self, home: Path) -> None:
+        surround(home)
+        self._started: Future[None] = Future()
+        threading.Thread(target=self._run, name="prefect-start", daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        """Whether flows can run, or never will."""
+        return self._started.done()
+
+    async def ready(self) -> None:
+        """Wait until flows can run; raises what went wrong."""
+        await asyncio.shield(asyncio.wrap_future(self._started))
+
+    def _run(self) -> None:
+        try:
+            self._started.set_result(asyncio.run(_reach_server()))
+        except Exception as error:  # noqa: BLE001 - whatever it is, ready() raises it
+            _log.debug("Prefect did not start", exc_info=True)
+            self._started.set_exception(error)
+
+
+async def _reach_server() -> None:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - takes seconds
+
+    import flows.transcription  # noqa: F401, PLC0415 - so that it is loaded when the server is up
+
+    async with get_client() as client:
+        await client.hello()

@@ -1,0 +1,143 @@
+"""What became of one source: the line that `--json` prints, and the exit code that follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Job, Recording
+from storage.errors import StenoflowError
+from tasks.money.amounts import show
+from tasks.publishing import assemble
+from tasks.speech.timecode import seconds
+from tasks.workshop import Workshop
+
+_COMPLETE, _UNEXPECTED, _FAILED, _REFUSED = 0, 1, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one source.
+
+    Attributes:
+        calls: requests made in this run.
+        reused: segments answered from stored results in this run.
+        cost_micro: spent in this run; None where a price is unknown.
+        missing: stretches in seconds.
+        artifacts: URIs by format.
+        error: kind and message, of a failure or a refusal.
+    """
+
+    source: str
+    status: str
+    job: str | None = None
+    recording: str | None = None
+    duration: float = 0.0
+    segments: int = 0
+    calls: int = 0
+    reused: int = 0
+    cost_micro: int | None = 0
+    currency: str = "USD"
+    missing: tuple[tuple[float, float], ...] = ()
+    artifacts: dict[str, str] = field(default_factory=dict)
+    error: dict[str, str] | None = None
+    exit_code: int = _COMPLETE
+
+    def to_json(self) -> str:
+        """Write the line of the contract."""
+        line: dict[str, Any] = {
+            "job": self.job,
+            "recording": self.recording,
+            "source": self.source,
+            "status": self.status,
+            "duration": self.duration,
+            "segments": self.segments,
+            "calls": self.calls,
+            "reused": self.reused,
+            "cost": None if self.cost_micro is None else show(self.cost_micro),
+            "currency": self.currency,
+            "missing": [list(stretch) for stretch in self.missing],
+            "artifacts": self.artifacts,
+            "error": self.error,
+        }
+        return json.dumps(line, ensure_ascii=False)
+
+
+def of_error(source: str, error: BaseException, job: str | None = None) -> Outcome:
+    """Tell of a source that ended in an error before or outside its job's own account."""
+    if not isinstance(error, StenoflowError):
+        described = {"kind": "unexpected", "message": f"{type(error).__name__}: {error}"}
+        return Outcome(source, JobState.FAILED.value, job, error=described, exit_code=_UNEXPECTED)
+    refused = error.exit_code == _REFUSED
+    return Outcome(
+        source,
+        (JobState.REFUSED if refused else JobState.FAILED).value,
+        job,
+        error={"kind": error.kind, "message": str(error)},
+        exit_code=error.exit_code,
+    )
+
+
+def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str]) -> Outcome:
+    """Tell of a job as it stands now."""
+    job = workshop.catalog.job(job_id)
+    recording = workshop.catalog.recording(job.recording_id)
+    segments = workshop.catalog.segments(job_id)
+    totals = workshop.reports.run_totals(job_id, run_id)
+    answered = sum(segment.state == SegmentState.DONE for segment in segments)
+    published = {artifact.name: artifact.uri for artifact in workshop.catalog.artifacts(job_id)}
+    names = {name: published.get(f"transcript.{name}") for name in formats}
+    return Outcome(
+        source=recording.source,
+        status=_status(job),
+        job=job_id,
+        recording=recording.id,
+        duration=seconds(recording.duration_ms or 0),
+        segments=len(segments),
+        calls=totals.calls,
+        reused=max(0, answered - totals.answered),
+        cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
+        missing=_missing(workshop, job),
+        artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
+        error=_error(job, recording),
+        exit_code=_COMPLETE if job.state == JobState.COMPLETE else _FAILED,
+    )
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """Return the exit code of a command over several sources: the gravest, 3 before 4."""
+    codes = {outcome.exit_code for outcome in outcomes}
+    for code in (_UNEXPECTED, 2, _FAILED, _REFUSED):
+        if code in codes:
+            return code
+    return _COMPLETE
+
+
+def _status(job: Job) -> str:
+    """Put a job's state in the words of the contract."""
+    if job.state in {JobState.INTERRUPTED, JobState.NEW, JobState.RUNNING}:
+        return JobState.PARTIAL.value
+    return job.state
+
+
+def _has_artifacts(job: Job) -> bool:
+    return job.state in {JobState.COMPLETE, JobState.PARTIAL}
+
+
+def _missing(workshop: Workshop, job: Job) -> tuple[tuple[float, float], ...]:
+    if job.state != JobState.PARTIAL:
+        return ()
+    transcript = assemble(workshop, job, workshop.catalog.segments(job.id))
+    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in transcript.missing)
+
+
+def _error(job: Job, recording: Recording) -> dict[str, str] | None:
+    if job.state == JobState.INTERRUPTED:
+        message = f"{recording.name}: interrupted; stenoflow resume {job.id} goes on"
+        return {"kind": "interrupted", "message": message}
+    if job.error_kind is None:
+        return None
+    return {"kind": job.error_kind, "message": job.error_message or ""}

@@ -1,0 +1,151 @@
+"""One process's run: what its flows and tasks share, and what they find by a job's id alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.database.states import JobState
+from storage.errors import StenoflowError
+from tasks.audio_api.errors import CallError
+from tasks.audio_api.gate import Gate
+from tasks.cutting import Cutting
+from tasks.hearing import open_api
+from tasks.intake import TakenIn, Wish, take_in
+from tasks.settling import settle
+from tasks.sources import Source
+from tasks.transcription import Transcriber
+from tasks.workshop import Workshop
+
+# Encoded segments that may wait beyond those in flight, for each recording.
+_SPARE_SEGMENTS = 2
+# Cutting is bound by the processor.
+_CUTTINGS_AT_ONCE = 2
+
+
+class InterruptedByUserError(CallError):
+    """The user asked to stop."""
+
+    kind = "interrupted"
+    scope = "provider"
+
+
+class Feed:
+    """The segments of one recording as they are cut. Made by `Run.begin`; iterate over it once."""
+
+    def __init__(self, cutting: Cutting, pool: ThreadPoolExecutor) -> None:
+        self.cutting = cutting
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Queue[int | None] = asyncio.Queue()
+        self._ended = self._loop.run_in_executor(pool, self._cut)
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        """Yield the indices of segments to transcribe; raises what cutting raised."""
+        while (index := await self._ready.get()) is not None:
+            yield index
+        await self._ended
+
+    async def close(self) -> None:
+        """Stop cutting and delete what is left of the sound."""
+        self.cutting.stop()
+        await asyncio.wait([self._ended])
+        if not self._ended.cancelled():
+            self._ended.exception()
+        await settle(self.cutting.close)
+
+    def _cut(self) -> None:
+        try:
+            self.cutting.run(self._hand_over)
+        finally:
+            self._loop.call_soon_threadsafe(self._ready.put_nowait, None)
+
+    def _hand_over(self, index: int) -> None:
+        self._loop.call_soon_threadsafe(self._ready.put_nowait, index)
+
+
+@dataclass(slots=True)
+class Run:
+    """What the flows of one process share. Belongs to one event loop."""
+
+    workshop: Workshop
+    transcriber: Transcriber
+    concurrency: int
+    pool: ThreadPoolExecutor
+    feeds: dict[str, Feed] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """Stands in the ledger with every call of this run."""
+        return self.transcriber.run_id
+
+    async def take_in(self, source: Source, wish: Wish) -> TakenIn:
+        """Take a source in; see `tasks.intake.take_in`."""
+        return await settle(take_in, self.workshop, source, wish)
+
+    async def begin(self, taken: TakenIn) -> None:
+        """Begin to cut a job's recording, before its flow asks for the segments."""
+        job_id = taken.job.id
+        await settle(
+            self.workshop.ledger.recover,
+            job_id,
+            StenoflowError("the run that made this call was broken off"),
+        )
+        await settle(self.workshop.catalog.retry_parked, job_id)
+        await settle(self.workshop.catalog.set_state, job_id, JobState.RUNNING)
+        cutting = Cutting(self.workshop, taken, self.concurrency + _SPARE_SEGMENTS)
+        self.feeds[job_id] = Feed(cutting, self.pool)
+
+    async def end(self, job_id: str) -> None:
+        """Forget a job's feed."""
+        feed = self.feeds.pop(job_id, None)
+        if feed is not None:
+            await feed.close()
+
+    async def transcribe(self, job_id: str, index: int) -> None:
+        """Transcribe one segment; see `tasks.transcription`."""
+        cutting = self.feeds[job_id].cutting
+        try:
+            await self.transcriber.transcribe(job_id, index, self.sound(job_id, index))
+        finally:
+            await settle(cutting.release, index)
+
+    def sound(self, job_id: str, index: int) -> Path:
+        """Return where a segment's sound lies."""
+        return self.feeds[job_id].cutting.path(index)
+
+    def interrupt(self) -> None:
+        """Send nothing more and cut nothing more; calls in flight go on."""
+        self.interrupted = True
+        self.transcriber.gate.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
+        for feed in self.feeds.values():
+            feed.cutting.stop()
+
+
+_current: list[Run] = []
+
+
+def current_run() -> Run:
+    """Return this process's run; flows and tasks get ids only, and find the rest here."""
+    if not _current:
+        raise StenoflowError("no run is open in this process")
+    return _current[-1]
+
+
+@asynccontextmanager
+async def open_run(workshop: Workshop, concurrency: int) -> AsyncIterator[Run]:
+    """Open the process's run: the client of the API, its gate, and the threads that cut."""
+    with ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool:
+        async with open_api(workshop.settings, workshop.models) as api:
+            run = Run(workshop, Transcriber(workshop, api, Gate(concurrency)), concurrency, pool)
+            _current.append(run)
+            try:
+                yield run
+            finally:
+                _current.remove(run)
+                for job_id in list(run.feeds):
+                    await run.end(job_id)

@@ -1,0 +1,63 @@
+"""The main job as a Prefect flow: segments are transcribed as they are cut, then all is published."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import flow, task
+from prefect.client.schemas import State
+from prefect.states import Completed, Failed
+
+from flows.running import Run, current_run
+from storage.database.states import JobState
+from storage.errors import StenoflowError
+from tasks.publishing import publish
+from tasks.settling import settle
+
+
+@task(name="transcribe segment", task_run_name="{recording} · segment {index}", persist_result=False)
+async def transcribe_segment(job_id: str, index: int, recording: str) -> None:  # noqa: ARG001 - names the run
+    """Transcribe one segment of a job."""
+    await current_run().transcribe(job_id, index)
+
+
+@flow(name="transcribe recording", flow_run_name="{recording}", persist_result=False)
+async def transcribe_recording(job_id: str, recording: str) -> State[None]:
+    """Transcribe a recording whose job is begun; its outcome stands in the job.
+
+    Args:
+        job_id: the job.
+        recording: its recording's name, for the dashboard.
+    """
+    run = current_run()
+    broken = await _transcribe_segments(run, job_id, recording)
+    if run.interrupted:
+        await settle(run.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+        return Failed(name="Interrupted", message="stopped by the user; resume goes on")
+    if broken is not None:
+        await settle(run.workshop.catalog.set_state, job_id, JobState.FAILED, broken)
+        return Failed(message=str(broken))
+    state = await settle(publish, run.workshop, job_id)
+    return Completed() if state is JobState.COMPLETE else Failed(name=state.value.title())
+
+
+async def _transcribe_segments(run: Run, job_id: str, recording: str) -> StenoflowError | None:
+    """Transcribe the segments as they are cut, and wait for all of them.
+
+    A segment that fails for a reason of its own is parked, which its row says; the others go on.
+
+    Returns:
+        What broke the cutting off, if anything did.
+    """
+    segments: list[asyncio.Task[None]] = []
+    broken: StenoflowError | None = None
+    try:
+        async for index in run.feeds[job_id]:
+            segment = transcribe_segment(job_id, index, recording)
+            segments.append(asyncio.create_task(segment))
+    except StenoflowError as error:
+        broken = error
+    for outcome in await asyncio.gather(*segments, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, StenoflowError):
+            raise outcome
+    return broken

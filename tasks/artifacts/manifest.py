@@ -1,0 +1,84 @@
+"""`manifest.json`, written last: what there is, whole, and what it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.database.tables import Artifact, Charge, Job, Recording, Segment
+from tasks.money.amounts import from_micro
+from tasks.speech.timecode import samples_to_ms, seconds
+from tasks.speech.transcript import Stretch
+
+SCHEMA = "stenoflow.manifest/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Everything that a manifest accounts for."""
+
+    recording: Recording
+    job: Job
+    duration_ms: int
+    artifacts: Sequence[Artifact]
+    segments: Sequence[Segment]
+    coverage: Sequence[Stretch]
+    charges: Sequence[Charge]
+
+
+def render(published: Published) -> str:
+    """Render the manifest as JSON."""
+    return json.dumps(_document(published), ensure_ascii=False, indent=1) + "\n"
+
+
+def _document(published: Published) -> dict[str, Any]:
+    recording, job = published.recording, published.job
+    return {
+        "schema": SCHEMA,
+        "recording": {
+            "id": recording.id,
+            "name": recording.name,
+            "source": recording.source,
+            "sha256": recording.sha256,
+            "duration": seconds(published.duration_ms),
+        },
+        "job": {"id": job.id, "settings": job.settings, "tag": job.tag},
+        "artifacts": [
+            {"name": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in published.artifacts
+        ],
+        "segments": [_segment(segment, job.origin_ms) for segment in published.segments],
+        "coverage": [
+            {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
+            for each in published.coverage
+        ],
+        "charges": [_charge(charge) for charge in published.charges],
+    }
+
+
+def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
+    return {
+        "index": segment.index,
+        "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
+        "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
+        "start_sample": segment.start_sample,
+        "end_sample": segment.end_sample,
+        "forced_cut": segment.forced,
+        "state": segment.state,
+        "error": segment.error_message,
+    }
+
+
+def _charge(charge: Charge) -> dict[str, Any]:
+    return {
+        "kind": charge.kind,
+        "attempt": charge.attempt_id,
+        "provider": charge.provider,
+        "model": charge.model,
+        "quantity": charge.quantity,
+        "unit": charge.unit,
+        "price": charge.price,
+        "amount": None if charge.amount_micro is None else f"{from_micro(charge.amount_micro):.6f}",
+        "currency": charge.currency,
+    }

@@ -1,0 +1,215 @@
+"""Cutting a recording into encoded segments, each handed over the moment that it is whole.
+
+Every cut is stored before its segment is used. Cuts that are stored (by a run that was broken off, or by
+another job with the same audio and rule) are used again as they are; a segment whose answer is stored is
+neither encoded nor sent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from storage.database.catalog import CutSegment
+from storage.database.states import SegmentState
+from storage.database.tables import Segment
+from tasks.errors import FailedError
+from tasks.intake import TakenIn
+from tasks.media.decode import Decoding, decode
+from tasks.media.encode import encode_mp3
+from tasks.media.probe import AudioStream
+from tasks.media.slicing import Slice, Slicer
+from tasks.speech.planning import Cut
+from tasks.speech.regions import find_regions
+from tasks.speech.timecode import ms_to_samples, samples_to_ms
+from tasks.workshop import Workshop
+
+_ENCODERS = 2
+# Less than this of what was demuxed, and the decode is missing something.
+_WHOLE = 0.98
+_WAIT_S = 0.2
+
+
+class StoppedError(FailedError):
+    """Cutting was stopped before its end."""
+
+    kind = "interrupted"
+
+
+class Cutting:
+    """One recording being cut; `run` blocks, the rest may be called from any thread."""
+
+    def __init__(self, workshop: Workshop, taken: TakenIn, ahead: int) -> None:
+        """Prepare.
+
+        Args:
+            workshop: the tools.
+            taken: what is cut.
+            ahead: how many segments may lie encoded and unfinished, so that disk use is bounded.
+        """
+        self._workshop = workshop
+        self._taken = taken
+        self._folder = workshop.settings.work / "segments" / f"{taken.job.id}.{os.getpid()}"
+        self._room = threading.Semaphore(ahead)
+        self._stopped = threading.Event()
+        self._decoding: Decoding | None = None
+
+    def run(self, hand_over: Callable[[int], None]) -> None:
+        """Cut the whole recording; ``hand_over`` gets the index of each segment that is to be transcribed.
+
+        It is called from threads of this object, in order of readiness.
+
+        Raises:
+            MediaError, DiskFullError, DatabaseError: it broke off; what was handed over is whole.
+            StoppedError: `stop` was called.
+        """
+        stored = self._stored()
+        waiting = [segment for segment in stored if segment.state == SegmentState.CUT]
+        answered = self._workshop.ledger.answered(segment.work_key for segment in waiting)
+        for segment in waiting:
+            if segment.work_key in answered:
+                hand_over(segment.index)
+        if self._workshop.catalog.job(self._taken.job.id).planned and len(answered) >= len(
+            {segment.work_key for segment in waiting}
+        ):
+            return
+        _remove_leftovers(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._decode(stored, hand_over)
+
+    def path(self, index: int) -> Path:
+        """Return where a segment's sound lies once it was handed over."""
+        return self._folder / f"{index:05d}.mp3"
+
+    def release(self, index: int) -> None:
+        """Delete a segment's sound, which is not needed any more, and make room for another."""
+        path = self.path(index)
+        if path.exists():
+            path.unlink(missing_ok=True)
+            self._room.release()
+
+    def stop(self) -> None:
+        """End soon; `run` raises StoppedError."""
+        self._stopped.set()
+        if self._decoding is not None:
+            self._decoding.stop()
+
+    def close(self) -> None:
+        """Delete what is left of the segments' sound."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _stored(self) -> Sequence[Segment]:
+        """Return the cuts that are stored; adopts those of another job where it has them all."""
+        catalog, job = self._workshop.catalog, self._taken.job
+        stored = catalog.segments(job.id)
+        if stored:
+            return stored
+        plan = catalog.find_plan(self._taken.recording.sha256, job.plan_hash)
+        if plan is None:
+            return []
+        for cut in plan.segments:
+            catalog.add_segment(job.id, cut, self._work_key(cut))
+        catalog.finish_plan(job.id, plan.samples, plan.lost_ms)
+        return catalog.segments(job.id)
+
+    def _decode(self, stored: Sequence[Segment], hand_over: Callable[[int], None]) -> None:
+        stream = self._stream()
+        planned = self._workshop.catalog.job(self._taken.job.id).planned
+        cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
+        slicer = Slicer(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
+        with (
+            ThreadPoolExecutor(_ENCODERS) as encoders,
+            decode(
+                self._taken.path, stream, cap_ms=_cap_ms(stream), ffmpeg=self._workshop.ffmpeg
+            ) as decoding,
+        ):
+            self._decoding = decoding
+            known = {segment.index: segment for segment in stored}
+            encodes: list[Future[None]] = []
+            for index, piece in enumerate(self._slices(decoding, slicer)):
+                segment = known.get(index) or self._store(index, piece)
+                if segment.state == SegmentState.CUT and self._needs_sound(segment):
+                    self._take_room(encodes)
+                    encodes.append(encoders.submit(self._encode, index, piece, hand_over))
+                elif segment.state == SegmentState.CUT and index not in known:
+                    hand_over(index)
+            for encode in encodes:
+                encode.result()
+            if not planned:
+                self._workshop.catalog.finish_plan(
+                    self._taken.job.id, decoding.samples, _lost_ms(stream, decoding.samples)
+                )
+
+    def _slices(self, decoding: Decoding, slicer: Slicer) -> Iterator[Slice]:
+        for block in decoding:
+            self._check_stopped()
+            yield from slicer.add(block)
+        self._check_stopped()
+        yield from slicer.finish()
+
+    def _store(self, index: int, piece: Slice) -> Segment:
+        regions = find_regions(piece.levels)
+        cut = CutSegment(
+            index,
+            piece.start_sample,
+            piece.end_sample,
+            piece.forced,
+            tuple((region.start_ms, region.end_ms) for region in regions),
+        )
+        self._workshop.catalog.add_segment(self._taken.job.id, cut, self._work_key(cut))
+        return self._workshop.catalog.segment(self._taken.job.id, index)
+
+    def _needs_sound(self, segment: Segment) -> bool:
+        return not self._workshop.ledger.answered([segment.work_key])
+
+    def _work_key(self, cut: CutSegment) -> str:
+        return self._taken.settings.work_key(self._taken.recording.sha256, cut.start_sample, cut.end_sample)
+
+    def _take_room(self, encodes: Sequence[Future[None]]) -> None:
+        while not self._room.acquire(timeout=_WAIT_S):
+            self._check_stopped()
+            for encode in encodes:
+                if encode.done():
+                    encode.result()
+
+    def _encode(self, index: int, piece: Slice, hand_over: Callable[[int], None]) -> None:
+        encode_mp3(piece.samples, self.path(index), ffmpeg=self._workshop.ffmpeg)
+        hand_over(index)
+
+    def _stream(self) -> AudioStream:
+        if self._taken.stream is None:
+            raise RuntimeError("a job that is published needs no cutting")
+        return self._taken.stream
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError(f"{self._taken.recording.name} was not read to its end")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what runs of the same job left behind whose processes are gone."""
+    for leftover in folder.parent.glob(f"{folder.stem}.*"):
+        try:
+            os.kill(int(leftover.suffix[1:]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(leftover, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
+
+
+def _cap_ms(stream: AudioStream) -> int:
+    """Never decode much more than was demuxed: a damaged stream can grow in repair."""
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    return length_ms + length_ms // 100 + 1_000
+
+
+def _lost_ms(stream: AudioStream, samples: int) -> int:
+    """Say how much at the end was declared or demuxed, and could not be had."""
+    demuxed = ms_to_samples(stream.demuxed_end_ms - stream.origin_ms)
+    undecoded_ms = samples_to_ms(demuxed - samples) if samples < _WHOLE * demuxed else 0
+    return stream.missing_ms + undecoded_ms

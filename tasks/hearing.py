@@ -1,0 +1,135 @@
+"""Who hears: the API that the settings name, or the embedded engine where they name none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tasks.audio_api.client import AudioApi
+from tasks.audio_api.models import Model, ModelTable
+from tasks.audio_api.settings import AudioApiSettings, provider_of
+from tasks.errors import SettingsError
+from tasks.job_settings import JobSettings
+from tasks.settings import Settings
+from tasks.speech.languages import language_code
+from tasks.speech.planning import CutRule
+
+if TYPE_CHECKING:
+    from tasks.engine.engine import Engine
+
+EMBEDDED = "embedded"
+_OPENAI = "https://api.openai.com/v1"
+_DEFAULT_MODEL = "whisper-1"
+_SEGMENT_S = 600
+# Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
+_UNTIMED_SEGMENT_S = 60
+_SHORTEST_SEGMENT_S = 5
+# No model's documented limit is above this; a model without one is not tried with more.
+_LONGEST_MS = 1_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a command asks of the hearing; None: the default."""
+
+    model: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+    segment_seconds: float | None = None
+    stream: int | None = None
+
+
+def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobSettings:
+    """Work out what a job's result will depend on.
+
+    Raises:
+        SettingsError: the language is not known, or the segments would be too short.
+    """
+    name = wanted.model or settings.model or default_model(settings)
+    model = models.get(name)
+    rule = cut_rule(model, wanted.segment_seconds)
+    return JobSettings(
+        provider=provider_name(settings),
+        model=name,
+        format=model.response_format,
+        target_ms=rule.target_ms,
+        window_ms=rule.window_ms,
+        language=_language(wanted.language),
+        prompt=wanted.prompt or None,
+        stream=wanted.stream,
+    )
+
+
+def provider_name(settings: Settings) -> str:
+    """Name the provider as prices and charges do."""
+    if settings.is_embedded:
+        return EMBEDDED
+    return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
+
+
+def default_model(settings: Settings) -> str:
+    """Return the model that is used where none is named."""
+    if not settings.is_embedded:
+        return _DEFAULT_MODEL
+    from tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
+
+    return embedded_default()
+
+
+def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
+    """Return how to cut for a model: near the wished length, never above the model's limits."""
+    wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
+    if wished_s < _SHORTEST_SEGMENT_S:
+        raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
+    return CutRule.fitting(round(wished_s * 1000), min(_LONGEST_MS, model.longest_ms() or _LONGEST_MS))
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[AudioApi]:
+    """Open the client; the embedded engine is reached in process, by the same client."""
+    if not settings.is_embedded:
+        key = settings.openai_api_key
+        async with AudioApi(
+            AudioApiSettings(
+                base_url=settings.openai_base_url or _OPENAI,
+                api_key=key.get_secret_value() if key else None,
+                provider=provider_name(settings),
+                connect_s=settings.connect_timeout_s,
+                read_s=settings.read_timeout_s,
+                deadline_s=settings.call_deadline_s,
+            ),
+            models,
+        ) as api:
+            yield api
+        return
+    from tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
+
+    engine = embedded_engine(settings)
+    address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
+    try:
+        async with AudioApi(address, models, httpx.ASGITransport(create_app(engine))) as api:
+            yield api
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+def embedded_engine(settings: Settings) -> Engine:
+    """Make the embedded engine as the settings have it; whoever asks closes it."""
+    from tasks.engine.engine import EngineSettings, open_engine  # noqa: PLC0415 - loads slowly
+    from tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
+
+    return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def _language(wanted: str | None) -> str | None:
+    if wanted is None or wanted.strip().lower() == "auto":
+        return None
+    code = language_code(wanted)
+    if code is None:
+        raise SettingsError(f"the language {wanted!r} is not known", "give a code such as en, de or ja")
+    return code

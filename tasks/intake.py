@@ -1,0 +1,148 @@
+"""Taking a source in: read it, know it, refuse it before any money is spent, or open its job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from storage.database.states import JobState
+from storage.database.tables import Job, Recording
+from storage.errors import BudgetError, StenoflowError
+from tasks.errors import RefusedError, SettingsError, TooLongError
+from tasks.job_settings import JobSettings, job_id, recording_id
+from tasks.media.probe import AudioStream, MediaInfo, probe
+from tasks.money.amounts import show
+from tasks.money.prices import Price
+from tasks.sources import Source, fetch
+from tasks.speech.timecode import clock
+from tasks.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks of a job: what its result depends on, and what only concerns the accounts."""
+
+    settings: JobSettings
+    tag: str | None = None
+    budget_micro: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """A job that is open, with its recording at hand.
+
+    Attributes:
+        path: the recording, on this machine.
+        stream: which of its audio streams is heard; None for a job that was complete before.
+        duration_ms: how long it is.
+    """
+
+    job: Job
+    recording: Recording
+    path: Path
+    stream: AudioStream | None
+    duration_ms: int
+
+    @property
+    def settings(self) -> JobSettings:
+        """What the job's result depends on."""
+        return JobSettings.from_dict(self.job.settings)
+
+
+def take_in(workshop: Workshop, source: Source, wish: Wish) -> TakenIn:
+    """Read a source, refuse it or open its job.
+
+    A job that is complete, its artifacts in place, is not looked into again.
+
+    Raises:
+        RefusedError: it will not be transcribed; where it could be read, its job says so too.
+        StenoflowError: it could not be read or stored.
+    """
+    fetched = fetch(source, workshop.settings.work / "sources")
+    recording = workshop.catalog.add_recording(
+        Recording(
+            id=recording_id(source.uri, fetched.sha256),
+            source=source.uri,
+            name=source.name,
+            version=source.version,
+            sha256=fetched.sha256,
+            bytes=fetched.size,
+        )
+    )
+    job = workshop.catalog.open_job(_job(recording, wish))
+    if job.state == JobState.COMPLETE and _is_published(workshop, job):
+        return TakenIn(job, recording, fetched.path, None, recording.duration_ms or 0)
+    try:
+        info = probe(fetched.path)
+        stream = choose_stream(info, wish.settings.stream, source.name)
+        check_length(workshop, stream, source.name)
+        duration_ms = max(stream.demuxed_end_ms, stream.declared_end_ms or 0)
+        _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
+    except StenoflowError as error:
+        state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
+        workshop.catalog.set_state(job.id, state, error)
+        raise
+    workshop.catalog.describe_recording(recording.id, duration_ms, asdict(info))
+    workshop.catalog.set_origin(job.id, stream.origin_ms)
+    return TakenIn(workshop.catalog.job(job.id), recording, fetched.path, stream, duration_ms)
+
+
+def choose_stream(info: MediaInfo, wanted: int | None, name: str) -> AudioStream:
+    """Return the wanted audio stream, or the container's default. Raises SettingsError if there is none."""
+    if wanted is None:
+        return info.default_stream
+    if not 0 <= wanted < len(info.streams):
+        raise SettingsError(
+            f"{name} has {len(info.streams)} audio streams, numbered from 0; {wanted} is none"
+        )
+    return info.streams[wanted]
+
+
+def check_length(workshop: Workshop, stream: AudioStream, name: str) -> None:
+    """Raise TooLongError for a recording above the settings' cap."""
+    if stream.demuxed_end_ms > workshop.settings.max_hours * 3_600_000:
+        raise TooLongError(
+            f"{name} lasts {clock(stream.demuxed_end_ms)}, more than {workshop.settings.max_hours:g} hours",
+            "raise STENOFLOW_MAX_HOURS to take it",
+        )
+
+
+def price_of(workshop: Workshop, settings: JobSettings) -> Price | None:
+    """Return what the job's model costs, or None where that is unknown."""
+    return workshop.prices.find(settings.provider, settings.model)
+
+
+def _job(recording: Recording, wish: Wish) -> Job:
+    return Job(
+        id=job_id(recording.id, wish.settings),
+        recording_id=recording.id,
+        settings_hash=wish.settings.settings_hash,
+        settings=wish.settings.to_dict(),
+        plan_hash=wish.settings.plan_hash,
+        tag=wish.tag,
+        budget_micro=wish.budget_micro,
+    )
+
+
+def _is_published(workshop: Workshop, job: Job) -> bool:
+    artifacts = workshop.catalog.artifacts(job.id)
+    return bool(artifacts) and all(workshop.store.exists(artifact.key) for artifact in artifacts)
+
+
+def _check_budget(workshop: Workshop, job: Job, wish: Wish, duration_ms: int) -> None:
+    """Refuse a job that has spent nothing yet and is expected to cost more than its budget."""
+    if wish.budget_micro is None:
+        return
+    price = price_of(workshop, wish.settings)
+    if price is None:
+        raise BudgetError(
+            f"{wish.settings.model} at {wish.settings.provider} has no known price: no budget can be kept",
+            "add it under [prices] in stenoflow.toml, or leave out --budget",
+        )
+    spent = workshop.reports.spending([job.id])
+    expected = price.reserve(duration_ms)
+    if spent.actual_micro + spent.possible_micro == 0 and expected > wish.budget_micro:
+        raise BudgetError(
+            f"about {show(expected)} {price.currency} expected, over the budget of {show(wish.budget_micro)}",
+            "raise --budget, or choose a cheaper model with --model",
+        )

@@ -1,0 +1,85 @@
+"""What a job's result depends on, and the hashes that stand for it.
+
+The work key of a segment hashes everything that its answer depends on, and nothing else: not file
+names, not encoded bytes, not timeouts or concurrency. So the same audio under another name, a rerun or
+a second job with the same settings find the answer that is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from tasks.speech.planning import CutRule
+
+# Raised by hand when decoding, planning or encoding changes what a segment holds.
+_SOUND = "16 kHz mono/1"
+_ENCODING = "mp3 64 kbps mono 16 kHz/1"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """Everything about a job that its transcript depends on, besides the audio.
+
+    Attributes:
+        provider: whose API; its name, not its address.
+        format: the response format asked for.
+        stream: number of the audio stream; None: the container's default.
+        target_ms: the length of segment aimed at.
+        window_ms: how far from the target a cut may lie.
+        language: ISO 639-1; None: the model finds out.
+    """
+
+    provider: str
+    model: str
+    format: str
+    target_ms: int
+    window_ms: int
+    language: str | None = None
+    prompt: str | None = None
+    stream: int | None = None
+
+    @property
+    def rule(self) -> CutRule:
+        """How to cut."""
+        return CutRule(self.target_ms, self.window_ms)
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of all of it: a job is a recording with these."""
+        return _hash([_ENCODING, _SOUND, asdict(self)])
+
+    @property
+    def plan_hash(self) -> str:
+        """Hash of what the cuts depend on."""
+        return _hash([_SOUND, self.target_ms, self.window_ms, self.stream])
+
+    def work_key(self, sha256: str, start_sample: int, end_sample: int) -> str:
+        """Hash what the answer for one segment of some audio depends on."""
+        asked = [self.provider, self.model, self.format, self.language, self.prompt]
+        return _hash([sha256, self.stream, start_sample, end_sample, _SOUND, _ENCODING, *asked])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for storing."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
+        """Return what `to_dict` gave."""
+        return cls(**stored)
+
+
+def recording_id(source: str, sha256: str) -> str:
+    """Name a source at one content; the same everywhere, so that two workers mean the same row."""
+    return _hash([source, sha256])[:16]
+
+
+def job_id(recording: str, settings: JobSettings) -> str:
+    """Name a recording with settings."""
+    return _hash([recording, settings.settings_hash])[:12]
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

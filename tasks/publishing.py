@@ -1,0 +1,146 @@
+"""Publishing a job: stitch what was heard, render it, store the artifacts, and the manifest last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Artifact, Job, Recording, Segment
+from tasks.artifacts import manifest
+from tasks.artifacts.formats import FORMATS
+from tasks.audio_api.answers import parse_answer
+from tasks.audio_api.exchange import Target
+from tasks.errors import FailedError
+from tasks.job_settings import JobSettings
+from tasks.speech.languages import language_code
+from tasks.speech.placing import Heard, Placed, place
+from tasks.speech.stitching import Piece, Timeline, stitch
+from tasks.speech.timecode import clock, samples_to_ms
+from tasks.speech.transcript import Timing, Transcript
+from tasks.speech.words import Region
+from tasks.workshop import Workshop
+
+MANIFEST = "manifest.json"
+_ENDED = {SegmentState.DONE, SegmentState.SILENT}
+
+
+class IncompleteError(FailedError):
+    """Parts of the recording could not be transcribed; the rest is published."""
+
+    kind = "partial"
+
+
+class NothingHeardError(FailedError):
+    """No segment could be transcribed; nothing is published."""
+
+    kind = "failed"
+
+
+def publish(workshop: Workshop, job_id: str) -> JobState:
+    """Publish what a job has, and say in its state whether that is all.
+
+    Nothing is published where no segment has an answer.
+
+    Returns:
+        Complete, partial or failed.
+
+    Raises:
+        ObjectStoreError, DiskFullError: the artifacts could not be stored; the manifest is not written.
+    """
+    job = workshop.catalog.job(job_id)
+    recording = workshop.catalog.recording(job.recording_id)
+    segments = workshop.catalog.segments(job_id)
+    failed = [segment for segment in segments if segment.state not in _ENDED]
+    if failed and not any(segment.state == SegmentState.DONE for segment in segments):
+        reason = NothingHeardError(failed[0].error_message or "no segment could be transcribed")
+        workshop.catalog.set_state(job_id, JobState.FAILED, reason)
+        return JobState.FAILED
+    transcript = assemble(workshop, job, segments)
+    published = manifest.Published(
+        recording,
+        job,
+        transcript.duration_ms,
+        _store(workshop, job, transcript),
+        segments,
+        transcript.coverage,
+        workshop.reports.charges(job_id),
+    )
+    _store_manifest(workshop, published)
+    missing = _missing(recording, transcript, failed)
+    state = JobState.COMPLETE if missing is None else JobState.PARTIAL
+    workshop.catalog.set_state(job_id, state, missing)
+    return state
+
+
+def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
+    """Make a job's transcript from the stored answers; calls nobody."""
+    answers = workshop.ledger.answers(segment.work_key for segment in segments)
+    settings = JobSettings.from_dict(job.settings)
+    target = Target(settings.provider, settings.model)
+    pieces = [_piece(segment, answers.get(segment.work_key), target) for segment in segments]
+    heard_ms = samples_to_ms(job.samples or 0)
+    timeline = Timeline(job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms)
+    return stitch(timeline, pieces)
+
+
+def artifact_key(job: Job, name: str) -> str:
+    """Return where an artifact lies in the store."""
+    return f"{job.recording_id}/{job.id}/{name}"
+
+
+def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
+    speech = tuple(Region(start, end) for start, end in segment.speech)
+    placed: Placed | None = None
+    language = None
+    if segment.state == SegmentState.SILENT:
+        placed = Placed((), Timing.WORD)
+    elif segment.state == SegmentState.DONE and answer is not None:
+        duration_ms = samples_to_ms(segment.end_sample - segment.start_sample)
+        said = parse_answer(answer.encode(), target, duration_ms)
+        placed = place(Heard(said.text, said.utterances, said.words), duration_ms, speech)
+        language = language_code(said.language)
+    return Piece(segment.start_sample, segment.end_sample, speech, placed, language)
+
+
+def _store(workshop: Workshop, job: Job, transcript: Transcript) -> list[Artifact]:
+    artifacts = []
+    for name, format_ in FORMATS.items():
+        file_name = f"transcript.{name}"
+        data = format_.render(transcript).encode()
+        key = artifact_key(job, file_name)
+        workshop.store.put_bytes(key, data, content_type=format_.content_type)
+        artifacts.append(_artifact(workshop, job, file_name, key, data))
+    return artifacts
+
+
+def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:
+    job = published.job
+    data = manifest.render(published).encode()
+    key = artifact_key(job, MANIFEST)
+    workshop.store.put_bytes(key, data, content_type="application/json")
+    artifacts = [*published.artifacts, _artifact(workshop, job, MANIFEST, key, data)]
+    workshop.catalog.record_artifacts(job.id, artifacts, published.duration_ms)
+
+
+def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
+    return Artifact(
+        job_id=job.id,
+        name=name,
+        key=key,
+        uri=workshop.store.uri(key),
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+    )
+
+
+def _missing(
+    recording: Recording, transcript: Transcript, failed: Sequence[Segment]
+) -> IncompleteError | None:
+    """Say what the transcript lacks, and why; None where it lacks nothing."""
+    if not transcript.missing:
+        return None
+    where = ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])
+    why = (failed[0].error_message or "not transcribed") if failed else "the file is damaged or cut short"
+    hint = "stenoflow resume tries just those parts again" if failed else ""
+    return IncompleteError(f"{recording.name}: missing {where}: {why}", hint)

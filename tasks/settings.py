@@ -1,0 +1,124 @@
+"""The settings: environment, `.env`, and `stenoflow.toml` for prices, models and presets.
+
+`stenoflow.toml` is read from the current folder, else from `STENOFLOW_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import model_validator as check_model
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tasks.errors import SettingsError
+
+FILE_NAME = "stenoflow.toml"
+
+
+class PriceEntry(BaseModel):
+    """A price in `stenoflow.toml`, under ``[prices.PROVIDER."MODEL"]``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Decimal = Field(ge=0)
+    per: str
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    least: int = Field(default=0, ge=0)
+    source: str = FILE_NAME
+    date: str = "unknown"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; options of commands come on top."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STENOFLOW_", env_file=".env", extra="ignore", env_ignore_empty=True
+    )
+
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+    provider: str | None = None
+    """Name of the provider in prices and charges; told from the base URL if not given."""
+
+    home: Path = Field(default_factory=lambda: platformdirs.user_data_path("stenoflow"))
+    database_url: str = ""
+    store: str = ""
+
+    model: str | None = None
+    concurrency: PositiveInt = 6
+    max_hours: PositiveFloat = 24.0
+    """Longer recordings are refused."""
+    connect_timeout_s: PositiveFloat = 10.0
+    read_timeout_s: PositiveFloat = 300.0
+    call_deadline_s: PositiveFloat = 900.0
+    """A call that takes longer in all is given up; it may have been charged."""
+    grace_s: PositiveFloat = 10.0
+    """How long calls in flight may go on after an interrupt."""
+
+    whisper_model: str = "base"
+    """Name or folder of the model of the extra ``stenoflow[whisper]``."""
+
+    prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @check_model(mode="after")
+    def _fill(self) -> Self:
+        self.home = self.home.expanduser().absolute()
+        self.database_url = self.database_url or f"sqlite:///{self.home / 'stenoflow.db'}"
+        self.store = self.store or (self.home / "store").as_uri()
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded engine hears: no key and no server are given."""
+        return self.openai_api_key is None and self.openai_base_url is None
+
+    @property
+    def work(self) -> Path:
+        """The folder for what is needed only while a job runs."""
+        return self.home / "work"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put `stenoflow.toml` behind the environment."""
+        file = TomlConfigSettingsSource(settings_cls, _settings_file())
+        return init_settings, env_settings, dotenv_settings, file, file_secret_settings
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the setting.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"the setting {where} cannot be used: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the settings cannot be read: {error}") from error
+
+
+def _settings_file() -> Path:
+    here = Path(FILE_NAME)
+    home = os.environ.get("STENOFLOW_HOME")
+    return here if here.exists() or not home else Path(home) / FILE_NAME

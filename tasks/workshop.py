@@ -1,0 +1,81 @@
+"""Everything that steps work with, opened once per process and handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from storage.database.catalog import Catalog
+from storage.database.connection import Database, open_database
+from storage.database.ledger import Ledger
+from storage.database.reports import Reports
+from storage.database.upgrade import make_ready
+from storage.objects import ObjectStore, open_store
+from tasks.audio_api.models import ModelTable, load_models
+from tasks.errors import SettingsError
+from tasks.media.programs import Ffmpeg, find_ffmpeg
+from tasks.money.book import load_book
+from tasks.money.prices import PriceBook
+from tasks.settings import Settings
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The tools of a process. What a command may not need is opened when it is first asked for."""
+
+    settings: Settings
+    database: Database
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Recordings, jobs, segments."""
+        return Catalog(self.database)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Attempts, results, charges."""
+        return Ledger(self.database)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Questions to the database."""
+        return Reports(self.database)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Where artifacts go."""
+        return open_store(self.settings.store)
+
+    @cached_property
+    def models(self) -> ModelTable:
+        """What each model can do."""
+        return load_models(self.settings.models)
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """The price book. Raises SettingsError for an entry that cannot be used."""
+        overrides = {
+            provider: {model: entry.model_dump() for model, entry in models.items()}
+            for provider, models in self.settings.prices.items()
+        }
+        try:
+            return load_book(overrides)
+        except ValueError as error:
+            raise SettingsError(str(error), "see [prices] in stenoflow.toml") from error
+
+    @cached_property
+    def ffmpeg(self) -> Ffmpeg:
+        """The program that decodes and encodes."""
+        return find_ffmpeg()
+
+
+@contextmanager
+def open_workshop(settings: Settings) -> Iterator[Workshop]:
+    """Open the database (upgrading the embedded one) and what goes with it."""
+    database = open_database(settings.database_url)
+    try:
+        yield Workshop(settings, make_ready(database))
+    finally:
+        database.close()
