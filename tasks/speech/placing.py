@@ -48,7 +48,7 @@ def place(heard: Heard, duration_ms: int, speech: Sequence[Region]) -> Placed:
     if heard.words:
         return Placed(_by_words(heard, whole), Timing.WORD)
     if heard.utterances:
-        return Placed(tuple(_by_utterance(each, whole) for each in heard.utterances), Timing.SEGMENT)
+        return Placed(_by_utterances(heard.utterances, whole), Timing.SEGMENT)
     words = spread(split_words(heard.text), list(speech) or [whole])
     return Placed(group(words), Timing.ESTIMATED)
 
@@ -70,13 +70,16 @@ def _by_words(heard: Heard, whole: Region) -> tuple[Utterance, ...]:
     return tuple(utterances)
 
 
-def _by_utterance(utterance: Utterance, whole: Region) -> Utterance:
-    start_ms = min(max(whole.start_ms, utterance.start_ms), whole.end_ms)
-    end_ms = max(start_ms, min(whole.end_ms, utterance.end_ms))
-    words = spread(split_words(utterance.text), [Region(start_ms, end_ms)])
-    return replace(
-        utterance, text=utterance.text.strip(), start_ms=start_ms, end_ms=end_ms, words=tuple(words)
-    )
+def _by_utterances(utterances: Sequence[Utterance], whole: Region) -> tuple[Utterance, ...]:
+    """Spread words within their utterances; one that runs into the next gives way to it."""
+    starts = [min(max(whole.start_ms, each.start_ms), whole.end_ms) for each in utterances]
+    timed = []
+    for each, start_ms, next_ms in zip(utterances, starts, [*starts[1:], whole.end_ms], strict=True):
+        end_ms = max(start_ms, min(each.end_ms, next_ms))
+        words = tuple(spread(split_words(each.text), [Region(start_ms, end_ms)]))
+        if words:
+            timed.append(_around(words, each))
+    return tuple(timed)
 
 
 def group(words: Sequence[Word]) -> tuple[Utterance, ...]:
