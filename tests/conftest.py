@@ -10,6 +10,9 @@ import pytest
 from storage.database.connection import Database, open_database
 from storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
+from tests.servers.s3 import bucket, s3_client, s3_endpoint
+
+__all__ = ["bucket", "s3_client", "s3_endpoint"]
 
 
 @pytest.fixture(scope="session")

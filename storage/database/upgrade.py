@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 import migrations
@@ -23,7 +20,12 @@ def upgrade(database: Database) -> str:
     Returns:
         The revision that the tables are at now.
     """
-    config = _config()
+    # Alembic loads slowly, and a database that is up to date needs none of it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     try:
         # SQLite's write lock, or PostgreSQL's advisory one, so that two starting processes take turns.
         with database.engine.begin() as connection:
@@ -33,7 +35,7 @@ def upgrade(database: Database) -> str:
             command.upgrade(config, "head")
     except DBAPIError as error:
         raise DatabaseError(f"the database {database.name} could not be upgraded: {error.orig}") from error
-    return _head()
+    return migrations.HEAD
 
 
 def make_ready(database: Database) -> Database:
@@ -43,11 +45,11 @@ def make_ready(database: Database) -> Database:
         DatabaseError: the tables are of another version.
     """
     current = _current(database)
-    if current == _head():
+    if current == migrations.HEAD:
         return database
     if not database.is_embedded:
         raise DatabaseError(
-            f"the tables in {database.name} are at revision {current or 'none'}, not {_head()}",
+            f"the tables in {database.name} are at revision {current or 'none'}, not {migrations.HEAD}",
             "run: stenoflow db upgrade",
         )
     upgrade(database)
@@ -56,14 +58,6 @@ def make_ready(database: Database) -> Database:
 
 def _current(database: Database) -> str | None:
     with database.read() as session:
-        return MigrationContext.configure(session.connection()).get_current_revision()
-
-
-def _head() -> str:
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    return config
+        if not inspect(session.connection()).has_table("alembic_version"):
+            return None
+        return session.scalar(select(column("version_num")).select_from(table("alembic_version")))

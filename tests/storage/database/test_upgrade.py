@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import migrations
@@ -71,6 +72,10 @@ def test_the_embedded_database_upgrades_itself_and_another_says_how(database_url
         assert make_ready(database) is database
     finally:
         database.close()
+
+
+def test_the_head_that_the_program_names_is_the_last_migration() -> None:
+    assert ScriptDirectory.from_config(_config()).get_heads() == [migrations.HEAD]
 
 
 @pytest.mark.parametrize("url", ["", "mysql://x/y", "nonsense", "postgresql+nodriver://x/y"])

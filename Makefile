@@ -1,0 +1,58 @@
+# Everything here works on a machine with Python 3.11 to 3.13, pip and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check -q
+
+.PHONY: help setup demo test lint types check-imports unit lock clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+setup: .venv/.program ## Install the program into .venv
+	@echo "Installed: $(BIN)/stenoflow --help"
+
+demo: .venv/.program ## Transcribe a short sample meeting on this machine
+	@$(BIN)/stenoflow demo
+
+test: lint types check-imports unit ## Run the linters, the type checker and all tests
+
+lint: .venv/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.tests
+	$(BIN)/mypy
+
+check-imports: .venv/.tests
+	$(BIN)/lint-imports
+
+unit: .venv/.tests
+	$(BIN)/pytest
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --all-extras --group dev -c requirements.lock \
+	  pyproject.toml -o tests/requirements.lock
+
+clean: ## Remove what was installed and cached
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.program: .venv/.python requirements.lock pyproject.toml
+	@echo "Installing into .venv; the first time takes a minute or two ..."
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+.venv/.tests: .venv/.program tests/requirements.lock
+	@echo "Installing what the tests need ..."
+	$(PIP) install --require-hashes -r tests/requirements.lock
+	@touch $@

@@ -1,0 +1,89 @@
+"""What every object store does, whoever provides it; `tests/storage/objects` holds each one to it.
+
+Keys are ``/``-separated and relative (`storage.objects.keys` has the rules), and no key is the folder of
+another. An object is there whole or not at all: a put that fails midway leaves nothing under its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+OCTETS: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store knows of an object without reading it.
+
+    Attributes:
+        key: the object's key in its store.
+        size: bytes.
+        etag: opaque; another one means that the content may have changed. Empty where a server has none.
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """A place for objects by key. Safe to share between threads.
+
+    Every method raises `storage.objects.errors.BadKeyError` for a key against the rules,
+    `StoreAccessError` where access is refused, `StoreUnavailableError` where trying again later may help,
+    and plain `storage.errors.ObjectStoreError` for the rest.
+    """
+
+    def check(self) -> None:
+        """Raise unless the store is there and may be used. Meant for before any money is spent."""
+
+    def put_file(
+        self, key: str, path: Path, *, content_type: str = OCTETS, only_if_absent: bool = False
+    ) -> None:
+        """Store a file's content under the key, in place of what was there.
+
+        Args:
+            key: where to.
+            path: the file; it must not change meanwhile.
+            content_type: MIME type, for stores that serve their objects.
+            only_if_absent: raise `ObjectExistsError` rather than replace. Stores decide that at the moment
+                of storing, so of several at once one wins.
+
+        Raises:
+            ObjectExistsError: the key is taken, with ``only_if_absent``.
+            DiskFullError: there is no space left.
+        """
+
+    def put_bytes(
+        self, key: str, data: bytes, *, content_type: str = OCTETS, only_if_absent: bool = False
+    ) -> None:
+        """Store bytes under the key; otherwise like `put_file`."""
+
+    def get_bytes(self, key: str) -> bytes:
+        """Return an object's content, or raise `ObjectNotFoundError`."""
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Write an object's content to a file, whole or not at all.
+
+        Raises:
+            ObjectNotFoundError: there is no such object.
+            DiskFullError: there is no space left for the file.
+        """
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Return size and etag, or raise `ObjectNotFoundError`."""
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object under the key."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that start with the prefix, which may end midway in a name, in code point order."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens where there is none."""
+
+    def uri(self, key: str) -> str:
+        """Return the address to show and record: ``file:///…`` or ``s3://bucket/…``."""

@@ -1,0 +1,143 @@
+"""Objects as files in a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from storage.errors import ObjectStoreError
+from storage.objects.contract import OCTETS, ObjectInfo
+from storage.objects.errors import ObjectNotFoundError
+from storage.objects.files import atomic_file, file_errors
+from storage.objects.keys import TEMPORARY_PREFIX, check_key, check_prefix
+
+_PROBE: Final = "stenoflow-check"
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class LocalStore:
+    """An object store in a folder, which is made when the first object comes in.
+
+    Args:
+        root: the folder; all of it belongs to the store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    def check(self) -> None:
+        """Raise unless files can be written: a small one is, and removed."""
+        self.put_bytes(_PROBE, b"")
+        self.delete(_PROBE)
+
+    def put_file(
+        self, key: str, path: Path, *, content_type: str = OCTETS, only_if_absent: bool = False
+    ) -> None:
+        """Copy a file in; see `ObjectStore.put_file`."""
+        del content_type  # a file has none
+        with file_errors("read", path):
+            source = path.open("rb")
+        with source, self._writing(key, only_if_absent=only_if_absent) as target:
+            shutil.copyfileobj(source, target, _CHUNK_BYTES)
+
+    def put_bytes(
+        self, key: str, data: bytes, *, content_type: str = OCTETS, only_if_absent: bool = False
+    ) -> None:
+        """Write bytes; see `ObjectStore.put_bytes`."""
+        del content_type
+        with self._writing(key, only_if_absent=only_if_absent) as target:
+            target.write(data)
+
+    def get_bytes(self, key: str) -> bytes:
+        """Return an object's content."""
+        with self._reading(key) as source, file_errors("read", self._path(key)):
+            return source.read()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copy an object out; see `ObjectStore.fetch`."""
+        with self._reading(key) as source, atomic_file(path) as target:
+            shutil.copyfileobj(source, target, _CHUNK_BYTES)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Return size and etag; the etag changes with the file's time and size."""
+        with self._reading(key) as source:
+            found = os.fstat(source.fileno())
+        return ObjectInfo(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}")
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is a file under the key."""
+        path = self._path(key)
+        with file_errors("read", path):
+            try:
+                return stat.S_ISREG(path.stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that start with the prefix, in order."""
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        return (key for key in self._walk(folder) if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """Remove a file, and the folders that are empty without it."""
+        path = self._path(key)
+        if not self.exists(key):
+            return
+        with file_errors("delete", path):
+            path.unlink(missing_ok=True)
+        self._prune(path.parent)
+
+    def uri(self, key: str) -> str:
+        """Return the file's URI, percent-encoded."""
+        return self._path(key).as_uri()
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self._root / key
+
+    def _writing(self, key: str, *, only_if_absent: bool) -> AbstractContextManager[BinaryIO]:
+        path = self._path(key)
+        with file_errors("write", path):
+            is_folder = path.is_dir()
+        if is_folder:
+            raise ObjectStoreError(f"cannot write {path}: it is the folder of other objects")
+        return atomic_file(path, only_if_absent=only_if_absent)
+
+    def _reading(self, key: str) -> BinaryIO:
+        path = self._path(key)
+        with file_errors("read", path):
+            try:
+                return path.open("rb")
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                raise ObjectNotFoundError(f"no such object: {path}") from None
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """Yield the keys under a folder in code point order, as S3 does."""
+        path = self._root / folder
+        with file_errors("read", path):
+            try:
+                found = list(os.scandir(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        start = f"{folder}/" if folder else ""
+        # With its slash a folder sorts among the files as its keys do: "a.txt" is before "a/b".
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in found)
+        for name in names:
+            if name.endswith("/"):
+                yield from self._walk(start + name[:-1])
+            elif not name.startswith(TEMPORARY_PREFIX):
+                yield start + name
+
+    def _prune(self, folder: Path) -> None:
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # not empty, or gone already
+            folder = folder.parent

@@ -1,0 +1,148 @@
+"""Recordings in files: found, and read where they are."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
+from tasks.sources.naming import MEDIA_SUFFIXES, display_name, is_recording, shown
+from tasks.sources.source import Fetched, Source
+
+
+def resolve_path(path: Path) -> list[Source]:
+    """Return the file, or the recordings in the folder and the folders below it, sorted by path.
+
+    A file is taken whatever its name. In a folder, what turns out to be no readable recording is not left
+    out: `read_in_place` says what is wrong with it. Links to files are followed, those to folders are not.
+
+    Raises:
+        SourceNotFoundError: there is nothing at the path, or no recording in the folder.
+        SourceUnreadableError: no permission, a link to nothing, a FIFO, a device.
+        NotAudioError: the file is empty.
+    """
+    with _refusals(path):
+        path = _canonical(path)
+        if path.is_dir():
+            return _in_folder(path)
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+    return [_source(path, size)]
+
+
+def read_in_place(source: Source) -> Fetched:
+    """Hash the file; it stays where it is.
+
+    Raises:
+        SourceNotFoundError: it is gone.
+        SourceUnreadableError: as in `resolve_path`, or it changed while it was being read.
+        NotAudioError: it is empty.
+    """
+    path = path_of(source.uri)
+    with _refusals(path), _opened(path) as file:
+        before = os.fstat(file.fileno())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise SourceUnreadableError(
+            f"{shown(str(path))} changed while it was being read", "try again when it is complete"
+        )
+    return Fetched(path, sha256, after.st_size)
+
+
+def path_of(uri: str) -> Path:
+    """Return the path that a ``file://`` URI names, or raise `SourceNotFoundError`."""
+    path = uri.partition("://")[2].removeprefix("localhost")
+    if not path.startswith("/"):
+        raise SourceNotFoundError(f"{shown(uri)} is no absolute path", "give file:///folder/file")
+    return Path(os.fsdecode(unquote_to_bytes(os.fsencode(path))))
+
+
+def _canonical(path: Path) -> Path:
+    """Make a path absolute; its last part stays what it is called here, even if that is a link."""
+    if path.name in {"", ".."}:
+        return path.resolve()
+    return path.parent.resolve() / path.name
+
+
+def _source(path: Path, size: int) -> Source:
+    return Source(path.as_uri(), display_name(path.name), None, size)
+
+
+def _in_folder(folder: Path) -> list[Source]:
+    paths = [path for path in _walk(folder) if is_recording(str(path.relative_to(folder)))]
+    found = [_source(path, _size(path)) for path in sorted(paths)]
+    if not found:
+        suffixes = " ".join(sorted(MEDIA_SUFFIXES))
+        raise SourceNotFoundError(f"no recordings in {shown(str(folder))}", f"looked for {suffixes}")
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield Path(entry.path)
+            elif not entry.name.startswith("."):
+                yield from _walk(Path(entry.path))
+
+
+def _size(path: Path) -> int:
+    """Return the size of a regular file; 0 for what is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file that holds something; never a FIFO or a device, which could hang."""
+    _refuse_other_than_file(path, path.stat().st_mode)
+    # Not waiting for a writer even if a FIFO has taken the file's place since.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        _refuse_other_than_file(path, found.st_mode)
+        if found.st_size == 0:
+            raise NotAudioError(f"{shown(str(path))} is empty: it has 0 bytes")
+        yield file
+
+
+def _refuse_other_than_file(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    raise SourceUnreadableError(f"{shown(str(path))} is {kind}, not a file")
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Raise ours for the operating system's errors."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # a NUL in the path; links in a circle
+        raise SourceNotFoundError(f"no such file or folder: {shown(str(path))}") from error
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: OSError) -> RefusedError:
+    name = shown(str(path))
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return SourceUnreadableError(f"{name} is a link to nothing", "mend the link, or name the file itself")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) or error.errno == errno.ENAMETOOLONG:
+        return SourceNotFoundError(f"no such file or folder: {name}")
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, PermissionError) and error.filename:
+        name = shown(os.fsdecode(error.filename))  # in a folder, which one
+    return SourceUnreadableError(f"cannot read {name}: {reason}")

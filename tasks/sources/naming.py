@@ -1,0 +1,66 @@
+"""Which names are recordings', and how a name of any bytes is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePosixPath
+from typing import Final
+
+_KINDS: Final = (
+    "3g2 3gp aac ac3 aif aifc aiff amr asf au avi caf eac3 flac flv m2ts m4a m4b m4v mj2 mka mkv mov mp2 mp3"
+    " mp4 mpeg mpg mpga mts oga ogg ogv opus ts w64 wav wave webm wma wmv"
+)
+MEDIA_SUFFIXES: Final = frozenset(f".{kind}" for kind in _KINDS.split())
+"""Suffixes, in lower case, of the files in a folder that are taken for recordings."""
+
+# What browsers and copying programs call a file, or a folder, that they are still at work on. As these
+# come last in a name, a file of such a name has no suffix of a recording.
+_UNFINISHED: Final = (
+    ".part",
+    ".partial",
+    ".filepart",
+    ".crdownload",
+    ".download",
+    ".opdownload",
+    ".tmp",
+    ".temp",
+)
+_LONGEST_NAME_BYTES: Final = 200
+# Invisible, but Persian words and many emoji are made with them.
+_JOINERS: Final = "\u200c\u200d"
+
+
+def is_recording(path: str) -> bool:
+    """Tell whether the ``/``-separated path names a recording, by its suffix.
+
+    Hidden and unfinished files are none, and neither is anything in such a folder.
+    """
+    parts = path.split("/")
+    if any(part.startswith(".") or part.lower().endswith(_UNFINISHED) for part in parts):
+        return False
+    return PurePosixPath(parts[-1]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def shown(text: str) -> str:
+    """Return the text on one line and in valid Unicode: what cannot be shown becomes U+FFFD."""
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+
+
+def display_name(path: str) -> str:
+    """Return the last part of a path as it is to be shown, cut to 200 bytes with its suffix kept."""
+    name = shown(path.rstrip("/").rpartition("/")[2])
+    if name in {"", ".", ".."}:
+        return "recording"
+    if len(name.encode()) <= _LONGEST_NAME_BYTES:
+        return name
+    suffix = PurePosixPath(name).suffix
+    if len(suffix.encode()) > _LONGEST_NAME_BYTES // 2:
+        suffix = ""
+    room = _LONGEST_NAME_BYTES - len(f"…{suffix}".encode())
+    return name.encode()[:room].decode(errors="ignore") + f"…{suffix}"

@@ -1,0 +1,104 @@
+"""Recordings in S3: found, and downloaded before anything reads them.
+
+ffmpeg never reads from a URL: a dropped connection looked like the recording's end to it (1,250 of 3,600 s,
+with exit 0), and a playlist there could name other addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from storage.errors import ObjectStoreError
+from storage.objects.errors import ObjectNotFoundError
+from storage.objects.s3_errors import s3_errors
+from storage.objects.s3_listing import list_objects
+from tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
+from tasks.sources.naming import MEDIA_SUFFIXES, display_name, is_recording, shown
+from tasks.sources.source import Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEME: Final = "s3://"
+
+
+def resolve_s3(uri: str, client: S3Client) -> list[Source]:
+    """Return the object, or, where the URI ends with a slash, the recordings under that prefix.
+
+    Raises:
+        SourceNotFoundError: no such bucket or object, or no recording under the prefix.
+        SourceUnreadableError: access denied, or the server is out of reach.
+        NotAudioError: the object is empty.
+    """
+    bucket, key = split_uri(uri)
+    with refusals(uri):
+        if not key or key.endswith("/"):
+            return _under_prefix(client, bucket, key)
+        return [_object(client, bucket, key)]
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an ``s3://`` URI; the key may be empty.
+
+    Raises:
+        SourceNotFoundError: there can be nothing of such a name in S3.
+    """
+    bucket, _, key = uri[len(SCHEME) :].partition("/")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise SourceNotFoundError(f"no such object: {shown(uri)}", "names in S3 are UTF-8") from None
+    if "\0" in key:  # no database would take it
+        raise SourceNotFoundError(f"no such object: {shown(uri)}", "a name holds no NUL")
+    if not bucket:
+        raise SourceNotFoundError(f"no bucket in {shown(uri)}", "give s3://bucket/key or s3://bucket/prefix/")
+    return bucket, key
+
+
+@contextmanager
+def refusals(uri: str) -> Iterator[None]:
+    """Raise a refusal of the source for the object store's errors."""
+    try:
+        with s3_errors(shown(uri)):
+            yield
+    except ObjectNotFoundError as error:
+        raise SourceNotFoundError(error.message, error.hint) from error
+    except ObjectStoreError as error:
+        raise SourceUnreadableError(shown(error.message), error.hint) from error
+
+
+def _object(client: S3Client, bucket: str, key: str) -> Source:
+    uri = f"{SCHEME}{bucket}/{key}"
+    try:
+        with s3_errors(shown(uri)):
+            found = client.head_object(Bucket=bucket, Key=key)
+    except ObjectNotFoundError:
+        # The answer to HEAD has no body that could tell which of the two is missing.
+        with s3_errors(shown(uri)):
+            client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+        raise SourceNotFoundError(
+            f"no such object: {shown(uri)}", "for all recordings under a prefix end it with a slash"
+        ) from None
+    if found["ContentLength"] == 0:
+        raise NotAudioError(f"{shown(uri)} is empty: it has 0 bytes")
+    return _source(bucket, key, found.get("ETag", ""), found["ContentLength"])
+
+
+def _under_prefix(client: S3Client, bucket: str, prefix: str) -> list[Source]:
+    found = [
+        _source(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"])
+        for listed in list_objects(client, bucket, prefix)
+        if is_recording(listed["Key"].removeprefix(prefix))
+    ]
+    if not found:
+        suffixes = " ".join(sorted(MEDIA_SUFFIXES))
+        raise SourceNotFoundError(
+            f"no recordings under {shown(f'{SCHEME}{bucket}/{prefix}')}", f"looked for {suffixes}"
+        )
+    return found
+
+
+def _source(bucket: str, key: str, etag: str, size: int) -> Source:
+    return Source(f"{SCHEME}{bucket}/{key}", display_name(key), etag.strip('"') or None, size)

@@ -1,0 +1,39 @@
+"""What a recording is before anything of it has been read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a recording is.
+
+    Attributes:
+        uri: its address: ``file:///…`` (absolute, percent-encoded, so plain ASCII) or ``s3://bucket/key``
+            (not encoded). `resolve` takes it back.
+        name: the last part of its address, fit to be shown and to name files after; not always the true name.
+        version: which revision of the object it is (S3's ETag); None for files, and where a server has none.
+        size: bytes; 0 also where nothing could be learnt, which `fetch` then explains.
+    """
+
+    uri: str
+    name: str
+    version: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A recording that can be read as a file.
+
+    Attributes:
+        path: the file: the source itself where that is local, else a copy of ours.
+        sha256: of its content, hexadecimal.
+        size: bytes.
+    """
+
+    path: Path
+    sha256: str
+    size: int

@@ -1,0 +1,111 @@
+"""A server that speaks S3 over real HTTP on loopback: moto's, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.objects.s3_client import make_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_DEADLINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An empty bucket, and a client that may do anything with it."""
+
+    name: str
+    client: S3Client
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.name}"
+
+    def get_client(self) -> S3Client:
+        return self.client
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.name, Key=key, Body=data)
+
+
+@contextmanager
+def start_s3() -> Iterator[str]:
+    """Run the server for the block and give its endpoint URL; nothing else of this process changes."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    # Small pages, so that every longer listing is of several.
+    environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        # A file, not a pipe: nobody would empty that, and the server would stand still when it is full.
+        with log.open("wb") as output:
+            server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        with server:
+            try:
+                yield _endpoint(server, log)
+            finally:
+                server.terminate()
+
+
+def _endpoint(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        if found := re.search(r"Running on (http://\S+)", log.read_text()):
+            return found[1]
+        time.sleep(0.05)
+    raise RuntimeError(f"moto's server did not come up: {log.read_text()}")
+
+
+def set_aws_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Point boto3 at the endpoint, and away from this machine's own settings."""
+    settings = {
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of a running server."""
+    with start_s3() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_endpoint: str) -> S3Client:
+    """A client of the running server: one for all tests, as building one takes 0.2 s."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_aws_environment(monkeypatch, s3_endpoint)
+        return make_client()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, s3_client: S3Client, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket at the server that the AWS_* settings now name."""
+    set_aws_environment(monkeypatch, s3_endpoint)
+    name = f"bucket-{secrets.token_hex(6)}"
+    s3_client.create_bucket(Bucket=name)
+    return Bucket(name, s3_client)
