@@ -1,0 +1,234 @@
+"""Looks into one recording with PyAV and prints what it found as JSON. Run as a program, by `probe`.
+
+A file can make a demuxer hang, crash or eat memory; here it takes only this process with it. It imports
+nothing of ours, so that it starts quickly and from anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import av.logging
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+
+# A day of AAC has an index of about 300 MB.
+_MEMORY_BYTES = 2 << 30
+# The trial decode of a stream: so much sound is enough; after so much without it, it is given up.
+_ENOUGH_S = 1.0
+_GIVE_UP_S = 10.0
+# Random bytes and ciphertext decode now and then by chance: up to 2 % of them, measured.
+_PLAYABLE_SHARE = 0.2
+_NOMINAL_PACKET_S = 0.02
+# The packets may hold so much padding round the sound.
+_PADDING_S = 0.1
+# Written by programs that could not know the size, or that write RF64.
+_RIFF_UNKNOWN = 0x7FFF_F000
+
+
+@dataclass
+class Track:
+    """What is learnt of one stream while its packets go by; times in seconds of the container's clock."""
+
+    stream: Stream
+    tick_s: float
+    end_ticks: int | None = None
+    tried_s: float = 0.0
+    decoded_s: float = 0.0
+
+    @property
+    def end_s(self) -> float | None:
+        return None if self.end_ticks is None else self.end_ticks * self.tick_s
+
+    @property
+    def playable(self) -> bool:
+        return self.decoded_s > max(0.0, _PLAYABLE_SHARE * (self.tried_s - _PADDING_S))
+
+    def take(self, packet: Packet[Any]) -> None:
+        if isinstance(self.stream, AudioStream) and self.decoded_s < _ENOUGH_S and self.tried_s < _GIVE_UP_S:
+            self._try(cast("Packet[AudioStream]", packet))
+        start = packet.dts if packet.pts is None else packet.pts
+        if start is not None and not packet.is_discard:
+            end = start + (packet.duration or 0)
+            self.end_ticks = end if self.end_ticks is None else max(self.end_ticks, end)
+
+    def _try(self, packet: Packet[AudioStream]) -> None:
+        if packet.size:
+            self.tried_s += (packet.duration or 0) * self.tick_s or _NOMINAL_PACKET_S
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                self.decoded_s += frame.samples / (frame.sample_rate or 1)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The file as a whole.
+
+    Attributes:
+        container: ffmpeg's name of its format.
+        start_s: where its clock starts: zero of the recording's own timeline.
+        declared_s: its declared length; None where that is only guessed from the bit rate.
+        lost_s: by how much it is shorter than declared.
+    """
+
+    container: str
+    start_s: float
+    declared_s: float | None
+    lost_s: float
+
+    def ms(self, clock_s: float) -> int:
+        return round((clock_s - self.start_s) * 1000)
+
+
+def main(protocols: str, formats: str, cpu_s: str, url: str) -> None:
+    """Print the facts of the file at ``url``, or why there are none."""
+    _limit(int(cpu_s))
+    av.logging.set_level(av.logging.WARNING)
+    with av.logging.Capture(local=False) as logs:
+        try:
+            options = {"protocol_whitelist": protocols, "format_whitelist": formats}
+            with av.open(url, options=options, metadata_errors="replace") as container:
+                answer = examine(container, url, estimated=any("from bitrate" in text for *_, text in logs))
+        except (av.FFmpegError, OSError, MemoryError) as error:
+            answer = {"failed": str(error), "logs": [text.strip() for *_, text in logs[-5:]]}
+    sys.stdout.write(json.dumps(answer))
+
+
+def examine(container: InputContainer, url: str, *, estimated: bool) -> dict[str, Any]:
+    """Read through the container once, and say what is in it."""
+    tracks = [_track(stream) for stream in container.streams if _is_followed(stream, container)]
+    _read_through(container, tracks)
+    whole = _whole(container, url, tracks, estimated=estimated)
+    return {
+        "container": container.format.name,
+        "duration_ms": None if whole.declared_s is None else round(whole.declared_s * 1000),
+        "bit_rate": container.bit_rate or None,
+        "has_video": any(_moves(stream) for stream in container.streams),
+        "default_index": _default_index(container),
+        "streams": [_facts(track, whole) for track in tracks if isinstance(track.stream, AudioStream)],
+    }
+
+
+def _limit(cpu_s: int) -> None:
+    limits = {
+        resource.RLIMIT_AS: _MEMORY_BYTES,
+        resource.RLIMIT_CPU: cpu_s,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, value in limits.items():
+        with contextlib.suppress(ValueError, OSError):  # macOS has no limit on address space
+            resource.setrlimit(kind, (value, value))
+
+
+def _is_followed(stream: Stream, container: InputContainer) -> bool:
+    """Pictures are read through only where the sound's length is not declared apart from theirs."""
+    if stream.type == "audio":
+        return True
+    return _moves(stream) and any(voice.duration is None for voice in container.streams.audio)
+
+
+def _moves(stream: Stream) -> bool:
+    return stream.type == "video" and not stream.disposition & Disposition.attached_pic
+
+
+def _track(stream: Stream) -> Track:
+    if (context := _decoder(stream)) is not None:
+        context.thread_count = 1
+    return Track(stream, float(stream.time_base or 0))
+
+
+def _decoder(stream: Stream) -> AudioCodecContext | None:
+    """Return the decoder of sound; None for pictures, and for codecs that PyAV does not know."""
+    return cast("AudioCodecContext | None", stream.codec_context) if isinstance(stream, AudioStream) else None
+
+
+def _read_through(container: InputContainer, tracks: list[Track]) -> None:
+    by_index = {track.stream.index: track for track in tracks}
+    for stream in container.streams:
+        if stream.index not in by_index:
+            stream.discard = Discard.all
+    for packet in _packets(container, tracks):
+        by_index[packet.stream.index].take(packet)
+
+
+def _packets(container: InputContainer, tracks: list[Track]) -> Iterator[Packet[Any]]:
+    # What cannot be read any further is missing, which the declared length shows.
+    with contextlib.suppress(av.FFmpegError, OSError):
+        if tracks:
+            yield from container.demux(*(track.stream for track in tracks))
+
+
+def _whole(container: InputContainer, url: str, tracks: list[Track], *, estimated: bool) -> Whole:
+    name, start_s = container.format.name, (container.start_time or 0) / av.time_base
+    end_s = max((track.end_s for track in tracks if track.end_s is not None), default=start_s)
+    if name == "wav":
+        lost_s = _riff_lost_s(url, container.bit_rate or 0)
+        return Whole(name, start_s, end_s - start_s + lost_s, lost_s)
+    if estimated or container.duration is None:
+        return Whole(name, start_s, None, 0.0)
+    declared_s = container.duration / av.time_base
+    return Whole(name, start_s, declared_s, max(0.0, declared_s - end_s))
+
+
+def _riff_lost_s(url: str, bit_rate: int) -> float:
+    """WAV's demuxer takes the file's size for the truth; its header tells what was meant."""
+    with Path(url.removeprefix("file:")).open("rb") as file:
+        declared = int.from_bytes(file.read(8)[4:], "little") + 8
+        lost_bytes = declared - file.seek(0, 2)
+    return lost_bytes * 8 / bit_rate if bit_rate and lost_bytes > 0 and declared < _RIFF_UNKNOWN else 0.0
+
+
+def _default_index(container: InputContainer) -> int:
+    voices = container.streams.audio
+    marked = [k for k, stream in enumerate(voices) if stream.disposition & Disposition.default]
+    best = container.streams.best("audio")
+    return marked[0] if marked else next((k for k, s in enumerate(voices) if s is best), 0)
+
+
+def _facts(track: Track, whole: Whole) -> dict[str, Any]:
+    stream = track.stream
+    start_s = whole.start_s if stream.start_time is None else stream.start_time * track.tick_s
+    end_s = start_s if track.end_s is None else track.end_s
+    declared_s = _declared_end_s(track, start_s, end_s, whole)
+    if declared_s is not None and 0 < end_s - declared_s < _PADDING_S:
+        end_s = declared_s
+    context = _decoder(stream)
+    return {
+        "codec": context.codec.canonical_name if context is not None else "unknown",
+        "sample_rate": context.sample_rate if context is not None else 0,
+        "channels": context.channels if context is not None else 0,
+        "language": stream.language,
+        "title": stream.metadata.get("title"),
+        "is_default": bool(stream.disposition & Disposition.default),
+        "origin_ms": whole.ms(start_s),
+        "demuxed_end_ms": whole.ms(end_s),
+        "declared_end_ms": None if declared_s is None else whole.ms(declared_s),
+        "playable": track.playable,
+    }
+
+
+def _declared_end_s(track: Track, start_s: float, end_s: float, whole: Whole) -> float | None:
+    if whole.declared_s is None:
+        return None
+    # Fragmented MP4 says 0.
+    duration = track.stream.duration or None
+    # WAV's is its file's; Matroska has none, but all its streams are cut off together.
+    if duration is None or whole.container == "wav":
+        return end_s + whole.lost_s
+    return start_s + duration * track.tick_s
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,147 @@
+"""Decoding a recording once, from its start, to 16 kHz mono."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import MediaError, TooLongError
+from tasks.media.arguments import decode_args
+from tasks.media.downmix import WINDOW_SAMPLES, Downmix
+from tasks.media.naming import shown
+from tasks.media.probe import AudioStream, probe
+from tasks.media.programs import Ffmpeg
+from tasks.media.running import Finished, Running, running
+from tasks.speech.timecode import ms_to_samples, samples_to_ms
+
+BLOCK_SAMPLES = WINDOW_SAMPLES
+"""Samples in a block: 1 s."""
+
+_SAMPLE_BYTES = 2
+# An exit status beside this much of the sound is damage, which is reported, not failure.
+_ENOUGH = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a decode came to.
+
+    Attributes:
+        samples: decoded, at 16 kHz.
+        error_lines: what the decoder complained of, in lines; 0 for a sound file.
+        complaints: the last of those lines.
+        inverted_ms: how much had one side inverted to the other.
+    """
+
+    samples: int
+    error_lines: int
+    complaints: tuple[str, ...]
+    inverted_ms: int
+
+
+class Decoding:
+    """One linear decode; iterate over it once for the blocks. Made by `decode`.
+
+    Attributes:
+        samples: how many have been handed out so far; the position of the next block.
+    """
+
+    def __init__(self, run: Running, name: str, stream: AudioStream) -> None:
+        self.samples = 0
+        self._run = run
+        self._name = name
+        self._stream = stream
+        self._downmix = Downmix() if channels_out(stream) == 2 else None
+        self._decoded: Decoded | None = None
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        """Yield blocks of 16 kHz mono samples, each of 1 s but the last.
+
+        Raises:
+            MediaError: the decoder failed, stalled, or gave nothing.
+        """
+        channels = channels_out(self._stream)
+        while raw := self._run.read(BLOCK_SAMPLES * channels * _SAMPLE_BYTES):
+            # A decoder that is killed may leave half a sample.
+            values = np.frombuffer(raw, "<i2", len(raw) // (channels * _SAMPLE_BYTES) * channels)
+            block = self._mixed(values)
+            self.samples += block.size
+            yield block
+        self._decoded = self._judged(self._run.finish())
+
+    @property
+    def decoded(self) -> Decoded:
+        """What it came to; only after the last block."""
+        if self._decoded is None:
+            raise RuntimeError("the decode has not ended")
+        return self._decoded
+
+    def stop(self) -> None:
+        """End it from another thread; the iteration then raises `MediaError`."""
+        self._run.stop()
+
+    def _mixed(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
+        return values if self._downmix is None else self._downmix.add(values.reshape(-1, 2))
+
+    def _judged(self, finished: Finished) -> Decoded:
+        expected = ms_to_samples(self._stream.demuxed_end_ms - self._stream.origin_ms)
+        if finished.code < 0 or (finished.code and self.samples < _ENOUGH * expected):
+            raise self._run.error(f"stopped after {samples_to_ms(self.samples) / 1000:.1f} s", finished)
+        if not self.samples:
+            raise MediaError(f"{self._name}: no sound could be decoded")
+        inverted = 0 if self._downmix is None else self._downmix.inverted_windows
+        return Decoded(self.samples, finished.lines, finished.said, samples_to_ms(inverted * WINDOW_SAMPLES))
+
+
+@contextlib.contextmanager
+def decode(
+    path: Path, stream: AudioStream, *, cap_ms: int, ffmpeg: Ffmpeg, stall_s: float = 60.0
+) -> Iterator[Decoding]:
+    """Decode one audio stream from its start; leaving the block ends the decoder.
+
+    Sample n lies at ``stream.origin_ms + n / 16`` ms on the recording's timeline.
+
+    Args:
+        path: the recording.
+        stream: which of its streams, from `probe`.
+        cap_ms: decode no more than this.
+        ffmpeg: the program.
+        stall_s: the longest to wait for the next second of sound.
+
+    Raises:
+        MediaError: the decoder could not be started (later: see `Decoding.__iter__`).
+    """
+    args = decode_args(ffmpeg.path, path, stream=stream.index, channels=channels_out(stream), cap_ms=cap_ms)
+    with running(args, what=shown(path), reads=True, stall_s=stall_s) as run:
+        yield Decoding(run, shown(path), stream)
+
+
+def decode_all(path: Path, *, cap_ms: int, ffmpeg: Ffmpeg) -> NDArray[np.int16]:
+    """Decode a short file whole; its memory is bounded by ``cap_ms``.
+
+    Returns:
+        The default stream at 16 kHz mono.
+
+    Raises:
+        NotAudioError: it holds no sound that can be decoded.
+        SourceUnreadableError: it cannot be read.
+        TooLongError: it is longer than ``cap_ms``.
+        MediaError: decoding failed midway.
+    """
+    stream = probe(path).default_stream
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    if length_ms > cap_ms:
+        raise TooLongError(f"{shown(path)} lasts {length_ms / 1000:.1f} s, longer than {cap_ms / 1000:g} s")
+    with decode(path, stream, cap_ms=cap_ms, ffmpeg=ffmpeg) as decoding:
+        blocks = list(decoding)
+    return np.concatenate(blocks)
+
+
+def channels_out(stream: AudioStream) -> int:
+    """Say how many channels are decoded: two of a stream that has more than one."""
+    return min(2, stream.channels)
