@@ -1,0 +1,152 @@
+"""Reading what the API answered: lenient in shape, strict in sense. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tasks.audio_api import lenient
+from tasks.audio_api.envelope import read_complaint
+from tasks.audio_api.errors import BadAnswerError
+from tasks.audio_api.exchange import Target
+from tasks.audio_api.hints import hint_for
+from tasks.audio_api.timing import UnbelievableError, read_regions
+from tasks.speech.words import Utterance, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One transcription.
+
+    Times are in ms from the segment's start, inside the segment, starts in order. ``utterances`` and
+    ``words`` are empty where the API gave none, or none that say anything; utterances hold no words.
+
+    Attributes:
+        text: all that was heard; may be empty.
+        language: as the API put it, a name or a code.
+        duration_ms: how much it says it heard.
+        usage_seconds: what it counts for the charge, where it counts seconds.
+        input_tokens: the same, where it counts tokens.
+        output_tokens: the same.
+        raw: the answer itself, JSON; reading it again gives an equal answer.
+    """
+
+    text: str
+    language: str | None
+    duration_ms: int | None
+    utterances: tuple[Utterance, ...]
+    words: tuple[Word, ...]
+    usage_seconds: Decimal | None
+    input_tokens: int | None
+    output_tokens: int | None
+    raw: str
+
+
+def parse_answer(body: bytes, target: Target, duration_ms: int, content_type: str = "") -> Answer:
+    """Read the body of an answer in json, verbose_json or diarized_json.
+
+    Args:
+        body: as received, or ``Answer.raw`` encoded as UTF-8.
+        target: whom it came from, for messages.
+        duration_ms: how long the segment is.
+        content_type: for messages; servers label JSON in many ways.
+
+    Raises:
+        BadAnswerError: no JSON object with a text, or times that cannot be true.
+    """
+    try:
+        parsed, raw = _load(body, content_type)
+        return _answer(parsed, raw, duration_ms)
+    except UnbelievableError as error:
+        message = f"{target} sent an answer that cannot be used: {error}"
+        raise BadAnswerError(message, hint_for(BadAnswerError, target)) from error
+
+
+def _load(body: bytes, content_type: str) -> tuple[dict[str, Any], str]:
+    raw = body.decode("utf-8-sig", errors="replace")
+    if not raw.strip():
+        raise UnbelievableError("it is empty")
+    constants: list[str] = []
+
+    def constant(name: str) -> float:
+        constants.append(name)
+        return float(name)
+
+    try:
+        parsed = json.loads(raw, parse_constant=constant)
+    except (ValueError, RecursionError):
+        labelled = f", labelled {content_type[:60]}" if content_type else ""
+        raise UnbelievableError(f"it is not JSON ({len(body)} bytes{labelled})") from None
+    if not isinstance(parsed, dict):
+        raise UnbelievableError("it is not a JSON object")
+    if constants:
+        # NaN and Infinity are not JSON: a database would refuse them.
+        raw = json.dumps(json.loads(raw, parse_constant=lambda _: None), ensure_ascii=False)
+    return parsed, raw
+
+
+def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
+    text = parsed.get("text")
+    if not isinstance(text, str):
+        said = read_complaint(raw.encode("utf-8", "replace")).text
+        raise UnbelievableError(f"it has no text{': ' + said if said else ''}")
+    usage = parsed.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    language = parsed.get("language")
+    return Answer(
+        text=lenient.clean(text),
+        language=lenient.clean(language) if isinstance(language, str) and language else None,
+        duration_ms=lenient.milliseconds(parsed.get("duration")),
+        utterances=_utterances(lenient.entries(parsed, "segments"), duration_ms),
+        words=_words(parsed, duration_ms),
+        usage_seconds=lenient.decimal(usage.get("seconds")),
+        input_tokens=lenient.count(usage.get("input_tokens")),
+        output_tokens=lenient.count(usage.get("output_tokens")),
+        raw=raw,
+    )
+
+
+def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple[Utterance, ...]:
+    said = [entry for entry in entries if lenient.written(entry, "text")]
+    return tuple(
+        Utterance(
+            text=lenient.written(entry, "text"),
+            start_ms=region.start_ms,
+            end_ms=region.end_ms,
+            speaker=lenient.written(entry, "speaker") or None,
+            avg_logprob=lenient.score(entry.get("avg_logprob")),
+            compression_ratio=lenient.score(entry.get("compression_ratio")),
+            no_speech_prob=lenient.score(entry.get("no_speech_prob")),
+        )
+        for entry, region in zip(said, read_regions(said, duration_ms) or (), strict=False)
+    )
+
+
+def _words(parsed: Mapping[str, Any], duration_ms: int) -> tuple[Word, ...]:
+    # Some servers put the words at the top as the API does, others into the segments as Whisper does.
+    entries = lenient.entries(parsed, "words") or [
+        word for segment in lenient.entries(parsed, "segments") for word in lenient.entries(segment, "words")
+    ]
+    said = [entry for entry in entries if _word_text(entry)]
+    return tuple(
+        Word(_word_text(entry), region.start_ms, region.end_ms, _confidence(entry))
+        for entry, region in zip(said, read_regions(said, duration_ms) or (), strict=False)
+    )
+
+
+def _word_text(entry: Mapping[str, Any]) -> str:
+    return (lenient.written(entry, "word") or lenient.written(entry, "text")).strip()
+
+
+def _confidence(entry: Mapping[str, Any]) -> float | None:
+    return next(
+        (
+            score
+            for key in ("probability", "confidence")
+            if (score := lenient.score(entry.get(key))) is not None
+        ),
+        None,
+    )

@@ -1,0 +1,119 @@
+"""What each model can do, as data: read from ``models.toml``, extended by the user's settings."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.resources import files
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tasks.errors import SettingsError
+
+Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
+Granularity = Literal["segment", "word"]
+
+_RICHEST_FIRST: tuple[Format, ...] = ("diarized_json", "verbose_json", "json")
+_DATED_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+# The limit counts the whole form: boundaries, field names, a prompt, keywords.
+_FORM_HEADROOM_BYTES = 256 * 1024
+# Encoders pad, and servers round.
+_DURATION_HEADROOM_MS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The abilities of one transcription model; ``models.toml`` says what each field means.
+
+    Attributes:
+        max_bytes: of the whole upload; None where there is no limit.
+        max_seconds: of audio in one call; None where there is no limit.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    formats: tuple[Format, ...]
+    granularities: tuple[Granularity, ...] = ()
+    max_bytes: int | None = None
+    max_seconds: int | None = None
+    chunking_strategy: str | None = None
+    language: bool = False
+    languages: bool = False
+    prompt: bool = False
+    keywords: bool = False
+    shutdown: date | None = None
+
+    @property
+    def response_format(self) -> Format:
+        """The format to ask for: of those that can be parsed, the one that says most."""
+        return next((known for known in _RICHEST_FIRST if known in self.formats), "json")
+
+    @property
+    def timed(self) -> bool:
+        """Whether its answers carry times."""
+        return self.response_format != "json"
+
+    def plain(self) -> Model:
+        """Return the same model asked for bare text, for servers that refuse the richer formats."""
+        return replace(self, formats=("json",), granularities=())
+
+    def longest_ms(self, bits_per_second: int = 64_000) -> int | None:
+        """Return how long a segment may be at a bit rate, headroom taken off; None without limits."""
+        limits = []
+        if self.max_bytes is not None:
+            limits.append(max(0, self.max_bytes - _FORM_HEADROOM_BYTES) * 8_000 // bits_per_second)
+        if self.max_seconds is not None:
+            limits.append(max(0, self.max_seconds * 1_000 - _DURATION_HEADROOM_MS))
+        return min(limits, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """All models that the table names, and what to assume of the others."""
+
+    listed: Mapping[str, Model]
+    default: Model
+
+    def get(self, name: str) -> Model:
+        """Return a model by name; a dated snapshot counts as its model, the unknown as whisper-like."""
+        found = self.listed.get(name) or self.listed.get(_DATED_SNAPSHOT.sub("", name)) or self.default
+        return replace(found, name=name)
+
+
+def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable:
+    """Read the table that ships with the package and lay the user's entries over it.
+
+    Args:
+        overrides: by model name, the keys to change or add.
+
+    Raises:
+        SettingsError: an override names an unknown key, or gives a value of the wrong kind.
+    """
+    shipped = tomllib.loads(files(__package__).joinpath("models.toml").read_text("utf-8"))
+    default: dict[str, object] = shipped["default"]
+    entries: dict[str, dict[str, object]] = {
+        name: default | entry for name, entry in shipped["models"].items()
+    }
+    for name, changes in (overrides or {}).items():
+        entries[name] = entries.get(name, default) | dict(changes)
+    return ModelTable(
+        listed={name: _checked(name, entry) for name, entry in entries.items()},
+        default=_checked("default", default),
+    )
+
+
+def _checked(name: str, entry: Mapping[str, object]) -> Model:
+    try:
+        return TypeAdapter(Model).validate_python({**entry, "name": name})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f'the entry of model "{name}": {where}: {first["msg"]}',
+            'see [models."NAME"] in stenoflow.toml',
+        ) from error

@@ -1,0 +1,63 @@
+"""What is asked of the API, and as which form fields; sends nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.audio_api.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionRequest:
+    """One transcription as the user wants it; what a model cannot take is left away.
+
+    Attributes:
+        model: its name at the provider.
+        language: ISO 639-1 code; None: the model finds out.
+        languages: several that may be spoken; one alone counts like ``language``.
+        prompt: text that sets the style or goes before.
+        keywords: names and terms that are likely to be said.
+        temperature: 0 to 1; None: the provider's default.
+    """
+
+    model: str
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    prompt: str | None = None
+    keywords: tuple[str, ...] = ()
+    temperature: float | None = None
+
+
+def form_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, str]]:
+    """Return the form fields of a request, the file excepted, in the names that the model knows."""
+    fields = [("model", request.model), ("response_format", model.response_format)]
+    fields += _language_fields(request, model)
+    fields += _hint_fields(request, model)
+    if request.temperature is not None:
+        fields.append(("temperature", f"{request.temperature:g}"))
+    if model.response_format == "verbose_json":
+        # Asking for words alone drops the segments, so each is asked for by name.
+        fields += [("timestamp_granularities[]", known) for known in model.granularities]
+    if model.chunking_strategy is not None:
+        fields.append(("chunking_strategy", model.chunking_strategy))
+    return fields
+
+
+def _language_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, str]]:
+    spoken = request.languages or ((request.language,) if request.language else ())
+    if model.languages:
+        return [("languages[]", code) for code in spoken]
+    # A single `language` would be wrong for the others: then the model finds out by itself.
+    return [("language", spoken[0])] if model.language and len(spoken) == 1 else []
+
+
+def _hint_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, str]]:
+    if model.keywords:
+        fields = [("keywords[]", word) for word in request.keywords]
+        return fields + ([("prompt", request.prompt)] if model.prompt and request.prompt else [])
+    if not model.prompt:
+        return []
+    # Whisper reads the last 224 tokens only: what goes before is what the user wrote, so it stands last.
+    glossary = f"Glossary: {', '.join(request.keywords)}." if request.keywords else ""
+    prompt = " ".join(part for part in (glossary, request.prompt) if part)
+    return [("prompt", prompt)] if prompt else []
