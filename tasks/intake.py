@@ -76,7 +76,7 @@ def take_in(workshop: Workshop, source: Source, wish: Wish) -> TakenIn:
         info = probe(fetched.path)
         stream = choose_stream(info, wish.settings.stream, source.name)
         check_length(workshop, stream, source.name)
-        duration_ms = max(stream.demuxed_end_ms, stream.declared_end_ms or 0)
+        duration_ms = stream.demuxed_end_ms + stream.missing_ms
         _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
     except StenoflowError as error:
         state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED

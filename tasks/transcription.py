@@ -15,7 +15,7 @@ from storage.database.tables import Segment
 from storage.errors import StenoflowError
 from tasks.audio_api.answers import Answer
 from tasks.audio_api.client import AudioApi
-from tasks.audio_api.errors import CallError, UnknownOutcomeError
+from tasks.audio_api.errors import CallError, UnknownOutcomeError, UnreachableError
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.requests import TranscriptionRequest
 from tasks.audio_api.retrying import RetryPolicy, with_retries
@@ -68,6 +68,9 @@ class Transcriber:
             try:
                 await with_retries(call.attempt, policy=self.policy)
             except StenoflowError as error:
+                if isinstance(error, UnreachableError):
+                    # Each of the others would find out as slowly.
+                    self.gate.stop(error)
                 await settle(self.workshop.ledger.park, job_id, index, error)
                 raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint
 
 __all__ = ["bucket", "s3_client", "s3_endpoint"]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what would change how tests run."""
+    for name in os.environ:
+        if name.startswith(("STENOFLOW_", "OPENAI_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

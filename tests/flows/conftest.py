@@ -1,0 +1,114 @@
+"""The whole program in this process: one Prefect server for all tests, a home for each."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import main
+from tests.instrument.recogniser import recognise
+from tests.instrument.recording import SpokenNumber, script, write
+from tests.servers.audio_api import AudioApiServer, audio_api_server
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a command did."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines on stdout; there must be nothing else."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The one JSON line."""
+        (line,) = self.lines
+        return line
+
+
+Command = Callable[..., Printed]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One home of Prefect for the session: its server takes long to start."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        yield
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and an empty folder to stand in."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("STENOFLOW_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def stenoflow(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process."""
+
+    def run(*arguments: str | Path) -> Printed:
+        monkeypatch.setattr("sys.argv", ["stenoflow", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Printed(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    assert not home.exists()
+    return run
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[AudioApiServer]:
+    """An API that hears numbers in tones, and that the settings name."""
+    with audio_api_server(lambda sound, _fields: recognise(sound)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+        yield server
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A recording whose every word is known."""
+
+    path: Path
+    words: list[SpokenNumber]
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def meeting(tmp_path_factory: pytest.TempPathFactory) -> Meeting:
+    """Four minutes of numbers, as MP3."""
+    words = script(240)
+    path = tmp_path_factory.mktemp("meeting") / "weekly meeting.mp3"
+    return Meeting(write(path, words, 240, "-b:a", "64k"), words, 240)
+
+
+def read_artifact(line: dict[str, Any], name: str) -> str:
+    """Return an artifact that a line names, of a store that is a folder."""
+    return Path(line["artifacts"][name].removeprefix("file://")).read_text("utf-8")
+
+
+def charges(home: Path) -> list[tuple[str, int]]:
+    """Return kind and amount of each charge in the embedded database."""
+    database = sqlite3.connect(home / "stenoflow.db")
+    try:
+        return database.execute("SELECT kind, amount_micro FROM charges ORDER BY id").fetchall()
+    finally:
+        database.close()

@@ -1,0 +1,179 @@
+"""The main job from the outside: a recording goes in, every word comes out once at its time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pysubs2
+import pytest
+
+from tests.flows.conftest import Command, Meeting, charges, read_artifact
+from tests.servers.audio_api import AudioApiServer
+from tests.servers.postgres import postgres_database
+from tests.servers.s3 import Bucket
+
+_SHORT = ("--segment-seconds", "60", "--json")
+
+
+def test_every_word_comes_out_once_at_its_time_and_costs_what_was_heard(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
+) -> None:
+    printed = stenoflow("transcribe", meeting.path, *_SHORT)
+    line = printed.line
+    assert printed.exit_code == 0
+    assert line["status"] == "complete"
+    assert line["error"] is None
+    assert line["segments"] == line["calls"] == len(api.calls) == 4
+    assert (line["missing"], line["reused"]) == ([], 0)
+
+    document = json.loads(read_artifact(line, "json"))
+    assert [word["word"] for word in document["words"]] == [word.text for word in meeting.words]
+    errors = [
+        abs(heard["start"] * 1000 - said.start_ms)
+        for heard, said in zip(document["words"], meeting.words, strict=True)
+    ]
+    assert max(errors) < 2
+    assert document["language"] == "en"
+    assert document["timing"] == "word"
+    assert document["duration"] == line["duration"] == pytest.approx(meeting.seconds, abs=0.05)
+
+    assert line["cost"] == "0.0240"
+    assert sum(amount for kind, amount in charges(home) if kind == "actual") == 24_000
+    assert sum(amount for _, amount in charges(home)) == 24_000
+
+
+def test_all_formats_say_the_same_words(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    line = stenoflow("transcribe", meeting.path, *_SHORT).line
+    assert api.calls
+    truth = [word.text for word in meeting.words]
+    assert read_artifact(line, "txt").split() == truth
+    for name in ("srt", "vtt"):
+        cues = pysubs2.SSAFile.from_string(read_artifact(line, name), name)
+        assert " ".join(cue.plaintext for cue in cues).split() == truth
+        assert [cue.start for cue in cues] == sorted(cue.start for cue in cues)
+
+
+def test_the_manifest_names_what_is_there(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    line = stenoflow("transcribe", meeting.path, *_SHORT).line
+    assert api.calls
+    folder = Path(line["artifacts"]["json"].removeprefix("file://")).parent
+    assert folder.parent.name == line["recording"]
+    assert folder.name == line["job"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {each["name"] for each in manifest["artifacts"]} == {
+        f"transcript.{name}" for name in ("txt", "srt", "vtt", "json")
+    }
+    for each in manifest["artifacts"]:
+        data = (folder / each["name"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (each["sha256"], each["bytes"])
+    covered = manifest["coverage"]
+    assert covered[0]["start"] == 0
+    assert covered[-1]["end"] == line["duration"]
+    assert all(one["end"] == two["start"] for one, two in pairwise(covered))
+
+
+def test_a_second_run_and_a_rename_cost_nothing(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    first = stenoflow("transcribe", meeting.path, *_SHORT).line
+    calls, paid = len(api.calls), charges(home)
+    again = stenoflow("transcribe", meeting.path, *_SHORT).line
+    renamed = tmp_path / "renamed.mp3"
+    shutil.copyfile(meeting.path, renamed)
+    other = stenoflow("transcribe", renamed, *_SHORT).line
+    assert len(api.calls) == calls
+    assert charges(home) == paid
+    for line in (again, other):
+        assert (line["status"], line["calls"], line["reused"]) == ("complete", 0, first["segments"])
+        assert line["cost"] == "0.0000"
+    assert again["job"] == first["job"] != other["job"]
+    assert read_artifact(other, "json") == read_artifact(first, "json")
+
+
+def test_a_model_without_times_still_gives_subtitles_and_says_so(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    inner = api.recogniser
+    api.recogniser = lambda sound, fields: {"text": inner(sound, fields)["text"]}
+    line = stenoflow("transcribe", meeting.path, "--model", "gpt-4o-transcribe", "--json").line
+    assert line["segments"] == 4
+    assert {value for call in api.calls for value in call.values("response_format")} == {"json"}
+    document = json.loads(read_artifact(line, "json"))
+    assert document["timing"] == "estimated"
+    assert [word["word"] for word in document["words"]] == [word.text for word in meeting.words]
+    errors = [
+        abs(heard["start"] * 1000 - said.start_ms)
+        for heard, said in zip(document["words"], meeting.words, strict=True)
+    ]
+    assert sum(errors) / len(errors) < 1_500
+    assert pysubs2.SSAFile.from_string(read_artifact(line, "srt"), "srt")
+
+
+def test_copies_go_where_they_are_asked_for(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    twin = tmp_path / "other" / meeting.path.name
+    twin.parent.mkdir()
+    shutil.copyfile(meeting.path, twin)
+    out = tmp_path / "out"
+    printed = stenoflow("transcribe", meeting.path, twin, "--out", out, "--formats", "txt,srt", *_SHORT)
+    assert printed.exit_code == 0
+    assert api.calls
+    assert sorted(path.name for path in out.iterdir()) == [
+        "weekly meeting-2.srt",
+        "weekly meeting-2.txt",
+        "weekly meeting.srt",
+        "weekly meeting.txt",
+    ]
+    assert len(printed.lines) == 2
+    assert sum(line["calls"] for line in printed.lines) == 4
+    assert set(printed.lines[0]["artifacts"]) == {"txt", "srt"}
+
+
+def test_many_sources_run_side_by_side_under_one_limit(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    api.delay_s = 0.3
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number in range(4):
+        # Other bytes, so another recording: a tag behind the sound.
+        (folder / f"{number}.mp3").write_bytes(
+            meeting.path.read_bytes() + b"TAG" + bytes([48 + number]) * 125
+        )
+    printed = stenoflow("transcribe", folder, "--segment-seconds", "120", "--concurrency", "3", "--json")
+    assert [line["status"] for line in printed.lines] == ["complete"] * 4
+    assert len(api.calls) == 8
+    assert api.peak <= 3
+
+
+def test_a_recording_in_s3_and_a_database_on_a_server(
+    stenoflow: Command,
+    api: AudioApiServer,
+    meeting: Meeting,
+    bucket: Bucket,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket.put("in box/Kickoff ü.mp3", meeting.path.read_bytes())
+    monkeypatch.setenv("STENOFLOW_STORE", f"{bucket.url}/out")
+    with postgres_database(postgres_url) as url:
+        monkeypatch.setenv("STENOFLOW_DATABASE_URL", url)
+        refused = stenoflow("jobs")
+        assert refused.exit_code == 3
+        assert "stenoflow db upgrade" in refused.err
+        assert stenoflow("db", "upgrade").exit_code == 0
+        line = stenoflow("transcribe", f"{bucket.url}/in box/", *_SHORT).line
+        assert line["status"] == "complete"
+        assert line["artifacts"]["txt"].startswith(f"{bucket.url}/out/{line['recording']}/")
+        key = line["artifacts"]["txt"].removeprefix(f"{bucket.url}/")
+        text = bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read().decode()
+        assert text.split() == [word.text for word in meeting.words]
+        assert stenoflow("transcribe", f"{bucket.url}/in box/", *_SHORT).line["calls"] == 0
+        by_month = json.loads(stenoflow("costs", "--by", "month", "--json").out)
+        assert by_month["cost"] == "0.024000"
+    assert len(api.calls) == 4
