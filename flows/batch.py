@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from flows.orchestration import Start
+from flows.orchestration import Start, begin_start, surround
 from flows.outcome import Outcome, of_error, of_job
 from flows.running import Run, open_run
 from storage.database.states import JobState
@@ -70,7 +70,8 @@ class Batch:
         Returns:
             The outcomes, in the order of the orders.
         """
-        start = Start(self.workshop.settings.home)
+        surround(self.workshop.settings.home)
+        start = begin_start()
         # Enough recordings at once to keep all calls busy even where each is one short segment.
         room = asyncio.Semaphore(self.concurrency + 2)
         async with open_run(self.workshop, self.concurrency) as run:

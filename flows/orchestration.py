@@ -7,13 +7,13 @@ thread while recordings are read, and commands that run no flow do neither.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 
-_log = logging.getLogger(__name__)
+from tasks.errors import FailedError
 
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -39,11 +39,16 @@ def surround(home: Path) -> None:
         os.environ.setdefault(name, value)
 
 
+class PrefectError(FailedError):
+    """Prefect could not be started or reached."""
+
+    kind = "prefect"
+
+
 class Start:
     """Prefect being started in a thread that does not keep the program from ending."""
 
-    def __init__(self, home: Path) -> None:
-        surround(home)
+    def __init__(self) -> None:
         self._started: Future[None] = Future()
         threading.Thread(target=self._run, name="prefect-start", daemon=True).start()
 
@@ -53,15 +58,30 @@ class Start:
         return self._started.done()
 
     async def ready(self) -> None:
-        """Wait until flows can run; raises what went wrong."""
-        await asyncio.shield(asyncio.wrap_future(self._started))
+        """Wait until flows can run.
+
+        Raises:
+            PrefectError: they never will.
+        """
+        try:
+            await asyncio.shield(asyncio.wrap_future(self._started))
+        except Exception as error:
+            raise PrefectError(
+                f"Prefect could not be started: {type(error).__name__}: {error}",
+                "check PREFECT_API_URL if it is set, and the space left for STENOFLOW_HOME",
+            ) from error
 
     def _run(self) -> None:
         try:
             self._started.set_result(asyncio.run(_reach_server()))
-        except Exception as error:  # noqa: BLE001 - whatever it is, ready() raises it
-            _log.debug("Prefect did not start", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, ready() tells of it
             self._started.set_exception(error)
+
+
+@cache
+def begin_start() -> Start:
+    """Begin to start Prefect: once in a process, since two starts at a time break each other."""
+    return Start()
 
 
 async def _reach_server() -> None:

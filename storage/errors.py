@@ -7,6 +7,7 @@ It stands in the lowest layer so that every layer can raise from one tree:
     │   ├── DatabaseError               "database"
     │   ├── ObjectStoreError            "store"
     │   └── DiskFullError               "disk-full"
+    ├── AddressError                    exit 2, kind "settings": of a database or a store
     ├── BudgetError                     exit 4, kind "budget": the ledger said no
     ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
     ├── RefusedError                    exit 4, kind "refused"
@@ -65,6 +66,13 @@ class DiskFullError(StorageError):
     """No space left where the work or the artifacts are written."""
 
     kind = "disk-full"
+
+
+class AddressError(StenoflowError):
+    """The address of a database or a store cannot be used."""
+
+    exit_code = 2
+    kind = "settings"
 
 
 class BudgetError(StenoflowError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from stamina.instrumentation import set_on_retry_hooks
+
 from flows.cli.app import app
 from flows.cli.console import complain, say
 from storage.errors import StenoflowError
@@ -14,6 +16,8 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; every error ends in one clear line and its exit code."""
+    # Retries are in the ledger and in the display; stamina's own lines would break into both.
+    set_on_retry_hooks([])
     try:
         app()
     except StenoflowError as error:

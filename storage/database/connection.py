@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from storage.errors import DatabaseError, DiskFullError
+from storage.errors import AddressError, DatabaseError, DiskFullError
 
 _BUSY_TIMEOUT_S = 60
 
@@ -74,7 +74,7 @@ def open_database(url: str) -> Database:
         url: ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST/NAME``.
 
     Raises:
-        DatabaseError: the address cannot be used.
+        AddressError: the address cannot be used.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -87,12 +87,12 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-            raise DatabaseError(f"no support for a {parsed.get_backend_name()} database", hint)
+            raise AddressError(f"no support for a {parsed.get_backend_name()} database", hint)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise DatabaseError("the database address cannot be read", hint) from error
+        raise AddressError("the database address cannot be read", hint) from error
     return parsed
 
 

@@ -6,13 +6,13 @@ ObjectStoreError
 ├── ObjectExistsError       the key is taken, and was to be used only if absent
 ├── StoreAccessError        no credentials, or not these
 └── StoreUnavailableError   out of reach or overloaded: the one that a later try can mend
-StorageError
+AddressError
 └── StoreUrlError           an address that names no store
 """
 
 from __future__ import annotations
 
-from storage.errors import ObjectStoreError, StorageError
+from storage.errors import AddressError, ObjectStoreError
 
 
 class BadKeyError(ObjectStoreError):
@@ -35,7 +35,5 @@ class StoreUnavailableError(ObjectStoreError):
     """The store is out of reach or overloaded; the only error here that is not permanent."""
 
 
-class StoreUrlError(StorageError):
+class StoreUrlError(AddressError):
     """The address names no store that there could be."""
-
-    kind = "store"

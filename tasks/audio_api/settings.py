@@ -48,7 +48,7 @@ class AudioApiSettings:
     def __post_init__(self) -> None:
         _check_address(self.base_url)
         key = self.api_key
-        if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key != ""):
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
             raise SettingsError(
                 "the API key has spaces, line breaks or signs outside ASCII in it, or is empty",
                 "check OPENAI_API_KEY",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Declared and measured ends differ by a packet or two in sound files.
+# A header that claims more than a day beyond what is there lies.
+_BELIEVABLE_MS = 24 * 3_600_000
 _AGREE_MS = 250
 
 
@@ -40,7 +42,7 @@ class AudioStream:
     def missing_ms(self) -> int:
         """How much at the end is declared and not there; 0 where both agree within a few packets."""
         missing = 0 if self.declared_end_ms is None else self.declared_end_ms - self.demuxed_end_ms
-        return missing if missing > _AGREE_MS else 0
+        return missing if _AGREE_MS < missing < _BELIEVABLE_MS else 0
 
 
 @dataclass(frozen=True, slots=True)
