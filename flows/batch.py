@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from flows.orchestration import Start, begin_start, surround
@@ -15,6 +16,7 @@ from flows.outcome import Outcome, of_error, of_job
 from flows.running import Run, open_run
 from storage.database.states import JobState
 from storage.errors import StenoflowError
+from tasks.cutting import StoppedError
 from tasks.intake import Wish
 from tasks.settling import settle
 from tasks.sources import Source
@@ -56,6 +58,7 @@ class Batch:
     Attributes:
         formats: which artifacts outcomes name.
         concurrency: calls in flight at most.
+        interrupted: somebody called `stop`.
     """
 
     workshop: Workshop
@@ -63,6 +66,8 @@ class Batch:
     concurrency: int
     watcher: Watcher
     interrupted: bool = False
+    _run: Run | None = None
+    _flows: set[asyncio.Future[None]] = field(default_factory=set)
 
     async def run(self, orders: Sequence[Order]) -> list[Outcome]:
         """Transcribe all; each source's end is told as it comes.
@@ -74,10 +79,22 @@ class Batch:
         start = begin_start()
         # Enough recordings at once to keep all calls busy even where each is one short segment.
         room = asyncio.Semaphore(self.concurrency + 2)
-        async with open_run(self.workshop, self.concurrency) as run:
-            jobs = [asyncio.create_task(self._one(run, order, room, start)) for order in orders]
-            with self._stopping_on_signal(run, jobs):
-                return await asyncio.gather(*jobs)
+        async with open_run(self.workshop, self.concurrency) as self._run:
+            return await asyncio.gather(*(self._one(self._run, order, room, start) for order in orders))
+
+    def stop(self) -> None:
+        """Begin nothing more and keep the replies of calls in flight; a second time: drop those too."""
+        if self._run is None:
+            self.interrupted = True
+        elif self.interrupted:
+            self._cancel()
+        else:
+            self.interrupted = True
+            self._run.interrupt()
+            calls = self._run.transcriber.gate.busy
+            grace_s = self.workshop.settings.grace_s if calls else _SETTLING_S
+            self.watcher.stopping(calls, grace_s)
+            asyncio.get_running_loop().call_later(grace_s, self._cancel)
 
     async def _one(self, run: Run, order: Order, room: asyncio.Semaphore, start: Start) -> Outcome:
         async with room:
@@ -91,20 +108,21 @@ class Batch:
         return outcome
 
     async def _transcribe(self, run: Run, order: Order, start: Start) -> Outcome:
-        source = order.source
-        if run.interrupted:
-            raise StenoflowError(f"{source.name}: interrupted before it was begun", "give it again to begin")
-        taken = await run.take_in(source, order.wish)
+        if self.interrupted:
+            raise StoppedError(f"{order.source.name}: interrupted before it was begun")
+        taken = await run.take_in(order.source, order.wish)
         job_id = taken.job.id
-        self.watcher.taken(source, job_id, taken.duration_ms)
+        self.watcher.taken(order.source, job_id, taken.duration_ms)
         if taken.stream is not None:
             await run.begin(taken)
+            flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
+            self._flows.add(flow)
             try:
-                await self._flow(job_id, source.name, start)
-            except asyncio.CancelledError:
-                if not self.interrupted:
-                    raise
-                await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+                await asyncio.wait([flow])
+                if flow.cancelled():
+                    await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+                else:
+                    flow.result()
             finally:
                 await run.end(job_id)
         return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
@@ -118,32 +136,30 @@ class Batch:
 
         await transcribe_recording(job_id, name, return_state=True)
 
-    @contextmanager
-    def _stopping_on_signal(self, run: Run, jobs: Sequence[asyncio.Task[Outcome]]) -> Iterator[None]:
-        """Ask the first signal to stop in order, and the second to stop at once."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-
-        def stop() -> None:
-            if run.interrupted:
-                _cancel(jobs)
-                return
-            self.interrupted = True
-            run.interrupt()
-            calls = run.transcriber.gate.busy
-            grace_s = self.workshop.settings.grace_s if calls else _SETTLING_S
-            self.watcher.stopping(calls, grace_s)
-            loop.call_later(grace_s, _cancel, jobs)
-
-        for number in signals:
-            loop.add_signal_handler(number, stop)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+    def _cancel(self) -> None:
+        for flow in self._flows:
+            flow.cancel()
 
 
-def _cancel(jobs: Sequence[asyncio.Task[Outcome]]) -> None:
-    for job in jobs:
-        job.cancel()
+def run_to_its_end(batch: Batch, orders: Sequence[Order]) -> list[Outcome]:
+    """Run a batch from the main thread; SIGINT and SIGTERM stop it.
+
+    The event loop has a thread of its own: in the main thread, Prefect would put a handler of its own
+    for SIGTERM in place of ours, and that one breaks calls off.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool, asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        ended = pool.submit(runner.run, batch.run(orders))
+        with _on_signal(lambda: loop.call_soon_threadsafe(batch.stop)):
+            return ended.result()
+
+
+@contextmanager
+def _on_signal(act: Callable[[], object]) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: act()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -13,7 +13,7 @@ from storage.database.states import JobState
 from storage.errors import StenoflowError
 from tasks.audio_api.errors import CallError
 from tasks.audio_api.gate import Gate
-from tasks.cutting import Cutting
+from tasks.cutting import Cutting, StoppedError
 from tasks.hearing import open_api
 from tasks.intake import TakenIn, Wish, take_in
 from tasks.settling import settle
@@ -85,7 +85,7 @@ class Run:
 
     async def take_in(self, source: Source, wish: Wish) -> TakenIn:
         """Take a source in; see `tasks.intake.take_in`."""
-        return await settle(take_in, self.workshop, source, wish)
+        return await settle(take_in, self.workshop, source, wish, self._check_interrupted)
 
     async def begin(self, taken: TakenIn) -> None:
         """Begin to cut a job's recording, before its flow asks for the segments."""
@@ -124,6 +124,11 @@ class Run:
         self.transcriber.gate.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
         for feed in self.feeds.values():
             feed.cutting.stop()
+
+    def _check_interrupted(self, _bytes: int) -> None:
+        """End a download that nobody waits for any more."""
+        if self.interrupted:
+            raise StoppedError("interrupted while it was fetched")
 
 
 _current: list[Run] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,16 +50,24 @@ class TakenIn:
         return JobSettings.from_dict(self.job.settings)
 
 
-def take_in(workshop: Workshop, source: Source, wish: Wish) -> TakenIn:
+def take_in(
+    workshop: Workshop, source: Source, wish: Wish, progress: Callable[[int], None] = lambda _: None
+) -> TakenIn:
     """Read a source, refuse it or open its job.
 
     A job that is complete, its artifacts in place, is not looked into again.
+
+    Args:
+        workshop: the tools.
+        source: where the recording is.
+        wish: what is asked of the job.
+        progress: told how many bytes have been fetched; what it raises ends the fetching.
 
     Raises:
         RefusedError: it will not be transcribed; where it could be read, its job says so too.
         StenoflowError: it could not be read or stored.
     """
-    fetched = fetch(source, workshop.settings.work / "sources")
+    fetched = fetch(source, workshop.settings.work / "sources", progress=progress)
     recording = workshop.catalog.add_recording(
         Recording(
             id=recording_id(source.uri, fetched.sha256),

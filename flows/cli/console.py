@@ -5,14 +5,24 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.table import Table
 
 from storage.errors import StenoflowError
+
+# For pipes and files: no cell is cut.
+_WIDE = 1_000
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 """For progress, logs and hints."""
 
 results = Console(highlight=False, soft_wrap=True)
-"""For tables of results, on stdout."""
+"""For results in colour, on stdout."""
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout: as wide as the terminal, or as it needs where there is none."""
+    console = results if results.is_terminal else Console(highlight=False, width=_WIDE)
+    console.print(table, soft_wrap=False)
 
 
 def say(text: str) -> None:

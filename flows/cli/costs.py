@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import result, results
+from flows.cli.console import print_table, result
 from storage.database.reports import CostLine, CostsBy
 from tasks.money.amounts import from_micro
 from tasks.settings import load_settings
@@ -48,7 +48,7 @@ def costs(
     elif format_ is _Format.CSV:
         result(_csv(by, rows))
     else:
-        results.print(_table(by, rows))
+        print_table(_table(by, rows))
 
 
 def _row(by: CostsBy, line: CostLine) -> dict[str, Any]:

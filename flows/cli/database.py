@@ -11,7 +11,7 @@ from tasks.settings import load_settings
 def upgrade() -> None:
     """Bring the database's tables up to date (the embedded SQLite does so by itself).
 
-    Example: [bold]STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/stenoflow stenoflow db upgrade[/]
+    Example: [bold]stenoflow db upgrade[/], with STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/steno
     """
     database = open_database(load_settings().database_url)
     try:

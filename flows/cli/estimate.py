@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from flows.cli import options
-from flows.cli.console import result, results, say
+from flows.cli.console import print_table, result, say
 from flows.cli.transcribe import find_sources, tell
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
@@ -56,7 +56,7 @@ def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) ->
             result(json_module.dumps(_line(each), ensure_ascii=False))
         return
     if estimates:
-        results.print(_table(estimates))
+        print_table(_table(estimates))
     if any(each.cost_micro is None for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
 

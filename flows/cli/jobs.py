@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from flows.cli import options
+from flows.cli.console import print_table, results
 from flows.cli.console import result as print_result
-from flows.cli.console import results
 from storage.database.reports import JobLine, Spending
 from storage.database.tables import Segment
 from tasks.errors import SettingsError
@@ -47,7 +47,7 @@ def jobs(
             _cost(line.spending),
             line.job.tag or "",
         )
-    results.print(table)
+    print_table(table)
 
 
 def show(
@@ -64,7 +64,7 @@ def show(
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))
         return
-    for name in ("job", "recording", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
+    for name in ("job", "name", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
         results.print(f"[dim]{name:14}[/]", end="")
         results.print(str(document[name] if document[name] is not None else "-"), markup=False)
     if document["error"]:
@@ -157,7 +157,7 @@ def _print_segments(segments: list[dict[str, Any]]) -> None:
             str(each["attempts"]),
             each["error"] or "",
         )
-    results.print(table)
+    print_table(table)
 
 
 def _cost(spending: Spending) -> str:

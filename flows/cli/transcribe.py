@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
-from flows.batch import Batch, Order
+from flows.batch import Batch, Order, run_to_its_end
 from flows.cli import options
 from flows.cli.console import result
 from flows.cli.copies import Copies
@@ -97,7 +96,7 @@ def run_batch(
     workshop.store.check()
     with Display(workshop, told=lambda outcome: _finish(workshop, outcome, copies, json=json)) as display:
         batch = Batch(workshop, formats, concurrency, display)
-        outcomes = asyncio.run(batch.run(orders))
+        outcomes = run_to_its_end(batch, orders)
     if batch.interrupted:
         raise typer.Exit(_INTERRUPTED)
     return outcomes

@@ -1,0 +1,149 @@
+"""The engine's API: OpenAI's routes for transcription and models, as an ASGI app.
+
+It keeps no state of its own and needs no lifespan events, so httpx's ASGITransport can drive it; close
+the engine when done.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import NoReturn
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tasks.engine.answers import Transcript, answer
+from tasks.engine.engine import Engine, load_sound
+from tasks.engine.problems import HANDLERS, Problem, answer_problem, invalid, problem_of
+from tasks.engine.recogniser import Hearing, Recogniser
+from tasks.engine.uploads import received
+from tasks.engine.wishes import Wish
+from tasks.speech.languages import NAME_OF
+from tasks.speech.timecode import samples_to_ms
+
+# The status that nginx gave to a client that left; nobody is there to read it.
+_CLIENT_LEFT = 499
+
+
+def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
+    """Put the API before an engine.
+
+    Args:
+        engine: what hears; the caller closes it.
+        api_key: clients must send it as a bearer token; None lets in everyone.
+    """
+    app = Starlette(
+        routes=[
+            Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
+            Route("/v1/audio/translations", translate, methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/v1/models/{model}", show_model),
+        ],
+        middleware=[Middleware(KeyCheck, api_key=api_key)] if api_key else [],
+        exception_handlers=HANDLERS,
+    )
+    app.state.engine = engine
+    return app
+
+
+async def transcribe(request: Request) -> Response:
+    """Answer POST /v1/audio/transcriptions."""
+    async with received(request) as asked:
+        wish = asked.wish
+        recogniser = _recogniser(_engine(request), wish)
+        samples = await load_sound(asked.sound)
+    hearing = await recogniser.recognise(samples, wish.hints)
+    if wish.stream:
+        return StreamingResponse(_events(hearing), media_type="text/event-stream")
+    utterances = []
+    async with aclosing(hearing.utterances) as coming:
+        async for utterance in coming:
+            utterances.append(utterance)
+            if await request.is_disconnected():
+                return Response(status_code=_CLIENT_LEFT)
+    transcript = Transcript(hearing.language, samples_to_ms(samples.size), utterances)
+    return answer(transcript, wish.format, wish.granularities)
+
+
+async def translate(_: Request) -> NoReturn:
+    """Answer POST /v1/audio/translations: it cannot."""
+    message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
+    raise Problem(501, message, code="not_supported")
+
+
+async def list_models(request: Request) -> Response:
+    """Answer GET /v1/models."""
+    return JSONResponse({"object": "list", "data": [_model(name) for name in _engine(request).models]})
+
+
+async def show_model(request: Request) -> Response:
+    """Answer GET /v1/models/{model}."""
+    name = request.path_params["model"]
+    _engine(request).recogniser(name)
+    return JSONResponse(_model(name))
+
+
+class KeyCheck:
+    """Middleware that lets in only who sends the key."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {api_key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 401."""
+        if scope["type"] == "http" and not self._fits(Request(scope)):
+            refusal = Problem(401, "Incorrect or missing API key", code="invalid_api_key")
+            await answer_problem(refusal)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _fits(self, request: Request) -> bool:
+        sent = request.headers.get("authorization", "").encode()
+        return hmac.compare_digest(sent, self._expected)
+
+
+def _engine(request: Request) -> Engine:
+    engine = request.app.state.engine
+    assert isinstance(engine, Engine)  # noqa: S101 - create_app put it there; this tells mypy
+    return engine
+
+
+def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
+    recogniser = engine.recogniser(wish.model)
+    language = wish.hints.language
+    if language is not None and language not in recogniser.languages:
+        known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
+        raise invalid("language", f"{wish.model} does not hear {NAME_OF[language]}, only {known}")
+    return recogniser
+
+
+def _model(name: str) -> dict[str, str | int]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "stenoflow"}
+
+
+async def _events(hearing: Hearing) -> AsyncIterator[str]:
+    """Tell what is heard while it is heard, as server-sent events."""
+    text = ""
+    try:
+        async with aclosing(hearing.utterances) as coming:
+            async for utterance in coming:
+                delta = utterance.text if text else utterance.text.lstrip()
+                text += delta
+                yield _event({"type": "transcript.text.delta", "delta": delta})
+        yield _event({"type": "transcript.text.done", "text": text})
+    except Exception as error:  # noqa: BLE001 - the status has gone out; this is all that can be said
+        yield "event: error\n" + _event(problem_of(error).envelope)
+    else:
+        yield "data: [DONE]\n\n"
+
+
+def _event(data: object) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -1,0 +1,109 @@
+"""The engine behind the API: which models there are, and what they hear in a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.engine import whisper
+from tasks.engine.errors import ModelUnavailableError
+from tasks.engine.pocketsphinx import PocketsphinxRecogniser
+from tasks.engine.recogniser import Recogniser, Samples
+from tasks.engine.whisper import WhisperRecogniser, WhisperSettings
+from tasks.media.decode import decode_all
+from tasks.media.programs import find_ffmpeg
+
+POCKETSPHINX = "pocketsphinx"
+FASTER_WHISPER = "faster-whisper"
+
+# 25 MB hold three hours of Opus; a few kB of FLAC can claim days.
+_LONGEST_UPLOAD_MS = 4 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine works.
+
+    Attributes:
+        processes: how many decode for pocketsphinx; None: one per core, four at most.
+        whisper: the model of faster-whisper.
+    """
+
+    processes: int | None = None
+    whisper: WhisperSettings = field(default_factory=WhisperSettings)
+
+
+def default_model() -> str:
+    """Name the better of the models that are installed."""
+    return FASTER_WHISPER if whisper.is_installed() else POCKETSPHINX
+
+
+class Engine:
+    """The recognisers by the names of their models; each is made when it is first asked for.
+
+    Use it from any event loop, and close it.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Recogniser]]) -> None:
+        self._makers = dict(makers)
+        self._recognisers: dict[str, Recogniser] = {}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What it offers, the smallest first."""
+        return tuple(self._makers)
+
+    def recogniser(self, model: str) -> Recogniser:
+        """Return the recogniser of a model.
+
+        Raises:
+            ModelUnavailableError: there is none of that name.
+        """
+        if model not in self._recognisers:
+            if model not in self._makers:
+                raise _unknown(model, self.models)
+            self._recognisers[model] = self._makers[model]()
+        return self._recognisers[model]
+
+    async def warm_up(self, model: str) -> None:
+        """Begin to load a model before its first request.
+
+        Raises:
+            ModelUnavailableError: there is none of that name, or it cannot be loaded.
+        """
+        await self.recogniser(model).warm_up()
+
+    def close(self) -> None:
+        """End all processes and free the models; what is being heard ends in `EngineError`."""
+        for recogniser in self._recognisers.values():
+            recogniser.close()
+
+
+def open_engine(settings: EngineSettings | None = None) -> Engine:
+    """Gather the recognisers that this machine has; loads nothing yet."""
+    chosen = settings or EngineSettings()
+    makers: dict[str, Callable[[], Recogniser]] = {
+        POCKETSPHINX: lambda: PocketsphinxRecogniser(chosen.processes)
+    }
+    if whisper.is_installed():
+        makers[FASTER_WHISPER] = lambda: WhisperRecogniser(chosen.whisper)
+    return Engine(makers)
+
+
+async def load_sound(path: Path) -> Samples:
+    """Decode an uploaded file.
+
+    Raises:
+        RefusedError: it is not audio, or longer than 4 hours.
+        MediaError: decoding failed midway.
+        SettingsError: there is no fit ffmpeg.
+    """
+    return await asyncio.to_thread(lambda: decode_all(path, cap_ms=_LONGEST_UPLOAD_MS, ffmpeg=find_ffmpeg()))
+
+
+def _unknown(model: str, offered: tuple[str, ...]) -> ModelUnavailableError:
+    if model == FASTER_WHISPER:
+        return ModelUnavailableError("faster-whisper is not installed", whisper.INSTALL)
+    return ModelUnavailableError(f"The model '{model}' does not exist", f"offered here: {', '.join(offered)}")

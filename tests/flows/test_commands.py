@@ -1,0 +1,116 @@
+"""The commands that run no flow, and what every command has in common."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jiwer
+import pytest
+
+from tasks.sample import script_text
+from tasks.speech.text import spoken_form
+from tests.flows.conftest import Command, Meeting, read_artifact
+from tests.servers.audio_api import AudioApiServer
+
+_COMMANDS = ["demo", "transcribe", "estimate", "jobs", "show", "resume", "costs", "engine", "db upgrade"]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Command) -> None:
+    printed = stenoflow(*command.split(), "--help")
+    assert printed.exit_code == 0
+    assert "Example:" in printed.out
+    assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
+
+
+def test_the_demo_hears_the_meeting_for_nothing(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-to-be-used")
+    line = stenoflow("demo", "--json").line
+    assert (line["status"], line["cost"], line["missing"]) == ("complete", "0.0000", [])
+    assert line["segments"] >= 3
+    said, heard = (" ".join(map(spoken_form, t.split())) for t in (script_text(), read_artifact(line, "txt")))
+    assert jiwer.wer(said, heard) < 0.05
+    printed = stenoflow("demo")
+    assert printed.exit_code == 0
+    for expected in ("word error rate", "0.0000 USD", "whisper-1 at openai", "Next: stenoflow show"):
+        assert expected in printed.out
+
+
+def test_an_estimate_calls_nobody(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    line = stenoflow("estimate", meeting.path, "--segment-seconds", "60", "--json").line
+    assert (line["segments"], line["cost"], line["segment_cost"]) == (4, "0.0240", "0.0060")
+    assert line["duration"] == pytest.approx(240, abs=0.1)
+    printed = stenoflow("estimate", meeting.path, "--model", "gpt-4o-mini-transcribe")
+    assert "0.0120 USD" in printed.out
+    assert "in total" in printed.out
+    assert api.calls == []
+
+
+def test_jobs_and_show_tell_of_a_job(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    line = stenoflow("transcribe", meeting.path, "--tag", "board", "--json").line
+    assert api.calls
+    listed = stenoflow("jobs", "--json").line
+    assert (listed["job"], listed["state"], listed["cost"]) == (line["job"], "complete", "0.0240")
+    assert stenoflow("jobs", "--state", "partial").out.count("\n") <= 2
+    shown = stenoflow("show", line["job"][:6])
+    assert shown.exit_code == 0
+    assert meeting.path.name in shown.out
+    assert "manifest.json" in shown.out
+    assert stenoflow("show", "nothing-like-it").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("by", "heading"),
+    [
+        ("day", datetime.now(UTC).strftime("%Y-%m-%d")),
+        ("month", datetime.now(UTC).strftime("%Y-%m")),
+        ("model", "127.0.0.1/whisper-1"),
+        ("recording", "weekly meeting.mp3"),
+        ("tag", "board"),
+    ],
+)
+def test_costs_are_told_by_any_heading_in_any_format(
+    by: str, heading: str, stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    stenoflow("transcribe", meeting.path, "--tag", "board", "--json")
+    assert api.calls
+    line = stenoflow("costs", "--by", by, "--format", "json").line
+    assert (line[by], line["cost"], line["requests"]) == (heading, "0.024000", 1)
+    (row,) = csv.DictReader(io.StringIO(stenoflow("costs", "--by", by, "--format", "csv").out))
+    assert row == {name: str(value) for name, value in line.items()}
+    assert heading in stenoflow("costs", "--by", by).out
+    assert stenoflow("costs", "--since", "2999-01-01", "--json").out == ""
+
+
+_LOADED = """
+import sys
+from flows.cli import main
+sys.argv[1:] = ["jobs"]
+try:
+    main()
+except SystemExit:
+    print([name for name in sys.modules if name.split(".")[0] == "prefect"])
+"""
+
+
+def test_commands_that_run_no_flow_do_not_load_prefect(home: Path) -> None:
+    root = Path(__file__).parents[2]
+    printed = subprocess.run(
+        [sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert printed.stdout.splitlines()[-1] == "[]"
+    assert (home / "stenoflow.db").exists()
+
+
+def test_json_and_nothing_else_on_stdout(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    printed = stenoflow("transcribe", meeting.path, "--json")
+    assert api.calls
+    assert json.loads(printed.out)
+    assert printed.out.count("\n") == 1
+    assert printed.err
