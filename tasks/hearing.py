@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,6 +71,13 @@ def provider_name(settings: Settings) -> str:
     if settings.is_embedded:
         return EMBEDDED
     return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
+
+
+def calls_at_once(settings: Settings, wanted: int | None) -> int:
+    """Return how many calls may be in flight; the embedded engine has no more than this machine's cores."""
+    if wanted is not None:
+        return wanted
+    return min(settings.concurrency, os.cpu_count() or 1) if settings.is_embedded else settings.concurrency
 
 
 def default_model(settings: Settings) -> str:

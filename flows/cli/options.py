@@ -50,7 +50,10 @@ Stream = Annotated[
     ),
 ]
 Concurrency = Annotated[
-    int | None, typer.Option(help="Calls in flight at most. Default: 6.", min=1, max=256, show_default=False)
+    int | None,
+    typer.Option(
+        help="Calls in flight at most. Default: 6; embedded: the cores.", min=1, max=256, show_default=False
+    ),
 ]
 Formats = Annotated[
     str, typer.Option(help="Artifacts to report and to copy to --out; the store has all of them.")

@@ -126,11 +126,13 @@ class Display(AbstractContextManager["Display"]):
         if job.had_samples is None:
             job.had_samples = progress.done_samples
         segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'}"
-        cost = show(spent.actual_micro) if not spent.unpriced else "price unknown"
+        cost = f"{show(spent.actual_micro)} USD" if not spent.unpriced else "price unknown"
         if self._bars is not None and job.bar is not None:
-            self._bars.update(job.bar, completed=progress.done_samples, segments=segments, cost=cost)
+            self._bars.update(
+                job.bar, completed=progress.done_samples, segments=f"{segments} segments", cost=cost
+            )
             return
-        line = f"{job.name}: {segments} segments, {cost} USD"
+        line = f"{job.name}: {segments} segments, {cost}"
         if line != job.told:
             job.told = line
             say(line)

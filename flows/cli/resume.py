@@ -14,6 +14,7 @@ from flows.cli.transcribe import run_batch
 from flows.outcome import exit_code
 from storage.database.reports import JobLine
 from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.hearing import calls_at_once
 from tasks.intake import Wish
 from tasks.job_settings import JobSettings
 from tasks.settings import load_settings
@@ -45,7 +46,7 @@ def resume(
             for line in lines
             for source in resolve(line.recording.source)
         ]
-        calls = concurrency or settings.concurrency
+        calls = calls_at_once(settings, concurrency)
         outcomes = run_batch(workshop, orders, wanted, calls, copies, json=json)
     raise typer.Exit(exit_code(outcomes))
 

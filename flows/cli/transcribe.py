@@ -15,7 +15,7 @@ from flows.cli.progress import Display
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
 from tasks.artifacts.formats import FORMATS, check_formats
-from tasks.hearing import Wanted, job_settings
+from tasks.hearing import Wanted, calls_at_once, job_settings
 from tasks.intake import Wish
 from tasks.money.amounts import show
 from tasks.settings import load_settings
@@ -60,7 +60,7 @@ def transcribe(
         for outcome in outcomes:
             tell(outcome, json=json)
         orders = [Order(source, wish) for source in found]
-        calls = concurrency or settings.concurrency
+        calls = calls_at_once(settings, concurrency)
         outcomes += run_batch(workshop, orders, wanted, calls, copies, json=json)
     raise typer.Exit(exit_code(outcomes))
 
