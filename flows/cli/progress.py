@@ -125,14 +125,14 @@ class Display(AbstractContextManager["Display"]):
     def _show(self, job: _Followed, progress: JobProgress, spent: Spending) -> None:
         if job.had_samples is None:
             job.had_samples = progress.done_samples
-        segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'}"
+        segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'} segments"
         cost = f"{show(spent.actual_micro)} USD" if not spent.unpriced else "price unknown"
         if self._bars is not None and job.bar is not None:
             self._bars.update(
                 job.bar, completed=progress.done_samples, segments=f"{segments} segments", cost=cost
             )
             return
-        line = f"{job.name}: {segments} segments, {cost}"
+        line = f"{job.name}: {segments}, {cost}"
         if line != job.told:
             job.told = line
             say(line)
