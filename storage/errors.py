@@ -6,8 +6,8 @@ It stands in the lowest layer so that every layer can raise from one tree:
     ├── StorageError                    exit 3, kind "storage"
     │   ├── DatabaseError               "database"
     │   ├── ObjectStoreError            "store"
-    │   └── DiskFullError               "disk-full"
-    ├── AddressError                    exit 2, kind "settings": of a database or a store
+    │   ├── DiskFullError               "disk-full"
+    │   └── AddressError                exit 2, "settings": the address of a database or a store
     ├── BudgetError                     exit 4, kind "budget": the ledger said no
     ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
     ├── RefusedError                    exit 4, kind "refused"
@@ -68,7 +68,7 @@ class DiskFullError(StorageError):
     kind = "disk-full"
 
 
-class AddressError(StenoflowError):
+class AddressError(StorageError):
     """The address of a database or a store cannot be used."""
 
     exit_code = 2

