@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import threading
 from concurrent.futures import Future
 from functools import cache
@@ -50,6 +51,7 @@ class Start:
 
     def __init__(self) -> None:
         self._started: Future[None] = Future()
+        self._guard: subprocess.Popen[bytes] | None = None
         threading.Thread(target=self._run, name="prefect-start", daemon=True).start()
 
     @property
@@ -73,7 +75,9 @@ class Start:
 
     def _run(self) -> None:
         try:
-            self._started.set_result(asyncio.run(_reach_server()))
+            # Kept, so that its pipe stays open as long as this process lives.
+            self._guard = asyncio.run(_reach_server())
+            self._started.set_result(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, ready() tells of it
             self._started.set_exception(error)
 
@@ -84,10 +88,33 @@ def begin_start() -> Start:
     return Start()
 
 
-async def _reach_server() -> None:
-    from prefect.client.orchestration import get_client  # noqa: PLC0415 - takes seconds
+async def _reach_server() -> subprocess.Popen[bytes] | None:
+    from prefect.client.base import ServerType  # noqa: PLC0415 - takes seconds
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     import flows.transcription  # noqa: F401, PLC0415 - so that it is loaded when the server is up
 
     async with get_client() as client:
+        guard = _end_server_with_us() if client.server_type is ServerType.EPHEMERAL else None
         await client.hello()
+    return guard
+
+
+def _end_server_with_us() -> subprocess.Popen[bytes] | None:
+    """See to it that the embedded server ends with this process even if that is killed.
+
+    Prefect ends it at exit only, so each killed run would leave a server of 200 MB behind. A shell reads
+    from a pipe that only we hold, and ends the server when the pipe closes.
+    """
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415
+
+    server = SubprocessASGIServer().server_process
+    if server is None:
+        return None
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f"read -r _; kill {server.pid}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

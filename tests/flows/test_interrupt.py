@@ -48,6 +48,30 @@ def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> 
         time.sleep(0.05)
 
 
+def _descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they did."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    direct = [
+        int(child) for task in children.parents[1].glob("*/children") for child in task.read_text().split()
+    ]
+    return direct + [further for child in direct for further in _descendants(child)]
+
+
+def _wait_until_gone(pids: list[int]) -> None:
+    assert pids, "Prefect's server is one of them"
+    deadline = time.monotonic() + _DEADLINE_S
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline, "processes are left behind"
+        time.sleep(0.1)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_replies_in_flight_are_kept_and_resume_goes_on(
     number: signal.Signals, stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
@@ -81,7 +105,10 @@ def test_a_killed_run_buys_again_at_most_what_was_in_flight(
     api.delay_s = 1.5
     with _running(meeting, tmp_path) as process:
         _wait_for(lambda: len(api.calls) >= 3, process)
+        started = _descendants(process.pid)
         process.kill()
+        process.wait()
+    _wait_until_gone(started)
     api.delay_s = 0.0
     before = len(api.calls)
     line = stenoflow("transcribe", meeting.path, *_ARGUMENTS).line
