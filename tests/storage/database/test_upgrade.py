@@ -13,7 +13,7 @@ import migrations
 from storage.database.connection import open_database
 from storage.database.tables import Base
 from storage.database.upgrade import make_ready, upgrade
-from storage.errors import DatabaseError
+from storage.errors import AddressError, DatabaseError
 
 
 def _config() -> Config:
@@ -80,5 +80,5 @@ def test_the_head_that_the_program_names_is_the_last_migration() -> None:
 
 @pytest.mark.parametrize("url", ["", "mysql://x/y", "nonsense", "postgresql+nodriver://x/y"])
 def test_an_address_that_cannot_be_used_says_what_can(url: str) -> None:
-    with pytest.raises(DatabaseError, match="give sqlite:///FILE"):
+    with pytest.raises(AddressError, match="give sqlite:///FILE"):
         open_database(url)
