@@ -14,6 +14,7 @@ from flows.cli.console import print_table, results
 from flows.cli.console import result as print_result
 from storage.database.reports import JobLine, Spending
 from storage.database.tables import Segment
+from tasks.artifacts.manifest import charge_entry
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
 from tasks.settings import load_settings
@@ -112,20 +113,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
             _segment(segment, line.job.origin_ms, requests[segment.index])
             for segment in workshop.catalog.segments(job_id)
         ],
-        "charges": [
-            {
-                "kind": charge.kind,
-                "attempt": charge.attempt_id,
-                "provider": charge.provider,
-                "model": charge.model,
-                "quantity": charge.quantity,
-                "unit": charge.unit,
-                "price": charge.price,
-                "amount": None if charge.amount_micro is None else show_money(charge.amount_micro),
-                "currency": charge.currency,
-            }
-            for charge in workshop.reports.charges(job_id)
-        ],
+        "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
             artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}
             for artifact in workshop.catalog.artifacts(job_id)

@@ -53,7 +53,7 @@ def _document(published: Published) -> dict[str, Any]:
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
             for each in published.coverage
         ],
-        "charges": [_charge(charge) for charge in published.charges],
+        "charges": [charge_entry(charge) for charge in published.charges],
     }
 
 
@@ -70,7 +70,8 @@ def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
     }
 
 
-def _charge(charge: Charge) -> dict[str, Any]:
+def charge_entry(charge: Charge) -> dict[str, Any]:
+    """Describe a charge for JSON; the amount as a decimal string, None where the price is unknown."""
     return {
         "kind": charge.kind,
         "attempt": charge.attempt_id,
