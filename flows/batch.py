@@ -117,15 +117,21 @@ class Batch:
             await run.begin(taken)
             flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
             self._flows.add(flow)
-            try:
-                await asyncio.wait([flow])
-                if flow.cancelled():
-                    await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
-                else:
-                    flow.result()
-            finally:
-                await run.end(job_id)
+            await asyncio.wait([flow])
+            self._flows.remove(flow)
+            await run.end(job_id)
+            await self._settle_job(job_id, flow)
         return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
+
+    async def _settle_job(self, job_id: str, flow: asyncio.Future[None]) -> None:
+        """See that a job whose flow did not come to its end says so."""
+        if flow.cancelled():
+            await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+        elif (error := flow.exception()) is not None:
+            if not isinstance(error, StenoflowError):
+                _log.error("job %s", job_id, exc_info=error)
+                error = StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where")
+            await settle(self.workshop.catalog.set_state, job_id, JobState.FAILED, error)
 
     async def _flow(self, job_id: str, name: str, start: Start) -> None:
         if not start.done:
@@ -134,7 +140,12 @@ class Batch:
         self.watcher.waiting(None)
         from flows.transcription import transcribe_recording  # noqa: PLC0415 - imports Prefect
 
-        await transcribe_recording(job_id, name, return_state=True)
+        state = await transcribe_recording(job_id, name, return_state=True)
+        job = await settle(self.workshop.catalog.job, job_id)
+        if job.state == JobState.RUNNING:
+            # The flow ended without a word in the job: whatever it raised is the reason.
+            reason = await state.aresult(raise_on_failure=False)
+            raise reason if isinstance(reason, Exception) else StenoflowError(f"the flow ended {state.name}")
 
     def _cancel(self) -> None:
         for flow in self._flows:

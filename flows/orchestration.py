@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
 from tasks.errors import FailedError
+
+_LOOK_EVERY_S = 0.1
 
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -26,7 +29,7 @@ _QUIET = {
     "PREFECT_SHOW_PROMO_NOTIFICATIONS": "false",
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
     # Its first start in a new home runs a few hundred migrations.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }
 
 
@@ -66,7 +69,10 @@ class Start:
             PrefectError: they never will.
         """
         try:
-            await asyncio.shield(asyncio.wrap_future(self._started))
+            while not self._started.done():
+                await asyncio.sleep(_LOOK_EVERY_S)
+                _check_server_runs()
+            self._started.result()
         except Exception as error:
             raise PrefectError(
                 f"Prefect could not be started: {type(error).__name__}: {error}",
@@ -80,6 +86,17 @@ class Start:
             self._started.set_result(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, ready() tells of it
             self._started.set_exception(error)
+
+
+def _check_server_runs() -> None:
+    """Raise if the embedded server has ended: Prefect itself would wait for it to the full timeout."""
+    loaded = sys.modules.get("prefect.server.api.server")
+    # Missing while the module is still being imported, in the other thread.
+    servers = getattr(loaded, "SubprocessASGIServer", None)
+    process = servers().server_process if servers else None
+    # Code 3 is a port that was taken meanwhile; Prefect tries another.
+    if process is not None and process.poll() not in {None, 3}:
+        raise RuntimeError(f"its server ended with code {process.returncode}")
 
 
 @cache

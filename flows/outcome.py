@@ -103,7 +103,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
         missing=_missing(workshop, job),
         artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
         error=_error(job, recording),
-        exit_code=_COMPLETE if job.state == JobState.COMPLETE else _FAILED,
+        exit_code=_exit_code(job),
     )
 
 
@@ -114,6 +114,12 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
         if code in codes:
             return code
     return _COMPLETE
+
+
+def _exit_code(job: Job) -> int:
+    if job.state == JobState.COMPLETE:
+        return _COMPLETE
+    return _UNEXPECTED if job.error_kind == StenoflowError.kind else _FAILED
 
 
 def _status(job: Job) -> str:

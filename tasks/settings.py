@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic import model_validator as check_model
 from pydantic_settings import (
     BaseSettings,
@@ -64,6 +73,9 @@ class Settings(BaseSettings):
     """A call that takes longer in all is given up; it may have been charged."""
     grace_s: PositiveFloat = 10.0
     """How long calls in flight may go on after an interrupt."""
+
+    least_free_mb: NonNegativeInt = 64
+    """With less space than this left for ``home``, nothing is begun."""
 
     whisper_model: str = "base"
     """Name or folder of the model of the extra ``stenoflow[whisper]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from storage.database.connection import Database, open_database
 from storage.database.ledger import Ledger
 from storage.database.reports import Reports
 from storage.database.upgrade import make_ready
+from storage.errors import DiskFullError
 from storage.objects import ObjectStore, open_store
 from tasks.audio_api.models import ModelTable, load_models
 from tasks.errors import SettingsError
@@ -27,6 +29,23 @@ class Workshop:
 
     settings: Settings
     database: Database
+
+    def check_places(self) -> None:
+        """See that there is a store and room to work, before anything is spent.
+
+        Raises:
+            ObjectStoreError: the store cannot be used.
+            DiskFullError: too little space is left for the work folder.
+        """
+        self.store.check()
+        home = self.settings.home
+        home.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(home).free // 1_000_000
+        if free_mb < self.settings.least_free_mb:
+            raise DiskFullError(
+                f"{free_mb} MB are left for {home}; {self.settings.least_free_mb} MB are needed to begin",
+                "free some space, or let STENOFLOW_HOME name another place",
+            )
 
     @cached_property
     def catalog(self) -> Catalog:

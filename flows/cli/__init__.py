@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -18,6 +19,7 @@ def main() -> None:
     """Run the command line; every error ends in one clear line and its exit code."""
     # Retries are in the ledger and in the display; stamina's own lines would break into both.
     set_on_retry_hooks([])
+    logging.basicConfig(level=logging.INFO if _debugging() else logging.CRITICAL)
     try:
         app()
     except StenoflowError as error:
@@ -31,7 +33,11 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if os.environ.get("STENOFLOW_DEBUG"):
+        if _debugging():
             raise
         complain(StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where"))
         sys.exit(1)
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("STENOFLOW_DEBUG"))

@@ -93,7 +93,7 @@ def run_batch(
     """
     if not orders:
         return []
-    workshop.store.check()
+    workshop.check_places()
     with Display(workshop, told=lambda outcome: _finish(workshop, outcome, copies, json=json)) as display:
         batch = Batch(workshop, formats, concurrency, display)
         outcomes = run_to_its_end(batch, orders)

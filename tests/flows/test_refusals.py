@@ -193,3 +193,13 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert "error:" in printed.err
     assert "Traceback" not in printed.err
     assert api.calls == []
+
+
+def test_a_full_disk_is_said_before_anything_is_begun(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_LEAST_FREE_MB", "1000000000")
+    printed = stenoflow("transcribe", meeting.path)
+    assert printed.exit_code == 3
+    assert "MB are left" in printed.err
+    assert api.calls == []
