@@ -28,7 +28,7 @@ check-imports: .venv/.tests
 	$(BIN)/lint-imports
 
 unit: .venv/.tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, select, update
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
+from storage.database.rows import insert_missing, storable
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from storage.errors import StenoflowError, StorageError
@@ -44,13 +45,10 @@ class Catalog:
 
     def add_recording(self, recording: Recording) -> Recording:
         """Store a recording, or return the one that is stored under its id."""
+        recording.created_at = self._clock()
         with self._database.write() as session:
-            known = session.get(Recording, recording.id)
-            if known is not None:
-                return known
-            recording.created_at = self._clock()
-            session.add(recording)
-            return recording
+            insert_missing(session, recording)
+            return session.get_one(Recording, recording.id)
 
     def describe_recording(self, recording_id: str, duration_ms: int, media: dict[str, Any]) -> None:
         """Store what probing found."""
@@ -63,16 +61,15 @@ class Catalog:
 
     def open_job(self, job: Job) -> Job:
         """Store a job, or return the one with the same id, its budget and tag brought up to date."""
+        job.created_at = self._clock()
+        job.state = JobState.NEW
         with self._database.write() as session:
-            known = session.get(Job, job.id, with_for_update=True)
-            if known is not None:
-                known.budget_micro = job.budget_micro
-                known.tag = job.tag or known.tag
-                return known
-            job.created_at = self._clock()
-            job.state = JobState.NEW
-            session.add(job)
-            return job
+            insert_missing(session, job)
+            stored = session.get_one(Job, job.id, with_for_update=True)
+            stored.budget_micro = job.budget_micro
+            if job.tag:
+                stored.tag = storable(job.tag)
+            return stored
 
     def set_state(self, job_id: str, state: JobState, error: StenoflowError | None = None) -> None:
         """Move a job to a state, with its reason where there is one."""
@@ -84,7 +81,7 @@ class Catalog:
                 .values(
                     state=state,
                     error_kind=error.kind if error else None,
-                    error_message=str(error) if error else None,
+                    error_message=storable(str(error)) if error else None,
                     finished_at=self._clock() if ended else None,
                 )
             )
@@ -133,6 +130,7 @@ class Catalog:
         """Replace what is recorded of a job's artifacts, with the duration that they cover."""
         with self._database.write() as session:
             recording = session.get_one(Job, job_id).recording_id
+            # First, for it makes two that publish at once take turns.
             session.execute(
                 update(Recording).where(Recording.id == recording).values(duration_ms=duration_ms)
             )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import stamina
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from storage.errors import AddressError, DatabaseError, DiskFullError
 
-_BUSY_TIMEOUT_S = 60
+_DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
+# For SQLite's write lock, or for a connection to PostgreSQL to be free.
+_PATIENCE_S = 60
+# The driver itself would try for more than two minutes.
+_CONNECT_TIMEOUT_S = 10
+# What an address may hold besides the password before the @.
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
 
 class Database:
@@ -41,7 +50,7 @@ class Database:
     @property
     def name(self) -> str:
         """The address, without a password."""
-        return self._reading.url.render_as_string(hide_password=True)
+        return self._reading.url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -65,6 +74,9 @@ class Database:
             yield
         except DBAPIError as error:
             raise _explain(error, self.name) from error
+        except PoolTimeoutError as error:
+            what = f"all connections to the database {self.name} stayed in use for {_PATIENCE_S} s"
+            raise DatabaseError(what, "try again with a lower --concurrency") from error
 
 
 def open_database(url: str) -> Database:
@@ -79,44 +91,66 @@ def open_database(url: str) -> Database:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return Database(_open_sqlite(parsed))
-    return Database(create_engine(parsed, pool_pre_ping=True))
+    return Database(_open_postgresql(parsed))
 
 
 def _parse(url: str) -> URL:
     hint = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-            raise AddressError(f"no support for a {parsed.get_backend_name()} database", hint)
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise AddressError("the database address cannot be read", hint) from error
+    except (ArgumentError, ValueError):
+        # The cause is left out: with no @HOST behind it, a password is taken for the port, and named.
+        raise AddressError("the database address cannot be read", hint) from None
+    if parsed.drivername not in _DRIVERS:
+        raise AddressError(f"no support for {parsed.drivername} databases", hint)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    # In memory, each connection would see a database of its own.
+    if not parsed.database or parsed.database == ":memory:" or "\0" in parsed.database:
+        raise AddressError("the database address names no file", hint)
     return parsed
 
 
 def _open_sqlite(url: URL) -> Engine:
-    if url.database:
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseError(f"cannot make the folder of {url.database}: {error.strerror}") from error
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    file = Path(url.database or "")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(f"cannot make the folder of {file}: {error.strerror}") from error
+    # A connection a thread: those that wait for the write lock must not keep the others from reading.
+    engine = create_engine(url, connect_args={"timeout": _PATIENCE_S}, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _open_postgresql(url: URL) -> Engine:
+    wait = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    return create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_PATIENCE_S)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver's own BEGIN comes too late and is never IMMEDIATE; SQLAlchemy's event emits ours.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(cursor)
     # Money: a commit must survive a power cut.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    # SQLite waits for locks everywhere but here, where processes that start together on a new file meet.
+    for attempt in stamina.retry_context(
+        on=_is_locked, attempts=None, timeout=_PATIENCE_S, wait_initial=0.01, wait_max=0.5
+    ):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode=WAL")
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -126,6 +160,6 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
     cause = str(error.orig).strip().split("\n")[0]
-    if "disk is full" in cause:
+    if "disk is full" in cause or "No space left on device" in cause:
         return DiskFullError(f"no space left for the database {name}", "free some space, then resume")
     return DatabaseError(f"the database {name} failed: {cause}", "check that it runs and can be written")

@@ -3,6 +3,9 @@
 A request is stored as sent, with its money reserved, in one transaction before a byte leaves; its
 result and what it cost are stored in one transaction after. No transaction is open across a request.
 A crash between the two leaves a request marked sent, which recovery turns into a possible charge.
+
+Each request ends once. What is learned of it later is kept too: an answer that comes after its request
+was given up for lost is stored and charged, and a `reconcile` takes the possible charge back.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
+from storage.database.rows import insert_missing, storable
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Result, Segment
 from storage.errors import BudgetError, StenoflowError
@@ -99,30 +103,48 @@ class Ledger:
             return attempt.id
 
     def succeed(self, attempt_id: str, answer: str, bill: Bill) -> None:
-        """Store an answer and what it cost; the segment is done."""
+        """Store an answer and what it cost; the segment is done.
+
+        An answer that is stored under the same work key already is kept instead; this one is charged all
+        the same. An answer to a request that was given up for lost is taken too. Saying it again changes
+        nothing.
+        """
         with self._database.write() as session:
-            attempt = self._end(session, attempt_id, AttemptState.OK)
-            self._charge(session, attempt, _tag(session, attempt), ChargeKind.ACTUAL, bill)
-            if session.get(Result, attempt.work_key) is None:
-                session.add(
-                    Result(
-                        work_key=attempt.work_key,
-                        attempt_id=attempt.id,
-                        answer=answer,
-                        created_at=self._clock(),
-                    )
-                )
+            attempt = _locked(session, attempt_id)
+            if attempt.state == AttemptState.OK:
+                return
+            reserve = self._end(session, attempt, AttemptState.OK)
+            self._charge(session, attempt, reserve.tag, ChargeKind.ACTUAL, bill)
+            insert_missing(
+                session,
+                Result(
+                    work_key=attempt.work_key,
+                    attempt_id=attempt.id,
+                    answer=answer,
+                    created_at=self._clock(),
+                ),
+            )
             _set_segment(session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
 
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
-        """Record that a request cost nothing: it never left, or the provider did not take it."""
+        """Record that a request cost nothing: it never left, or the provider did not take it.
+
+        Changes nothing where the request was answered or refused before.
+        """
         with self._database.write() as session:
-            self._end(session, attempt_id, AttemptState.REFUSED, error)
+            attempt = _locked(session, attempt_id)
+            if attempt.state in {AttemptState.SENT, AttemptState.UNKNOWN}:
+                self._end(session, attempt, AttemptState.REFUSED, error)
 
     def lose(self, attempt_id: str, error: StenoflowError) -> None:
-        """Record that a request's outcome is unknown: it may have been charged."""
+        """Record that a request's outcome is unknown: it may have been charged.
+
+        Changes nothing where the request has ended before.
+        """
         with self._database.write() as session:
-            self._lose(session, attempt_id, error)
+            attempt = _locked(session, attempt_id)
+            if attempt.state == AttemptState.SENT:
+                self._lose(session, attempt, error)
 
     def recover(self, job_id: str, error: StenoflowError) -> int:
         """Turn requests of a dead run that are still marked sent into possible charges.
@@ -131,11 +153,15 @@ class Ledger:
             How many there were.
         """
         with self._database.write() as session:
+            # In one order, so that two recoveries at once do not lock each other out for good.
             sent = session.scalars(
-                select(Attempt.id).where(Attempt.job_id == job_id, Attempt.state == AttemptState.SENT)
+                select(Attempt)
+                .where(Attempt.job_id == job_id, Attempt.state == AttemptState.SENT)
+                .order_by(Attempt.id)
+                .with_for_update()
             ).all()
-            for attempt_id in sent:
-                self._lose(session, attempt_id, error)
+            for attempt in sent:
+                self._lose(session, attempt, error)
             return len(sent)
 
     def park(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
@@ -148,23 +174,24 @@ class Ledger:
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
-    def _lose(self, session: Session, attempt_id: str, error: StenoflowError) -> None:
-        attempt = self._end(session, attempt_id, AttemptState.UNKNOWN, error)
-        reserve = _reserve_of(session, attempt_id)
+    def _lose(self, session: Session, attempt: Attempt, error: StenoflowError) -> None:
+        reserve = self._end(session, attempt, AttemptState.UNKNOWN, error)
         self._charge(session, attempt, reserve.tag, ChargeKind.POSSIBLE, _bill_of(reserve))
 
     def _end(
-        self, session: Session, attempt_id: str, state: AttemptState, error: StenoflowError | None = None
-    ) -> Attempt:
-        """Close an attempt and release its reserve."""
-        attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
+        self, session: Session, attempt: Attempt, state: AttemptState, error: StenoflowError | None = None
+    ) -> Charge:
+        """Close an attempt, taking back its open reserve or its possible charge; returns the reserve."""
+        reserve = _reserve_of(session, attempt.id)
+        takes_back = {AttemptState.SENT: ChargeKind.RELEASE, AttemptState.UNKNOWN: ChargeKind.RECONCILE}
+        kind = takes_back.get(AttemptState(attempt.state))
+        if kind is not None:
+            self._charge(session, attempt, reserve.tag, kind, _reversed(_bill_of(reserve)))
         attempt.state = state
         attempt.ended_at = self._clock()
-        if error is not None:
-            attempt.error_kind, attempt.error_message = error.kind, error.message
-        reserve = _reserve_of(session, attempt_id)
-        self._charge(session, attempt, reserve.tag, ChargeKind.RELEASE, _reversed(_bill_of(reserve)))
-        return attempt
+        attempt.error_kind = error.kind if error else None
+        attempt.error_message = storable(error.message) if error else None
+        return reserve
 
     def _charge(
         self, session: Session, attempt: Attempt, tag: str | None, kind: ChargeKind, bill: Bill
@@ -204,6 +231,10 @@ def _check_budget(session: Session, job: Job, request: Request) -> None:
         )
 
 
+def _locked(session: Session, attempt_id: str) -> Attempt:
+    return session.get_one(Attempt, attempt_id, with_for_update=True)
+
+
 def _reserve_of(session: Session, attempt_id: str) -> Charge:
     return session.scalars(
         select(Charge).where(Charge.attempt_id == attempt_id, Charge.kind == ChargeKind.RESERVE)
@@ -219,10 +250,6 @@ def _reversed(bill: Bill) -> Bill:
     return Bill(-bill.quantity, bill.unit, bill.price, amount, bill.currency)
 
 
-def _tag(session: Session, attempt: Attempt) -> str | None:
-    return session.scalar(select(Job.tag).where(Job.id == attempt.job_id))
-
-
 def _set_segment(
     session: Session, job_id: str, index: int, state: SegmentState, error: StenoflowError | None = None
 ) -> None:
@@ -232,6 +259,6 @@ def _set_segment(
         .values(
             state=state,
             error_kind=error.kind if error else None,
-            error_message=str(error) if error else None,
+            error_message=storable(str(error)) if error else None,
         )
     )

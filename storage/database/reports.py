@@ -8,7 +8,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    SQLColumnExpression,
+    String,
+    case,
+    cast,
+    distinct,
+    func,
+    select,
+)
 
 from storage.database.connection import Database
 from storage.database.states import AttemptState, ChargeKind, SegmentState
@@ -17,7 +27,10 @@ from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Money of one kind of view; micro-units. ``unpriced`` counts charges whose price is unknown."""
+    """Money of one kind of view; micro-units. ``unpriced`` counts charges whose price is unknown.
+
+    A possible charge that a later reconcile took back is in neither.
+    """
 
     actual_micro: int
     possible_micro: int
@@ -56,13 +69,23 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """Costs under one heading; ``audio_ms`` is what was heard for actual charges."""
+    """Costs under one heading.
+
+    Attributes:
+        heading: "-" for what has none: no tag, or a recording that was forgotten.
+        calls: requests that were or may have been charged.
+        audio_ms: what was heard for actual charges.
+    """
 
     heading: str
     currency: str
     calls: int
     audio_ms: int
     spending: Spending
+
+
+_NONE = "-"
+_MS = "ms"  # the unit of what is heard; speech is charged by characters or tokens
 
 
 class CostsBy(StrEnum):
@@ -92,7 +115,7 @@ class Reports:
                 func.count(Segment.index),
                 func.count(case((ended, 1))),
                 func.count(case((failed, 1))),
-                func.coalesce(func.sum(case((ended, samples))), 0),
+                _sum(case((ended, samples))),
                 Job.planned,
             )
             .outerjoin(Segment, Segment.job_id == Job.id)
@@ -149,40 +172,53 @@ class Reports:
             return session.scalars(query).all()
 
     def costs(self, by: CostsBy, since: datetime | None = None) -> list[CostLine]:
-        """Sum the charges under headings, in the headings' order."""
+        """Sum the charges under headings, in the headings' order.
+
+        Args:
+            by: the heading; days and months are those of UTC.
+            since: leaves out what was charged before this time.
+        """
         heading = _HEADINGS[by](self._database.is_embedded)
-        actual = Charge.kind == ChargeKind.ACTUAL
+        heard = (Charge.kind == ChargeKind.ACTUAL) & (Charge.unit == _MS)
         query = (
             select(
                 heading,
                 Charge.currency,
-                func.count(case((Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE]), 1))),
-                func.coalesce(func.sum(case((actual, Charge.quantity))), 0),
+                func.count(distinct(Charge.attempt_id)),
+                _sum(case((heard, Charge.quantity))),
                 *_spending(),
             )
             .outerjoin(Job, Job.id == Charge.job_id)
             .outerjoin(Recording, Recording.id == Job.recording_id)
+            .where(Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE]))
             .group_by(heading, Charge.currency)
-            .order_by(heading, Charge.currency)
         )
         if since is not None:
             query = query.where(Charge.created_at >= since)
         with self._database.read() as session:
-            return [_cost_line(row) for row in session.execute(query)]
+            lines = [_cost_line(row) for row in session.execute(query)]
+        # Sorted here: the databases differ in where they put what is null or not ASCII.
+        return sorted(lines, key=lambda line: (line.heading, line.currency))
 
 
 def _cost_line(row: Any) -> CostLine:
     heading, currency, calls, audio_ms, *money = row
-    return CostLine(heading or "-", currency, calls, int(audio_ms), Spending(*map(int, money)))
+    return CostLine(heading, currency, calls, audio_ms, Spending(*money))
+
+
+def _sum(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Sum to an integer, 0 of nothing; PostgreSQL's own sums are decimals."""
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
 def _spending() -> tuple[ColumnElement[Any], ...]:
-    def total(kind: ChargeKind) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(case((Charge.kind == kind, Charge.amount_micro))), 0)
+    def total(*kinds: ChargeKind) -> ColumnElement[Any]:
+        return _sum(case((Charge.kind.in_(kinds), Charge.amount_micro)))
 
-    charged = Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE])
-    unpriced = func.count(case((charged & Charge.amount_micro.is_(None), 1)))
-    return total(ChargeKind.ACTUAL), total(ChargeKind.POSSIBLE), unpriced
+    counts = {ChargeKind.ACTUAL: 1, ChargeKind.POSSIBLE: 1, ChargeKind.RECONCILE: -1}
+    counted = case(counts, value=Charge.kind, else_=0)
+    unpriced = _sum(case((Charge.amount_micro.is_(None), counted)))
+    return total(ChargeKind.ACTUAL), total(ChargeKind.POSSIBLE, ChargeKind.RECONCILE), unpriced
 
 
 def _date(letters: int) -> Callable[[bool], SQLColumnExpression[Any]]:
@@ -201,6 +237,6 @@ _HEADINGS: dict[CostsBy, Callable[[bool], SQLColumnExpression[Any]]] = {
     CostsBy.DAY: _date(10),
     CostsBy.MONTH: _date(7),
     CostsBy.MODEL: lambda _: Charge.provider + "/" + Charge.model,
-    CostsBy.RECORDING: lambda _: Recording.name,
-    CostsBy.TAG: lambda _: Charge.tag,
+    CostsBy.RECORDING: lambda _: func.coalesce(Recording.name, _NONE),
+    CostsBy.TAG: lambda _: func.coalesce(func.nullif(Charge.tag, ""), _NONE),
 }

@@ -13,7 +13,7 @@ import migrations
 from storage.database.connection import open_database
 from storage.database.tables import Base
 from storage.database.upgrade import make_ready, upgrade
-from storage.errors import AddressError, DatabaseError
+from storage.errors import DatabaseError
 
 
 def _config() -> Config:
@@ -76,9 +76,3 @@ def test_the_embedded_database_upgrades_itself_and_another_says_how(database_url
 
 def test_the_head_that_the_program_names_is_the_last_migration() -> None:
     assert ScriptDirectory.from_config(_config()).get_heads() == [migrations.HEAD]
-
-
-@pytest.mark.parametrize("url", ["", "mysql://x/y", "nonsense", "postgresql+nodriver://x/y"])
-def test_an_address_that_cannot_be_used_says_what_can(url: str) -> None:
-    with pytest.raises(AddressError, match="give sqlite:///FILE"):
-        open_database(url)

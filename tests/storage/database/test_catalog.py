@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from storage.database.catalog import Catalog, Plan
+from storage.database.connection import Database
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Job
+from storage.errors import BudgetError, DatabaseError, StenoflowError, StorageError
+from tests.storage.database.at_once import at_once
+from tests.storage.database.rows import artifact, cut, job, open_job, recording, work_key
+
+THREADS = 8
+
+
+def test_a_recording_is_stored_once_and_what_is_stored_comes_back(catalog: Catalog) -> None:
+    first = catalog.add_recording(recording())
+    again = catalog.add_recording(recording())
+    assert (again.id, again.created_at) == (first.id, first.created_at)
+    stored = catalog.recording(first.id)
+    assert (stored.source, stored.name) == ("file:///talks/meeting.mp3", "meeting.mp3")
+    assert (stored.bytes, stored.duration_ms, stored.media) == (5_000_000_000, None, None)
+
+
+def test_the_same_address_with_other_bytes_is_another_recording(catalog: Catalog) -> None:
+    before = catalog.add_recording(recording(audio="before"))
+    after = catalog.add_recording(recording(audio="after"))
+    assert before.id != after.id
+    assert catalog.recording(before.id).sha256 != catalog.recording(after.id).sha256
+
+
+def test_a_recording_added_by_many_at_once_is_one(catalog: Catalog) -> None:
+    added = at_once(THREADS, lambda _: catalog.add_recording(recording()))
+    assert len({(each.id, each.created_at) for each in added}) == 1
+
+
+def test_what_probing_found_is_stored(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    media = {"title": "Größe\0 \N{SNOWMAN}", "streams": [{"codec": "opus", "start": None}], "rate": 0.5}
+    catalog.describe_recording(stored.id, 36_000_000, media)
+    described = catalog.recording(stored.id)
+    assert (described.duration_ms, described.media) == (36_000_000, media)
+
+
+def test_a_new_job_is_new(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    opened = catalog.open_job(job(stored, tag="board", budget_micro=7))
+    for known in (opened, catalog.job(opened.id)):
+        assert (known.state, known.tag, known.budget_micro) == (JobState.NEW, "board", 7)
+        assert (known.planned, known.samples, known.origin_ms, known.lost_ms) == (False, None, 0, 0)
+        assert known.settings == {"model": "settings"}
+        assert known.finished_at is None
+
+
+def test_opening_a_job_again_changes_its_accounts_only(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    first = catalog.open_job(job(stored, tag="board", budget_micro=7))
+    catalog.set_state(first.id, JobState.PARTIAL)
+    again = catalog.open_job(job(stored, budget_micro=9))
+    assert (again.id, again.created_at, again.state) == (first.id, first.created_at, JobState.PARTIAL)
+    assert (again.tag, again.budget_micro) == ("board", 9)
+    retagged = catalog.open_job(job(stored, tag="council"))
+    assert (retagged.tag, retagged.budget_micro) == ("council", None)
+    kept = catalog.job(first.id)
+    assert (kept.tag, kept.budget_micro, kept.created_at) == ("council", None, first.created_at)
+
+
+def test_other_settings_make_another_job(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    opened = {catalog.open_job(job(stored, settings=settings)).id for settings in ("a", "b")}
+    assert len(opened) == 2
+
+
+def test_a_job_opened_by_many_at_once_is_one(catalog: Catalog) -> None:
+    def take_in(_: int) -> Job:
+        return catalog.open_job(job(catalog.add_recording(recording()), budget_micro=5))
+
+    opened = at_once(THREADS, take_in)
+    assert len({(each.id, each.created_at, each.budget_micro) for each in opened}) == 1
+
+
+def test_a_job_of_no_recording_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(DatabaseError):
+        catalog.open_job(job(recording()))
+
+
+def test_a_job_that_is_not_there_says_where_to_look(catalog: Catalog) -> None:
+    with pytest.raises(StorageError, match=r"no job nowhere.*stenoflow jobs"):
+        catalog.job("nowhere")
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state not in {"new", "running"}])
+def test_a_state_with_its_reason_goes_when_the_job_runs_again(catalog: Catalog, state: JobState) -> None:
+    job_id = open_job(catalog)
+    catalog.set_state(job_id, state, BudgetError("too dear", "raise it"))
+    ended = catalog.job(job_id)
+    assert (ended.state, ended.error_kind, ended.error_message) == (state, "budget", "too dear (raise it)")
+    assert ended.finished_at == datetime(2026, 3, 14, 12, 0, 3, tzinfo=UTC)
+    catalog.set_state(job_id, JobState.RUNNING)
+    running = catalog.job(job_id)
+    assert (running.state, running.error_kind, running.error_message) == (JobState.RUNNING, None, None)
+    assert running.finished_at is None
+
+
+def test_a_state_is_that_of_one_job(catalog: Catalog) -> None:
+    here, there = open_job(catalog), open_job(catalog, source="file:///other.mp3")
+    catalog.set_state(here, JobState.FAILED)
+    catalog.set_origin(here, 1_234)
+    assert (catalog.job(there).state, catalog.job(there).origin_ms) == (JobState.NEW, 0)
+    assert (catalog.job(here).state, catalog.job(here).origin_ms) == (JobState.FAILED, 1_234)
+
+
+def test_segments_come_in_their_order_as_they_were_cut(catalog: Catalog) -> None:
+    job_id = open_job(catalog, segments=0)
+    cuts = {11: cut(11), 2: cut(2, silent=True), 0: cut(0)}
+    for index, piece in cuts.items():
+        catalog.add_segment(job_id, piece, work_key(index))
+    stored = catalog.segments(job_id)
+    assert [segment.index for segment in stored] == [0, 2, 11]
+    assert [segment.state for segment in stored] == [SegmentState.CUT, SegmentState.SILENT, SegmentState.CUT]
+    for segment in stored:
+        piece = cuts[segment.index]
+        assert (segment.start_sample, segment.end_sample) == (piece.start_sample, piece.end_sample)
+        assert (segment.forced, segment.work_key) == (piece.forced, work_key(segment.index))
+        assert segment.speech == [list(region) for region in piece.speech]
+        assert catalog.segment(job_id, segment.index).work_key == segment.work_key
+
+
+def test_a_cut_is_decided_once(catalog: Catalog) -> None:
+    job_id = open_job(catalog, segments=1)
+    with pytest.raises(DatabaseError):
+        catalog.add_segment(job_id, cut(0, silent=True), "another")
+    assert catalog.segment(job_id, 0).work_key == work_key(0)
+
+
+def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    planning = catalog.open_job(job(stored))
+    pieces = (cut(0), cut(1, silent=True), cut(2))
+    for piece in pieces:
+        catalog.add_segment(planning.id, piece, work_key(piece.index))
+        assert catalog.find_plan(stored.sha256, planning.plan_hash) is None
+    catalog.finish_plan(planning.id, 28_800_000, 40)
+    assert catalog.find_plan(stored.sha256, planning.plan_hash) == Plan(pieces, 28_800_000, 40)
+
+
+def test_a_plan_is_one_of_the_same_audio_and_rule_under_any_name(catalog: Catalog) -> None:
+    planned = catalog.open_job(job(catalog.add_recording(recording())))
+    catalog.finish_plan(planned.id, 0, 0)
+    renamed = catalog.add_recording(recording("file:///renamed.mp3"))
+    other = catalog.open_job(job(renamed, settings="another model"))
+    assert catalog.find_plan(renamed.sha256, other.plan_hash) == Plan((), 0, 0)
+    assert catalog.find_plan(recording(audio="other").sha256, other.plan_hash) is None
+    assert catalog.find_plan(renamed.sha256, job(renamed, plan="other").plan_hash) is None
+
+
+def test_parked_segments_are_put_back_and_no_others(catalog: Catalog, database: Database) -> None:
+    job_id, other = open_job(catalog, segments=4), open_job(catalog, source="file:///other.mp3")
+    states = [SegmentState.FAILED, SegmentState.DONE, SegmentState.SILENT, SegmentState.CUT]
+    with database.write() as session:
+        for segment in (*catalog.segments(job_id), catalog.segment(other, 0)):
+            segment.state, segment.error_kind, segment.error_message = states[segment.index], "failed", "why"
+            session.merge(segment)
+    catalog.retry_parked(job_id)
+    first, *rest = catalog.segments(job_id)
+    assert (first.state, first.error_kind, first.error_message) == (SegmentState.CUT, None, None)
+    assert [segment.state for segment in rest] == states[1:]
+    assert catalog.segment(other, 0).state == SegmentState.FAILED
+
+
+def test_artifacts_replace_those_before_of_the_same_job(catalog: Catalog) -> None:
+    job_id, other = open_job(catalog), open_job(catalog, source="file:///other.mp3")
+    catalog.record_artifacts(other, [artifact(other, "transcript.txt")], 1)
+    catalog.record_artifacts(job_id, [artifact(job_id, name) for name in ("b", "a", "old")], 1_000)
+    catalog.record_artifacts(job_id, (artifact(job_id, name, "new") for name in ("c", "b", "a")), 2_000)
+    stored = catalog.artifacts(job_id)
+    assert [each.name for each in stored] == ["a", "b", "c"]
+    assert {(each.sha256, each.bytes) for each in stored} == {(artifact("", "", "new").sha256, 3)}
+    assert catalog.recording(catalog.job(job_id).recording_id).duration_ms == 2_000
+    assert [each.name for each in catalog.artifacts(other)] == ["transcript.txt"]
+
+
+def test_artifacts_recorded_by_many_at_once_are_those_of_one(catalog: Catalog) -> None:
+    job_id = open_job(catalog)
+
+    def record(number: int) -> None:
+        content = str(number)
+        catalog.record_artifacts(job_id, [artifact(job_id, name, content) for name in "abc"], number)
+
+    at_once(THREADS, record)
+    stored = catalog.artifacts(job_id)
+    assert [each.name for each in stored] == ["a", "b", "c"]
+    assert len({each.sha256 for each in stored}) == 1
+
+
+@pytest.mark.parametrize("odd", ["half \udcff", "whole \N{SNOWMAN}", "nothing \0"])
+def test_text_that_no_database_takes_does_not_lose_the_row(catalog: Catalog, odd: str) -> None:
+    job_id = open_job(catalog, tag=odd, source=f"file:///{odd}")
+    kept = odd.replace("\udcff", "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    catalog.set_state(job_id, JobState.FAILED, StenoflowError(odd))
+    stored = catalog.job(job_id)
+    assert (stored.tag, stored.error_message) == (kept, kept)
+    assert catalog.recording(stored.recording_id).name == kept
