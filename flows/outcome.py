@@ -11,7 +11,7 @@ from storage.database.states import JobState, SegmentState
 from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
 from tasks.money.amounts import show
-from tasks.publishing import assemble
+from tasks.publishing import assemble, still_to_do
 from tasks.speech.timecode import seconds
 from tasks.workshop import Workshop
 
@@ -134,10 +134,15 @@ def _has_artifacts(job: Job) -> bool:
 
 
 def _missing(workshop: Workshop, job: Job) -> tuple[tuple[float, float], ...]:
-    if job.state != JobState.PARTIAL:
+    segments = workshop.catalog.segments(job.id)
+    if job.state == JobState.PARTIAL:
+        missing = assemble(workshop, job, segments).missing
+    elif job.state == JobState.INTERRUPTED:
+        duration_ms = workshop.catalog.recording(job.recording_id).duration_ms or 0
+        missing = still_to_do(job.origin_ms, duration_ms, segments)
+    else:
         return ()
-    transcript = assemble(workshop, job, workshop.catalog.segments(job.id))
-    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in transcript.missing)
+    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in missing)
 
 
 def _error(job: Job, recording: Recording) -> dict[str, str] | None:

@@ -26,12 +26,12 @@ from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
 from tasks.speech.planning import Cut
 from tasks.speech.regions import find_regions
-from tasks.speech.timecode import ms_to_samples, samples_to_ms
+from tasks.speech.timecode import samples_to_ms
 from tasks.workshop import Workshop
 
 _ENCODERS = 2
-# Less than this of what was demuxed, and the decode is missing something.
-_WHOLE = 0.98
+# Encoders pad by less than this; a decode that is shorter by more is missing something.
+_PADDING_MS = 500
 _WAIT_S = 0.2
 
 
@@ -71,16 +71,16 @@ class Cutting:
         stored = self._stored()
         waiting = [segment for segment in stored if segment.state == SegmentState.CUT]
         answered = self._workshop.ledger.answered(segment.work_key for segment in waiting)
-        for segment in waiting:
-            if segment.work_key in answered:
-                hand_over(segment.index)
+        handed = {segment.index for segment in waiting if segment.work_key in answered}
+        for index in sorted(handed):
+            hand_over(index)
         if self._workshop.catalog.job(self._taken.job.id).planned and len(answered) >= len(
             {segment.work_key for segment in waiting}
         ):
             return
         _remove_leftovers(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._decode(stored, hand_over)
+        self._decode(stored, handed, hand_over)
 
     def path(self, index: int) -> Path:
         """Return where a segment's sound lies once it was handed over."""
@@ -117,7 +117,7 @@ class Cutting:
         catalog.finish_plan(job.id, plan.samples, plan.lost_ms)
         return catalog.segments(job.id)
 
-    def _decode(self, stored: Sequence[Segment], hand_over: Callable[[int], None]) -> None:
+    def _decode(self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None]) -> None:
         stream = self._stream()
         planned = self._workshop.catalog.job(self._taken.job.id).planned
         cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
@@ -133,10 +133,13 @@ class Cutting:
             encodes: list[Future[None]] = []
             for index, piece in enumerate(self._slices(decoding, slicer)):
                 segment = known.get(index) or self._store(index, piece)
-                if segment.state == SegmentState.CUT and self._needs_sound(segment):
+                if segment.state != SegmentState.CUT or index in handed:
+                    continue
+                if self._needs_sound(segment):
                     self._take_room(encodes)
                     encodes.append(encoders.submit(self._encode, index, piece, hand_over))
-                elif segment.state == SegmentState.CUT and index not in known:
+                else:
+                    # Answered meanwhile, for another job with the same audio.
                     hand_over(index)
             for encode in encodes:
                 encode.result()
@@ -204,12 +207,11 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _cap_ms(stream: AudioStream) -> int:
     """Never decode much more than was demuxed: a damaged stream can grow in repair."""
-    length_ms = stream.demuxed_end_ms - stream.origin_ms
-    return length_ms + length_ms // 100 + 1_000
+    # ffmpeg's clock for this starts with the container's, not with the sound that may come late.
+    return stream.demuxed_end_ms + stream.demuxed_end_ms // 100 + 1_000
 
 
 def _lost_ms(stream: AudioStream, samples: int) -> int:
     """Say how much at the end was declared or demuxed, and could not be had."""
-    demuxed = ms_to_samples(stream.demuxed_end_ms - stream.origin_ms)
-    undecoded_ms = samples_to_ms(demuxed - samples) if samples < _WHOLE * demuxed else 0
-    return stream.missing_ms + undecoded_ms
+    undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(samples)
+    return stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)

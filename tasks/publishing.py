@@ -13,11 +13,12 @@ from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings
+from tasks.speech.coverage import cover
 from tasks.speech.languages import language_code
 from tasks.speech.placing import Heard, Placed, place
 from tasks.speech.stitching import Piece, Timeline, stitch
 from tasks.speech.timecode import clock, samples_to_ms
-from tasks.speech.transcript import Timing, Transcript
+from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
 from tasks.workshop import Workshop
 
@@ -54,7 +55,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
     failed = [segment for segment in segments if segment.state not in _ENDED]
     if failed and not any(segment.state == SegmentState.DONE for segment in segments):
         reason = NothingHeardError(failed[0].error_message or "no segment could be transcribed")
-        workshop.catalog.set_state(job_id, JobState.FAILED, reason)
+        workshop.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
     transcript = assemble(workshop, job, segments)
     published = manifest.Published(
@@ -69,7 +70,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
     _store_manifest(workshop, published)
     missing = _missing(recording, transcript, failed)
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
-    workshop.catalog.set_state(job_id, state, missing)
+    workshop.catalog.set_state(job_id, state, missing, failed[0].error_kind if failed else None)
     return state
 
 
@@ -82,6 +83,16 @@ def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Trans
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms)
     return stitch(timeline, pieces)
+
+
+def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> tuple[Stretch, ...]:
+    """Return the stretches of a job that was broken off for which there is no answer yet."""
+    done = [
+        Region(origin_ms + samples_to_ms(each.start_sample), origin_ms + samples_to_ms(each.end_sample))
+        for each in segments
+        if each.state in _ENDED
+    ]
+    return tuple(each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
 
 
 def artifact_key(job: Job, name: str) -> str:

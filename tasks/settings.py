@@ -32,6 +32,7 @@ from pydantic_settings import (
 from tasks.errors import SettingsError
 
 FILE_NAME = "stenoflow.toml"
+_PLACES = f"it comes from the environment, from .env or from {FILE_NAME}"
 
 
 class PriceEntry(BaseModel):
@@ -124,8 +125,10 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"the setting {where} cannot be used: {first['msg']}") from error
+        name, *inside = (str(part) for part in first["loc"])
+        variable = name if name.isupper() else f"STENOFLOW_{name.upper()}"
+        where = f"[{'.'.join([name, *inside])}]" if inside else variable
+        raise SettingsError(f"the setting {where} cannot be used: {first['msg']}", _PLACES) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings cannot be read: {error}") from error
 

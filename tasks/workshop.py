@@ -30,13 +30,15 @@ class Workshop:
     settings: Settings
     database: Database
 
-    def check_places(self) -> None:
-        """See that there is a store and room to work, before anything is spent.
+    def check(self) -> None:
+        """See that all is there that a job needs, before anything is spent.
 
         Raises:
+            SettingsError: no ffmpeg can be used, or an entry of the price book cannot.
             ObjectStoreError: the store cannot be used.
             DiskFullError: too little space is left for the work folder.
         """
+        _ = self.prices, self.ffmpeg
         self.store.check()
         home = self.settings.home
         home.mkdir(parents=True, exist_ok=True)

@@ -7,13 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from flows.outcome import Outcome
-from storage.errors import StorageError
+from storage.errors import StenoflowError, StorageError
 from tasks.errors import SettingsError
 from tasks.workshop import Workshop
 
 
 class Copies:
-    """Copies artifacts as ``NAME.txt`` and so on; recordings of the same name get a number behind it."""
+    """Copies artifacts as ``NAME.txt`` and so on; recordings of the same name get a number behind it.
+
+    Attributes:
+        failed: a copy could not be written; the artifacts in the store are whole all the same.
+    """
 
     def __init__(self, folder: Path | None, formats: Sequence[str]) -> None:
         """Make the folder, before anything is spent.
@@ -23,7 +27,8 @@ class Copies:
         """
         self._folder = folder
         self._formats = formats
-        self._taken: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self.failed = False
         if folder is None:
             return
         try:
@@ -31,26 +36,30 @@ class Copies:
         except OSError as error:
             raise SettingsError(f"cannot make the folder {folder}: {error.strerror}") from error
 
+    def name(self, sources: Sequence[str]) -> None:
+        """Give each source its name, by the order in which they were given and not by who ends first."""
+        for source in sources:
+            stem = Path(unquote(urlsplit(source).path)).stem or "recording"
+            name, number = stem, 2
+            while name in self._names.values():
+                name, number = f"{stem}-{number}", number + 1
+            self._names[source] = name
+
     def make(self, workshop: Workshop, outcome: Outcome) -> list[Path]:
-        """Copy what an outcome published; returns where to."""
+        """Copy what an outcome published; returns where to. Raises StorageError if one cannot be written."""
         if self._folder is None or not outcome.artifacts or outcome.job is None:
             return []
-        name = self._name(outcome)
         keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
         copied = []
         for format_ in outcome.artifacts:
-            path = self._folder / f"{name}.{format_}"
+            path = self._folder / f"{self._names[outcome.source]}.{format_}"
             try:
                 workshop.store.fetch(keys[f"transcript.{format_}"], path)
+            except StenoflowError:
+                self.failed = True
+                raise
             except OSError as error:
+                self.failed = True
                 raise StorageError(f"cannot write {path}: {error.strerror}") from error
             copied.append(path)
         return copied
-
-    def _name(self, outcome: Outcome) -> str:
-        """Name the copies after the recording; the same recording always gets the same name."""
-        stem = Path(unquote(urlsplit(outcome.source).path)).stem or "recording"
-        name, number = stem, 2
-        while self._taken.setdefault(name, outcome.source) != outcome.source:
-            name, number = f"{stem}-{number}", number + 1
-        return name

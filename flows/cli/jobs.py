@@ -13,6 +13,7 @@ from flows.cli import options
 from flows.cli.console import print_table, results
 from flows.cli.console import result as print_result
 from storage.database.reports import JobLine, Spending
+from storage.database.states import JobState
 from storage.database.tables import Segment
 from tasks.artifacts.manifest import charge_entry
 from tasks.errors import SettingsError
@@ -23,7 +24,9 @@ from tasks.workshop import Workshop, open_workshop
 
 
 def jobs(
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.", show_default=False)] = None,
+    state: Annotated[
+        JobState | None, typer.Option(help="Only jobs in this state.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     json: options.Json = False,
 ) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
 from flows.batch import Batch, Order, run_to_its_end
 from flows.cli import options
-from flows.cli.console import result
+from flows.cli.console import complain, result
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.outcome import Outcome, exit_code, of_error
-from storage.errors import StenoflowError
+from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import FORMATS, check_formats
 from tasks.hearing import Wanted, calls_at_once, job_settings
 from tasks.intake import Wish
@@ -93,12 +92,15 @@ def run_batch(
     """
     if not orders:
         return []
-    workshop.check_places()
+    workshop.check()
+    copies.name([order.source.uri for order in orders])
     with Display(workshop, told=lambda outcome: _finish(workshop, outcome, copies, json=json)) as display:
         batch = Batch(workshop, formats, concurrency, display)
         outcomes = run_to_its_end(batch, orders)
     if batch.interrupted:
         raise typer.Exit(_INTERRUPTED)
+    if copies.failed:
+        raise typer.Exit(StorageError.exit_code)
     return outcomes
 
 
@@ -121,8 +123,12 @@ def tell(outcome: Outcome, *, json: bool) -> None:
 
 
 def _finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
-    copied: list[Path] = copies.make(workshop, outcome)
     tell(outcome, json=json)
+    try:
+        copied = copies.make(workshop, outcome)
+    except StenoflowError as error:
+        complain(error)
+        return
     if not json:
         for path in copied:
             result(f"  copy  {path}")

@@ -71,8 +71,10 @@ class Catalog:
                 stored.tag = storable(job.tag)
             return stored
 
-    def set_state(self, job_id: str, state: JobState, error: StenoflowError | None = None) -> None:
-        """Move a job to a state, with its reason where there is one."""
+    def set_state(
+        self, job_id: str, state: JobState, error: StenoflowError | None = None, kind: str | None = None
+    ) -> None:
+        """Move a job to a state, with its reason where there is one; ``kind`` in place of the error's own."""
         ended = state not in {JobState.NEW, JobState.RUNNING}
         with self._database.write() as session:
             session.execute(
@@ -80,7 +82,7 @@ class Catalog:
                 .where(Job.id == job_id)
                 .values(
                     state=state,
-                    error_kind=error.kind if error else None,
+                    error_kind=kind or error.kind if error else None,
                     error_message=storable(str(error)) if error else None,
                     finished_at=self._clock() if ended else None,
                 )

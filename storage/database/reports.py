@@ -24,6 +24,9 @@ from storage.database.connection import Database
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
+# The kind of tasks.audio_api.errors.UnreachableError: the request never left.
+_NEVER_SENT = "api-unreachable"
+
 
 @dataclass(frozen=True, slots=True)
 class Spending:
@@ -129,7 +132,10 @@ class Reports:
         """Tell what one run did for a job: requests made and money spent."""
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
-            counts = select(func.count(), func.count(case((Attempt.state == AttemptState.OK, 1))))
+            sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
+            counts = select(
+                func.count(case((sent, 1))), func.count(case((Attempt.state == AttemptState.OK, 1)))
+            )
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))

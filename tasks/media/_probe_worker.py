@@ -33,6 +33,8 @@ _PLAYABLE_SHARE = 0.2
 _NOMINAL_PACKET_S = 0.02
 # The packets may hold so much padding round the sound.
 _PADDING_S = 0.1
+# Packets that begin so far behind the stated start tell where it really is.
+_LATE_S = 0.5
 # Written by programs that could not know the size, or that write RF64.
 _RIFF_UNKNOWN = 0x7FFF_F000
 
@@ -43,6 +45,7 @@ class Track:
 
     stream: Stream
     tick_s: float
+    start_ticks: int | None = None
     end_ticks: int | None = None
     tried_s: float = 0.0
     decoded_s: float = 0.0
@@ -60,6 +63,7 @@ class Track:
             self._try(cast("Packet[AudioStream]", packet))
         start = packet.dts if packet.pts is None else packet.pts
         if start is not None and not packet.is_discard:
+            self.start_ticks = start if self.start_ticks is None else min(self.start_ticks, start)
             end = start + (packet.duration or 0)
             self.end_ticks = end if self.end_ticks is None else max(self.end_ticks, end)
 
@@ -136,7 +140,12 @@ def _is_followed(stream: Stream, container: InputContainer) -> bool:
     """Pictures are read through only where the sound's length is not declared apart from theirs."""
     if stream.type == "audio":
         return True
-    return _moves(stream) and any(voice.duration is None for voice in container.streams.audio)
+    undeclared = any(voice.duration is None for voice in container.streams.audio)
+    return _moves(stream) and (undeclared or _is_matroska(container.format.name))
+
+
+def _is_matroska(container: str) -> bool:
+    return "matroska" in container
 
 
 def _moves(stream: Stream) -> bool:
@@ -199,7 +208,7 @@ def _default_index(container: InputContainer) -> int:
 
 def _facts(track: Track, whole: Whole) -> dict[str, Any]:
     stream = track.stream
-    start_s = whole.start_s if stream.start_time is None else stream.start_time * track.tick_s
+    start_s = _start_s(track, whole)
     end_s = start_s if track.end_s is None else track.end_s
     declared_s = _declared_end_s(track, start_s, end_s, whole)
     if declared_s is not None and 0 < end_s - declared_s < _PADDING_S:
@@ -219,13 +228,26 @@ def _facts(track: Track, whole: Whole) -> dict[str, Any]:
     }
 
 
+def _start_s(track: Track, whole: Whole) -> float:
+    """Return where a stream starts: as it says, or where its packets do if that is well behind.
+
+    Matroska does not say; libavformat looks into the first seconds and takes 0 where it finds none.
+    """
+    said = track.stream.start_time
+    start_s = whole.start_s if said is None else said * track.tick_s
+    if track.start_ticks is None or track.start_ticks * track.tick_s - start_s < _LATE_S:
+        return start_s
+    return track.start_ticks * track.tick_s
+
+
 def _declared_end_s(track: Track, start_s: float, end_s: float, whole: Whole) -> float | None:
     if whole.declared_s is None:
         return None
     # Fragmented MP4 says 0.
     duration = track.stream.duration or None
     # WAV's is its file's; Matroska has none, but all its streams are cut off together.
-    if duration is None or whole.container == "wav":
+    # ... which libavformat gives as the stream's own where it found no packet to measure.
+    if duration is None or whole.container == "wav" or _is_matroska(whole.container):
         return end_s + whole.lost_s
     return start_s + duration * track.tick_s
 

@@ -28,7 +28,7 @@ def load_book(overrides: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = 
         for provider, models in entries.items():
             for model, entry in models.items():
                 prices[provider, model] = _price(provider, model, entry)
-    return PriceBook(prices)
+    return PriceBook(prices, frozenset(shipped))
 
 
 def _price(provider: str, model: str, entry: Mapping[str, Any]) -> Price:

@@ -82,17 +82,16 @@ class PriceBook:
     """All known prices, by (provider, model)."""
 
     prices: Mapping[tuple[str, str], Price]
+    listed: frozenset[str] = frozenset()
+    """Providers whose list the book has; a model that is not on it has no known price there."""
     makers: tuple[str, ...] = ("openai",)
-    """Providers whose list prices stand in for servers that the book does not name."""
+    """Providers whose list prices stand in for servers that are not listed."""
 
     def find(self, provider: str, model: str) -> Price | None:
         """Return the price of a model at a provider, or None where it is unknown."""
-        listed = self.prices.get((provider, model))
-        if listed is not None or self._names(provider):
-            return listed
+        found = self.prices.get((provider, model))
+        if found is not None or provider in self.listed:
+            return found
         return next(
             (self.prices[maker, model] for maker in self.makers if (maker, model) in self.prices), None
         )
-
-    def _names(self, provider: str) -> bool:
-        return any(named == provider for named, _ in self.prices)

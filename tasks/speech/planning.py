@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from tasks.speech.regions import FRAME_MS, Loudness, loudness
 
 _SHORTEST_PAUSE_FRAMES = 15
+# Words without a pause between them still have a gap. A stop inside a word is as long: such a cut is forced.
+_SHORTEST_GAP_FRAMES = 5
 _QUIET_SPOT_FRAMES = 60
 # Less range than this between speech and pause, and a pause cannot be told from a soft syllable.
 _LOW_CONTRAST_DB = 9.0
@@ -105,7 +107,7 @@ def choose_cut(levels: Sequence[float]) -> tuple[int, bool]:
     heard = loudness(levels)
     pause = _longest_pause(levels, heard)
     if pause is not None:
-        return sum(pause) // 2, False
+        return sum(pause) // 2, pause[1] - pause[0] < _SHORTEST_PAUSE_FRAMES
     return _quietest_spot(levels), heard.top_db > heard.threshold_db
 
 
@@ -116,7 +118,7 @@ def _longest_pause(levels: Sequence[float], heard: Loudness) -> tuple[int, int] 
     middle = len(levels) / 2
     best: tuple[int, int] | None = None
     for run in _runs_below(levels, heard.threshold_db):
-        if run[1] - run[0] < _SHORTEST_PAUSE_FRAMES:
+        if run[1] - run[0] < _SHORTEST_GAP_FRAMES:
             continue
         if best is None or _preference(run, middle) > _preference(best, middle):
             best = run

@@ -37,7 +37,7 @@ def test_a_segment_that_cannot_be_had_is_missing_in_every_artifact_and_resume_ge
     line = printed.line
     assert printed.exit_code == 3
     assert line["status"] == "partial"
-    assert line["error"]["kind"] == "partial"
+    assert line["error"]["kind"] == "api-refused"
     assert "400" in line["error"]["message"]
     ((start, end),) = line["missing"]
     assert 40 < end - start < 90
@@ -82,7 +82,7 @@ def test_a_refused_key_stops_at_once_and_costs_nothing(
     printed = stenoflow("transcribe", meeting.path, *_ONE_BY_ONE)
     assert printed.exit_code == 3
     assert printed.line["status"] == "failed"
-    assert printed.line["error"]["kind"] == "failed"
+    assert printed.line["error"]["kind"] == "api-key"
     assert "OPENAI_API_KEY" in printed.line["error"]["message"]
     assert printed.line["artifacts"] == {}
     assert printed.line["cost"] == "0.0000"
@@ -100,7 +100,8 @@ def test_an_api_that_cannot_be_reached_is_said_to_be(
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
     printed = stenoflow("transcribe", meeting.path, *_ONE_BY_ONE)
     assert printed.exit_code == 3
-    assert (printed.line["status"], printed.line["cost"]) == ("failed", "0.0000")
+    assert (printed.line["status"], printed.line["cost"], printed.line["calls"]) == ("failed", "0.0000", 0)
+    assert printed.line["error"]["kind"] == "api-unreachable"
     assert f"127.0.0.1:{port}" in printed.line["error"]["message"]
     assert "Traceback" not in printed.err
 

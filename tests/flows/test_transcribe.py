@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
 import pysubs2
 import pytest
 
+from tasks.media.programs import find_ffmpeg
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
+from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.postgres import postgres_database
 from tests.servers.s3 import Bucket
@@ -149,6 +152,45 @@ def test_many_sources_run_side_by_side_under_one_limit(
     assert [line["status"] for line in printed.lines] == ["complete"] * 4
     assert len(api.calls) == 8
     assert api.peak <= 3
+
+
+def test_copies_of_one_recording_in_one_call_are_all_whole_and_paid_for_once(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    api.delay_s = 0.2
+    copies = [tmp_path / f"copy {number}.mp3" for number in range(4)]
+    for copy in copies:
+        shutil.copyfile(meeting.path, copy)
+    printed = stenoflow("transcribe", *copies, "--segment-seconds", "20", "--concurrency", "3", "--json")
+    assert printed.exit_code == 0
+    assert [line["missing"] for line in printed.lines] == [[]] * 4
+    assert len(api.calls) == printed.lines[0]["segments"] == sum(line["calls"] for line in printed.lines)
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.mov"])
+@pytest.mark.parametrize("late_s", [4.0, 7.5])
+def test_a_videos_words_fit_the_video(
+    name: str, late_s: float, stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    words = script(60)
+    sound = write(tmp_path / "sound.wav", words, 60)
+    picture = ("-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=70")
+    codec = ("-c:v", "mpeg4", "-c:a", "libopus" if name.endswith("mkv") else "aac", "-b:a", "64k")
+    late = ("-itsoffset", str(late_s), "-i", f"file:{sound}")
+    video = tmp_path / name
+    ffmpeg = (find_ffmpeg().path, "-v", "error", "-y", *picture, *late, "-map", "0:v", "-map", "1:a", *codec)
+    subprocess.run([*ffmpeg, f"file:{video}"], check=True)
+
+    line = stenoflow("transcribe", video, "--json").line
+    assert (line["status"], line["missing"]) == ("complete", [])
+    assert api.calls
+    heard = json.loads(read_artifact(line, "json"))["words"]
+    assert [word["word"] for word in heard] == [word.text for word in words]
+    errors = [
+        abs(one["start"] * 1000 - said.start_ms - late_s * 1000)
+        for one, said in zip(heard, words, strict=True)
+    ]
+    assert max(errors) < 25
 
 
 def test_a_recording_in_s3_and_a_database_on_a_server(

@@ -70,6 +70,13 @@ def test_steady_noise_is_cut_at_its_quietest_and_marked() -> None:
     assert 700 <= at <= 780
 
 
+def test_speech_without_a_pause_is_cut_between_two_words_and_marked() -> None:
+    levels = ([-20.0] * 30 + [-60.0] * 9) * 60
+    at, forced = choose_cut(levels)
+    assert forced
+    assert max(levels[at - 3 : at + 3]) < -50
+
+
 def test_silence_is_cut_at_the_target_and_not_marked() -> None:
     assert choose_cut([-100.0] * 2_000) == (1_000, False)
 

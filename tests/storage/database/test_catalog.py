@@ -147,7 +147,9 @@ def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
 
 
 def test_a_plan_is_one_of_the_same_audio_and_rule_under_any_name(catalog: Catalog) -> None:
-    planned = catalog.open_job(job(catalog.add_recording(recording())))
+    stored = catalog.add_recording(recording())
+    catalog.open_job(job(stored, settings="begun, and broken off"))
+    planned = catalog.open_job(job(stored))
     catalog.finish_plan(planned.id, 0, 0)
     renamed = catalog.add_recording(recording("file:///renamed.mp3"))
     other = catalog.open_job(job(renamed, settings="another model"))

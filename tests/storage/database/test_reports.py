@@ -232,3 +232,5 @@ def test_costs_since_a_moment_in_any_zone(
     assert sum(line.spending.actual_micro for line in away.costs(CostsBy.DAY, since)) == 110
     assert sum(line.spending.actual_micro for line in away.costs(CostsBy.TAG)) == 111
     assert away.costs(CostsBy.MODEL, since + timedelta(days=2)) == []
+    last = away.charges(job_id)[-1].created_at.astimezone(zone)
+    assert sum(line.spending.actual_micro for line in away.costs(CostsBy.DAY, last)) == 100
