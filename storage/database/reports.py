@@ -199,6 +199,9 @@ class Reports:
             .where(Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE]))
             .group_by(heading, Charge.currency)
         )
+        if by is CostsBy.RECORDING:
+            # Recordings of the same name are different meetings.
+            query = query.group_by(Recording.id)
         if since is not None:
             query = query.where(Charge.created_at >= since)
         with self._database.read() as session:

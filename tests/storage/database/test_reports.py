@@ -176,6 +176,16 @@ def test_costs_by_recording_and_by_tag(catalog: Catalog, reports: Reports, buy: 
     assert by_recording == {"zürich.mp3": 1, "Äther.mp3": 2, "Zug.mp3": 4, "untagged.mp3": 8}
 
 
+def test_recordings_of_the_same_name_are_told_apart(
+    catalog: Catalog, reports: Reports, buy: Callable[..., str]
+) -> None:
+    buy(open_job(catalog, source="file:///monday/meeting.mp3"), bill(10))
+    buy(open_job(catalog, source="file:///tuesday/meeting.mp3"), bill(7))
+    lines = reports.costs(CostsBy.RECORDING)
+    assert sorted(line.spending.actual_micro for line in lines) == [7, 10]
+    assert {line.heading for line in lines} == {"meeting.mp3"}
+
+
 def test_charges_outlive_their_recording(database: Database, reports: Reports) -> None:
     with database.write() as session:
         session.add(
