@@ -75,7 +75,8 @@ async def transcribe(request: Request) -> Response:
 async def translate(_: Request) -> NoReturn:
     """Answer POST /v1/audio/translations: it cannot."""
     message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
-    raise Problem(501, message, code="not_supported")
+    # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
+    raise Problem(400, message, code="not_supported")
 
 
 async def list_models(request: Request) -> Response:

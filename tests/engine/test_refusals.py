@@ -87,9 +87,8 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI, silence: Path) -> 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_translation_is_declined(client: openai.OpenAI, silence: Path) -> None:
-    with pytest.raises(openai.APIStatusError, match="cannot translate") as refused:
+    with pytest.raises(openai.BadRequestError, match="cannot translate"):
         client.audio.translations.create(model="pocketsphinx", file=silence)
-    assert refused.value.status_code == 501
 
 
 def test_an_upload_over_25_mb_is_too_large(client: openai.OpenAI) -> None:
