@@ -74,13 +74,12 @@ class Cutting:
         handed = {segment.index for segment in waiting if segment.work_key in answered}
         for index in sorted(handed):
             hand_over(index)
-        if self._workshop.catalog.job(self._taken.job.id).planned and len(answered) >= len(
-            {segment.work_key for segment in waiting}
-        ):
+        planned = self._workshop.catalog.job(self._taken.job.id).planned
+        if planned and len(handed) == len(waiting):
             return
         _remove_leftovers(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._decode(stored, handed, hand_over)
+        self._decode(stored, handed, hand_over, planned=planned)
 
     def path(self, index: int) -> Path:
         """Return where a segment's sound lies once it was handed over."""
@@ -117,9 +116,10 @@ class Cutting:
         catalog.finish_plan(job.id, plan.samples, plan.lost_ms)
         return catalog.segments(job.id)
 
-    def _decode(self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None]) -> None:
+    def _decode(
+        self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None], *, planned: bool
+    ) -> None:
         stream = self._stream()
-        planned = self._workshop.catalog.job(self._taken.job.id).planned
         cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
         slicer = Slicer(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
         with (

@@ -39,7 +39,7 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
     Raises:
         RefusedError: it would be refused.
     """
-    fetched = fetch(source, workshop.settings.work / "sources")
+    fetched = fetch(source, workshop.settings.work / "sources", workshop.s3)
     stream = choose_stream(probe(fetched.path), settings.stream, source.name)
     check_length(workshop, stream, source.name)
     length_ms = stream.demuxed_end_ms - stream.origin_ms

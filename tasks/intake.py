@@ -67,7 +67,7 @@ def take_in(
         RefusedError: it will not be transcribed; where it could be read, its job says so too.
         StenoflowError: it could not be read or stored.
     """
-    fetched = fetch(source, workshop.settings.work / "sources", progress=progress)
+    fetched = fetch(source, workshop.settings.work / "sources", workshop.s3, progress)
     recording = workshop.catalog.add_recording(
         Recording(
             id=recording_id(source.uri, fetched.sha256),

@@ -19,14 +19,13 @@ class Copies:
         failed: a copy could not be written; the artifacts in the store are whole all the same.
     """
 
-    def __init__(self, folder: Path | None, formats: Sequence[str]) -> None:
+    def __init__(self, folder: Path | None) -> None:
         """Make the folder, before anything is spent.
 
         Raises:
             SettingsError: it cannot be made.
         """
         self._folder = folder
-        self._formats = formats
         self._names: dict[str, str] = {}
         self.failed = False
         if folder is None:

@@ -47,7 +47,7 @@ def demo(
         )
         say("A meeting of two minutes in three voices, heard by the embedded engine.")
         orders = [Order(source, wish) for source in resolve(str(recording))]
-        outcomes = run_batch(workshop, orders, list(FORMATS), concurrency, Copies(None, []), json=json)
+        outcomes = run_batch(workshop, orders, list(FORMATS), concurrency, Copies(None), json=json)
         if not json:
             _explain(workshop, settings, outcomes[0])
     raise typer.Exit(exit_code(outcomes))

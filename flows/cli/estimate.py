@@ -33,9 +33,9 @@ def estimate(
     Example: [bold]stenoflow estimate recordings/ --model whisper-1[/]
     """
     settings = load_settings()
-    found, outcomes = find_sources(sources)
     estimates: list[Estimate] = []
     with open_workshop(settings) as workshop:
+        found, outcomes = find_sources(workshop, sources)
         wish = job_settings(
             settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
         )

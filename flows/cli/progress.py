@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -33,8 +32,6 @@ class _Followed:
 
     name: str
     duration_ms: int
-    began: float = field(default_factory=time.monotonic)
-    had_samples: int | None = None
     bar: TaskID | None = None
     told: str = ""
 
@@ -123,8 +120,6 @@ class Display(AbstractContextManager["Display"]):
                 self._show(job, progress, self._workshop.reports.spending([progress.job_id]))
 
     def _show(self, job: _Followed, progress: JobProgress, spent: Spending) -> None:
-        if job.had_samples is None:
-            job.had_samples = progress.done_samples
         segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'} segments"
         cost = f"{show(spent.actual_micro)} USD" if not spent.unpriced else "price unknown"
         if self._bars is not None and job.bar is not None:

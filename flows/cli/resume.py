@@ -38,13 +38,13 @@ def resume(
     """
     settings = load_settings()
     wanted = check_formats(formats.split(","))
-    copies = Copies(out, wanted)
+    copies = Copies(out)
     with open_workshop(settings) as workshop:
         lines = [find_job(workshop, job) for job in jobs]
         orders = [
             Order(source, _wish(line, options.budget_micro(budget)))
             for line in lines
-            for source in resolve(line.recording.source)
+            for source in resolve(line.recording.source, workshop.s3)
         ]
         calls = calls_at_once(settings, concurrency)
         outcomes = run_batch(workshop, orders, wanted, calls, copies, json=json)

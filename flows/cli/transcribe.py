@@ -44,7 +44,7 @@ def transcribe(
     """
     settings = load_settings()
     wanted = check_formats(formats.split(","))
-    copies = Copies(out, wanted)
+    copies = Copies(out)
     with open_workshop(settings) as workshop:
         wish = Wish(
             job_settings(
@@ -55,7 +55,7 @@ def transcribe(
             tag=tag,
             budget_micro=options.budget_micro(budget),
         )
-        found, outcomes = find_sources(sources)
+        found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:
             tell(outcome, json=json)
         orders = [Order(source, wish) for source in found]
@@ -64,13 +64,13 @@ def transcribe(
     raise typer.Exit(exit_code(outcomes))
 
 
-def find_sources(given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
+def find_sources(workshop: Workshop, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
     """Find what was named, each once; what cannot be found is an outcome, and the others go on."""
     found: dict[str, Source] = {}
     refused = []
     for name in given:
         try:
-            found |= {source.uri: source for source in resolve(name)}
+            found |= {source.uri: source for source in resolve(name, workshop.s3)}
         except StenoflowError as error:
             refused.append(of_error(name, error))
     return list(found.values()), refused

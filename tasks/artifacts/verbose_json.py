@@ -26,14 +26,15 @@ def _document(transcript: Transcript) -> dict[str, Any]:
         "duration": seconds(transcript.duration_ms),
         "timing": transcript.timing.value,
         "text": transcript.text,
-        "segments": [_segment(index, each) for index, each in enumerate(transcript.utterances)],
-        "words": [_word(word) for word in spoken],
+        "segments": [_with_ours(index, each) for index, each in enumerate(transcript.utterances)],
+        "words": [word_entry(word) for word in spoken],
         "speakers": sorted({each.speaker for each in transcript.utterances if each.speaker}),
         "coverage": [_stretch(stretch) for stretch in transcript.coverage],
     }
 
 
-def _segment(index: int, utterance: Utterance) -> dict[str, Any]:
+def segment_entry(index: int, utterance: Utterance) -> dict[str, Any]:
+    """Describe an utterance as the API's verbose_json does."""
     return {
         "id": index,
         "seek": 0,
@@ -45,14 +46,18 @@ def _segment(index: int, utterance: Utterance) -> dict[str, Any]:
         "avg_logprob": utterance.avg_logprob,
         "compression_ratio": utterance.compression_ratio,
         "no_speech_prob": utterance.no_speech_prob,
-        "speaker": utterance.speaker,
-        "missing": not utterance.words,
     }
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_entry(word: Word) -> dict[str, Any]:
+    """Describe a word as the API's verbose_json does, with its probability where that is known."""
     timed = {"word": word.text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
+
+
+def _with_ours(index: int, utterance: Utterance) -> dict[str, Any]:
+    ours = {"speaker": utterance.speaker, "missing": not utterance.words}
+    return segment_entry(index, utterance) | ours
 
 
 def _stretch(stretch: Stretch) -> dict[str, Any]:

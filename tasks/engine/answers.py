@@ -10,10 +10,11 @@ from typing import Any
 import pysubs2
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from tasks.artifacts.verbose_json import segment_entry, word_entry
 from tasks.engine.wishes import Format, Granularity
 from tasks.speech.languages import NAME_OF
 from tasks.speech.timecode import seconds
-from tasks.speech.words import Utterance, Word
+from tasks.speech.words import Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ def verbose(transcript: Transcript, granularities: frozenset[Granularity]) -> di
         "text": transcript.text,
     }
     if granularities != {Granularity.WORD}:
-        body["segments"] = [_segment(index, each) for index, each in enumerate(transcript.utterances)]
+        body["segments"] = [segment_entry(index, each) for index, each in enumerate(transcript.utterances)]
     if Granularity.WORD in granularities:
-        body["words"] = [_word(word) for each in transcript.utterances for word in each.words]
+        body["words"] = [word_entry(word) for each in transcript.utterances for word in each.words]
     return body | {"usage": usage(transcript.duration_ms)}
 
 
@@ -78,23 +79,3 @@ def subtitles(utterances: Sequence[Utterance], form: Format) -> str:
         file.append(cue)
     # Without keep_ssa_tags a text in braces would be taken for markup and dropped.
     return file.to_string(form.value, keep_ssa_tags=True)
-
-
-def _segment(index: int, utterance: Utterance) -> dict[str, Any]:
-    return {
-        "id": index,
-        "seek": 0,
-        "start": seconds(utterance.start_ms),
-        "end": seconds(utterance.end_ms),
-        "text": utterance.text,
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": utterance.avg_logprob,
-        "compression_ratio": utterance.compression_ratio,
-        "no_speech_prob": utterance.no_speech_prob,
-    }
-
-
-def _word(word: Word) -> dict[str, Any]:
-    timed = {"word": word.text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
-    return timed if word.confidence is None else {**timed, "probability": word.confidence}
