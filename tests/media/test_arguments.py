@@ -24,7 +24,7 @@ def test_decoding_reads_one_named_file_and_nothing_else() -> None:
     assert options(args, "-map") == ["0:a:2"]
     assert options(args, "-ac") == ["2"]
     assert options(args, "-t") == ["90.500"]
-    assert options(args, "-af") == ["aresample=16000:async=1000:min_hard_comp=0.02"]
+    assert options(args, "-af") == ["aresample=16000:async=1000:min_hard_comp=0.02,asetnsamples=n=16000:p=0"]
     assert args[-1] == "pipe:1"
 
 
