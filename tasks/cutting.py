@@ -18,18 +18,24 @@ from pathlib import Path
 from storage.database.catalog import CutSegment
 from storage.database.states import SegmentState
 from storage.database.tables import Segment
+from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
+from tasks.media.energy import FRAME_SAMPLES
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
+from tasks.speech.excerpt import Excerpt
 from tasks.speech.planning import Cut
 from tasks.speech.regions import find_regions
+from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
 from tasks.workshop import Workshop
 
 _ENCODERS = 2
+# Slices whose sound is held while they are encoded, beside the one that is being read: 20 MB each.
+_SLICES_HELD = 2
 # Encoders pad by less than this; a decode that is shorter by more is missing something.
 _PADDING_MS = 500
 _WAIT_S = 0.2
@@ -56,7 +62,9 @@ class Cutting:
         self._taken = taken
         self._folder = workshop.settings.work / "segments" / f"{taken.job.id}.{os.getpid()}"
         self._room = threading.Semaphore(ahead)
+        self._memory = threading.Semaphore(_SLICES_HELD)
         self._stopped = threading.Event()
+        self._listened = Listened()
         self._decoding: Decoding | None = None
 
     def run(self, hand_over: Callable[[int], None]) -> None:
@@ -113,7 +121,7 @@ class Cutting:
             return []
         for cut in plan.segments:
             catalog.add_segment(job.id, cut, self._work_key(cut))
-        catalog.finish_plan(job.id, plan.samples, plan.lost_ms)
+        catalog.finish_plan(job.id, plan.samples, plan.lost_ms, plan.damage)
         return catalog.segments(job.id)
 
     def _decode(
@@ -136,16 +144,20 @@ class Cutting:
                 if segment.state != SegmentState.CUT or index in handed:
                     continue
                 if self._needs_sound(segment):
-                    self._take_room(encodes)
-                    encodes.append(encoders.submit(self._encode, index, piece, hand_over))
+                    self._take(self._room, encodes)
+                    self._take(self._memory, encodes)
+                    encodes.append(encoders.submit(self._encode, segment, piece, hand_over))
                 else:
                     # Answered meanwhile, for another job with the same audio.
                     hand_over(index)
+                # Its sound is the encoder's now; held here too, it would stay until the next one is whole.
+                del piece
             for encode in encodes:
                 encode.result()
             if not planned:
+                damage = _damage(stream, decoding)
                 self._workshop.catalog.finish_plan(
-                    self._taken.job.id, decoding.samples, _lost_ms(stream, decoding.samples)
+                    self._taken.job.id, decoding.samples, damage.lost_ms, damage.to_dict()
                 )
 
     def _slices(self, decoding: Decoding, slicer: Slicer) -> Iterator[Slice]:
@@ -156,13 +168,20 @@ class Cutting:
         yield from slicer.finish()
 
     def _store(self, index: int, piece: Slice) -> Segment:
-        regions = find_regions(piece.levels)
+        # Once for each sample: what overlaps the segment before was listened to with that.
+        self._listened.add(piece.levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :])
+        sent = Excerpt.of_regions(
+            stretches_to_send(piece.levels, self._listened.loudness()), piece.sound_start, piece.sound_end
+        )
+        before_ms = samples_to_ms(piece.start_sample - piece.sound_start)
+        regions = sent.clipped(find_regions(piece.levels), piece.sound_start)
         cut = CutSegment(
             index,
             piece.start_sample,
             piece.end_sample,
             piece.forced,
-            tuple((region.start_ms, region.end_ms) for region in regions),
+            tuple((region.start_ms - before_ms, region.end_ms - before_ms) for region in regions),
+            sent.spans,
         )
         self._workshop.catalog.add_segment(self._taken.job.id, cut, self._work_key(cut))
         return self._workshop.catalog.segment(self._taken.job.id, index)
@@ -171,18 +190,23 @@ class Cutting:
         return not self._workshop.ledger.answered([segment.work_key])
 
     def _work_key(self, cut: CutSegment) -> str:
-        return self._taken.settings.work_key(self._taken.recording.sha256, cut.start_sample, cut.end_sample)
+        return self._taken.settings.work_key(self._taken.recording.sha256, cut.spans)
 
-    def _take_room(self, encodes: Sequence[Future[None]]) -> None:
-        while not self._room.acquire(timeout=_WAIT_S):
+    def _take(self, room: threading.Semaphore, encodes: Sequence[Future[None]]) -> None:
+        while not room.acquire(timeout=_WAIT_S):
             self._check_stopped()
             for encode in encodes:
                 if encode.done():
                     encode.result()
 
-    def _encode(self, index: int, piece: Slice, hand_over: Callable[[int], None]) -> None:
-        encode_mp3(piece.samples, self.path(index), ffmpeg=self._workshop.ffmpeg)
-        hand_over(index)
+    def _encode(self, segment: Segment, piece: Slice, hand_over: Callable[[int], None]) -> None:
+        try:
+            samples = piece.samples(segment.spans)
+            del piece
+            encode_mp3(samples, self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
+        finally:
+            self._memory.release()
+        hand_over(segment.index)
 
     def _stream(self) -> AudioStream:
         if self._taken.stream is None:
@@ -211,7 +235,8 @@ def _cap_ms(stream: AudioStream) -> int:
     return stream.demuxed_end_ms + stream.demuxed_end_ms // 100 + 1_000
 
 
-def _lost_ms(stream: AudioStream, samples: int) -> int:
-    """Say how much at the end was declared or demuxed, and could not be had."""
-    undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(samples)
-    return stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
+def _damage(stream: AudioStream, decoding: Decoding) -> Damage:
+    """Hold what was decoded against what was declared or demuxed."""
+    undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(decoding.samples)
+    lost_ms = stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
+    return Damage(lost_ms, complaints=decoding.decoded.complaints)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -56,10 +57,17 @@ class JobSettings:
         """Hash of what the cuts depend on."""
         return _hash([_SOUND, self.target_ms, self.window_ms, self.stream])
 
-    def work_key(self, sha256: str, start_sample: int, end_sample: int) -> str:
-        """Hash what the answer for one segment of some audio depends on."""
+    def work_key(self, sha256: str, spans: Iterable[tuple[int, int]]) -> str:
+        """Hash what the answer for one segment of some audio depends on.
+
+        Args:
+            sha256: of the source.
+            spans: what of it is sent, as [first, end) samples.
+        """
         asked = [self.provider, self.model, self.format, self.language, self.prompt]
-        return _hash([sha256, self.stream, start_sample, end_sample, _SOUND, _ENCODING, *asked])
+        return _hash(
+            [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for storing."""

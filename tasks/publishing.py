@@ -11,9 +11,11 @@ from tasks.artifacts import manifest
 from tasks.artifacts.formats import FORMATS
 from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
+from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings
 from tasks.speech.coverage import cover
+from tasks.speech.excerpt import Excerpt
 from tasks.speech.languages import language_code
 from tasks.speech.placing import Heard, Placed, place
 from tasks.speech.stitching import Piece, Timeline, stitch
@@ -30,6 +32,12 @@ class IncompleteError(FailedError):
     """Parts of the recording could not be transcribed; the rest is published."""
 
     kind = "partial"
+
+
+class DamagedError(IncompleteError):
+    """The recording itself lacks something; what it has is published."""
+
+    kind = "damaged"
 
 
 class NothingHeardError(FailedError):
@@ -61,14 +69,13 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
     published = manifest.Published(
         recording,
         job,
-        transcript.duration_ms,
         _store(workshop, job, transcript),
         segments,
-        transcript.coverage,
+        transcript,
         workshop.reports.charges(job_id),
     )
     _store_manifest(workshop, published)
-    missing = _missing(recording, transcript, failed)
+    missing = _missing(recording, transcript, failed, Damage.of_job(job))
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
     workshop.catalog.set_state(job_id, state, missing, failed[0].error_kind if failed else None)
     return state
@@ -81,7 +88,9 @@ def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Trans
     target = Target(settings.provider, settings.model)
     pieces = [_piece(segment, answers.get(segment.work_key), target) for segment in segments]
     heard_ms = samples_to_ms(job.samples or 0)
-    timeline = Timeline(job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms)
+    timeline = Timeline(
+        job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
+    )
     return stitch(timeline, pieces)
 
 
@@ -102,16 +111,19 @@ def artifact_key(job: Job, name: str) -> str:
 
 def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
     speech = tuple(Region(start, end) for start, end in segment.speech)
+    sent = Excerpt(segment.spans)
     placed: Placed | None = None
     language = None
     if segment.state == SegmentState.SILENT:
         placed = Placed((), Timing.WORD)
     elif segment.state == SegmentState.DONE and answer is not None:
-        duration_ms = samples_to_ms(segment.end_sample - segment.start_sample)
-        said = parse_answer(answer.encode(), target, duration_ms)
-        placed = place(Heard(said.text, said.utterances, said.words), duration_ms, speech)
+        said = parse_answer(answer.encode(), target, sent.duration_ms)
+        heard = Heard(said.text, said.utterances, said.words)
+        placed = place(heard, sent.duration_ms, sent.joined(speech, segment.start_sample))
         language = language_code(said.language)
-    return Piece(segment.start_sample, segment.end_sample, speech, placed, language)
+    return Piece(
+        segment.start_sample, segment.end_sample, speech, placed, language, sent, forced=segment.forced
+    )
 
 
 def _store(workshop: Workshop, job: Job, transcript: Transcript) -> list[Artifact]:
@@ -131,7 +143,7 @@ def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:
     key = artifact_key(job, MANIFEST)
     workshop.store.put_bytes(key, data, content_type="application/json")
     artifacts = [*published.artifacts, _artifact(workshop, job, MANIFEST, key, data)]
-    workshop.catalog.record_artifacts(job.id, artifacts, published.duration_ms)
+    workshop.catalog.record_artifacts(job.id, artifacts, published.transcript.duration_ms)
 
 
 def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
@@ -146,12 +158,16 @@ def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) ->
 
 
 def _missing(
-    recording: Recording, transcript: Transcript, failed: Sequence[Segment]
+    recording: Recording, transcript: Transcript, failed: Sequence[Segment], damage: Damage
 ) -> IncompleteError | None:
     """Say what the transcript lacks, and why; None where it lacks nothing."""
-    if not transcript.missing:
+    if not transcript.missing and not damage:
         return None
-    where = ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])
-    why = (failed[0].error_message or "not transcribed") if failed else "the file is damaged or cut short"
-    hint = "stenoflow resume tries just those parts again" if failed else ""
-    return IncompleteError(f"{recording.name}: missing {where}: {why}", hint)
+    spans = [f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5]]
+    where = f"missing {', '.join(spans)}: " if spans else ""
+    if failed:
+        why = failed[0].error_message or "not transcribed"
+        return IncompleteError(
+            f"{recording.name}: {where}{why}", "stenoflow resume tries just those parts again"
+        )
+    return DamagedError(f"{recording.name} is damaged: {where}{damage.reason}")

@@ -23,7 +23,7 @@ from tasks.intake import price_of
 from tasks.job_settings import JobSettings
 from tasks.money.prices import Price, Unit
 from tasks.settling import settle
-from tasks.speech.timecode import samples_to_ms
+from tasks.speech.excerpt import Excerpt
 from tasks.workshop import Workshop
 
 
@@ -99,8 +99,8 @@ class _Call:
 
     @property
     def duration_ms(self) -> int:
-        """How long the segment is."""
-        return samples_to_ms(self.segment.end_sample - self.segment.start_sample)
+        """How long what is sent is."""
+        return Excerpt(self.segment.spans).duration_ms
 
     async def _begin(self) -> str:
         price = self._price()

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from flows.cli import options
@@ -15,10 +16,13 @@ from flows.cli.console import result as print_result
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobState
 from storage.database.tables import Segment
-from tasks.artifacts.manifest import charge_entry
+from tasks.artifacts.manifest import charge_entry, seam_entry
+from tasks.damage import Damage
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
+from tasks.publishing import assemble
 from tasks.settings import load_settings
+from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
 from tasks.workshop import Workshop, open_workshop
 
@@ -74,7 +78,11 @@ def show(
     if document["error"]:
         results.print(f"[dim]{'error':14}[/]", end="")
         results.print(document["error"]["message"], markup=False)
+    if document["damaged"]:
+        results.print(f"[dim]{'damaged':14}[/]", end="")
+        results.print(document["damaged"]["reason"], markup=False)
     _print_segments(document["segments"])
+    _print_seams(document["seams"])
     for name, artifact in document["artifacts"].items():
         results.print(f"{name:16} {artifact['uri']}", markup=False)
 
@@ -109,13 +117,13 @@ def _summary(line: JobLine) -> dict[str, Any]:
 
 def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
+    segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     return _summary(line) | {
         "settings": line.job.settings,
-        "segments": [
-            _segment(segment, line.job.origin_ms, requests[segment.index])
-            for segment in workshop.catalog.segments(job_id)
-        ],
+        "segments": [_segment(segment, line.job.origin_ms, requests[segment.index]) for segment in segments],
+        "seams": [seam_entry(seam) for seam in assemble(workshop, line.job, segments).seams],
+        "damaged": Damage.of_job(line.job).to_json(),
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
             artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}
@@ -131,24 +139,42 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
         "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
         "state": segment.state,
         "cut": "forced" if segment.forced else "silent",
+        "sent": seconds(Excerpt(segment.spans).duration_ms),
         "attempts": attempts,
         "error": segment.error_message,
     }
 
 
 def _print_segments(segments: list[dict[str, Any]]) -> None:
-    table = Table("segment", "from", "to", "state", "cut", "requests", "error", box=None)
+    table = Table("segment", "from", "to", "sent", "state", "cut", "requests", "error", box=None)
     for each in segments:
         table.add_row(
             str(each["index"]),
-            f"{clock(round(each['start'] * 1000))}.{round(each['start'] * 1000) % 1000:03d}",
-            f"{clock(round(each['end'] * 1000))}.{round(each['end'] * 1000) % 1000:03d}",
+            _precise(each["start"]),
+            _precise(each["end"]),
+            f"{each['sent']:.1f} s",
             each["state"],
             each["cut"],
             str(each["attempts"]),
             each["error"] or "",
         )
     print_table(table)
+
+
+def _print_seams(seams: list[dict[str, Any]]) -> None:
+    """Print the audit of the seams: where two segments meet, and what was heard twice there."""
+    if not seams:
+        return
+    table = Table("seam at", "kind", "joined by", "left out, as heard twice or in part", box=None)
+    for each in seams:
+        dropped = " ".join(each["dropped"])
+        table.add_row(_precise(each["at"]), each["kind"], each["joined_by"] or "", escape(dropped))
+    print_table(table)
+
+
+def _precise(seconds_: float) -> str:
+    milliseconds = round(seconds_ * 1000)
+    return f"{clock(milliseconds)}.{milliseconds % 1000:03d}"
 
 
 def _cost(spending: Spending) -> str:

@@ -18,22 +18,40 @@ from storage.errors import StenoflowError, StorageError
 
 @dataclass(frozen=True, slots=True)
 class CutSegment:
-    """A segment as it is decided: its place in samples, and the speech in it ([start, end] in ms)."""
+    """A segment as it is decided: its place in samples, the speech in it, and what of it is sent.
+
+    Attributes:
+        speech: [start, end] in ms from its start.
+        sent: [first, end) in samples of the recording; None: all of it.
+    """
 
     index: int
     start_sample: int
     end_sample: int
     forced: bool
     speech: tuple[tuple[int, int], ...]
+    sent: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """What is sent, whatever was kept of that."""
+        return ((self.start_sample, self.end_sample),) if self.sent is None else self.sent
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole cut of a recording, as an earlier job decided it."""
+    """The whole cut of a recording, as an earlier job decided it.
+
+    Attributes:
+        samples: how many the recording has.
+        lost_ms: how much at its end was declared and could not be read.
+        damage: what else is wrong with it, for people and for the coverage; None: nothing.
+    """
 
     segments: tuple[CutSegment, ...]
     samples: int
     lost_ms: int
+    damage: dict[str, Any] | None = None
 
 
 class Catalog:
@@ -98,12 +116,13 @@ class Catalog:
         with self._database.write() as session:
             session.add(_segment(job_id, cut, work_key))
 
-    def finish_plan(self, job_id: str, samples: int, lost_ms: int) -> None:
-        """Record that the last cut is stored."""
+    def finish_plan(
+        self, job_id: str, samples: int, lost_ms: int, damage: dict[str, Any] | None = None
+    ) -> None:
+        """Record that the last cut is stored, and what the whole of the recording came to."""
+        ended = {"planned": True, "samples": samples, "lost_ms": lost_ms, "damage": damage}
         with self._database.write() as session:
-            session.execute(
-                update(Job).where(Job.id == job_id).values(planned=True, samples=samples, lost_ms=lost_ms)
-            )
+            session.execute(update(Job).where(Job.id == job_id).values(ended))
 
     def find_plan(self, sha256: str, plan_hash: str) -> Plan | None:
         """Return the cuts of any job that planned the same audio by the same rules."""
@@ -117,7 +136,7 @@ class Catalog:
             if job is None or job.samples is None:
                 return None
             segments = session.scalars(_segments_of(job.id)).all()
-            return Plan(tuple(_cut(segment) for segment in segments), job.samples, job.lost_ms)
+            return Plan(tuple(map(_cut, segments)), job.samples, job.lost_ms, job.damage)
 
     def retry_parked(self, job_id: str) -> None:
         """Put parked segments back to be transcribed."""
@@ -184,7 +203,8 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         forced=cut.forced,
         speech=[[start, end] for start, end in cut.speech],
         work_key=work_key,
-        state=SegmentState.CUT if cut.speech else SegmentState.SILENT,
+        sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
+        state=SegmentState.CUT if cut.speech and cut.spans else SegmentState.SILENT,
     )
 
 
@@ -195,4 +215,5 @@ def _cut(segment: Segment) -> CutSegment:
         segment.end_sample,
         segment.forced,
         tuple((start, end) for start, end in segment.speech),
+        None if segment.sent is None else segment.spans,
     )

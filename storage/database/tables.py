@@ -104,6 +104,7 @@ class Job(Base):
     samples: Mapped[int | None] = mapped_column(BigInteger)
     origin_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     lost_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    damage: Mapped[dict[str, Any] | None]
     error_kind: Mapped[str | None] = mapped_column(String(40))
     error_message: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
@@ -113,7 +114,8 @@ class Job(Base):
 class Segment(Base):
     """A piece of a job's recording: the unit of upload, retry and charge.
 
-    ``speech`` holds [start_ms, end_ms] pairs from the segment's own start.
+    ``speech`` holds [start_ms, end_ms] pairs from the segment's own start; ``sent`` holds [first, end)
+    pairs of samples: without long silences, and with a little of the neighbours where a cut is forced.
     """
 
     __tablename__ = "segments"
@@ -124,10 +126,18 @@ class Segment(Base):
     end_sample: Mapped[int] = mapped_column(BigInteger)
     forced: Mapped[bool]
     speech: Mapped[list[list[int]]]
+    sent: Mapped[list[list[int]] | None]
     work_key: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(16))
     error_kind: Mapped[str | None] = mapped_column(String(40))
     error_message: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """What is sent, as [first, end) samples; all of it, for those cut before this was kept."""
+        if self.sent is None:
+            return ((self.start_sample, self.end_sample),)
+        return tuple((first, end) for first, end in self.sent)
 
 
 class Attempt(Base):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
+from tasks.damage import Damage
 from tasks.money.amounts import from_micro
 from tasks.speech.timecode import samples_to_ms, seconds
-from tasks.speech.transcript import Stretch
+from tasks.speech.transcript import Seam, Transcript
 
 SCHEMA = "stenoflow.manifest/1"
 
@@ -21,10 +22,9 @@ class Published:
 
     recording: Recording
     job: Job
-    duration_ms: int
     artifacts: Sequence[Artifact]
     segments: Sequence[Segment]
-    coverage: Sequence[Stretch]
+    transcript: Transcript
     charges: Sequence[Charge]
 
 
@@ -42,7 +42,7 @@ def _document(published: Published) -> dict[str, Any]:
             "name": recording.name,
             "source": recording.source,
             "sha256": recording.sha256,
-            "duration": seconds(published.duration_ms),
+            "duration": seconds(published.transcript.duration_ms),
         },
         "job": {"id": job.id, "settings": job.settings, "tag": job.tag},
         "artifacts": [
@@ -51,8 +51,10 @@ def _document(published: Published) -> dict[str, Any]:
         "segments": [_segment(segment, job.origin_ms) for segment in published.segments],
         "coverage": [
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
-            for each in published.coverage
+            for each in published.transcript.coverage
         ],
+        "seams": [seam_entry(seam) for seam in published.transcript.seams],
+        "damaged": Damage.of_job(job).to_json(),
         "charges": [charge_entry(charge) for charge in published.charges],
     }
 
@@ -65,8 +67,21 @@ def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
         "start_sample": segment.start_sample,
         "end_sample": segment.end_sample,
         "forced_cut": segment.forced,
+        "sent_samples": sum(end - first for first, end in segment.spans),
         "state": segment.state,
         "error": segment.error_message,
+    }
+
+
+def seam_entry(seam: Seam) -> dict[str, Any]:
+    """Describe where two segments meet; times in seconds on the recording's own timeline."""
+    overlap = seam.overlap and [seconds(seam.overlap.start_ms), seconds(seam.overlap.end_ms)]
+    return {
+        "at": seconds(seam.at_ms),
+        "kind": "silent" if seam.overlap is None else "overlapped",
+        "overlap": overlap,
+        "joined_by": None if seam.overlap is None else "words" if seam.agreed else "times",
+        "dropped": list(seam.dropped),
     }
 
 

@@ -20,6 +20,8 @@ _QUIET_SPOT_FRAMES = 60
 _LOW_CONTRAST_DB = 9.0
 # At the window's edge a spot must be this much quieter than at the target to win.
 _DISTANCE_PENALTY_DB = 3.0
+# Each side of a forced cut is sent this much of the other, so that a word at the cut is heard whole by one.
+_OVERLAP_MS = 3_000
 # No cut leaves less than this for the last segment: the API refuses scraps.
 _SHORTEST_TAIL_FRAMES = 100
 
@@ -43,22 +45,33 @@ class CutRule:
 
     @property
     def longest_ms(self) -> int:
-        """No segment is longer than this."""
+        """No segment is longer than this between its cuts."""
         return self.target_ms + self.window_ms
+
+    @property
+    def overlap_ms(self) -> int:
+        """How far a segment reaches beyond a forced cut, so that both sides hear what is spoken there."""
+        return _overlap_ms(self.target_ms)
 
     @classmethod
     def fitting(cls, target_ms: int, longest_ms: int) -> CutRule:
         """Make the rule for a wished target under a hard limit.
 
         The window is a third of the target, 60 s at most; where target and window together pass the
-        limit, the target gives way.
+        limit, the target gives way; what a segment reaches beyond its cuts counts too.
         """
         target = max(target_ms, 4)
         window = min(60_000, target // 3)
-        if target + window > longest_ms:
+        if target + window + 2 * _overlap_ms(target) > longest_ms:
+            longest_ms -= 2 * _overlap_ms(longest_ms)
             window = min(60_000, longest_ms // 4)
             target = longest_ms - window
         return cls(target, window)
+
+
+def _overlap_ms(target_ms: int) -> int:
+    """Whole frames, and little beside the segment."""
+    return min(_OVERLAP_MS, target_ms // 10 // FRAME_MS * FRAME_MS)
 
 
 @dataclass(frozen=True, slots=True)

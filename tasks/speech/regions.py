@@ -15,13 +15,16 @@ from tasks.speech.words import Region
 
 FRAME_MS = 10
 
-# Below this nothing is audible at any playing volume: 16 bits have about 6 steps left.
-_INAUDIBLE_DB = -75.0
-# Digital silence is -100 dB; it must not pull the floor under the room's own noise.
-_LOWEST_FLOOR_DB = -70.0
-# A steady sound has less range than this, and then level alone has to decide.
+INAUDIBLE_DB = -75.0
+"""Below this nothing is audible at any playing volume: 16 bits have about 6 steps left."""
+
+LOWEST_FLOOR_DB = -70.0
+"""Digital silence is -100 dB; it must not pull the floor under the room's own noise."""
+
+QUIET_STEADY_DB = -60.0
+"""Where levels do not vary, level alone has to decide: a steady sound below this is silence."""
+
 _STEADY_RANGE_DB = 6.0
-_QUIET_STEADY_DB = -60.0
 # Stops inside words are shorter than this; a gap of this length separates nothing.
 _JOIN_GAP_FRAMES = 30
 # Consonants fade in and out under the threshold.
@@ -44,15 +47,15 @@ class Loudness:
     def threshold_db(self) -> float:
         """The level above which a frame counts as speech."""
         if self.range_db < _STEADY_RANGE_DB:
-            return _QUIET_STEADY_DB
-        return max(_INAUDIBLE_DB, self.floor_db + 0.25 * self.range_db)
+            return QUIET_STEADY_DB
+        return max(INAUDIBLE_DB, self.floor_db + 0.25 * self.range_db)
 
 
 def loudness(levels: Sequence[float]) -> Loudness:
     """Measure a stretch (``levels``: dBFS, one per 10 ms, not empty)."""
     ordered = sorted(levels)
     last = len(ordered) - 1
-    floor = max(_LOWEST_FLOOR_DB, ordered[last * 5 // 100])
+    floor = max(LOWEST_FLOOR_DB, ordered[last * 5 // 100])
     return Loudness(floor, max(floor, ordered[last * 95 // 100]))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tasks.speech.text import join_words
-from tasks.speech.words import Utterance
+from tasks.speech.words import Region, Utterance
 
 
 class Timing(StrEnum):
@@ -38,12 +38,30 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Seam:
+    """Where two segments meet.
+
+    Attributes:
+        at_ms: the cut.
+        overlap: what both were sent; None for a cut in silence.
+        agreed: in the overlap both heard a same word, by which they were joined; else times decided.
+        dropped: the words that were heard twice, or in part, and so left out.
+    """
+
+    at_ms: int
+    overlap: Region | None = None
+    agreed: bool = True
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The whole transcript; times in ms on the recording's own timeline.
 
     Attributes:
         coverage: every millisecond of the duration, without gap or overlap.
         language: ISO 639-1 code, or None where nobody spoke.
+        seams: where segments meet, in order.
     """
 
     duration_ms: int
@@ -51,6 +69,7 @@ class Transcript:
     utterances: tuple[Utterance, ...]
     coverage: tuple[Stretch, ...]
     timing: Timing
+    seams: tuple[Seam, ...] = ()
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -35,14 +36,36 @@ def _sliced(slicer: Slicer, sound: NDArray[np.int16], sizes: list[int]) -> list[
 def test_slices_are_the_sound_in_order_however_it_comes(seconds: float, sizes: list[int]) -> None:
     sound = _sound(seconds)
     pieces = _sliced(Slicer(_RULE), sound, sizes)
-    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), sound)
     position = 0
     for piece in pieces:
         assert piece.start_sample == position
-        assert len(piece.levels) == -(-piece.samples.size // 160)
+        held = piece.samples([(piece.sound_start, piece.sound_end)])
+        assert np.array_equal(held, sound[piece.sound_start : piece.sound_end])
+        assert len(piece.levels) == -(-held.size // 160)
         position = piece.end_sample
+    assert position == sound.size
+    _check_overlaps(pieces)
     at_once = _sliced(Slicer(_RULE), sound, [])
     assert [piece.end_sample for piece in pieces] == [piece.end_sample for piece in at_once]
+
+
+def _check_overlaps(pieces: list[Slice]) -> None:
+    overlap = _RULE.overlap_ms * 16
+    for before, after in pairwise(pieces):
+        beyond = before.sound_end - before.end_sample, after.start_sample - after.sound_start
+        if before.forced:
+            assert beyond == (min(overlap, pieces[-1].end_sample - before.end_sample), overlap)
+        else:
+            assert beyond == (0, 0)
+
+
+def test_spans_of_a_slice_are_joined() -> None:
+    sound = _sound(3)
+    (piece,) = _sliced(Slicer(CutRule(5_000, 1_000)), sound, [700, 16_000])
+    spans = [(0, 160), (20_000, 36_000), (47_840, 48_000)]
+    expected = np.concatenate([sound[first:end] for first, end in spans])
+    assert np.array_equal(piece.samples(spans), expected)
+    assert piece.samples([]).size == 0
 
 
 def test_cuts_that_are_decided_are_kept_and_planning_goes_on_behind_them() -> None:
@@ -50,5 +73,6 @@ def test_cuts_that_are_decided_are_kept_and_planning_goes_on_behind_them() -> No
     whole = _sliced(Slicer(_RULE), sound, [])
     decided = deque(Cut(piece.end_sample // 16, forced=True) for piece in whole[:3])
     resumed = _sliced(Slicer(_RULE, decided), sound, [])
+    _check_overlaps(resumed)
     assert [piece.end_sample for piece in resumed] == [piece.end_sample for piece in whole]
     assert [piece.forced for piece in resumed[:3]] == [True] * 3

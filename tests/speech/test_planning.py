@@ -86,11 +86,11 @@ def test_silence_is_cut_at_the_target_and_not_marked() -> None:
     [
         (600_000, 3_000_000, CutRule(600_000, 60_000)),
         (30_000, 3_000_000, CutRule(30_000, 10_000)),
-        (600_000, 100_000, CutRule(75_000, 25_000)),
-        (1_390_000, 1_400_000, CutRule(1_340_000, 60_000)),
+        (600_000, 100_000, CutRule(70_500, 23_500)),
+        (1_390_000, 1_400_000, CutRule(1_334_000, 60_000)),
     ],
 )
 def test_the_rule_gives_way_to_the_models_limit(target: int, limit: int, expected: CutRule) -> None:
     rule = CutRule.fitting(target, limit)
     assert rule == expected
-    assert rule.longest_ms <= limit
+    assert rule.longest_ms + 2 * rule.overlap_ms <= limit

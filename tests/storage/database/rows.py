@@ -62,7 +62,9 @@ def job(
 def cut(index: int, *, silent: bool = False) -> CutSegment:
     start = index * SEGMENT_SAMPLES
     speech = () if silent else ((500, 250_000), (251_000, 599_000))
-    return CutSegment(index, start, start + SEGMENT_SAMPLES, forced=index % 2 == 1, speech=speech)
+    end = start + SEGMENT_SAMPLES
+    sent = None if index % 3 else () if silent else ((start, start + 400_000), (start + 480_000, end))
+    return CutSegment(index, start, end, forced=index % 2 == 1, speech=speech, sent=sent)
 
 
 def open_job(

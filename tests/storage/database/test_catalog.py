@@ -125,6 +125,7 @@ def test_segments_come_in_their_order_as_they_were_cut(catalog: Catalog) -> None
         assert (segment.start_sample, segment.end_sample) == (piece.start_sample, piece.end_sample)
         assert (segment.forced, segment.work_key) == (piece.forced, work_key(segment.index))
         assert segment.speech == [list(region) for region in piece.speech]
+        assert segment.spans == piece.spans
         assert catalog.segment(job_id, segment.index).work_key == segment.work_key
 
 
@@ -142,8 +143,9 @@ def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
     for piece in pieces:
         catalog.add_segment(planning.id, piece, work_key(piece.index))
         assert catalog.find_plan(stored.sha256, planning.plan_hash) is None
-    catalog.finish_plan(planning.id, 28_800_000, 40)
-    assert catalog.find_plan(stored.sha256, planning.plan_hash) == Plan(pieces, 28_800_000, 40)
+    damage = {"missing": [[10, 20]]}
+    catalog.finish_plan(planning.id, 28_800_000, 40, damage)
+    assert catalog.find_plan(stored.sha256, planning.plan_hash) == Plan(pieces, 28_800_000, 40, damage)
 
 
 def test_a_plan_is_one_of_the_same_audio_and_rule_under_any_name(catalog: Catalog) -> None:
