@@ -92,14 +92,18 @@ def _by_time(left: Sequence[Word], right: Sequence[Word], cut_ms: int) -> Meetin
     """Take each word from the side that its middle lies on; the one across the cut from one side only."""
     one = sum(_middle(word) < cut_ms for word in left)
     other = sum(_middle(word) < cut_ms for word in right)
-    left_across = one < len(left) and left[one].start_ms < cut_ms
-    if left_across and other and right[other - 1].end_ms > cut_ms:
-        # Heard by both, and on the other's side of the cut for each.
+    if one < len(left) and other and _at_once(left[one], right[other - 1]):
+        # Each heard it on the other's side.
         return Meeting(one + 1, other, agreed=False)
-    right_across = other < len(right) and right[other].start_ms < cut_ms
-    if right_across and one and left[one - 1].end_ms > cut_ms:
+    if one and other < len(right) and _at_once(left[one - 1], right[other]):
         return Meeting(one, other + 1, agreed=False)
     return Meeting(one, other, agreed=False)
+
+
+def _at_once(one: Word, other: Word) -> bool:
+    """Tell whether two are the same stretch of sound, by the half of the shorter."""
+    shared_ms = min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms)
+    return 2 * shared_ms >= max(1, min(one.end_ms - one.start_ms, other.end_ms - other.start_ms))
 
 
 def _middle(word: Word) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tasks.media.programs import find_ffmpeg
-from tests.instrument.tones import RATE, WORD_SAMPLES, Samples, hear
+from tests.instrument.hearing import hear
+from tests.instrument.tones import RATE, WORD_SAMPLES, Samples
 
 CUT = "cut"
 """How a word is written that was heard in part only."""
@@ -40,7 +41,7 @@ def recognise(sound: bytes) -> dict[str, Any]:
         {
             "word": CUT if number is None else str(number),
             "start": start / RATE,
-            "end": (start + WORD_SAMPLES) / RATE,
+            "end": min(samples.size, start + WORD_SAMPLES) / RATE,
         }
         for start, number in hear(samples)
     ]
