@@ -10,6 +10,7 @@ from typing import Any
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
+from tasks.damage import Damage
 from tasks.money.amounts import show
 from tasks.publishing import assemble, still_to_do
 from tasks.speech.timecode import seconds
@@ -27,6 +28,7 @@ class Outcome:
         reused: segments answered from stored results in this run.
         cost_micro: spent in this run; None where a price is unknown.
         missing: stretches in seconds.
+        damaged: what is wrong with the recording itself; None where nothing is.
         artifacts: URIs by format.
         error: kind and message, of a failure or a refusal.
     """
@@ -42,6 +44,7 @@ class Outcome:
     cost_micro: int | None = 0
     currency: str = "USD"
     missing: tuple[tuple[float, float], ...] = ()
+    damaged: dict[str, Any] | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     error: dict[str, str] | None = None
     exit_code: int = _COMPLETE
@@ -60,6 +63,7 @@ class Outcome:
             "cost": None if self.cost_micro is None else show(self.cost_micro),
             "currency": self.currency,
             "missing": [list(stretch) for stretch in self.missing],
+            "damaged": self.damaged,
             "artifacts": self.artifacts,
             "error": self.error,
         }
@@ -101,6 +105,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
         reused=max(0, answered - totals.answered),
         cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
         missing=_missing(workshop, job),
+        damaged=Damage.of_job(job).to_json(),
         artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
         error=_error(job, recording),
         exit_code=_exit_code(job),

@@ -24,6 +24,7 @@ from tasks.intake import TakenIn
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
 from tasks.media.energy import FRAME_SAMPLES
+from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
 from tasks.speech.excerpt import Excerpt
@@ -65,6 +66,7 @@ class Cutting:
         self._memory = threading.Semaphore(_SLICES_HELD)
         self._stopped = threading.Event()
         self._listened = Listened()
+        self._zeros = Zeros()
         self._decoding: Decoding | None = None
 
     def run(self, hand_over: Callable[[int], None]) -> None:
@@ -127,19 +129,18 @@ class Cutting:
     def _decode(
         self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None], *, planned: bool
     ) -> None:
-        stream = self._stream()
+        stream, fetched = self._stream(), self._taken.fetched
         cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
         slicer = Slicer(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
         with (
             ThreadPoolExecutor(_ENCODERS) as encoders,
-            decode(
-                self._taken.path, stream, cap_ms=_cap_ms(stream), ffmpeg=self._workshop.ffmpeg
-            ) as decoding,
+            decode(fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp) as decoding,
         ):
             self._decoding = decoding
             known = {segment.index: segment for segment in stored}
             encodes: list[Future[None]] = []
             for index, piece in enumerate(self._slices(decoding, slicer)):
+                self._zeros.add(_own_levels(piece))
                 segment = known.get(index) or self._store(index, piece)
                 if segment.state != SegmentState.CUT or index in handed:
                     continue
@@ -155,7 +156,7 @@ class Cutting:
             for encode in encodes:
                 encode.result()
             if not planned:
-                damage = _damage(stream, decoding)
+                damage = self._damage(stream, decoding)
                 self._workshop.catalog.finish_plan(
                     self._taken.job.id, decoding.samples, damage.lost_ms, damage.to_dict()
                 )
@@ -168,8 +169,7 @@ class Cutting:
         yield from slicer.finish()
 
     def _store(self, index: int, piece: Slice) -> Segment:
-        # Once for each sample: what overlaps the segment before was listened to with that.
-        self._listened.add(piece.levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :])
+        self._listened.add(_own_levels(piece))
         sent = Excerpt.of_regions(
             stretches_to_send(piece.levels, self._listened.loudness()), piece.sound_start, piece.sound_end
         )
@@ -185,6 +185,14 @@ class Cutting:
         )
         self._workshop.catalog.add_segment(self._taken.job.id, cut, self._work_key(cut))
         return self._workshop.catalog.segment(self._taken.job.id, index)
+
+    def _damage(self, stream: AudioStream, decoding: Decoding) -> Damage:
+        """Hold what was decoded against what was declared or demuxed."""
+        undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(decoding.samples)
+        lost_ms = stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
+        complaints, zeros = decoding.decoded.complaints, self._zeros.finish()
+        gaps = find_gaps(self._taken.fetched.path, stream, zeros) if complaints and zeros else ()
+        return Damage(lost_ms, gaps, stream.cut_off, complaints)
 
     def _needs_sound(self, segment: Segment) -> bool:
         return not self._workshop.ledger.answered([segment.work_key])
@@ -218,6 +226,11 @@ class Cutting:
             raise StoppedError(f"{self._taken.recording.name} was not read to its end")
 
 
+def _own_levels(piece: Slice) -> Sequence[float]:
+    """Return a segment's levels without those that it shares with the one before."""
+    return piece.levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :]
+
+
 def _remove_leftovers(folder: Path) -> None:
     """Delete what runs of the same job left behind whose processes are gone."""
     for leftover in folder.parent.glob(f"{folder.stem}.*"):
@@ -227,16 +240,3 @@ def _remove_leftovers(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         except (ValueError, PermissionError):
             continue
-
-
-def _cap_ms(stream: AudioStream) -> int:
-    """Never decode much more than was demuxed: a damaged stream can grow in repair."""
-    # ffmpeg's clock for this starts with the container's, not with the sound that may come late.
-    return stream.demuxed_end_ms + stream.demuxed_end_ms // 100 + 1_000
-
-
-def _damage(stream: AudioStream, decoding: Decoding) -> Damage:
-    """Hold what was decoded against what was declared or demuxed."""
-    undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(decoding.samples)
-    lost_ms = stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
-    return Damage(lost_ms, complaints=decoding.decoded.complaints)

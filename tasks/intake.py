@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from storage.database.tables import Job, Recording
 from storage.errors import BudgetError, StenoflowError
 from tasks.errors import RefusedError, SettingsError, TooLongError
 from tasks.job_settings import JobSettings, job_id, recording_id
-from tasks.media.probe import AudioStream, MediaInfo, probe
+from tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from tasks.money.amounts import show
 from tasks.money.prices import Price
-from tasks.sources import Source, fetch
+from tasks.sources import Fetched, Source, fetch, local_path
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop
 
@@ -33,14 +34,14 @@ class TakenIn:
     """A job that is open, with its recording at hand.
 
     Attributes:
-        path: the recording, on this machine.
+        fetched: the recording, on this machine.
         stream: which of its audio streams is heard; None for a job that was complete before.
         duration_ms: how long it is.
     """
 
     job: Job
     recording: Recording
-    path: Path
+    fetched: Fetched
     stream: AudioStream | None
     duration_ms: int
 
@@ -67,33 +68,47 @@ def take_in(
         RefusedError: it will not be transcribed; where it could be read, its job says so too.
         StenoflowError: it could not be read or stored.
     """
-    fetched = fetch(source, workshop.settings.work / "sources", workshop.s3, progress)
-    recording = workshop.catalog.add_recording(
-        Recording(
-            id=recording_id(source.uri, fetched.sha256),
-            source=source.uri,
-            name=source.name,
-            version=source.version,
-            sha256=fetched.sha256,
-            bytes=fetched.size,
+    with _looking(source) as look:
+        fetched = fetch(source, workshop.settings.work / "sources", workshop.s3, progress)
+        recording = workshop.catalog.add_recording(
+            Recording(
+                id=recording_id(source.uri, fetched.sha256),
+                source=source.uri,
+                name=source.name,
+                version=source.version,
+                sha256=fetched.sha256,
+                bytes=fetched.size,
+            )
         )
-    )
-    job = workshop.catalog.open_job(_job(recording, wish))
-    if job.state == JobState.COMPLETE and _is_published(workshop, job):
-        return TakenIn(job, recording, fetched.path, None, recording.duration_ms or 0)
-    try:
-        info = probe(fetched.path)
-        stream = choose_stream(info, wish.settings.stream, source.name)
-        check_length(workshop, stream, source.name)
-        duration_ms = stream.demuxed_end_ms + stream.missing_ms
-        _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
-    except StenoflowError as error:
-        state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
-        workshop.catalog.set_state(job.id, state, error)
-        raise
+        job = workshop.catalog.open_job(_job(recording, wish))
+        if job.state == JobState.COMPLETE and _is_published(workshop, job):
+            return TakenIn(job, recording, fetched, None, recording.duration_ms or 0)
+        try:
+            info = look(fetched.path)
+            stream = choose_stream(info, wish.settings.stream, source.name)
+            check_length(workshop, stream, source.name)
+            duration_ms = stream.demuxed_end_ms + stream.missing_ms
+            _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
+        except StenoflowError as error:
+            state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
+            workshop.catalog.set_state(job.id, state, error)
+            raise
     workshop.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     workshop.catalog.set_origin(job.id, stream.origin_ms)
-    return TakenIn(workshop.catalog.job(job.id), recording, fetched.path, stream, duration_ms)
+    return TakenIn(workshop.catalog.job(job.id), recording, fetched, stream, duration_ms)
+
+
+@contextmanager
+def _looking(source: Source) -> Iterator[Callable[[Path], MediaInfo]]:
+    """Begin to look into a file that is here already, while it is hashed: both read the whole of it."""
+    with ExitStack() as stack:
+        path = local_path(source)
+        found = None
+        if path is not None:
+            # What cannot be opened, fetching explains.
+            with suppress(RefusedError):
+                found = stack.enter_context(probing(path))
+        yield probe if found is None else lambda _: found()
 
 
 def choose_stream(info: MediaInfo, wanted: int | None, name: str) -> AudioStream:

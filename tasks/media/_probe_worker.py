@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
-# A day of AAC has an index of about 300 MB.
-_MEMORY_BYTES = 2 << 30
 # The trial decode of a stream: so much sound is enough; after so much without it, it is given up.
 _ENOUGH_S = 1.0
 _GIVE_UP_S = 10.0
@@ -37,9 +34,11 @@ _PADDING_S = 0.1
 _LATE_S = 0.5
 # Written by programs that could not know the size, or that write RF64.
 _RIFF_UNKNOWN = 0x7FFF_F000
+_OGG_PAGE = 1 << 16
+_OGG_END = 4
 
 
-@dataclass
+@dataclass(slots=True)
 class Track:
     """What is learnt of one stream while its packets go by; times in seconds of the container's clock."""
 
@@ -58,16 +57,15 @@ class Track:
     def playable(self) -> bool:
         return self.decoded_s > max(0.0, _PLAYABLE_SHARE * (self.tried_s - _PADDING_S))
 
-    def take(self, packet: Packet[Any]) -> None:
-        if isinstance(self.stream, AudioStream) and self.decoded_s < _ENOUGH_S and self.tried_s < _GIVE_UP_S:
-            self._try(cast("Packet[AudioStream]", packet))
-        start = packet.dts if packet.pts is None else packet.pts
-        if start is not None and not packet.is_discard:
-            self.start_ticks = start if self.start_ticks is None else min(self.start_ticks, start)
-            end = start + (packet.duration or 0)
-            self.end_ticks = end if self.end_ticks is None else max(self.end_ticks, end)
+    @property
+    def is_tried(self) -> bool:
+        return (
+            not isinstance(self.stream, AudioStream)
+            or self.decoded_s >= _ENOUGH_S
+            or self.tried_s >= _GIVE_UP_S
+        )
 
-    def _try(self, packet: Packet[AudioStream]) -> None:
+    def try_out(self, packet: Packet[AudioStream]) -> None:
         if packet.size:
             self.tried_s += (packet.duration or 0) * self.tick_s or _NOMINAL_PACKET_S
         with contextlib.suppress(av.FFmpegError):
@@ -84,20 +82,21 @@ class Whole:
         start_s: where its clock starts: zero of the recording's own timeline.
         declared_s: its declared length; None where that is only guessed from the bit rate.
         lost_s: by how much it is shorter than declared.
+        cut_off: it lacks its own mark of the end.
     """
 
     container: str
     start_s: float
     declared_s: float | None
     lost_s: float
+    cut_off: bool = False
 
     def ms(self, clock_s: float) -> int:
         return round((clock_s - self.start_s) * 1000)
 
 
-def main(protocols: str, formats: str, cpu_s: str, url: str) -> None:
+def main(protocols: str, formats: str, url: str) -> None:
     """Print the facts of the file at ``url``, or why there are none."""
-    _limit(int(cpu_s))
     av.logging.set_level(av.logging.WARNING)
     with av.logging.Capture(local=False) as logs:
         try:
@@ -122,18 +121,6 @@ def examine(container: InputContainer, url: str, *, estimated: bool) -> dict[str
         "default_index": _default_index(container),
         "streams": [_facts(track, whole) for track in tracks if isinstance(track.stream, AudioStream)],
     }
-
-
-def _limit(cpu_s: int) -> None:
-    limits = {
-        resource.RLIMIT_AS: _MEMORY_BYTES,
-        resource.RLIMIT_CPU: cpu_s,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, value in limits.items():
-        with contextlib.suppress(ValueError, OSError):  # macOS has no limit on address space
-            resource.setrlimit(kind, (value, value))
 
 
 def _is_followed(stream: Stream, container: InputContainer) -> bool:
@@ -168,8 +155,25 @@ def _read_through(container: InputContainer, tracks: list[Track]) -> None:
     for stream in container.streams:
         if stream.index not in by_index:
             stream.discard = Discard.all
+    untried = {track.stream.index for track in tracks if not track.is_tried}
+    # A day has millions of packets: what is asked of each is asked here, and little.
     for packet in _packets(container, tracks):
-        by_index[packet.stream.index].take(packet)
+        index = packet.stream.index
+        track = by_index[index]
+        if untried and index in untried:
+            track.try_out(cast("Packet[AudioStream]", packet))
+            if track.is_tried:
+                untried.remove(index)
+        start = packet.pts
+        if start is None:
+            start = packet.dts
+        if start is None or packet.is_discard:
+            continue
+        if track.start_ticks is None or start < track.start_ticks:
+            track.start_ticks = start
+        end = start + (packet.duration or 0)
+        if track.end_ticks is None or end > track.end_ticks:
+            track.end_ticks = end
 
 
 def _packets(container: InputContainer, tracks: list[Track]) -> Iterator[Packet[Any]]:
@@ -188,15 +192,31 @@ def _whole(container: InputContainer, url: str, tracks: list[Track], *, estimate
     if estimated or container.duration is None:
         return Whole(name, start_s, None, 0.0)
     declared_s = container.duration / av.time_base
-    return Whole(name, start_s, declared_s, max(0.0, declared_s - end_s))
+    cut_off = name == "ogg" and not _ogg_ends(url)
+    return Whole(name, start_s, declared_s, max(0.0, declared_s - end_s), cut_off)
 
 
 def _riff_lost_s(url: str, bit_rate: int) -> float:
     """WAV's demuxer takes the file's size for the truth; its header tells what was meant."""
-    with Path(url.removeprefix("file:")).open("rb") as file:
+    with _path(url).open("rb") as file:
         declared = int.from_bytes(file.read(8)[4:], "little") + 8
         lost_bytes = declared - file.seek(0, 2)
     return lost_bytes * 8 / bit_rate if bit_rate and lost_bytes > 0 and declared < _RIFF_UNKNOWN else 0.0
+
+
+def _ogg_ends(url: str) -> bool:
+    """Tell whether the last page is whole and marked as the end of a stream (RFC 3533, section 6)."""
+    with _path(url).open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 2 * _OGG_PAGE))
+        tail = file.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    return bool(lacing) and page[5] & _OGG_END != 0 and len(page) >= 27 + len(lacing) + sum(lacing)
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix("file:"))
 
 
 def _default_index(container: InputContainer) -> int:
@@ -224,6 +244,7 @@ def _facts(track: Track, whole: Whole) -> dict[str, Any]:
         "origin_ms": whole.ms(start_s),
         "demuxed_end_ms": whole.ms(end_s),
         "declared_end_ms": None if declared_s is None else whole.ms(declared_s),
+        "cut_off": whole.cut_off,
         "playable": track.playable,
     }
 

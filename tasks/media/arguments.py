@@ -16,9 +16,12 @@ from tasks.speech.timecode import SAMPLE_RATE
 
 PROTOCOLS = "file,pipe"
 
+# Formats that carry sound and name no other file. A program takes the names that it knows.
 FORMATS = (
     "mp3,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,wav,flac,aac,w64,aiff,caf,amr,asf,avi,"
-    "mpegts,mpeg,ac3,eac3,flv,au"
+    "mpegts,mpeg,ac3,eac3,flv,au,"
+    "amrnb,amrwb,ape,dsf,dss,dts,dtshd,iff,ircam,live_flv,loas,mlp,mpc,mpc8,mxf,nistsphere,nut,oma,"
+    "osq,qcp,qoa,rm,shn,sox,tak,truehd,tta,voc,vqf,wsd,wtv,wv,xwma"
 )
 
 # Gaps of 20 ms and more are filled and overlaps cut, so that a sample's number is its time; the
@@ -35,12 +38,17 @@ _INPUT = "INPUT"
 _OUTPUT = "OUTPUT"
 
 
-def decode_args(program: str, path: Path, *, stream: int, channels: int, cap_ms: int) -> list[str]:
+def file_url(path: Path) -> str:
+    """Name a file to ffmpeg, so that the name is only a name."""
+    return f"file:{os.fspath(path)}"
+
+
+def decode_args(program: str, url: str, *, stream: int, channels: int, cap_ms: int) -> list[str]:
     """Build the arguments that decode one audio stream to 16 kHz 16-bit PCM on standard output.
 
     Args:
         program: path of ffmpeg.
-        path: the recording.
+        url: the recording, from `file_url`.
         stream: number of the stream among the audio streams, from 0.
         channels: 1 or 2, interleaved; further channels are mixed into two.
         cap_ms: decode no more than this.
@@ -63,7 +71,7 @@ def decode_args(program: str, path: Path, *, stream: int, channels: int, cap_ms:
     # ffmpeg 9 pays three times the CPU for its decoding threads. However much of a damaged recording
     # cannot be decoded, the rest is wanted; what is missing shows in the count of samples.
     compiled = ffmpeg.compile(target, cmd=[*_quiet(program), "-max_error_rate", "1", "-threads", "1"])
-    return _with_names(compiled, {_INPUT: path})
+    return _with_names(compiled, {_INPUT: url})
 
 
 def encode_args(program: str, out: Path) -> list[str]:
@@ -84,12 +92,12 @@ def encode_args(program: str, out: Path) -> list[str]:
         format="mp3",
     )
     compiled = ffmpeg.compile(target, cmd=_quiet(program), overwrite_output=True)
-    return _with_names(compiled, {_OUTPUT: out})
+    return _with_names(compiled, {_OUTPUT: file_url(out)})
 
 
 def _quiet(program: str) -> list[str]:
     return [program, "-hide_banner", "-nostdin", "-v", "error"]
 
 
-def _with_names(args: list[str], names: dict[str, Path]) -> list[str]:
-    return [f"file:{os.fspath(names[arg])}" if arg in names else arg for arg in args]
+def _with_names(args: list[str], names: dict[str, str]) -> list[str]:
+    return [names.get(arg, arg) for arg in args]

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from tasks.errors import MediaError, TooLongError
 from tasks.media.arguments import decode_args
+from tasks.media.bounds import Bounds
 from tasks.media.downmix import WINDOW_SAMPLES, Downmix
 from tasks.media.naming import shown
+from tasks.media.opening import Opened, Stamp, opened
 from tasks.media.probe import AudioStream, probe
 from tasks.media.programs import Ffmpeg
 from tasks.media.running import Finished, Running, running
@@ -23,6 +25,9 @@ BLOCK_SAMPLES = WINDOW_SAMPLES
 """Samples in a block: 1 s."""
 
 _SAMPLE_BYTES = 2
+# Decoding takes a two-hundredth of the sound's length on a slow machine, and video's packets come on top.
+_LEAST_CPU_S = 60
+_CPU_SHARE = 10
 # An exit status beside this much of the sound is damage, which is reported, not failure.
 _ENOUGH = 0.98
 
@@ -51,11 +56,12 @@ class Decoding:
         samples: how many have been handed out so far; the position of the next block.
     """
 
-    def __init__(self, run: Running, name: str, stream: AudioStream) -> None:
+    def __init__(self, run: Running, file: Opened, stream: AudioStream, cap_samples: int) -> None:
         self.samples = 0
         self._run = run
-        self._name = name
+        self._file = file
         self._stream = stream
+        self._cap_samples = cap_samples
         self._downmix = Downmix() if channels_out(stream) == 2 else None
         self._decoded: Decoded | None = None
 
@@ -64,14 +70,19 @@ class Decoding:
 
         Raises:
             MediaError: the decoder failed, stalled, or gave nothing.
+            SourceUnreadableError: the file was written to meanwhile.
         """
         channels = channels_out(self._stream)
         while raw := self._run.read(BLOCK_SAMPLES * channels * _SAMPLE_BYTES):
             # A decoder that is killed may leave half a sample.
             values = np.frombuffer(raw, "<i2", len(raw) // (channels * _SAMPLE_BYTES) * channels)
-            block = self._mixed(values)
+            block = self._mixed(values)[: self._cap_samples - self.samples]
+            if not block.size:
+                self._run.stop()
+                break
             self.samples += block.size
             yield block
+        self._file.check_unchanged()
         self._decoded = self._judged(self._run.finish())
 
     @property
@@ -90,17 +101,24 @@ class Decoding:
 
     def _judged(self, finished: Finished) -> Decoded:
         expected = ms_to_samples(self._stream.demuxed_end_ms - self._stream.origin_ms)
-        if finished.code < 0 or (finished.code and self.samples < _ENOUGH * expected):
+        capped = self.samples == self._cap_samples
+        if not capped and (finished.code < 0 or (finished.code and self.samples < _ENOUGH * expected)):
             raise self._run.error(f"stopped after {samples_to_ms(self.samples) / 1000:.1f} s", finished)
         if not self.samples:
-            raise MediaError(f"{self._name}: no sound could be decoded")
+            raise MediaError(f"{self._file.name}: no sound could be decoded")
         inverted = 0 if self._downmix is None else self._downmix.inverted_windows
         return Decoded(self.samples, finished.lines, finished.said, samples_to_ms(inverted * WINDOW_SAMPLES))
 
 
 @contextlib.contextmanager
 def decode(
-    path: Path, stream: AudioStream, *, cap_ms: int, ffmpeg: Ffmpeg, stall_s: float = 60.0
+    path: Path,
+    stream: AudioStream,
+    *,
+    ffmpeg: Ffmpeg,
+    cap_ms: int | None = None,
+    stamp: Stamp | None = None,
+    stall_s: float = 60.0,
 ) -> Iterator[Decoding]:
     """Decode one audio stream from its start; leaving the block ends the decoder.
 
@@ -109,16 +127,33 @@ def decode(
     Args:
         path: the recording.
         stream: which of its streams, from `probe`.
-        cap_ms: decode no more than this.
         ffmpeg: the program.
+        cap_ms: decode no more than this; by default 1 % and 1 s more than was demuxed, which a sound
+            stream stays below. A damaged one can grow in repair, from 60 s to 343.
+        stamp: what the file must have, since it was hashed with it.
         stall_s: the longest to wait for the next second of sound.
 
     Raises:
+        SourceNotFoundError, SourceUnreadableError, NotAudioError: it is not there any more.
         MediaError: the decoder could not be started (later: see `Decoding.__iter__`).
     """
-    args = decode_args(ffmpeg.path, path, stream=stream.index, channels=channels_out(stream), cap_ms=cap_ms)
-    with running(args, what=shown(path), reads=True, stall_s=stall_s) as run:
-        yield Decoding(run, shown(path), stream)
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    cap_ms = length_ms + length_ms // 100 + 1_000 if cap_ms is None else cap_ms
+    with opened(path) as file:
+        file.check_unchanged(stamp)
+        # ffmpeg's clock starts with the container's, not with the sound that may come late.
+        args = decode_args(
+            ffmpeg.path,
+            file.url,
+            stream=stream.index,
+            channels=channels_out(stream),
+            cap_ms=stream.origin_ms + cap_ms,
+        )
+        bounds = Bounds(cpu_s=_LEAST_CPU_S + cap_ms // _CPU_SHARE // 1000)
+        with running(
+            args, what=file.name, reads=True, handles=[file.handle], bounds=bounds, stall_s=stall_s
+        ) as run:
+            yield Decoding(run, file, stream, ms_to_samples(cap_ms))
 
 
 def decode_all(path: Path, *, cap_ms: int, ffmpeg: Ffmpeg) -> NDArray[np.int16]:

@@ -25,6 +25,7 @@ class AudioStream:
         origin_ms: where its first sample lies; above 0 where a video's sound starts late.
         demuxed_end_ms: where its last packet ends: measured by reading through it.
         declared_end_ms: where the file says that it ends; None where it does not.
+        cut_off: the container (Ogg) marks its end, and this one has no such mark.
     """
 
     index: int
@@ -37,6 +38,7 @@ class AudioStream:
     origin_ms: int
     demuxed_end_ms: int
     declared_end_ms: int | None
+    cut_off: bool = False
 
     @property
     def missing_ms(self) -> int:

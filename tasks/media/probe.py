@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
+from tasks.errors import NotAudioError, SourceUnreadableError
 from tasks.media.arguments import FORMATS, PROTOCOLS
+from tasks.media.bounds import Bounds
 from tasks.media.info import AudioStream, MediaInfo
 from tasks.media.naming import shown
-from tasks.media.running import OverdueError, running
+from tasks.media.opening import COPY_AGAIN, opened
+from tasks.media.running import OverdueError, Running, running
 
-__all__ = ["AudioStream", "MediaInfo", "probe"]
+__all__ = ["AudioStream", "MediaInfo", "probe", "probing"]
 
 _WORKER = Path(__file__).with_name("_probe_worker.py")
 _ANSWER_BYTES = 1 << 20
 # Reading through a large file takes the time that its disk takes.
-_BYTES_PER_S = 20_000_000
-_COPY_AGAIN = "copy or record it again; it may have been cut off"
+_BYTES_PER_S = 10_000_000
 
 
 def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
@@ -33,7 +33,7 @@ def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
 
     Args:
         path: a regular file.
-        deadline_s: the longest that it may take, beside a second for every 20 MB.
+        deadline_s: the longest that it may take, beside a second for every 10 MB.
 
     Raises:
         SourceNotFoundError: there is no such file.
@@ -41,9 +41,49 @@ def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
         NotAudioError: it holds no sound that can be decoded.
         MediaError: the process that looks into it could not do its work.
     """
-    size = _readable_size(path)
-    deadline_s += size / _BYTES_PER_S
-    answer = _ask_worker(path, deadline_s)
+    with probing(path, deadline_s=deadline_s) as found:
+        return found()
+
+
+@contextmanager
+def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], MediaInfo]]:
+    """Look into a recording while something else is done; leaving the block ends it.
+
+    The function that is yielded waits for what `probe` returns. Arguments and errors are as there.
+    """
+    with opened(path) as file:
+        size, _ = file.stamp
+        deadline_s += size / _BYTES_PER_S
+        # -P: the folder of the worker must not be where it imports from.
+        args = [sys.executable, "-P", str(_WORKER), PROTOCOLS, FORMATS, file.url]
+        with running(
+            args,
+            what=file.name,
+            reads=True,
+            handles=[file.handle],
+            bounds=Bounds(cpu_s=max(1, round(deadline_s))),
+            stall_s=deadline_s,
+            deadline_s=deadline_s,
+        ) as run:
+            yield lambda: _understood(path, _answer(run, file.name, deadline_s))
+
+
+def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:
+    try:
+        raw = run.read(_ANSWER_BYTES)
+        finished = run.finish()
+    except OverdueError as error:
+        raise SourceUnreadableError(f"{name} could not be read through in {deadline_s:.0f} s") from error
+    try:
+        answer: dict[str, Any] = json.loads(raw)
+    except ValueError as error:
+        failure = run.error("that examines it failed", finished)
+        # A signal means that the file crashed it or used up its limits; a status, that our setup is broken.
+        raise NotAudioError(failure.message) if finished.code < 0 else failure from error
+    return answer
+
+
+def _understood(path: Path, answer: dict[str, Any]) -> MediaInfo:
     if "failed" in answer:
         raise _unopened(path, answer)
     if not answer["streams"]:
@@ -56,57 +96,10 @@ def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
     return _info(answer)
 
 
-def _readable_size(path: Path) -> int:
-    """Return the size in bytes; a pipe or a device is refused without waiting for it."""
-    try:
-        # O_NONBLOCK: opening a named pipe would wait for its writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    try:
-        facts = os.fstat(handle)
-    finally:
-        os.close(handle)
-    if not stat.S_ISREG(facts.st_mode):
-        raise SourceUnreadableError(f"{shown(path)} is not a regular file")
-    if not facts.st_size:
-        raise NotAudioError(f"{shown(path)} is empty", _COPY_AGAIN)
-    return facts.st_size
-
-
-def _unreadable(path: Path, error: OSError) -> RefusedError:
-    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return SourceNotFoundError(f"{shown(path)} does not exist")
-    reason = (error.strerror or "unknown error").lower()
-    hint = f"let this user read it: chmod u+r {shown(path)}" if error.errno == errno.EACCES else ""
-    return SourceUnreadableError(f"{shown(path)} cannot be read: {reason}", hint)
-
-
-def _ask_worker(path: Path, deadline_s: float) -> dict[str, Any]:
-    # -P: the folder of the worker must not be where it imports from.
-    cpu_s = str(max(1, round(deadline_s)))
-    args = [sys.executable, "-P", str(_WORKER), PROTOCOLS, FORMATS, cpu_s, f"file:{os.fspath(path)}"]
-    try:
-        with running(args, what=shown(path), reads=True, stall_s=deadline_s, deadline_s=deadline_s) as run:
-            raw = run.read(_ANSWER_BYTES)
-            finished = run.finish()
-    except OverdueError as error:
-        raise SourceUnreadableError(
-            f"{shown(path)} could not be read through in {deadline_s:.0f} s"
-        ) from error
-    try:
-        answer: dict[str, Any] = json.loads(raw)
-    except ValueError as error:
-        failure = run.error("that examines it failed", finished)
-        # A signal means that the file crashed it or used up its limits; a status, that our setup is broken.
-        raise NotAudioError(failure.message) if finished.code < 0 else failure from error
-    return answer
-
-
 def _unopened(path: Path, answer: dict[str, Any]) -> NotAudioError:
     said = f"{answer['failed']} {' '.join(answer['logs'])}"
     if "moov atom not found" in said:
-        return NotAudioError(f"{shown(path)} is incomplete: its index is missing", _COPY_AGAIN)
+        return NotAudioError(f"{shown(path)} is incomplete: its index is missing", COPY_AGAIN)
     if "not on whitelist" in said:
         return NotAudioError(f"{shown(path)} is a playlist, or of another format that is not taken")
     return NotAudioError(f"{shown(path)} is not sound or video that can be read")

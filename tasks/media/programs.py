@@ -19,7 +19,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from tasks.errors import SettingsError
-from tasks.media.arguments import decode_args, encode_args
+from tasks.media.arguments import decode_args, encode_args, file_url
 from tasks.speech.timecode import SAMPLE_RATE
 
 VARIABLE = "STENOFLOW_FFMPEG"
@@ -134,7 +134,7 @@ def _check_round_trip(path: str) -> None:
     with tempfile.TemporaryDirectory(prefix="stenoflow-ffmpeg-") as folder:
         encoded = Path(folder, "trial.mp3")
         _output(encode_args(path, encoded), bytes(2 * _TRIAL_SAMPLES))
-        decoded = _output(decode_args(path, encoded, stream=0, channels=1, cap_ms=1000))
+        decoded = _output(decode_args(path, file_url(encoded), stream=0, channels=1, cap_ms=1000))
     if len(decoded) != 2 * _TRIAL_SAMPLES:
         raise _UnfitError(f"of {_TRIAL_SAMPLES} samples {len(decoded) // 2} came back")
 

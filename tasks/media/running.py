@@ -1,7 +1,8 @@
 """Running an outside program so that it can neither hang us nor outlive us.
 
 It runs in a session of its own, so that the whole group can be killed; what it says on standard error
-is drained by a thread, so that it never waits for us; each read and write has a deadline.
+is drained by a thread, so that it never waits for us; each read and write has a deadline; what it may use
+of the machine is bounded.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from tasks.errors import MediaError
+from tasks.media.bounds import Bounds, schedule_for_throughput
 
 # Large pipes mean few switches between the programs.
 _PIPE_BYTES = 1 << 20
@@ -175,6 +177,8 @@ def running(
     what: str,
     writes: bool = False,
     reads: bool = False,
+    handles: Sequence[int] = (),
+    bounds: Bounds,
     stall_s: float = 60.0,
     deadline_s: float = float("inf"),
 ) -> Iterator[Running]:
@@ -185,6 +189,8 @@ def running(
         what: what it works on, for errors.
         writes: we write to its standard input (else it is empty).
         reads: we read its standard output (else it is dropped).
+        handles: open descriptors that it inherits, under their numbers.
+        bounds: what it may use.
         stall_s: the longest that one read or write, or the end, may take.
         deadline_s: the longest that the whole may take.
 
@@ -199,9 +205,13 @@ def running(
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
+            pass_fds=handles,
         )
     except OSError as error:
         raise MediaError(f"{what}: {args[0]} could not be started: {error.strerror}") from error
+    # Before it has read a byte of a file: it is still being loaded.
+    bounds.impose(process.pid)
+    schedule_for_throughput(process.pid)
     run = Running(process, what, stall_s, time.monotonic() + deadline_s)
     try:
         yield run

@@ -48,7 +48,9 @@ def download(source: Source, folder: Path, client: S3Client, progress: Progress)
         folder.mkdir(parents=True, exist_ok=True)
         _bring(path, source, client, progress)
         with path.open("rb") as file:
-            return Fetched(path, hashlib.file_digest(file, "sha256").hexdigest(), source.size)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            found = os.fstat(file.fileno())
+        return Fetched(path, sha256, found.st_size, found.st_mtime_ns)
 
 
 def _bring(path: Path, source: Source, client: S3Client, progress: Progress) -> None:

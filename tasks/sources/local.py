@@ -21,7 +21,8 @@ def resolve_path(path: Path) -> list[Source]:
     """Return the file, or the recordings in the folder and the folders below it, sorted by path.
 
     A file is taken whatever its name. In a folder, what turns out to be no readable recording is not left
-    out: `read_in_place` says what is wrong with it. Links to files are followed, those to folders are not.
+    out: `read_in_place` says what is wrong with it. Links to files in the folder are followed, those to
+    folders are not.
 
     Raises:
         SourceNotFoundError: there is nothing at the path, or no recording in the folder.
@@ -42,11 +43,13 @@ def read_in_place(source: Source) -> Fetched:
 
     Raises:
         SourceNotFoundError: it is gone.
-        SourceUnreadableError: as in `resolve_path`, or it changed while it was being read.
+        SourceUnreadableError: as in `resolve_path`, or it is a link out of the folder in which it was found,
+            or it changed while it was being read.
         NotAudioError: it is empty.
     """
     path = path_of(source.uri)
     with _refusals(path), _opened(path) as file:
+        _refuse_outside(source, path, file.fileno())
         before = os.fstat(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         after = os.fstat(file.fileno())
@@ -54,7 +57,7 @@ def read_in_place(source: Source) -> Fetched:
         raise SourceUnreadableError(
             f"{shown(str(path))} changed while it was being read", "try again when it is complete"
         )
-    return Fetched(path, sha256, after.st_size)
+    return Fetched(path, sha256, after.st_size, after.st_mtime_ns)
 
 
 def path_of(uri: str) -> Path:
@@ -72,13 +75,13 @@ def _canonical(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _source(path: Path, size: int) -> Source:
-    return Source(path.as_uri(), display_name(path.name), None, size)
+def _source(path: Path, size: int, folder: Path | None = None) -> Source:
+    return Source(path.as_uri(), display_name(path.name), None, size, folder)
 
 
 def _in_folder(folder: Path) -> list[Source]:
     paths = [path for path in _walk(folder) if is_recording(str(path.relative_to(folder)))]
-    found = [_source(path, _size(path)) for path in sorted(paths)]
+    found = [_source(path, _size(path), folder) for path in sorted(paths)]
     if not found:
         suffixes = " ".join(sorted(MEDIA_SUFFIXES))
         raise SourceNotFoundError(f"no recordings in {shown(str(folder))}", f"looked for {suffixes}")
@@ -123,6 +126,19 @@ def _refuse_other_than_file(path: Path, mode: int) -> None:
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
     kind = kinds.get(stat.S_IFMT(mode), "a device")
     raise SourceUnreadableError(f"{shown(str(path))} is {kind}, not a file")
+
+
+def _refuse_outside(source: Source, path: Path, handle: int) -> None:
+    """Refuse what a link leads to outside the folder: who may write into it may not read everything."""
+    if source.folder is None:
+        return
+    # What is open is asked, not the link, which may lead elsewhere by now.
+    descriptor = Path(f"/proc/self/fd/{handle}")
+    truly = (descriptor if descriptor.exists() else path).resolve()
+    if not truly.is_relative_to(source.folder.resolve()):
+        raise SourceUnreadableError(
+            f"{shown(str(path))} is a link out of its folder", "name the file itself to take it"
+        )
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 _KINDS: Final = (
-    "3g2 3gp aac ac3 aif aifc aiff amr asf au avi caf eac3 flac flv m2ts m4a m4b m4v mj2 mka mkv mov mp2 mp3"
-    " mp4 mpeg mpg mpga mts oga ogg ogv opus ts w64 wav wave webm wma wmv"
+    "3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf dsf dss dts eac3 flac flv m2ts m4a m4b m4v mj2"
+    " mka mkv mov mp1 mp2 mp3 mp4 mpc mpeg mpg mpga mts mxf nut oga ogg ogv opus qoa ra rf64 rm sph spx tak"
+    " ts tta voc vob w64 wav wave webm wma wmv wtv wv"
 )
 MEDIA_SUFFIXES: Final = frozenset(f".{kind}" for kind in _KINDS.split())
 """Suffixes, in lower case, of the files in a folder that are taken for recordings."""

@@ -81,6 +81,17 @@ def fetch(
     return download(source, folder, _client(client), progress)
 
 
+def local_path(source: Source) -> Path | None:
+    """Return where a recording lies that can be read at once.
+
+    None for one that is to be downloaded, or is a link, of which `fetch` first sees where it leads.
+    """
+    if source.uri.startswith("s3://"):
+        return None
+    path = path_of(source.uri)
+    return None if path.is_symlink() else path
+
+
 def _client(client: Callable[[], S3Client] | None) -> S3Client:
     from storage.objects.s3_client import make_client  # noqa: PLC0415 - boto3, as above
 

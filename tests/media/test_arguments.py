@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.arguments import FORMATS, decode_args, encode_args
+from tasks.media.arguments import FORMATS, decode_args, encode_args, file_url
 
 
 def options(args: list[str], name: str) -> list[str]:
@@ -13,7 +13,7 @@ def options(args: list[str], name: str) -> list[str]:
 
 
 def test_decoding_reads_one_named_file_and_nothing_else() -> None:
-    args = decode_args("ff", Path("talk.mp3"), stream=2, channels=2, cap_ms=90_500)
+    args = decode_args("ff", file_url(Path("talk.mp3")), stream=2, channels=2, cap_ms=90_500)
     before_input = args[: args.index("-i")]
     assert args[0] == "ff"
     assert "-nostdin" in before_input
@@ -48,6 +48,6 @@ def test_encoding_writes_mono_64k_mp3_with_its_header() -> None:
 @pytest.mark.parametrize("name", [b"-i.mp3", b"a:b%03d.mp3", b"two\nlines.mp3", b"\xff\xfe.mp3", b"INPUT"])
 def test_a_name_is_only_a_name(name: bytes) -> None:
     path = Path(os.fsdecode(name))
-    decoding = decode_args("ff", path, stream=0, channels=1, cap_ms=1)
+    decoding = decode_args("ff", file_url(path), stream=0, channels=1, cap_ms=1)
     assert [os.fsencode(arg) for arg in options(decoding, "-i")] == [b"file:" + name]
     assert os.fsencode("\0".join(encode_args("ff", path))).split(b"\0").count(b"file:" + name) == 1

@@ -101,6 +101,23 @@ def test_a_truncated_video_says_how_much_is_missing(make: Make) -> None:
     assert 4_000 < probe(path).missing_ms < 10_000
 
 
+@pytest.mark.parametrize(("name", "options"), [("a.ogg", ("-c:a", "libvorbis")), ("a.opus", ())])
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.9, 0.999])
+def test_an_ogg_that_does_not_come_to_its_end_is_known_to_be_cut_off(
+    make: Make, name: str, options: tuple[str, ...], kept: float
+) -> None:
+    path = make(name, *options)
+    assert not probe(path).default_stream.cut_off
+    path.write_bytes(path.read_bytes()[: round(path.stat().st_size * kept)])
+    assert probe(path).default_stream.cut_off
+
+
+def test_two_oggs_in_a_row_come_to_their_end(make: Make) -> None:
+    path = make("a.opus")
+    path.write_bytes(path.read_bytes() * 2)
+    assert not probe(path).default_stream.cut_off
+
+
 def test_a_wav_of_unknown_length_misses_nothing(make: Make) -> None:
     path = make("a.wav")
     content = bytearray(path.read_bytes())

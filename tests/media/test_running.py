@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import MediaError
+from tasks.media.bounds import Bounds
 from tasks.media.running import OverdueError, Running, running
 
+BOUNDS = Bounds(cpu_s=60, file_bytes=100_000_000)
 FOREVER = "import time; time.sleep(600)"
 
 
@@ -47,7 +49,7 @@ def test_what_is_read_and_written_is_whole(tmp_path: Path) -> None:
     data = bytes(range(256)) * 12_000
     code = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, open(sys.argv[1], 'wb'))"
     with running(
-        python("import sys; sys.stdout.buffer.write(b'x' * 3_000_001)"), what="x", reads=True
+        python("import sys; sys.stdout.buffer.write(b'x' * 3_000_001)"), what="x", bounds=BOUNDS, reads=True
     ) as run:
         assert [len(run.read(2_000_000)), len(run.read(2_000_000)), len(run.read(1))] == [
             2_000_000,
@@ -56,14 +58,14 @@ def test_what_is_read_and_written_is_whole(tmp_path: Path) -> None:
         ]
         assert run.finish().code == 0
     target = tmp_path / "copy"
-    with running([*python(code), str(target)], what="x", writes=True) as run:
+    with running([*python(code), str(target)], what="x", bounds=BOUNDS, writes=True) as run:
         run.write(data)
         assert run.finish().code == 0
     assert target.read_bytes() == data
 
 
 def test_leaving_the_block_ends_the_whole_group() -> None:
-    with running(python(PARENT), what="x", reads=True) as run:
+    with running(python(PARENT), what="x", bounds=BOUNDS, reads=True) as run:
         pids = with_grandchild(run)
     assert all(gone(pid) for pid in pids)
 
@@ -72,7 +74,7 @@ def test_an_error_in_the_block_ends_it_too() -> None:
     pids: list[int] = []
 
     def interrupted() -> None:
-        with running(python(PARENT), what="x", reads=True) as run:
+        with running(python(PARENT), what="x", bounds=BOUNDS, reads=True) as run:
             pids.extend(with_grandchild(run))
             raise KeyboardInterrupt
 
@@ -83,14 +85,14 @@ def test_an_error_in_the_block_ends_it_too() -> None:
 
 
 def test_another_thread_can_stop_a_read() -> None:
-    with running(python(FOREVER), what="x", reads=True) as run:
+    with running(python(FOREVER), what="x", bounds=BOUNDS, reads=True) as run:
         threading.Timer(0.2, run.stop).start()
         assert run.read(10) == b""
         assert run.finish().code == -9
 
 
 def test_a_silent_program_is_stopped_at_its_deadline() -> None:
-    with running(python(FOREVER), what="talk.mp3", reads=True, stall_s=0.3) as run:
+    with running(python(FOREVER), what="talk.mp3", bounds=BOUNDS, reads=True, stall_s=0.3) as run:
         with pytest.raises(OverdueError, match=r"talk\.mp3.*too long"):
             run.read(1)
         assert run.finish().code == -9
@@ -98,26 +100,29 @@ def test_a_silent_program_is_stopped_at_its_deadline() -> None:
 
 def test_a_busy_program_is_stopped_at_the_deadline_of_the_whole() -> None:
     busy = "import sys\nwhile True: sys.stdout.write('x' * 1000)"
-    with running(python(busy), what="x", reads=True, deadline_s=0.5) as run, pytest.raises(OverdueError):
+    with (
+        running(python(busy), what="x", bounds=BOUNDS, reads=True, deadline_s=0.5) as run,
+        pytest.raises(OverdueError),
+    ):
         deque(iter(lambda: run.read(100_000), b""), maxlen=0)
 
 
 def test_a_program_that_takes_nothing_is_stopped() -> None:
     with (
-        running(python(FOREVER), what="x", writes=True, stall_s=0.3) as run,
+        running(python(FOREVER), what="x", bounds=BOUNDS, writes=True, stall_s=0.3) as run,
         pytest.raises(OverdueError),
     ):
         run.write(bytes(10_000_000))
 
 
 def test_a_program_that_does_not_end_is_stopped() -> None:
-    with running(python(FOREVER), what="x", stall_s=0.3) as run, pytest.raises(OverdueError):
+    with running(python(FOREVER), what="x", bounds=BOUNDS, stall_s=0.3) as run, pytest.raises(OverdueError):
         run.finish()
 
 
 def test_a_flood_of_complaints_neither_blocks_nor_fills_the_memory() -> None:
     flood = "import sys\nfor n in range(100_000): sys.stderr.write(f'complaint {n}\\n')"
-    with running(python(flood), what="x") as run:
+    with running(python(flood), what="x", bounds=BOUNDS) as run:
         finished = run.finish()
     assert finished.lines == 100_000
     assert finished.said[-1] == "complaint 99999"
@@ -125,7 +130,7 @@ def test_a_flood_of_complaints_neither_blocks_nor_fills_the_memory() -> None:
 
 
 def test_a_line_without_an_end_is_kept_short() -> None:
-    with running(python("import sys; sys.stderr.write('x' * 5_000_000)"), what="x") as run:
+    with running(python("import sys; sys.stderr.write('x' * 5_000_000)"), what="x", bounds=BOUNDS) as run:
         finished = run.finish()
     assert sum(map(len, finished.said)) <= 20 * 500
 
@@ -133,7 +138,7 @@ def test_a_line_without_an_end_is_kept_short() -> None:
 def test_a_program_that_closes_its_input_says_why() -> None:
     dies = "import sys; sys.exit('no room for it')"
     with (
-        running(python(dies), what="x", writes=True) as run,
+        running(python(dies), what="x", bounds=BOUNDS, writes=True) as run,
         pytest.raises(MediaError, match="no room for it"),
     ):
         run.write(bytes(10_000_000))
@@ -142,7 +147,7 @@ def test_a_program_that_closes_its_input_says_why() -> None:
 def test_a_program_that_is_not_there() -> None:
     with (
         pytest.raises(MediaError, match="no-such-program could not be started"),
-        running(["no-such-program"], what="x"),
+        running(["no-such-program"], what="x", bounds=BOUNDS),
     ):
         pass
 
@@ -150,7 +155,7 @@ def test_a_program_that_is_not_there() -> None:
 def test_nothing_stays_open() -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     for _ in range(5):
-        with running(python("print('x')"), what="x", reads=True, writes=True) as run:
+        with running(python("print('x')"), what="x", bounds=BOUNDS, reads=True, writes=True) as run:
             run.read(1)
     assert sorted(Path("/proc/self/fd").iterdir()) == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("stderr")]

@@ -94,6 +94,21 @@ class TestFolder:
         given = ["..", "../", "../../in", str(tmp_path / "in"), (tmp_path / "in").as_uri()]
         assert {resolve(one)[0].uri for one in given} == {(tmp_path / "in" / "a.mp3").as_uri()}
 
+    def test_links_out_of_it_are_refused_and_those_within_are_followed(self, tmp_path: Path) -> None:
+        secret = write(tmp_path / "elsewhere" / "secret.mp3")
+        inside = write(tmp_path / "inbox" / "archive" / "a.mp3")
+        (tmp_path / "inbox" / "out.mp3").symlink_to(secret)
+        (tmp_path / "inbox" / "up.mp3").symlink_to("../elsewhere/secret.mp3")
+        (tmp_path / "inbox" / "in.mp3").symlink_to(inside)
+        found = {source.name: source for source in resolve(str(tmp_path / "inbox"))}
+        assert set(found) == {"a.mp3", "out.mp3", "up.mp3", "in.mp3"}
+        assert fetch(found["in.mp3"], tmp_path / "work").size == 5
+        for name in ("out.mp3", "up.mp3"):
+            with pytest.raises(SourceUnreadableError, match=f"{name} is a link out of its folder"):
+                fetch(found[name], tmp_path / "work")
+        # Named itself, a link is what the user means.
+        assert fetch(resolve(str(tmp_path / "inbox" / "out.mp3"))[0], tmp_path / "work").size == 5
+
     def test_with_links_in_a_circle_ends(self, tmp_path: Path) -> None:
         write(tmp_path / "a.mp3")
         (tmp_path / "again").symlink_to(tmp_path)
