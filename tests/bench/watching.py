@@ -1,0 +1,87 @@
+"""The memory of a process and of each process that it starts, looked at twenty times a second."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+OURS = "our process"
+_EVERY_S = 0.05
+_MB = 1_000_000
+# By a part of the command line; the first that fits.
+_NAMES = {
+    "_probe_worker": "probe",
+    "pipe:1": "ffmpeg decoding",
+    "pipe:0": "ffmpeg encoding",
+    "ffmpeg": "ffmpeg on trial",
+    "prefect": "Prefect's server",
+    "/bin/sh": "shell",
+}
+
+
+class Watcher:
+    """Watches a process until it ends, from a thread of its own.
+
+    Attributes:
+        peaks_mb: the most resident memory by name; of several processes of a name, that of the largest.
+    """
+
+    def __init__(self) -> None:
+        self.peaks_mb: dict[str, float] = defaultdict(float)
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, pid: int) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._watch, args=(pid,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self, pid: int) -> None:
+        while not self._ended.wait(_EVERY_S):
+            # It may end between any two looks.
+            with suppress(OSError, ValueError):
+                self._look(pid)
+
+    def _look(self, pid: int) -> None:
+        own = _command_line(pid)
+        self._note(OURS, pid)
+        for child in _descendants(pid):
+            with suppress(OSError, ValueError):
+                command_line = _command_line(child)
+                # One that has not begun its own program yet still shows ours, and shares its memory.
+                if command_line and command_line != own:
+                    self._note(_name(command_line), child)
+
+    def _note(self, name: str, pid: int) -> None:
+        self.peaks_mb[name] = max(self.peaks_mb[name], _resident_mb(pid))
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            for child in map(int, (thread / "children").read_text().split()):
+                yield child
+                yield from _descendants(child)
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def _resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MB
+
+
+def _name(command_line: str) -> str:
+    return next((name for part, name in _NAMES.items() if part in command_line), command_line[:60])
