@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 
-.PHONY: help setup demo test lint types check-imports unit lock clean
+.PHONY: help setup demo test lint types check-imports unit bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,6 +29,9 @@ check-imports: .venv/.tests
 
 unit: .venv/.tests
 	$(BIN)/pytest -n 2 --dist loadfile
+
+bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
