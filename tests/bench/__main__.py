@@ -92,9 +92,10 @@ def _machine() -> dict[str, Any]:
 
 def _title(machine: dict[str, Any], sizes: Scale) -> str:
     load = machine["load_before"][0]
+    busy = "; others keep this machine busy: trust no ratio of times" if load > machine["cores"] / 2 else ""
     return (
         f"{machine['cores']} cores, load {load:.2f} before, ffmpeg {machine['ffmpeg']}; "
-        f"long recording {sizes.long_hours:g} h, {sizes.runs} runs"
+        f"long recording {sizes.long_hours:g} h, {sizes.runs} runs{busy}"
     )
 
 

@@ -84,4 +84,4 @@ def _resident_mb(pid: int) -> float:
 
 
 def _name(command_line: str) -> str:
-    return next((name for part, name in _NAMES.items() if part in command_line), command_line[:60])
+    return next((name for part, name in _NAMES.items() if part in command_line), "others")
