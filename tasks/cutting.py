@@ -209,9 +209,7 @@ class Cutting:
 
     def _encode(self, segment: Segment, piece: Slice, hand_over: Callable[[int], None]) -> None:
         try:
-            samples = piece.samples(segment.spans)
-            del piece
-            encode_mp3(samples, self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
+            encode_mp3(piece.played(segment.spans), self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
         finally:
             self._memory.release()
         hand_over(segment.index)

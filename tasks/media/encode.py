@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,12 @@ from tasks.media.mp3_header import samples_declared
 from tasks.media.naming import shown
 from tasks.media.programs import Ffmpeg
 from tasks.media.running import running
-from tasks.speech.timecode import SAMPLE_RATE
 
 _FULL = os.strerror(errno.ENOSPC)
 # ffmpeg cannot declare more than 1105 samples of padding; what LAME adds beyond is heard, as silence.
 _MOST_PADDING = 46
-_LEAST_CPU_S = 60
-_HEADER_BYTES = 1 << 16
+# A segment of three hours, on a machine that is slow.
+_BOUNDS = Bounds(cpu_s=600, file_bytes=100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class EncodedSegment:
     sha256: str
 
 
-def encode_mp3(samples: NDArray[np.int16], out: Path, *, ffmpeg: Ffmpeg) -> EncodedSegment:
-    """Encode samples to a 64 kbps mono MP3 that decodes to as many (at times 3 ms of silence more).
+def encode_mp3(parts: Iterable[NDArray[np.int16]], out: Path, *, ffmpeg: Ffmpeg) -> EncodedSegment:
+    """Encode samples, joined, to a 64 kbps mono MP3 that decodes to as many (at times 3 ms of silence more).
 
     Args:
-        samples: 16 kHz mono, not empty.
+        parts: 16 kHz mono, not empty.
         out: where it goes; it appears there when it is whole, replacing what was there.
         ffmpeg: the program.
 
@@ -61,11 +61,11 @@ def encode_mp3(samples: NDArray[np.int16], out: Path, *, ffmpeg: Ffmpeg) -> Enco
     partial: Path | None = None
     try:
         partial = _temporary_beside(out)
-        _encode(samples, partial, shown(out), ffmpeg)
+        samples = _encode(parts, partial, shown(out), ffmpeg)
         content = partial.read_bytes()
         declared = samples_declared(content)
-        if declared is None or not 0 <= declared - samples.size <= _MOST_PADDING:
-            raise MediaError(f"{shown(out)}: the encoder wrote {declared} of {samples.size} samples")
+        if declared is None or not 0 <= declared - samples <= _MOST_PADDING:
+            raise MediaError(f"{shown(out)}: the encoder wrote {declared} of {samples} samples")
         partial.replace(out)
     except OSError as error:
         raise _storing_error(out, error) from error
@@ -76,7 +76,7 @@ def encode_mp3(samples: NDArray[np.int16], out: Path, *, ffmpeg: Ffmpeg) -> Enco
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
-    return EncodedSegment(out, samples.size, len(content), hashlib.sha256(content).hexdigest())
+    return EncodedSegment(out, samples, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _temporary_beside(out: Path) -> Path:
@@ -85,16 +85,18 @@ def _temporary_beside(out: Path) -> Path:
     return Path(name)
 
 
-def _encode(samples: NDArray[np.int16], target: Path, name: str, ffmpeg: Ffmpeg) -> None:
-    pcm = np.ascontiguousarray(samples, "<i2").view(np.uint8).data
-    # Encoding takes a five-hundredth of the sound's length, and yields a quarter of its bytes.
-    bounds = Bounds(cpu_s=_LEAST_CPU_S + samples.size // SAMPLE_RATE, file_bytes=_HEADER_BYTES + pcm.nbytes)
-    with running(encode_args(ffmpeg.path, target), what=name, writes=True, bounds=bounds) as run:
-        run.write(pcm)
+def _encode(parts: Iterable[NDArray[np.int16]], target: Path, name: str, ffmpeg: Ffmpeg) -> int:
+    """Encode what comes, and return how many samples that was."""
+    samples = 0
+    with running(encode_args(ffmpeg.path, target), what=name, writes=True, bounds=_BOUNDS) as run:
+        for part in parts:
+            run.write(np.ascontiguousarray(part, "<i2").view(np.uint8).data)
+            samples += part.size
         finished = run.finish()
         # Some versions end with status 0 after they could not write.
         if finished.code or any(_FULL in line for line in finished.said):
             raise run.error("failed to encode", finished)
+    return samples
 
 
 def _storing_error(out: Path, error: OSError) -> DiskFullError | MediaError:

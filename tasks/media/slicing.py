@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +13,13 @@ from numpy.typing import NDArray
 
 from tasks.media.energy import FRAME_SAMPLES, LevelMeter
 from tasks.speech.planning import Cut, CutPlanner, CutRule
-from tasks.speech.timecode import ms_to_samples, samples_to_ms
+from tasks.speech.timecode import SAMPLE_RATE, ms_to_samples, samples_to_ms
 
 Samples = NDArray[np.int16]
+
+# Half an hour, which takes memory only as it fills; a longer segment gets more.
+_TAPE_SAMPLES = 30 * 60 * SAMPLE_RATE
+_MINUTE = 60 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +30,7 @@ class Slice:
         start_sample: the segment's first sample in the decode.
         end_sample: one past its last.
         sound_start: the first sample that is held: before ``start_sample`` where the cut there was forced.
-        sound_end: one past the last that is held.
-        blocks: 16 kHz mono, joined the sound from ``sound_start`` to ``sound_end``.
+        sound: 16 kHz mono, from there on: behind ``end_sample`` where the cut there was forced.
         levels: dBFS of the same, one per 10 ms.
         forced: its end may run through speech.
     """
@@ -33,24 +38,69 @@ class Slice:
     start_sample: int
     end_sample: int
     sound_start: int
-    sound_end: int
-    blocks: tuple[Samples, ...]
+    tape: Tape
     levels: Sequence[float]
     forced: bool
 
-    def samples(self, spans: Iterable[tuple[int, int]]) -> Samples:
-        """Return the samples of spans (numbered as in the decode), joined."""
-        return np.concatenate(
-            [np.empty(0, np.int16), *(part for span in spans for part in self._parts(*span))]
-        )
+    @property
+    def sound(self) -> Samples:
+        """All that is held."""
+        return self.tape.read(0, self.tape.size)
 
-    def _parts(self, first: int, end: int) -> Iterable[Samples]:
-        position = self.sound_start
-        for block in self.blocks:
-            low, high = max(0, first - position), min(block.size, end - position)
-            if low < high:
-                yield block[low:high]
-            position += block.size
+    @property
+    def sound_end(self) -> int:
+        """One past the last sample that is held."""
+        return self.sound_start + self.tape.size
+
+    def played(self, spans: Iterable[tuple[int, int]]) -> Iterator[Samples]:
+        """Yield the samples of spans, numbered as in the decode, by the minute; then they are gone."""
+        for first, end in spans:
+            for at in range(first, end, _MINUTE):
+                yield self.tape.read(at - self.sound_start, min(end, at + _MINUTE) - self.sound_start)
+                self.tape.forget(min(end, at + _MINUTE) - self.sound_start)
+
+
+class Tape:
+    """Samples that grow at their end, in memory of their own that goes back to the system after use.
+
+    From the heap, blocks that come and go between others for hours would leave holes instead.
+
+    Attributes:
+        size: samples that are on it.
+    """
+
+    def __init__(self, samples: Samples | None = None) -> None:
+        self.size = 0
+        self._map(_TAPE_SAMPLES)
+        if samples is not None:
+            self.append(samples)
+
+    def append(self, samples: Samples) -> None:
+        """Add samples at the end."""
+        if self.size + samples.size > self._memory.size:
+            before = self.read(0, self.size)
+            self._map(2 * (self.size + samples.size))
+            self._memory[: self.size] = before
+        self._memory[self.size : self.size + samples.size] = samples
+        self.size += samples.size
+
+    def read(self, first: int, end: int) -> Samples:
+        """Return samples; they are not copied."""
+        return self._memory[first : min(end, self.size)]
+
+    def cut(self, end: int) -> None:
+        """Leave out what is behind a sample."""
+        self.size = min(self.size, end)
+
+    def forget(self, end: int) -> None:
+        """Give the memory of the samples before one back; they read as zeros from then on."""
+        pages = 2 * end // mmap.PAGESIZE * mmap.PAGESIZE
+        if pages and hasattr(mmap, "MADV_DONTNEED"):
+            self._pages.madvise(mmap.MADV_DONTNEED, 0, pages)
+
+    def _map(self, samples: int) -> None:
+        self._pages = mmap.mmap(-1, 2 * samples, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._memory: Samples = np.frombuffer(self._pages, np.int16)
 
 
 @dataclass(slots=True)
@@ -58,34 +108,29 @@ class _Held:
     """Sound that is still needed, with its levels; ``start`` is the number of its first sample."""
 
     start: int = 0
-    end: int = 0
-    blocks: deque[Samples] = field(default_factory=deque)
-    levels: list[float] = field(default_factory=list)
+    tape: Tape = field(default_factory=Tape)
+    levels: array[float] = field(default_factory=lambda: array("f"))
+
+    @property
+    def end(self) -> int:
+        return self.start + self.tape.size
 
     def add(self, block: Samples, levels: Sequence[float]) -> None:
-        self.blocks.append(block)
+        self.tape.append(block)
         self.levels.extend(levels)
-        self.end += block.size
 
-    def until(self, end: int) -> tuple[tuple[Samples, ...], list[float]]:
-        """Return the sound and the levels up to a sample."""
-        blocks, position = [], self.start
-        for block in self.blocks:
-            if position >= end:
-                break
-            blocks.append(block[: end - position])
-            position += block.size
-        return tuple(blocks), self.levels[: -(-(end - self.start) // FRAME_SAMPLES)]
+    def cut_off(self, end: int, keep_from: int) -> tuple[Tape, array[float]]:
+        """Give away the sound and the levels up to ``end``, and hold what begins at ``keep_from``.
 
-    def drop_until(self, start: int) -> None:
-        """Forget the sound before a sample, which lies on a frame."""
-        del self.levels[: (start - self.start) // FRAME_SAMPLES]
-        while self.blocks and self.start + self.blocks[0].size <= start:
-            self.start += self.blocks.popleft().size
-        if self.blocks and self.start < start:
-            # A copy, so that the rest of the block can go.
-            self.blocks[0] = self.blocks[0][start - self.start :].copy()
-            self.start = start
+        Both are numbers of samples; ``keep_from`` lies on a frame.
+        """
+        dropped = (keep_from - self.start) // FRAME_SAMPLES
+        rest = Tape(self.tape.read(keep_from - self.start, self.tape.size))
+        given, levels = self.tape, self.levels[: -(-(end - self.start) // FRAME_SAMPLES)]
+        given.cut(end - self.start)
+        self.tape, self.start = rest, keep_from
+        del self.levels[:dropped]
+        return given, levels
 
 
 @dataclass(slots=True)
@@ -139,11 +184,11 @@ class Slicer:
         end = self._held.end if cut is None else ms_to_samples(cut.at_ms)
         sound_end = self._held.end if cut is None else min(self._held.end, self._sound_end(cut))
         forced = cut is not None and cut.forced
-        blocks, levels = self._held.until(sound_end)
-        piece = Slice(self._start, end, self._held.start, sound_end, blocks, levels, forced)
-        self._start = end
         back = ms_to_samples(self.rule.overlap_ms) if forced else 0
-        self._held.drop_until(max(self._held.start, end - back))
+        sound_start = self._held.start
+        tape, levels = self._held.cut_off(sound_end, max(sound_start, end - back))
+        piece = Slice(self._start, end, sound_start, tape, levels, forced)
+        self._start = end
         if not self.decided:
             self._plan([])
         return piece

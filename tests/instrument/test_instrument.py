@@ -19,7 +19,7 @@ _MINUTE = 60.0
 
 def _uploaded(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("upload") / "upload.mp3"
-    encode_mp3(samples, path, ffmpeg=find_ffmpeg())
+    encode_mp3([samples], path, ffmpeg=find_ffmpeg())
     return path.read_bytes()
 
 

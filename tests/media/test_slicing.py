@@ -4,6 +4,7 @@ from collections import deque
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ def test_slices_are_the_sound_in_order_however_it_comes(seconds: float, sizes: l
     position = 0
     for piece in pieces:
         assert piece.start_sample == position
-        held = piece.samples([(piece.sound_start, piece.sound_end)])
+        held = piece.sound
         assert np.array_equal(held, sound[piece.sound_start : piece.sound_end])
         assert len(piece.levels) == -(-held.size // 160)
         position = piece.end_sample
@@ -64,8 +65,24 @@ def test_spans_of_a_slice_are_joined() -> None:
     (piece,) = _sliced(Slicer(CutRule(5_000, 1_000)), sound, [700, 16_000])
     spans = [(0, 160), (20_000, 36_000), (47_840, 48_000)]
     expected = np.concatenate([sound[first:end] for first, end in spans])
-    assert np.array_equal(piece.samples(spans), expected)
-    assert piece.samples([]).size == 0
+    assert list(piece.played([])) == []
+    assert np.array_equal(np.concatenate([part.copy() for part in piece.played(spans)]), expected)
+
+
+def test_sound_that_was_played_is_gone_and_what_follows_is_not() -> None:
+    sound = _sound(200)
+    (piece,) = _sliced(Slicer(CutRule(300_000, 1_000)), sound, [])
+    for number, part in enumerate(piece.played([(0, 2_000_000), (2_500_000, sound.size)])):
+        first = number * 960_000 if number < 3 else 2_500_000
+        assert np.array_equal(part, sound[first : first + part.size])
+    assert not piece.sound[:2_000_000].any()
+
+
+def test_a_segment_of_any_length_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.media.slicing._TAPE_SAMPLES", 1_000)
+    sound = _sound(3)
+    (piece,) = _sliced(Slicer(CutRule(5_000, 1_000)), sound, [700, 900, 16_000])
+    assert np.array_equal(piece.sound, sound)
 
 
 def test_cuts_that_are_decided_are_kept_and_planning_goes_on_behind_them() -> None:
