@@ -1,0 +1,116 @@
+"""Trying a file out as a job does: look into it, refuse it or decode it to its end, and find its gaps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.errors import MediaError, RefusedError
+from tasks.media.decode import decode
+from tasks.media.energy import frame_levels
+from tasks.media.gaps import Zeros, find_gaps
+from tasks.media.info import MediaInfo
+from tasks.media.naming import shown
+from tasks.media.probe import probe
+from tasks.media.programs import Ffmpeg
+from tasks.speech.timecode import ms_to_samples
+from tests.hostile.baits import is_bait
+
+MAX_HOURS = 24
+_DEADLINE_S = 15.0
+_BYTES_PER_S = 20_000_000
+# Starting the programs, on a machine that is busy.
+_SLACK_S = 10.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a file.
+
+    Attributes:
+        path: the file.
+        info: what it was found to be; None where it was refused.
+        samples: how many were decoded; None where it was refused before, or failed.
+        gaps_ms: how much of that stands for what could not be decoded.
+        error: what refused it or failed.
+        problems: what should never be.
+    """
+
+    path: Path
+    info: MediaInfo | None = None
+    samples: int | None = None
+    gaps_ms: int = 0
+    error: RefusedError | MediaError | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> MediaInfo:
+        """What it was found to be, of a file that must not be refused."""
+        assert self.info is not None, f"{self.path.name}: {self.error}"
+        return self.info
+
+    @property
+    def decoded_ms(self) -> float:
+        """How much was decoded, of a file that can be."""
+        assert self.samples is not None, f"{self.path.name}: {self.error}"
+        return self.samples / 16
+
+
+def try_out(path: Path, ffmpeg: Ffmpeg, max_hours: float = MAX_HOURS) -> Outcome:
+    """Look into a file and decode it if it is not too long; whatever goes wrong is in the outcome."""
+    outcome = Outcome(path)
+    began = time.monotonic()
+    try:
+        outcome.info = probe(path, deadline_s=_DEADLINE_S)
+        _check_time(outcome, began, _DEADLINE_S + path.stat().st_size / _BYTES_PER_S)
+        if outcome.info.demuxed_end_ms <= max_hours * 3_600_000:
+            _decode(outcome, ffmpeg)
+    except (RefusedError, MediaError) as error:
+        outcome.error = error
+        outcome.problems += _unclear(path, error)
+    except Exception as error:  # noqa: BLE001 - finding these is what this is for
+        outcome.problems.append(f"raw {error!r}")
+    return outcome
+
+
+def _decode(outcome: Outcome, ffmpeg: Ffmpeg) -> None:
+    assert outcome.info is not None
+    stream, heard_bait, zeros = outcome.info.default_stream, False, Zeros()
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    began = time.monotonic()
+    with decode(outcome.path, stream, ffmpeg=ffmpeg, stall_s=_DEADLINE_S) as decoding:
+        for block in decoding:
+            heard_bait = heard_bait or is_bait(block)
+            zeros.add(frame_levels(block).tolist())
+    outcome.samples = decoding.samples
+    if decoding.decoded.complaints and (silent := zeros.finish()):
+        outcome.gaps_ms = sum(gap.duration_ms for gap in find_gaps(outcome.path, stream, silent))
+    _check_time(outcome, began, _DEADLINE_S + decoding.samples / 16_000 / 100)
+    if outcome.gaps_ms > outcome.decoded_ms:
+        outcome.problems.append(f"{outcome.gaps_ms} ms of gaps in {outcome.decoded_ms:.0f} ms")
+    if heard_bait:
+        outcome.problems.append("holds the sound of a bait")
+    if decoding.samples > ms_to_samples(length_ms * 101 // 100 + 1_000):
+        outcome.problems.append(f"{length_ms} ms grew to {outcome.decoded_ms:.0f} ms")
+
+
+def _check_time(outcome: Outcome, began: float, limit_s: float) -> None:
+    took_s = time.monotonic() - began
+    if took_s > limit_s + _SLACK_S:
+        outcome.problems.append(f"took {took_s:.1f} s")
+
+
+def _unclear(path: Path, error: RefusedError | MediaError) -> list[str]:
+    said = str(error)
+    return [
+        f"{problem}: {said!r}"
+        for problem, is_so in (
+            ("more than one printable line", not said.isprintable()),
+            ("without the file's name", shown(path) not in error.message),
+            # That of a program which failed for reasons of its own.
+            ("a traceback", "Traceback" in said or "that examines it failed" in said),
+            ("too long to read", len(said) > 1000),
+        )
+        if is_so
+    ]
