@@ -31,6 +31,8 @@ class Bed(StrEnum):
 
 def bed_sound(bed: Bed, first: int, size: int) -> Samples:
     """Return a copy of a bed's samples from number ``first`` on."""
+    # Wrapped here once: numpy wraps by subtracting again and again.
+    first %= _LOOP_SAMPLES
     return np.take(_loop(bed), np.arange(first, first + size), mode="wrap")
 
 
