@@ -15,7 +15,7 @@ from flows.orchestration import Start, begin_start, surround
 from flows.outcome import Outcome, of_error, of_job
 from flows.running import Run, open_run
 from storage.database.states import JobState
-from storage.errors import StenoflowError
+from storage.errors import StenoflowError, TakenError
 from tasks.cutting import StoppedError
 from tasks.intake import Wish
 from tasks.settling import settle
@@ -45,10 +45,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A source and what is wished of it."""
+    """A source and what is wished of it; ``again`` even if its job was set aside."""
 
     source: Source
     wish: Wish
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ class Batch:
         job_id = taken.job.id
         self.watcher.taken(order.source, job_id, taken.duration_ms)
         if taken.stream is not None:
-            await run.begin(taken)
+            await run.begin(taken, again=order.again, wait=self.watcher.waiting)
             flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
             self._flows.add(flow)
             await asyncio.wait([flow])
@@ -127,6 +128,8 @@ class Batch:
         """See that a job whose flow did not come to its end says so."""
         if flow.cancelled():
             await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+        elif isinstance(flow.exception(), TakenError):
+            _log.warning("job %s was taken over by another run", job_id)
         elif (error := flow.exception()) is not None:
             if not isinstance(error, StenoflowError):
                 _log.error("job %s", job_id, exc_info=error)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.database.states import JobState
-from storage.errors import StenoflowError
+from storage.errors import StenoflowError, TakenError
 from tasks.audio_api.errors import CallError
 from tasks.audio_api.gate import Gate
 from tasks.cutting import Cutting, StoppedError
@@ -25,6 +24,8 @@ from tasks.workshop import Workshop
 _SPARE_SEGMENTS = 2
 # Cutting is bound by the processor.
 _CUTTINGS_AT_ONCE = 2
+# How often to look whether another run has come to its end.
+_LOOK_AGAIN_S = 1.0
 
 
 class InterruptedByUserError(CallError):
@@ -81,24 +82,45 @@ class Run:
     @property
     def run_id(self) -> str:
         """Stands in the ledger with every call of this run."""
-        return self.transcriber.run_id
+        return self.workshop.run_id
 
     async def take_in(self, source: Source, wish: Wish) -> TakenIn:
         """Take a source in; see `tasks.intake.take_in`."""
         return await settle(take_in, self.workshop, source, wish, self._check_interrupted)
 
-    async def begin(self, taken: TakenIn) -> None:
-        """Begin to cut a job's recording, before its flow asks for the segments."""
+    async def begin(self, taken: TakenIn, *, again: bool, wait: Callable[[str | None], None]) -> None:
+        """Claim a job and begin to cut its recording, before its flow asks for the segments.
+
+        Args:
+            taken: the job and its recording.
+            again: begin it even if it was set aside.
+            wait: told what is waited for; None: for nothing any more.
+
+        Raises:
+            CrashedError: it is set aside.
+            StoppedError: the user asked to stop while another run's end was waited for.
+        """
         job_id = taken.job.id
+        while not await self._is_claimed(job_id, again=again):
+            wait(f"{taken.recording.name}: another run is at work on it; waiting for its end")
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            self._check_interrupted(0)
+        wait(None)
         await settle(
             self.workshop.ledger.recover,
             job_id,
             StenoflowError("the run that made this call was broken off"),
         )
         await settle(self.workshop.catalog.retry_parked, job_id)
-        await settle(self.workshop.catalog.set_state, job_id, JobState.RUNNING)
         cutting = Cutting(self.workshop, taken, self.concurrency + _SPARE_SEGMENTS)
         self.feeds[job_id] = Feed(cutting, self.pool)
+
+    async def _is_claimed(self, job_id: str, *, again: bool) -> bool:
+        try:
+            await settle(self.workshop.catalog.claim, job_id, again=again)
+        except TakenError:
+            return False
+        return True
 
     async def end(self, job_id: str) -> None:
         """Forget a job's feed."""
@@ -126,9 +148,9 @@ class Run:
             feed.cutting.stop()
 
     def _check_interrupted(self, _bytes: int) -> None:
-        """End a download that nobody waits for any more."""
+        """End what nobody waits for any more."""
         if self.interrupted:
-            raise StoppedError("interrupted while it was fetched")
+            raise StoppedError("interrupted before it was begun")
 
 
 _current: list[Run] = []
@@ -144,7 +166,10 @@ def current_run() -> Run:
 @asynccontextmanager
 async def open_run(workshop: Workshop, concurrency: int) -> AsyncIterator[Run]:
     """Open the process's run: the client of the API, its gate, and the threads that cut."""
-    with ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool:
+    with (
+        workshop.leases.held(workshop.run_id),
+        ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool,
+    ):
         async with open_api(workshop.settings, workshop.models) as api:
             run = Run(workshop, Transcriber(workshop, api, Gate(concurrency)), concurrency, pool)
             _current.append(run)

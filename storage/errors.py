@@ -7,6 +7,9 @@ It stands in the lowest layer so that every layer can raise from one tree:
     │   ├── DatabaseError               "database"
     │   ├── ObjectStoreError            "store"
     │   ├── DiskFullError               "disk-full"
+    │   ├── TakenError                  "taken": another run is at work on it
+    │   ├── AnsweredError               "answered": nothing is to be sent
+    │   ├── CrashedError                "crashed": it took its worker down again and again
     │   └── AddressError                exit 2, "settings": the address of a database or a store
     ├── BudgetError                     exit 4, kind "budget": the ledger said no
     ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
@@ -66,6 +69,24 @@ class DiskFullError(StorageError):
     """No space left where the work or the artifacts are written."""
 
     kind = "disk-full"
+
+
+class TakenError(StorageError):
+    """Another run, which is alive, is at work on the same."""
+
+    kind = "taken"
+
+
+class AnsweredError(StorageError):
+    """What is asked for is stored already."""
+
+    kind = "answered"
+
+
+class CrashedError(StorageError):
+    """Runs died over a job again and again; it is set aside until somebody says otherwise."""
+
+    kind = "crashed"
 
 
 class AddressError(StorageError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from storage.database.states import JobState
 from storage.database.tables import Job, Recording
-from storage.errors import BudgetError, StenoflowError
+from storage.errors import BudgetError, StenoflowError, TakenError
 from tasks.errors import RefusedError, SettingsError, TooLongError
 from tasks.job_settings import JobSettings, job_id, recording_id
 from tasks.media.probe import AudioStream, MediaInfo, probe, probing
@@ -91,7 +91,9 @@ def take_in(
             _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
         except StenoflowError as error:
             state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
-            workshop.catalog.set_state(job.id, state, error)
+            # A run that is at work on it has taken it in before, and knows better.
+            with suppress(TakenError):
+                workshop.catalog.set_state(job.id, state, error)
             raise
     workshop.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     workshop.catalog.set_origin(job.id, stream.origin_ms)

@@ -7,12 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from uuid import uuid4
 
 from storage.database.ledger import Bill, Request
 from storage.database.states import SegmentState
 from storage.database.tables import Segment
-from storage.errors import StenoflowError
+from storage.errors import AnsweredError, StenoflowError, TakenError
 from tasks.audio_api.answers import Answer
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnknownOutcomeError, UnreachableError
@@ -26,6 +25,9 @@ from tasks.settling import settle
 from tasks.speech.excerpt import Excerpt
 from tasks.workshop import Workshop
 
+# How often to look for the answer to what another run has asked.
+_LOOK_AGAIN_S = 1.0
+
 
 @dataclass(slots=True)
 class Transcriber:
@@ -33,14 +35,12 @@ class Transcriber:
 
     Attributes:
         gate: how many calls at once, and the stop for all.
-        run_id: stands in the ledger with every call of this run of the program.
     """
 
     workshop: Workshop
     api: AudioApi
     gate: Gate
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    run_id: str = field(default_factory=lambda: uuid4().hex)
     # The same audio may come in twice in one call; the second waits for the first one's answer.
     _asked: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -66,13 +66,23 @@ class Transcriber:
             job = await settle(self.workshop.catalog.job, job_id)
             call = _Call(self, segment, JobSettings.from_dict(job.settings), sound)
             try:
-                await with_retries(call.attempt, policy=self.policy)
+                await self._ask(call)
+            except AnsweredError:
+                await settle(self.workshop.ledger.reuse, job_id, index)
             except StenoflowError as error:
                 if isinstance(error, UnreachableError):
                     # Each of the others would find out as slowly.
                     self.gate.stop(error)
                 await settle(self.workshop.ledger.park, job_id, index, error)
                 raise
+
+    async def _ask(self, call: _Call) -> None:
+        """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""
+        while True:
+            try:
+                return await with_retries(call.attempt, policy=self.policy)
+            except TakenError:
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,7 @@ class _Call:
             self.segment.job_id,
             self.segment.index,
             self.segment.work_key,
-            self.owner.run_id,
+            self.owner.workshop.run_id,
             self.settings.provider,
             self.settings.model,
             bill,

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from storage.database.catalog import Catalog
 from storage.database.connection import Database, open_database
+from storage.database.leases import Leases
 from storage.database.ledger import Ledger
 from storage.database.reports import Reports
 from storage.database.upgrade import make_ready
@@ -56,14 +58,24 @@ class Workshop:
             )
 
     @cached_property
+    def run_id(self) -> str:
+        """What this run of the program is called in the database."""
+        return uuid4().hex
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Which runs are alive."""
+        return Leases(self.database, self.settings.work / "runs")
+
+    @cached_property
     def catalog(self) -> Catalog:
         """Recordings, jobs, segments."""
-        return Catalog(self.database)
+        return Catalog(self.database, leases=self.leases, run_id=self.run_id)
 
     @cached_property
     def ledger(self) -> Ledger:
         """Attempts, results, charges."""
-        return Ledger(self.database)
+        return Ledger(self.database, leases=self.leases)
 
     @cached_property
     def reports(self) -> Reports:

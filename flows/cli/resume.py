@@ -42,7 +42,7 @@ def resume(
     with open_workshop(settings) as workshop:
         lines = [find_job(workshop, job) for job in jobs]
         orders = [
-            Order(source, _wish(line, options.budget_micro(budget)))
+            Order(source, _wish(line, options.budget_micro(budget)), again=True)
             for line in lines
             for source in resolve(line.recording.source, workshop.s3)
         ]

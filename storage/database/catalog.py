@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, case, delete, func, select, update
+from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
+from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
-from storage.errors import StenoflowError, StorageError
+from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
+
+_MOST_CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,17 @@ class Plan:
 class Catalog:
     """What is known of recordings and jobs, in a database."""
 
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock = utc_now,
+        leases: Leases | None = None,
+        run_id: str | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._leases = leases or Leases(database, clock=clock)
+        self._run_id = run_id
 
     def add_recording(self, recording: Recording) -> Recording:
         """Store a recording, or return the one that is stored under its id."""
@@ -89,22 +101,52 @@ class Catalog:
                 stored.tag = storable(job.tag)
             return stored
 
+    def claim(self, job_id: str, *, again: bool = False) -> None:
+        """Take a job to work on; no other run can change it from then on.
+
+        Args:
+            job_id: the job.
+            again: take it even if it was set aside.
+
+        Raises:
+            TakenError: another run, which is alive, is at work on it.
+            CrashedError: it is set aside, since runs died over it again and again.
+        """
+        error = None
+        with self._database.write() as session:
+            job = self._ours(session, job_id)
+            if job.state == JobState.RUNNING and job.run_id != self._run_id:
+                _count_crash(session, job)
+            if again:
+                job.crashes = 0
+            if job.crashes < _MOST_CRASHES:
+                job.state, job.run_id, job.finished_at = JobState.RUNNING, self._run_id, None
+                job.error_kind = job.error_message = None
+            else:
+                error = CrashedError(
+                    f"{job.crashes} runs in a row died over job {job_id} without getting any further",
+                    f"stenoflow resume {job_id} tries again",
+                )
+                job.state, job.finished_at = JobState.FAILED, self._clock()
+                job.error_kind, job.error_message = error.kind, str(error)
+        if error is not None:
+            raise error
+
     def set_state(
         self, job_id: str, state: JobState, error: StenoflowError | None = None, kind: str | None = None
     ) -> None:
-        """Move a job to a state, with its reason where there is one; ``kind`` in place of the error's own."""
-        ended = state not in {JobState.NEW, JobState.RUNNING}
+        """Move a job to a state, with its reason where there is one; ``kind`` in place of the error's own.
+
+        Raises TakenError, as all that follow do which change a job, if another run is at work on it.
+        """
         with self._database.write() as session:
-            session.execute(
-                update(Job)
-                .where(Job.id == job_id)
-                .values(
-                    state=state,
-                    error_kind=kind or error.kind if error else None,
-                    error_message=storable(str(error)) if error else None,
-                    finished_at=self._clock() if ended else None,
-                )
-            )
+            job = self._ours(session, job_id)
+            job.state = state
+            job.error_kind = kind or error.kind if error else None
+            job.error_message = storable(str(error)) if error else None
+            job.finished_at = None
+            if state not in {JobState.NEW, JobState.RUNNING}:
+                job.finished_at, job.crashes = self._clock(), 0
 
     def set_origin(self, job_id: str, origin_ms: int) -> None:
         """Store where the first decoded sample lies on the recording's timeline."""
@@ -114,15 +156,16 @@ class Catalog:
     def add_segment(self, job_id: str, cut: CutSegment, work_key: str) -> None:
         """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples."""
         with self._database.write() as session:
+            self._ours(session, job_id)
             session.add(_segment(job_id, cut, work_key))
 
     def finish_plan(
         self, job_id: str, samples: int, lost_ms: int, damage: dict[str, Any] | None = None
     ) -> None:
         """Record that the last cut is stored, and what the whole of the recording came to."""
-        ended = {"planned": True, "samples": samples, "lost_ms": lost_ms, "damage": damage}
         with self._database.write() as session:
-            session.execute(update(Job).where(Job.id == job_id).values(ended))
+            job = self._ours(session, job_id)
+            job.planned, job.samples, job.lost_ms, job.damage = True, samples, lost_ms, damage
 
     def find_plan(self, sha256: str, plan_hash: str) -> Plan | None:
         """Return the cuts of any job that planned the same audio by the same rules."""
@@ -150,7 +193,7 @@ class Catalog:
     def record_artifacts(self, job_id: str, artifacts: Iterable[Artifact], duration_ms: int) -> None:
         """Replace what is recorded of a job's artifacts, with the duration that they cover."""
         with self._database.write() as session:
-            recording = session.get_one(Job, job_id).recording_id
+            recording = self._ours(session, job_id).recording_id
             # First, for it makes two that publish at once take turns.
             session.execute(
                 update(Recording).where(Recording.id == recording).values(duration_ms=duration_ms)
@@ -183,11 +226,27 @@ class Catalog:
         with self._database.read() as session:
             return session.get_one(Segment, (job_id, index))
 
+    def _ours(self, session: Session, job_id: str) -> Job:
+        """Return a job, locked, that no other living run is at work on."""
+        job = session.get_one(Job, job_id, with_for_update=True)
+        others = job.state == JobState.RUNNING and job.run_id != self._run_id
+        if others and self._leases.is_alive(session, job.run_id):
+            raise TakenError(f"another run is at work on job {job_id}", "it is waited for, or interrupt it")
+        return job
+
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""
         with self._database.read() as session:
             query = select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
             return session.scalars(query).all()
+
+
+def _count_crash(session: Session, job: Job) -> None:
+    """A run died over a job. Killed runs are counted only in a row in which none got any further."""
+    done = case((Segment.state == SegmentState.DONE, 2), else_=1)
+    progress = session.scalar(select(func.sum(done)).where(Segment.job_id == job.id)) or 0
+    job.crashes = job.crashes + 1 if progress == job.progress else 1
+    job.progress = progress
 
 
 def _segments_of(job_id: str) -> Select[Segment]:

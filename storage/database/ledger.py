@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
+from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Result, Segment
-from storage.errors import BudgetError, StenoflowError
+from storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,10 @@ class Request:
 class Ledger:
     """Attempts, results and charges, in a database."""
 
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now, leases: Leases | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._leases = leases or Leases(database, clock=clock)
 
     def answers(self, work_keys: Iterable[str]) -> dict[str, str]:
         """Return the stored raw answers by work key."""
@@ -78,20 +81,28 @@ class Ledger:
     def begin(self, request: Request) -> str:
         """Store a request as sent and reserve its money.
 
+        A request for the same that a dead run left open becomes a possible charge.
+
         Returns:
             The attempt's id.
 
         Raises:
             BudgetError: with this request the job's exposure could pass its budget. Nothing is stored.
+            AnsweredError: the answer is stored already. Nothing is stored.
+            TakenError: a run that is alive has sent a request for the same. Nothing is stored.
         """
         with self._database.write() as session:
             job = session.get_one(Job, request.job_id, with_for_update=True)
+            if session.get(Result, request.work_key) is not None:
+                raise AnsweredError(f"segment {request.segment_index} of job {job.id} is answered")
+            self._take_over(session, request)
             _check_budget(session, job, request)
             attempt = Attempt(
                 id=uuid4().hex,
                 job_id=request.job_id,
                 segment_index=request.segment_index,
                 work_key=request.work_key,
+                open_key=request.work_key,
                 run_id=request.run_id,
                 provider=request.provider,
                 model=request.model,
@@ -99,6 +110,11 @@ class Ledger:
                 started_at=self._clock(),
             )
             session.add(attempt)
+            try:
+                session.flush()
+            except IntegrityError as error:
+                # Another run was quicker by a moment: PostgreSQL lets two look at once.
+                raise _taken(request) from error
             self._charge(session, attempt, job.tag, ChargeKind.RESERVE, request.bill)
             return attempt.id
 
@@ -149,6 +165,8 @@ class Ledger:
     def recover(self, job_id: str, error: StenoflowError) -> int:
         """Turn requests of a dead run that are still marked sent into possible charges.
 
+        Those of a run that is alive are left alone.
+
         Returns:
             How many there were.
         """
@@ -160,9 +178,10 @@ class Ledger:
                 .order_by(Attempt.id)
                 .with_for_update()
             ).all()
-            for attempt in sent:
+            dead = [each for each in sent if not self._leases.is_alive(session, each.run_id)]
+            for attempt in dead:
                 self._lose(session, attempt, error)
-            return len(sent)
+            return len(dead)
 
     def park(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
         """Set a segment aside with its reason; the others go on."""
@@ -173,6 +192,18 @@ class Ledger:
         """Record that a segment is answered by a stored result."""
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
+
+    def _take_over(self, session: Session, request: Request) -> None:
+        """Close what is open for the same work key, if its run is dead or is our own."""
+        open_ = session.scalars(
+            select(Attempt).where(Attempt.open_key == request.work_key).with_for_update()
+        ).one_or_none()
+        if open_ is None:
+            return
+        if open_.run_id != request.run_id and self._leases.is_alive(session, open_.run_id):
+            raise _taken(request)
+        self._lose(session, open_, StenoflowError("the run that made this call was broken off"))
+        session.flush()
 
     def _lose(self, session: Session, attempt: Attempt, error: StenoflowError) -> None:
         reserve = self._end(session, attempt, AttemptState.UNKNOWN, error)
@@ -188,6 +219,7 @@ class Ledger:
         if kind is not None:
             self._charge(session, attempt, reserve.tag, kind, _reversed(_bill_of(reserve)))
         attempt.state = state
+        attempt.open_key = None
         attempt.ended_at = self._clock()
         attempt.error_kind = error.kind if error else None
         attempt.error_message = storable(error.message) if error else None
@@ -212,6 +244,10 @@ class Ledger:
                 created_at=self._clock(),
             )
         )
+
+
+def _taken(request: Request) -> TakenError:
+    return TakenError(f"segment {request.segment_index} of job {request.job_id} is asked for by another run")
 
 
 def _check_budget(session: Session, job: Job, request: Request) -> None:

@@ -86,8 +86,23 @@ class Recording(Base):
     created_at: Mapped[datetime]
 
 
+class Run(Base):
+    """A run of the program, which is believed to be alive until ``alive_until``."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    alive_until: Mapped[datetime]
+
+
 class Job(Base):
-    """A recording with settings; doing it again with the same settings is the same job."""
+    """A recording with settings; doing it again with the same settings is the same job.
+
+    ``run_id`` is the run that works on it, or did last. ``crashes`` counts the runs in a row that died over
+    it without getting any further than ``progress``.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("recording_id", "settings_hash"),)
@@ -106,6 +121,9 @@ class Job(Base):
     lost_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     damage: Mapped[dict[str, Any] | None]
     error_kind: Mapped[str | None] = mapped_column(String(40))
+    run_id: Mapped[str | None] = mapped_column(String(40))
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    progress: Mapped[int] = mapped_column(default=0, server_default="0")
     error_message: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -141,7 +159,10 @@ class Segment(Base):
 
 
 class Attempt(Base):
-    """One request to a provider. It is stored as sent before a byte leaves."""
+    """One request to a provider. It is stored as sent before a byte leaves.
+
+    ``open_key`` is its work key as long as it may be answered: no two requests for the same are open at once.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -154,6 +175,7 @@ class Attempt(Base):
     job_id: Mapped[str] = mapped_column(String(40), index=True)
     segment_index: Mapped[int]
     work_key: Mapped[str] = mapped_column(String(64), index=True)
+    open_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     run_id: Mapped[str] = mapped_column(String(40), index=True)
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)

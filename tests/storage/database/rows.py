@@ -99,8 +99,9 @@ def request(
     run_id: str = "run",
     model: str = "whisper-1",
     costs: Bill | None = None,
+    key: str | None = None,
 ) -> Request:
-    return Request(job_id, index, work_key(index), run_id, "openai", model, costs or bill())
+    return Request(job_id, index, key or work_key(index), run_id, "openai", model, costs or bill())
 
 
 def artifact(job_id: str, name: str, content: str = "") -> Artifact:

@@ -13,7 +13,7 @@ from storage.database.ledger import Bill, Ledger
 from storage.database.reports import Reports, Spending
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Result
-from storage.errors import BudgetError, DatabaseError, StenoflowError
+from storage.errors import AnsweredError, BudgetError, DatabaseError, StenoflowError
 from tests.storage.database.rows import RESERVE, bill, digest, open_job, request, work_key
 
 LOST = StenoflowError("the connection broke", "resume")
@@ -117,6 +117,23 @@ def test_a_second_answer_under_one_work_key_is_charged_and_the_first_is_kept(
     assert catalog.segment(other, 0).state == SegmentState.DONE
 
 
+def test_what_is_answered_is_not_asked_again(ledger: Ledger, catalog: Catalog, job_id: str) -> None:
+    ledger.succeed(ledger.begin(request(job_id)), "{}", bill(100))
+    other = open_job(catalog, source="file:///same-audio.mp3")
+    for job in (job_id, other):
+        with pytest.raises(AnsweredError):
+            ledger.begin(request(job))
+
+
+def test_what_a_dead_run_asked_may_have_been_charged_and_is_asked_again(
+    ledger: Ledger, job_id: str, book: Book
+) -> None:
+    ledger.begin(request(job_id, run_id="killed"))
+    ledger.begin(request(job_id, run_id="next"))
+    assert book.states == ["unknown", "sent"]
+    assert [kind for kind, _ in book.entries] == ["reserve", "release", "possible", "reserve"]
+
+
 def test_a_refused_request_costs_nothing(ledger: Ledger, job_id: str, book: Book) -> None:
     ledger.refuse(ledger.begin(request(job_id)), BudgetError("no money", "pay"))
     assert book.entries == [("reserve", RESERVE), ("release", -RESERVE)]
@@ -137,10 +154,11 @@ def test_recovery_gives_up_what_was_in_flight_in_one_job(
     ledger: Ledger, catalog: Catalog, job_id: str, reports: Reports
 ) -> None:
     other = open_job(catalog, source="file:///other.mp3")
-    answered, refused, *_ = [ledger.begin(request(job_id, index)) for index in (0, 1, 2, 2)]
+    keys = ["a", "b", "c", "d"]
+    answered, refused, *_ = [ledger.begin(request(job_id, min(2, n), key=key)) for n, key in enumerate(keys)]
     ledger.succeed(answered, "{}", bill(1))
     ledger.refuse(refused, LOST)
-    ledger.begin(request(other))
+    ledger.begin(request(other, key="e"))
     assert ledger.recover(job_id, LOST) == 2
     assert Book(reports, job_id).states == ["ok", "refused", "unknown", "unknown"]
     assert reports.spending([job_id]) == Spending(1, 2 * RESERVE, 0)

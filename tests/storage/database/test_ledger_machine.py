@@ -25,7 +25,7 @@ from storage.database.catalog import Catalog
 from storage.database.connection import Database
 from storage.database.ledger import Ledger
 from storage.database.reports import Reports, Spending
-from storage.errors import BudgetError, StenoflowError
+from storage.errors import AnsweredError, BudgetError, StenoflowError
 from tests.storage.database.rows import bill, open_job, request
 
 SEGMENTS = 3
@@ -100,11 +100,19 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=ATTEMPTS, index=st.integers(0, SEGMENTS - 1), amount=AMOUNTS)
     def begin(self, index: int, amount: int | None) -> str | MultipleResults[str]:
         asked = replace(request(self.job_id, index, costs=bill(amount)), work_key=self.work_key(index))
+        if self.work_key(index) in self.answers:
+            with pytest.raises(AnsweredError):
+                self.ledger.begin(asked)
+            return multiple()
         if self.budget is not None and (amount is None or self.exposure + amount > self.budget):
             with pytest.raises(BudgetError):
                 self.ledger.begin(asked)
             return multiple()
         attempt_id = self.ledger.begin(asked)
+        # What was open for the same is a dead run's, and may have been charged.
+        for other in self.sent.values():
+            if other.index == index:
+                self.give_up(other)
         self.sent[attempt_id] = Sent(index, amount)
         return attempt_id
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 
 import pytest
 
@@ -27,12 +28,14 @@ def job_id(catalog: Catalog) -> str:
 
 @pytest.fixture
 def buy(ledger: Ledger) -> Callable[..., str]:
-    """Make a request and have it answered (or lost) at a price."""
+    """Make a request of its own and have it answered (or lost) at a price."""
+    number = count()
 
     def act(
         job_id: str, costs: Bill, *, lost: bool = False, model: str = "whisper-1", run_id: str = "run"
     ) -> str:
-        attempt_id = ledger.begin(request(job_id, model=model, run_id=run_id, costs=costs))
+        asked = request(job_id, model=model, run_id=run_id, costs=costs, key=f"bought {next(number)}")
+        attempt_id = ledger.begin(asked)
         ledger.lose(attempt_id, LOST) if lost else ledger.succeed(attempt_id, "{}", costs)
         return attempt_id
 
@@ -79,7 +82,7 @@ def test_spending_is_that_of_the_jobs_named_or_of_all(
 
 def test_what_is_reserved_is_not_spent(job_id: str, ledger: Ledger, reports: Reports) -> None:
     ledger.begin(request(job_id))
-    ledger.refuse(ledger.begin(request(job_id)), LOST)
+    ledger.refuse(ledger.begin(request(job_id, 1)), LOST)
     assert reports.spending() == Spending(0, 0, 0)
     assert reports.costs(CostsBy.DAY) == []
 

@@ -1,0 +1,73 @@
+"""The command in a process of its own, to be signalled, killed, or run beside another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.flows.conftest import Meeting
+
+DEADLINE_S = 120
+ARGUMENTS = ("--segment-seconds", "60", "--concurrency", "2", "--json")
+
+
+@contextmanager
+def running(meeting: Meeting, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "transcribe", str(meeting.path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [*command, *ARGUMENTS],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it never came so far"
+        time.sleep(0.05)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they did."""
+    # By the parent that each names: the lists of children in /proc may miss some while threads end.
+    parents = {int(path.parent.name): _parent(path) for path in Path("/proc").glob("[0-9]*/stat")}
+    direct = [child for child, parent in parents.items() if parent == pid]
+    return direct + [further for child in direct for further in descendants(child)]
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    assert pids, "Prefect's server is one of them"
+    deadline = time.monotonic() + DEADLINE_S
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline, "processes are left behind"
+        time.sleep(0.1)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

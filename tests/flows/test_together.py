@@ -1,0 +1,64 @@
+"""Two runs on the same at the same time: each segment is bought once, and a dead run is not waited for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import Command, Meeting
+from tests.flows.processes import ARGUMENTS, DEADLINE_S, running, wait_for
+from tests.servers.audio_api import AudioApiServer
+
+
+def _line(out: str) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(out)
+    return line
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("renamed", [False, True])
+def test_the_same_recording_twice_at_once_is_bought_once(
+    api: AudioApiServer, meeting: Meeting, tmp_path: Path, renamed: bool
+) -> None:
+    api.delay_s = 1.0
+    other = Meeting(tmp_path / "copy.mp3", meeting.words, meeting.seconds) if renamed else meeting
+    if renamed:
+        shutil.copy(meeting.path, other.path)
+    with ExitStack() as stack:
+        processes = [stack.enter_context(running(each, tmp_path)) for each in (meeting, other)]
+        outputs = [process.communicate(timeout=DEADLINE_S) for process in processes]
+    lines = [_line(out) for out, _ in outputs]
+    assert [line["status"] for line in lines] == ["complete", "complete"], outputs
+    assert len(api.calls) == 4
+    assert sum(line["calls"] for line in lines) == 4
+    assert (lines[0]["job"] == lines[1]["job"]) is not renamed
+
+
+def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    api.delay_s = 1.5
+    with running(meeting, tmp_path) as first:
+        wait_for(lambda: len(api.calls) >= 1, first)
+        # Long enough for the other to start.
+        api.delay_s = 30.0
+        with running(meeting, tmp_path) as second:
+            assert second.stderr is not None
+            said = iter(second.stderr.readline, "")
+            assert any("another run is at work on it" in line for line in said)
+            first.kill()
+            first.wait()
+            api.delay_s = 0.0
+            out, _ = second.communicate(timeout=DEADLINE_S)
+    assert _line(out)["status"] == "complete"
+    assert len(api.calls) <= 4 + 2
+    shown = json.loads(stenoflow("show", _line(out)["job"], "--json").out)
+    recorded = sum(float(shown[name]) for name in ("cost", "possible_cost"))
+    billed = sum(round(call.seconds * 100) for call in api.calls)
+    assert recorded * 1_000_000 >= 0.99 * billed
+    assert stenoflow("transcribe", meeting.path, *ARGUMENTS).line["calls"] == 0
