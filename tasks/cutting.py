@@ -192,7 +192,9 @@ class Cutting:
         lost_ms = stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
         complaints, zeros = decoding.decoded.complaints, self._zeros.finish()
         gaps = find_gaps(self._taken.fetched.path, stream, zeros) if complaints and zeros else ()
-        return Damage(lost_ms, gaps, stream.cut_off, complaints)
+        # More than was ever demuxed is either invented in repair, or its times were not believed.
+        cut_off = stream.cut_off or decoding.decoded.capped
+        return Damage(lost_ms, gaps, cut_off, complaints)
 
     def _needs_sound(self, segment: Segment) -> bool:
         return not self._workshop.ledger.answered([segment.work_key])

@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -19,6 +18,7 @@ import av.logging
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
@@ -32,10 +32,10 @@ _NOMINAL_PACKET_S = 0.02
 _PADDING_S = 0.1
 # Packets that begin so far behind the stated start tell where it really is.
 _LATE_S = 0.5
-# Written by programs that could not know the size, or that write RF64.
-_RIFF_UNKNOWN = 0x7FFF_F000
-_OGG_PAGE = 1 << 16
-_OGG_END = 4
+# A jump in the times of broadcast formats by more than this is closed by ffmpeg: it is none of the sound.
+_JUMP_S = 10.0
+# No title or language is longer; in the file it may be of megabytes.
+_NAME_LENGTH = 200
 
 
 @dataclass(slots=True)
@@ -44,14 +44,23 @@ class Track:
 
     stream: Stream
     tick_s: float
+    closes_jumps: bool
     start_ticks: int | None = None
     end_ticks: int | None = None
+    sound_ticks: int = 0
+    first: Packet[Any] | None = None
+    last: Packet[Any] | None = None
     tried_s: float = 0.0
     decoded_s: float = 0.0
 
     @property
     def end_s(self) -> float | None:
-        return None if self.end_ticks is None else self.end_ticks * self.tick_s
+        """Where it ends: as the packets' times say, unless these jump or begin again."""
+        if self.end_ticks is None or self.start_ticks is None:
+            return None
+        span_s, sound_s = (self.end_ticks - self.start_ticks) * self.tick_s, self.sound_ticks * self.tick_s
+        jumps = self.closes_jumps and sound_s and span_s - sound_s > _JUMP_S
+        return self.start_ticks * self.tick_s + (sound_s if jumps or sound_s > span_s + _LATE_S else span_s)
 
     @property
     def playable(self) -> bool:
@@ -82,14 +91,12 @@ class Whole:
         start_s: where its clock starts: zero of the recording's own timeline.
         declared_s: its declared length; None where that is only guessed from the bit rate.
         lost_s: by how much it is shorter than declared.
-        cut_off: it lacks its own mark of the end.
     """
 
     container: str
     start_s: float
     declared_s: float | None
     lost_s: float
-    cut_off: bool = False
 
     def ms(self, clock_s: float) -> int:
         return round((clock_s - self.start_s) * 1000)
@@ -102,17 +109,21 @@ def main(protocols: str, formats: str, url: str) -> None:
         try:
             options = {"protocol_whitelist": protocols, "format_whitelist": formats}
             with av.open(url, options=options, metadata_errors="replace") as container:
-                answer = examine(container, url, estimated=any("from bitrate" in text for *_, text in logs))
+                answer = examine(container, estimated=any("from bitrate" in text for *_, text in logs))
         except (av.FFmpegError, OSError, MemoryError) as error:
             answer = {"failed": str(error), "logs": [text.strip() for *_, text in logs[-5:]]}
     sys.stdout.write(json.dumps(answer))
 
 
-def examine(container: InputContainer, url: str, *, estimated: bool) -> dict[str, Any]:
+def examine(container: InputContainer, *, estimated: bool) -> dict[str, Any]:
     """Read through the container once, and say what is in it."""
-    tracks = [_track(stream) for stream in container.streams if _is_followed(stream, container)]
+    tracks = [
+        _track(stream, closes_jumps=_closes_jumps(container))
+        for stream in container.streams
+        if _is_followed(stream, container)
+    ]
     _read_through(container, tracks)
-    whole = _whole(container, url, tracks, estimated=estimated)
+    whole = _whole(container, tracks, estimated=estimated)
     return {
         "container": container.format.name,
         "duration_ms": None if whole.declared_s is None else round(whole.declared_s * 1000),
@@ -139,10 +150,15 @@ def _moves(stream: Stream) -> bool:
     return stream.type == "video" and not stream.disposition & Disposition.attached_pic
 
 
-def _track(stream: Stream) -> Track:
+def _closes_jumps(container: InputContainer) -> bool:
+    """Tell whether times may jump in this format (broadcast, Ogg) and ffmpeg closes the gap."""
+    return bool(container.format.flags & cast("int", Flags.ts_discont.value))
+
+
+def _track(stream: Stream, *, closes_jumps: bool) -> Track:
     if (context := _decoder(stream)) is not None:
         context.thread_count = 1
-    return Track(stream, float(stream.time_base or 0))
+    return Track(stream, float(stream.time_base or 0), closes_jumps)
 
 
 def _decoder(stream: Stream) -> AudioCodecContext | None:
@@ -171,7 +187,11 @@ def _read_through(container: InputContainer, tracks: list[Track]) -> None:
             continue
         if track.start_ticks is None or start < track.start_ticks:
             track.start_ticks = start
-        end = start + (packet.duration or 0)
+            track.first = track.first or packet
+        duration = packet.duration or 0
+        track.sound_ticks += duration
+        track.last = packet
+        end = start + duration
         if track.end_ticks is None or end > track.end_ticks:
             track.end_ticks = end
 
@@ -183,40 +203,16 @@ def _packets(container: InputContainer, tracks: list[Track]) -> Iterator[Packet[
             yield from container.demux(*(track.stream for track in tracks))
 
 
-def _whole(container: InputContainer, url: str, tracks: list[Track], *, estimated: bool) -> Whole:
+def _whole(container: InputContainer, tracks: list[Track], *, estimated: bool) -> Whole:
     name, start_s = container.format.name, (container.start_time or 0) / av.time_base
     end_s = max((track.end_s for track in tracks if track.end_s is not None), default=start_s)
-    if name == "wav":
-        lost_s = _riff_lost_s(url, container.bit_rate or 0)
-        return Whole(name, start_s, end_s - start_s + lost_s, lost_s)
     if estimated or container.duration is None:
         return Whole(name, start_s, None, 0.0)
     declared_s = container.duration / av.time_base
-    cut_off = name == "ogg" and not _ogg_ends(url)
-    return Whole(name, start_s, declared_s, max(0.0, declared_s - end_s), cut_off)
-
-
-def _riff_lost_s(url: str, bit_rate: int) -> float:
-    """WAV's demuxer takes the file's size for the truth; its header tells what was meant."""
-    with _path(url).open("rb") as file:
-        declared = int.from_bytes(file.read(8)[4:], "little") + 8
-        lost_bytes = declared - file.seek(0, 2)
-    return lost_bytes * 8 / bit_rate if bit_rate and lost_bytes > 0 and declared < _RIFF_UNKNOWN else 0.0
-
-
-def _ogg_ends(url: str) -> bool:
-    """Tell whether the last page is whole and marked as the end of a stream (RFC 3533, section 6)."""
-    with _path(url).open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 2 * _OGG_PAGE))
-        tail = file.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return bool(lacing) and page[5] & _OGG_END != 0 and len(page) >= 27 + len(lacing) + sum(lacing)
-
-
-def _path(url: str) -> Path:
-    return Path(url.removeprefix("file:"))
+    if _closes_jumps(container) and declared_s - end_s > _LATE_S:
+        # Nobody said so: it is the time of the last packet, which is wrong where times jump.
+        return Whole(name, start_s, None, 0.0)
+    return Whole(name, start_s, declared_s, max(0.0, declared_s - end_s))
 
 
 def _default_index(container: InputContainer) -> int:
@@ -238,15 +234,22 @@ def _facts(track: Track, whole: Whole) -> dict[str, Any]:
         "codec": context.codec.canonical_name if context is not None else "unknown",
         "sample_rate": context.sample_rate if context is not None else 0,
         "channels": context.channels if context is not None else 0,
-        "language": stream.language,
-        "title": stream.metadata.get("title"),
+        "language": stream.language and stream.language[:_NAME_LENGTH],
+        "title": stream.metadata.get("title", "")[:_NAME_LENGTH] or None,
         "is_default": bool(stream.disposition & Disposition.default),
         "origin_ms": whole.ms(start_s),
         "demuxed_end_ms": whole.ms(end_s),
         "declared_end_ms": None if declared_s is None else whole.ms(declared_s),
-        "cut_off": whole.cut_off,
+        "bytes": _bytes(track),
         "playable": track.playable,
     }
+
+
+def _bytes(track: Track) -> tuple[int, int]:
+    """Return where in the file the first packet begins and the last one ends."""
+    if track.first is None or track.last is None:
+        return 0, 0
+    return track.first.pos or 0, (track.last.pos or 0) + track.last.size
 
 
 def _start_s(track: Track, whole: Whole) -> float:

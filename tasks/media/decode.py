@@ -41,12 +41,14 @@ class Decoded:
         error_lines: what the decoder complained of, in lines; 0 for a sound file.
         complaints: the last of those lines.
         inverted_ms: how much had one side inverted to the other.
+        capped: it was ended at its cap, and there was more.
     """
 
     samples: int
     error_lines: int
     complaints: tuple[str, ...]
     inverted_ms: int
+    capped: bool
 
 
 class Decoding:
@@ -107,7 +109,8 @@ class Decoding:
         if not self.samples:
             raise MediaError(f"{self._file.name}: no sound could be decoded")
         inverted = 0 if self._downmix is None else self._downmix.inverted_windows
-        return Decoded(self.samples, finished.lines, finished.said, samples_to_ms(inverted * WINDOW_SAMPLES))
+        inverted_ms = samples_to_ms(inverted * WINDOW_SAMPLES)
+        return Decoded(self.samples, finished.lines, finished.said, inverted_ms, capped)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ class AudioStream:
         origin_ms: where its first sample lies; above 0 where a video's sound starts late.
         demuxed_end_ms: where its last packet ends: measured by reading through it.
         declared_end_ms: where the file says that it ends; None where it does not.
-        cut_off: the container (Ogg) marks its end, and this one has no such mark.
+        cut_off: it breaks off somewhere before its own end, and does not say by how much.
     """
 
     index: int

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from tasks.media.arguments import FORMATS, PROTOCOLS
 from tasks.media.bounds import Bounds
 from tasks.media.info import AudioStream, MediaInfo
 from tasks.media.naming import shown
-from tasks.media.opening import COPY_AGAIN, opened
+from tasks.media.opening import COPY_AGAIN, Opened, opened
 from tasks.media.running import OverdueError, Running, running
+from tasks.media.wholeness import Extent, breaks_off, lost_ms
 
 __all__ = ["AudioStream", "MediaInfo", "probe", "probing"]
 
@@ -65,7 +67,7 @@ def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], Me
             stall_s=deadline_s,
             deadline_s=deadline_s,
         ) as run:
-            yield lambda: _understood(path, _answer(run, file.name, deadline_s))
+            yield lambda: _understood(file, _answer(run, file.name, deadline_s))
 
 
 def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:
@@ -83,17 +85,17 @@ def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:
     return answer
 
 
-def _understood(path: Path, answer: dict[str, Any]) -> MediaInfo:
+def _understood(file: Opened, answer: dict[str, Any]) -> MediaInfo:
     if "failed" in answer:
-        raise _unopened(path, answer)
+        raise _unopened(file.path, answer)
     if not answer["streams"]:
-        raise NotAudioError(f"{shown(path)} holds no sound{' (video only)' if answer['has_video'] else ''}")
+        raise NotAudioError(f"{file.name} holds no sound{' (video only)' if answer['has_video'] else ''}")
     voice = answer["streams"][answer["default_index"]]
     if not (voice["playable"] and voice["sample_rate"] and voice["channels"]):
         raise NotAudioError(
-            f"no sound in {shown(path)} can be decoded: it is encrypted, damaged, or not sound at all"
+            f"no sound in {file.name} can be decoded: it is encrypted, damaged, or not sound at all"
         )
-    return _info(answer)
+    return _info(file, answer)
 
 
 def _unopened(path: Path, answer: dict[str, Any]) -> NotAudioError:
@@ -105,16 +107,25 @@ def _unopened(path: Path, answer: dict[str, Any]) -> NotAudioError:
     return NotAudioError(f"{shown(path)} is not sound or video that can be read")
 
 
-def _info(answer: dict[str, Any]) -> MediaInfo:
+def _info(file: Opened, answer: dict[str, Any]) -> MediaInfo:
     return MediaInfo(
         container=answer["container"],
         duration_ms=answer["duration_ms"],
-        streams=tuple(_stream(index, each) for index, each in enumerate(answer["streams"])),
+        streams=tuple(_stream(file, index, answer) for index in range(len(answer["streams"]))),
         default_index=answer["default_index"],
         has_video=answer["has_video"],
         bit_rate=answer["bit_rate"],
     )
 
 
-def _stream(index: int, facts: dict[str, Any]) -> AudioStream:
-    return AudioStream(index=index, **{name: value for name, value in facts.items() if name != "playable"})
+def _stream(file: Opened, index: int, answer: dict[str, Any]) -> AudioStream:
+    facts = answer["streams"][index]
+    names = {field.name for field in fields(AudioStream)} & facts.keys()
+    stream = AudioStream(index=index, cut_off=False, **{name: facts[name] for name in names})
+    first, last = facts["bytes"]
+    extent = Extent(first, last, stream.demuxed_end_ms - stream.origin_ms)
+    lost = lost_ms(file, extent)
+    if lost:
+        stream = replace(stream, declared_end_ms=stream.demuxed_end_ms + lost)
+    cut_off = breaks_off(file, answer["container"], extent, has_video=answer["has_video"])
+    return replace(stream, cut_off=cut_off and not stream.missing_ms)

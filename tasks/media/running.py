@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import io
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -28,6 +29,8 @@ from tasks.media.bounds import Bounds, schedule_for_throughput
 _PIPE_BYTES = 1 << 20
 _TAIL_LINES = 20
 _LINE_BYTES = 500
+# ffmpeg says where each of its parts lies in memory, which tells nobody anything.
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 # SIGKILL is prompt unless the program hangs in the kernel (a dead network drive); then we go on without it.
 _REAP_S = 10.0
 
@@ -166,7 +169,7 @@ class Running:
         # A line without an end comes in pieces, so that it cannot fill the memory either.
         for line in iter(lambda: stderr.readline(_LINE_BYTES), b""):
             self._lines += 1
-            if text := line.decode(errors="replace").strip():
+            if text := _ADDRESS.sub("", line.decode(errors="replace")).strip():
                 self._tail.append(text)
 
 
