@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.flows.conftest import Meeting
 
 DEADLINE_S = 120
-ARGUMENTS = ("--segment-seconds", "60", "--concurrency", "2", "--json")
+SEGMENTS = 8
+ARGUMENTS = ("--segment-seconds", "30", "--concurrency", "2", "--json")
 
 
 @contextmanager

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, descendants, running, wait_for, wait_until_gone
+from tests.flows.processes import (
+    ARGUMENTS,
+    DEADLINE_S,
+    SEGMENTS,
+    descendants,
+    running,
+    wait_for,
+    wait_until_gone,
+)
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -28,14 +36,14 @@ def test_replies_in_flight_are_kept_and_resume_goes_on(
     assert line["error"]["kind"] == "interrupted"
     assert f"stenoflow resume {line['job']}" in line["error"]["message"]
     bought = len(api.calls)
-    assert bought < 4
+    assert bought < SEGMENTS
     assert line["calls"] == bought
 
     api.delay_s = 0.0
     resumed = stenoflow("resume", line["job"], "--json").line
     assert resumed["status"] == "complete"
-    assert (resumed["calls"], resumed["reused"]) == (4 - bought, bought)
-    assert len(api.calls) == 4
+    assert (resumed["calls"], resumed["reused"]) == (SEGMENTS - bought, bought)
+    assert len(api.calls) == SEGMENTS
     shown = json.loads(stenoflow("show", line["job"], "--json").out)
     assert (shown["cost"], shown["possible_cost"]) == ("0.0240", "0.0000")
 
@@ -54,10 +62,12 @@ def test_a_killed_run_buys_again_at_most_what_was_in_flight(
     before = len(api.calls)
     line = stenoflow("transcribe", meeting.path, *ARGUMENTS).line
     assert line["status"] == "complete"
-    assert len(api.calls) <= 4 + 2
+    assert len(api.calls) <= SEGMENTS + 2
     shown = json.loads(stenoflow("show", line["job"], "--json").out)
     billed = sum(round(call.seconds * 100) for call in api.calls)
     recorded = sum(float(shown[name]) for name in ("cost", "possible_cost"))
-    assert recorded * 1_000_000 == pytest.approx(billed, rel=0.01)
+    # What was stored as sent and never left may have been charged, for all that can be known.
+    in_flight = 2 * max(round(call.seconds * 100) for call in api.calls)
+    assert 0.99 * billed < recorded * 1_000_000 < 1.01 * (billed + in_flight)
     assert before >= 3
     assert stenoflow("transcribe", meeting.path, *ARGUMENTS).line["calls"] == 0

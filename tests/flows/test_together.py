@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, running, wait_for
+from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, running, wait_for
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -34,8 +34,8 @@ def test_the_same_recording_twice_at_once_is_bought_once(
         outputs = [process.communicate(timeout=DEADLINE_S) for process in processes]
     lines = [_line(out) for out, _ in outputs]
     assert [line["status"] for line in lines] == ["complete", "complete"], outputs
-    assert len(api.calls) == 4
-    assert sum(line["calls"] for line in lines) == 4
+    assert len(api.calls) == SEGMENTS
+    assert sum(line["calls"] for line in lines) == SEGMENTS
     assert (lines[0]["job"] == lines[1]["job"]) is not renamed
 
 
@@ -56,7 +56,7 @@ def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
             api.delay_s = 0.0
             out, _ = second.communicate(timeout=DEADLINE_S)
     assert _line(out)["status"] == "complete"
-    assert len(api.calls) <= 4 + 2
+    assert len(api.calls) <= SEGMENTS + 2
     shown = json.loads(stenoflow("show", _line(out)["job"], "--json").out)
     recorded = sum(float(shown[name]) for name in ("cost", "possible_cost"))
     billed = sum(round(call.seconds * 100) for call in api.calls)
