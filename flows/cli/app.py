@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import costs, database, demo, engine, estimate, jobs, resume, transcribe
+from flows.cli import costs, database, demo, engine, estimate, forget, jobs, resume, transcribe, verify
 
 app = typer.Typer(
     name="stenoflow",
@@ -22,6 +22,8 @@ app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)
 app.command("costs")(costs.costs)
+app.command("verify")(verify.verify)
+app.command("forget")(forget.forget)
 app.command("engine")(engine.engine)
 
 _database = typer.Typer(help="The database.", no_args_is_help=True)

@@ -137,6 +137,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Money: a commit must survive a power cut.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What is forgotten must not be left in the free pages of the file.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

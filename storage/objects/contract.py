@@ -85,5 +85,12 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens where there is none."""
 
+    def erase(self, prefix: str) -> int:
+        """Remove every object whose key starts with the prefix, and all versions that a store keeps of it.
+
+        Returns:
+            How many objects and versions there were.
+        """
+
     def uri(self, key: str) -> str:
         """Return the address to show and record: ``file:///…`` or ``s3://bucket/…``."""

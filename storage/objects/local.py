@@ -93,6 +93,13 @@ class LocalStore:
             path.unlink(missing_ok=True)
         self._prune(path.parent)
 
+    def erase(self, prefix: str) -> int:
+        """Remove all files whose keys start with the prefix."""
+        keys = list(self.list(prefix))
+        for key in keys:
+            self.delete(key)
+        return len(keys)
+
     def uri(self, key: str) -> str:
         """Return the file's URI, percent-encoded."""
         return self._path(key).as_uri()

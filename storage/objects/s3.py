@@ -18,7 +18,7 @@ from storage.objects.errors import ObjectExistsError, ObjectNotFoundError
 from storage.objects.files import atomic_file, file_errors
 from storage.objects.keys import check_key, check_prefix
 from storage.objects.s3_errors import s3_errors, status_of
-from storage.objects.s3_listing import list_objects
+from storage.objects.s3_listing import list_objects, list_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -104,6 +104,16 @@ class S3Store:
         name = self._name(key)
         with s3_errors(self.uri(key)):
             self._client.delete_object(Bucket=self._bucket, Key=name)
+
+    def erase(self, prefix: str) -> int:
+        """Remove all objects whose keys start with the prefix, with all their versions and delete markers."""
+        check_prefix(prefix)
+        erased = 0
+        for found in list_versions(self._client, self._bucket, self._start + prefix):
+            with s3_errors(f"s3://{self._bucket}/{found['Key']}"):
+                self._client.delete_object(Bucket=self._bucket, **found)
+            erased += 1
+        return erased
 
     def uri(self, key: str) -> str:
         """Return ``s3://bucket/prefix/key``, not encoded, as all tools of S3 write it."""

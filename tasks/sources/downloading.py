@@ -43,7 +43,7 @@ def download(source: Source, folder: Path, client: S3Client, progress: Progress)
     """
     if source.size == 0:
         raise NotAudioError(f"{shown(source.uri)} is empty: it has 0 bytes")
-    path = folder / _own_name(source)
+    path = copy_path(folder, source.uri, source.version)
     with file_errors("write", path):
         folder.mkdir(parents=True, exist_ok=True)
         _bring(path, source, client, progress)
@@ -65,9 +65,9 @@ def _bring(path: Path, source: Source, client: S3Client, progress: Progress) -> 
         part.replace(path)
 
 
-def _own_name(source: Source) -> str:
-    """Name the copy after address and version: nothing that others choose ends up in a path."""
-    return f"source-{hashlib.sha256(f'{source.uri} {source.version}'.encode()).hexdigest()[:32]}.media"
+def copy_path(folder: Path, uri: str, version: str | None) -> Path:
+    """Name a copy after address and version: nothing that others choose ends up in a path."""
+    return folder / f"source-{hashlib.sha256(f'{uri} {version}'.encode()).hexdigest()[:32]}.media"
 
 
 @contextmanager

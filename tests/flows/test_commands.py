@@ -18,7 +18,19 @@ from tasks.speech.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.servers.audio_api import AudioApiServer
 
-_COMMANDS = ["demo", "transcribe", "estimate", "jobs", "show", "resume", "costs", "engine", "db upgrade"]
+_COMMANDS = [
+    "demo",
+    "transcribe",
+    "estimate",
+    "jobs",
+    "show",
+    "resume",
+    "costs",
+    "engine",
+    "verify",
+    "forget",
+    "db upgrade",
+]
 
 
 @pytest.mark.parametrize("command", _COMMANDS)

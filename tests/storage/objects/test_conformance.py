@@ -186,3 +186,11 @@ def test_errors_say_what_happened_in_one_line(store: ObjectStore) -> None:
     assert "missing/thing" in raised.value.message
     assert "\n" not in str(raised.value)
     assert raised.value.exit_code == 3
+
+
+def test_what_is_erased_is_gone_and_the_rest_is_not(store: ObjectStore) -> None:
+    for key in ("r1/j1/a.txt", "r1/j1/b.txt", "r1/j2/a.txt", "r10/j1/a.txt", "r2/a"):
+        store.put_bytes(key, b"said")
+    assert store.erase("r1/") == 3
+    assert list(store.list()) == ["r10/j1/a.txt", "r2/a"]
+    assert store.erase("r1/") == 0

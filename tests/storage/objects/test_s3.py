@@ -68,6 +68,21 @@ def test_an_upload_in_parts_that_fails_midway_leaves_nothing(bucket: Bucket, tmp
     assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket=bucket.name)
 
 
+def test_all_versions_of_what_is_erased_are_gone(bucket: Bucket) -> None:
+    versioned = {"Status": "Enabled"}
+    bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioned)  # type: ignore[arg-type]
+    store = open_store(f"{bucket.url}/p", bucket.get_client)
+    for number in range(7):
+        store.put_bytes("r1/a.txt", str(number).encode())
+    store.put_bytes("r1/b.txt", b"b")
+    store.delete("r1/b.txt")
+    store.put_bytes("r2/a.txt", b"other")
+    assert store.erase("r1/") == 7 + 2
+    left = bucket.client.list_object_versions(Bucket=bucket.name)
+    assert [each["Key"] for each in left["Versions"]] == ["p/r2/a.txt"]
+    assert left.get("DeleteMarkers", []) == []
+
+
 def test_folders_that_consoles_make_are_not_listed(bucket: Bucket) -> None:
     bucket.put("folder/", b"")
     bucket.put("folder/file", b"x")

@@ -1,0 +1,100 @@
+"""Erasing a recording from the database; the charges stay, without names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, delete, exists, select
+from sqlalchemy.orm import Session, aliased
+
+from storage.database.connection import Database
+from storage.database.leases import Leases
+from storage.database.states import JobState
+from storage.database.tables import Artifact, Attempt, Job, Recording, Result, Segment
+from storage.errors import StorageError, TakenError
+
+
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """A recording with what is known by its name.
+
+    Attributes:
+        name: as people know it.
+        source: its address.
+        version: of the object at that address, where it has one.
+        jobs: the ids of its jobs.
+    """
+
+    recording_id: str
+    name: str
+    source: str
+    version: str | None
+    jobs: tuple[str, ...]
+
+
+class Forgetting:
+    """What it takes to forget recordings."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+
+    def find(self, wanted: str) -> list[Forgettable]:
+        """Return the recordings of that id (its beginning is enough), or of that address."""
+        of_id = Recording.id.startswith(wanted, autoescape=True)
+        with self._database.read() as session:
+            found = session.scalars(select(Recording).where(of_id | (Recording.source == wanted))).all()
+            return [_described(session, recording) for recording in found]
+
+    def check_idle(self, recording_id: str) -> None:
+        """Raise TakenError if a run is at work on a recording."""
+        with self._database.read() as session:
+            self._check_idle(session, session.scalars(_jobs_of(recording_id)).all())
+
+    def erase(self, recording_id: str) -> None:
+        """Erase a recording with its jobs, segments, requests, artifacts, and answers that no other one uses.
+
+        Raises:
+            TakenError: a run is at work on it.
+        """
+        with self._database.write() as session:
+            jobs = session.scalars(_jobs_of(recording_id).with_for_update()).all()
+            self._check_idle(session, jobs)
+            ids = [job.id for job in jobs]
+            _erase_answers(session, ids)
+            for table in (Artifact, Attempt, Segment):
+                session.execute(delete(table).where(table.job_id.in_(ids)))
+            session.execute(delete(Job).where(Job.id.in_(ids)))
+            session.execute(delete(Recording).where(Recording.id == recording_id))
+
+    def _check_idle(self, session: Session, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job.state == JobState.RUNNING and self._leases.is_alive(session, job.run_id):
+                raise TakenError(f"a run is at work on job {job.id}", "interrupt it, or wait for its end")
+
+
+def choose(found: list[Forgettable], wanted: str) -> list[Forgettable]:
+    """Return what is meant: all of one address, or the one of an id. Raises StorageError otherwise."""
+    if not found or not wanted:
+        raise StorageError(f"there is no recording {wanted}", "stenoflow jobs --json names them")
+    if len(found) > 1 and any(each.source != wanted for each in found):
+        raise StorageError(f"several recordings begin with {wanted}", "give more of the id")
+    return found
+
+
+def _jobs_of(recording_id: str) -> Select[Job]:
+    return select(Job).where(Job.recording_id == recording_id).order_by(Job.id)
+
+
+def _described(session: Session, recording: Recording) -> Forgettable:
+    jobs = session.scalars(select(Job.id).where(Job.recording_id == recording.id)).all()
+    return Forgettable(recording.id, recording.name, recording.source, recording.version, tuple(jobs))
+
+
+def _erase_answers(session: Session, job_ids: list[str]) -> None:
+    """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
+    other = aliased(Segment)
+    used = exists().where(other.work_key == Result.work_key, other.job_id.not_in(job_ids))
+    keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
+    session.execute(delete(Result).where(Result.work_key.in_(keys), ~used))

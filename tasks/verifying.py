@@ -1,0 +1,106 @@
+"""Holding what was published against what is recorded of it, and building it anew from stored answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Artifact, Job
+from storage.errors import ObjectStoreError, StenoflowError
+from storage.objects import ObjectNotFoundError
+from tasks.errors import FailedError
+from tasks.publishing import publish
+from tasks.workshop import Workshop
+
+
+class Condition(StrEnum):
+    """What became of an artifact."""
+
+    OK = "ok"
+    MISSING = "missing"
+    CHANGED = "changed"
+
+
+class UnrepairableError(FailedError):
+    """A job's artifacts cannot be built anew."""
+
+    kind = "unrepairable"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A job whose artifacts were looked at.
+
+    Attributes:
+        artifacts: the condition of each, by name; after the repair, if there was one.
+        repaired: which of them were built anew.
+        error: why that could not be done, or why they could not be looked at.
+    """
+
+    job_id: str
+    artifacts: dict[str, Condition]
+    repaired: tuple[str, ...] = ()
+    error: StenoflowError | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all is there as it is recorded."""
+        return self.error is None and all(each is Condition.OK for each in self.artifacts.values())
+
+
+def verify(workshop: Workshop, job: Job, *, repair: bool = False) -> Verified:
+    """Hold a job's artifacts against their recorded sha256.
+
+    Args:
+        workshop: the tools.
+        job: a job that was published.
+        repair: build them anew from stored answers where they are not as recorded; calls nobody.
+    """
+    found: dict[str, Condition] = {}
+    try:
+        found = _conditions(workshop, workshop.catalog.artifacts(job.id))
+        spoilt = tuple(name for name, condition in found.items() if condition is not Condition.OK)
+        if not spoilt or not repair:
+            return Verified(job.id, found)
+        _rebuild(workshop, job)
+        return Verified(job.id, _conditions(workshop, workshop.catalog.artifacts(job.id)), spoilt)
+    except StenoflowError as error:
+        return Verified(job.id, found, error=error)
+
+
+def published(workshop: Workshop) -> list[Job]:
+    """Return the jobs that have artifacts to look at, newest first."""
+    jobs = [line.job for line in workshop.reports.jobs()]
+    return [job for job in jobs if job.state in {JobState.COMPLETE, JobState.PARTIAL}]
+
+
+def _conditions(workshop: Workshop, artifacts: Sequence[Artifact]) -> dict[str, Condition]:
+    return {artifact.name: _condition(workshop, artifact) for artifact in artifacts}
+
+
+def _condition(workshop: Workshop, artifact: Artifact) -> Condition:
+    try:
+        content = workshop.store.get_bytes(artifact.key)
+    except ObjectNotFoundError:
+        return Condition.MISSING
+    same = hashlib.sha256(content).hexdigest() == artifact.sha256
+    return Condition.OK if same else Condition.CHANGED
+
+
+def _rebuild(workshop: Workshop, job: Job) -> None:
+    """Publish a job again, unless answers that it had are gone: less would come of it than there was."""
+    segments = workshop.catalog.segments(job.id)
+    done = {each.work_key for each in segments if each.state == SegmentState.DONE}
+    gone = done - workshop.ledger.answered(done)
+    if gone:
+        raise UnrepairableError(
+            f"{len(gone)} of the answers that job {job.id} was made of are not stored",
+            f"stenoflow resume {job.id} buys them again",
+        )
+    try:
+        publish(workshop, job.id)
+    except ObjectStoreError as error:
+        raise UnrepairableError(f"job {job.id} could not be published again: {error.message}") from error
