@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 
-.PHONY: help setup demo test lint types check-imports unit bench lock clean
+.PHONY: help setup demo test lint types check-imports unit soak bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -32,6 +32,9 @@ unit: .venv/.tests
 
 bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+soak: .venv/.tests ## Kill runs at every side effect and at random, on both databases; SOAK="--minutes 30"
+	$(BIN)/python -m tests.kill $(SOAK)
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

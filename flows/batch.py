@@ -25,6 +25,8 @@ from tasks.workshop import Workshop
 _log = logging.getLogger(__name__)
 # Without calls in flight, the flows get this long to end by themselves.
 _SETTLING_S = 2.0
+# How long Prefect may take to note the end of a flow whose job has ended; it tries for minutes otherwise.
+_PREFECT_GRACE_S = 5.0
 
 
 class Watcher(Protocol):
@@ -118,19 +120,26 @@ class Batch:
             await run.begin(taken, again=order.again, wait=self.watcher.waiting)
             flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
             self._flows.add(flow)
-            await asyncio.wait([flow])
+            await run.feeds[job_id].ended_or(flow, _PREFECT_GRACE_S)
             self._flows.remove(flow)
             await run.end(job_id)
             await self._settle_job(job_id, flow)
         return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
 
     async def _settle_job(self, job_id: str, flow: asyncio.Future[None]) -> None:
-        """See that a job whose flow did not come to its end says so."""
-        if flow.cancelled():
+        """See that a job whose flow did not come to its end says so.
+
+        What a job says of itself counts: Prefect may have been lost after it had all its answers.
+        """
+        # Prefect may still be trying to reach its server.
+        error = flow.exception() if flow.done() and not flow.cancelled() else None
+        job = await settle(self.workshop.catalog.job, job_id)
+        if job.state != JobState.RUNNING or isinstance(error, TakenError):
+            if error is not None:
+                _log.warning("job %s ended as %s, its flow with: %s", job_id, job.state, error)
+        elif error is None:
             await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
-        elif isinstance(flow.exception(), TakenError):
-            _log.warning("job %s was taken over by another run", job_id)
-        elif (error := flow.exception()) is not None:
+        else:
             if not isinstance(error, StenoflowError):
                 _log.error("job %s", job_id, exc_info=error)
                 error = StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from storage.errors import StenoflowError, TakenError
 from tasks.audio_api.errors import CallError
@@ -42,6 +43,7 @@ class Feed:
         self.cutting = cutting
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
+        self._published = asyncio.Event()
         self._ended = self._loop.run_in_executor(pool, self._cut)
 
     async def __aiter__(self) -> AsyncIterator[int]:
@@ -49,6 +51,20 @@ class Feed:
         while (index := await self._ready.get()) is not None:
             yield index
         await self._ended
+
+    def ended(self) -> None:
+        """Say that the job has come to its end, which stands in the database."""
+        self._published.set()
+
+    async def ended_or(self, flow: asyncio.Future[None], grace_s: float) -> None:
+        """Wait for a job's flow; when the job has ended, for no longer than a grace, and then cancel it."""
+        published = asyncio.ensure_future(self._published.wait())
+        first: list[asyncio.Future[Any]] = [flow, published]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        published.cancel()
+        await asyncio.wait([flow], timeout=grace_s)
+        if flow.cancel():
+            await asyncio.wait([flow], timeout=grace_s)
 
     async def close(self) -> None:
         """Stop cutting and delete what is left of the sound."""

@@ -30,6 +30,12 @@ async def transcribe_recording(job_id: str, recording: str) -> State[None]:
         recording: its recording's name, for the dashboard.
     """
     run = current_run()
+    state = await _transcribe(run, job_id, recording)
+    run.feeds[job_id].ended()
+    return state
+
+
+async def _transcribe(run: Run, job_id: str, recording: str) -> State[None]:
     broken = await _transcribe_segments(run, job_id, recording)
     if run.interrupted:
         await settle(run.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)

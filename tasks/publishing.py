@@ -73,6 +73,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         segments,
         transcript,
         workshop.reports.charges(job_id),
+        workshop.ledger.suspects(segment.work_key for segment in segments),
     )
     _store_manifest(workshop, published)
     missing = _missing(recording, transcript, failed, Damage.of_job(job))
@@ -83,10 +84,10 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
-    answers = workshop.ledger.answers(segment.work_key for segment in segments)
     settings = JobSettings.from_dict(job.settings)
     target = Target(settings.provider, settings.model)
-    pieces = [_piece(segment, answers.get(segment.work_key), target) for segment in segments]
+    # One answer at a time: together those of a day take as much memory as what is made of them.
+    pieces = [_piece(segment, _answer(workshop, segment), target) for segment in segments]
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
@@ -107,6 +108,12 @@ def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -
 def artifact_key(job: Job, name: str) -> str:
     """Return where an artifact lies in the store."""
     return f"{job.recording_id}/{job.id}/{name}"
+
+
+def _answer(workshop: Workshop, segment: Segment) -> str | None:
+    if segment.state != SegmentState.DONE:
+        return None
+    return workshop.ledger.answers([segment.work_key]).get(segment.work_key)
 
 
 def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:

@@ -119,9 +119,14 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
+    suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
     return _summary(line) | {
         "settings": line.job.settings,
-        "segments": [_segment(segment, line.job.origin_ms, requests[segment.index]) for segment in segments],
+        "segments": [
+            _segment(segment, line.job.origin_ms, requests[segment.index])
+            | {"suspect": suspects.get(segment.work_key)}
+            for segment in segments
+        ],
         "seams": [seam_entry(seam) for seam in assemble(workshop, line.job, segments).seams],
         "damaged": Damage.of_job(line.job).to_json(),
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
@@ -146,7 +151,7 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
 
 
 def _print_segments(segments: list[dict[str, Any]]) -> None:
-    table = Table("segment", "from", "to", "sent", "state", "cut", "requests", "error", box=None)
+    table = Table("segment", "from", "to", "sent", "state", "cut", "requests", "remark", box=None)
     for each in segments:
         table.add_row(
             str(each["index"]),
@@ -156,7 +161,7 @@ def _print_segments(segments: list[dict[str, Any]]) -> None:
             each["state"],
             each["cut"],
             str(each["attempts"]),
-            each["error"] or "",
+            each["error"] or (f"suspect: {each['suspect']}" if each["suspect"] else ""),
         )
     print_table(table)
 

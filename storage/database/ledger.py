@@ -118,8 +118,16 @@ class Ledger:
             self._charge(session, attempt, job.tag, ChargeKind.RESERVE, request.bill)
             return attempt.id
 
-    def succeed(self, attempt_id: str, answer: str, bill: Bill) -> None:
-        """Store an answer and what it cost; the segment is done.
+    def suspects(self, work_keys: Iterable[str]) -> dict[str, str]:
+        """Return why stored answers are not to be trusted, by work key; those that are, are left out."""
+        query = select(Result.work_key, Result.suspect).where(
+            Result.work_key.in_(list(work_keys)), Result.suspect.is_not(None)
+        )
+        with self._database.read() as session:
+            return {work_key: reason for work_key, reason in session.execute(query) if reason}
+
+    def succeed(self, attempt_id: str, answer: str, bill: Bill, suspect: str | None = None) -> None:
+        """Store an answer and what it cost; the segment is done. ``suspect``: why it is not to be trusted.
 
         An answer that is stored under the same work key already is kept instead; this one is charged all
         the same. An answer to a request that was given up for lost is taken too. Saying it again changes
@@ -137,10 +145,46 @@ class Ledger:
                     work_key=attempt.work_key,
                     attempt_id=attempt.id,
                     answer=answer,
+                    suspect=suspect,
                     created_at=self._clock(),
                 ),
             )
             _set_segment(session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
+
+    def doubt(self, attempt_id: str, answer: str, bill: Bill) -> None:
+        """Keep an answer that is too strange to be taken, and what it cost; the segment is not done."""
+        with self._database.write() as session:
+            attempt = _locked(session, attempt_id)
+            if attempt.state == AttemptState.OK:
+                return
+            reserve = self._end(session, attempt, AttemptState.OK)
+            self._charge(session, attempt, reserve.tag, ChargeKind.ACTUAL, bill)
+            attempt.answer = storable(answer)
+
+    def doubted(self, work_key: str) -> tuple[str, str] | None:
+        """Return the first answer that was doubted, as (attempt, answer); None where none was."""
+        query = select(Attempt.id, Attempt.answer).where(
+            Attempt.work_key == work_key, Attempt.answer.is_not(None)
+        )
+        with self._database.read() as session:
+            row = session.execute(query.order_by(Attempt.started_at).limit(1)).first()
+            return None if row is None or row[1] is None else (row[0], row[1])
+
+    def accept(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
+        """Take an answer that was doubted, for there is no better one."""
+        with self._database.write() as session:
+            attempt = _locked(session, attempt_id)
+            insert_missing(
+                session,
+                Result(
+                    work_key=attempt.work_key,
+                    attempt_id=attempt.id,
+                    answer=attempt.answer or "",
+                    suspect=suspect,
+                    created_at=self._clock(),
+                ),
+            )
+            _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
         """Record that a request cost nothing: it never left, or the provider did not take it.

@@ -162,6 +162,7 @@ class Attempt(Base):
     """One request to a provider. It is stored as sent before a byte leaves.
 
     ``open_key`` is its work key as long as it may be answered: no two requests for the same are open at once.
+    ``answer`` is kept here where it was doubted and asked for once more.
     """
 
     __tablename__ = "attempts"
@@ -180,6 +181,7 @@ class Attempt(Base):
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
+    answer: Mapped[str | None] = mapped_column(Text)
     error_kind: Mapped[str | None] = mapped_column(String(40))
     error_message: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime]
@@ -187,13 +189,14 @@ class Attempt(Base):
 
 
 class Result(Base):
-    """A provider's raw answer, kept for good under what it depends on."""
+    """A provider's raw answer, kept for good under what it depends on; ``suspect``: why not to trust it."""
 
     __tablename__ = "results"
 
     work_key: Mapped[str] = mapped_column(String(64), primary_key=True)
     attempt_id: Mapped[str] = mapped_column(String(40))
     answer: Mapped[str] = mapped_column(Text)
+    suspect: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[datetime]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ SCHEMA = "stenoflow.manifest/1"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Everything that a manifest accounts for."""
+    """Everything that a manifest accounts for; ``suspects`` says by work key which answers not to trust."""
 
     recording: Recording
     job: Job
@@ -26,6 +26,7 @@ class Published:
     segments: Sequence[Segment]
     transcript: Transcript
     charges: Sequence[Charge]
+    suspects: Mapping[str, str]
 
 
 def render(published: Published) -> str:
@@ -48,7 +49,10 @@ def _document(published: Published) -> dict[str, Any]:
         "artifacts": [
             {"name": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in published.artifacts
         ],
-        "segments": [_segment(segment, job.origin_ms) for segment in published.segments],
+        "segments": [
+            _segment(segment, job.origin_ms) | {"suspect": published.suspects.get(segment.work_key)}
+            for segment in published.segments
+        ],
         "coverage": [
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
             for each in published.transcript.coverage

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.speech.timecode import seconds
@@ -13,24 +15,49 @@ SCHEMA = "stenoflow.transcript/1"
 
 
 def render(transcript: Transcript) -> str:
-    """Render the JSON; times in seconds on the recording's own timeline, to the millisecond."""
-    return json.dumps(_document(transcript), ensure_ascii=False, indent=1) + "\n"
+    """Render the JSON; times in seconds on the recording's own timeline, to the millisecond.
+
+    An entry a line, written one by one: a day has 100,000 words, which as one document of dictionaries would
+    take 100 MB.
+    """
+    written = io.StringIO()
+    opening = "{\n"
+    for name, value in _fields(transcript):
+        written.write(f"{opening}{_json(name)}: ")
+        opening = ",\n"
+        if isinstance(value, Iterator):
+            _write_list(written, value)
+        else:
+            written.write(_json(value))
+    written.write("\n}\n")
+    return written.getvalue()
 
 
-def _document(transcript: Transcript) -> dict[str, Any]:
-    spoken = [word for utterance in transcript.utterances for word in utterance.words]
-    return {
-        "schema": SCHEMA,
-        "task": "transcribe",
-        "language": transcript.language,
-        "duration": seconds(transcript.duration_ms),
-        "timing": transcript.timing.value,
-        "text": transcript.text,
-        "segments": [_with_ours(index, each) for index, each in enumerate(transcript.utterances)],
-        "words": [word_entry(word) for word in spoken],
-        "speakers": sorted({each.speaker for each in transcript.utterances if each.speaker}),
-        "coverage": [_stretch(stretch) for stretch in transcript.coverage],
-    }
+def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of the document; lists are made as they are written."""
+    spoken = (word for utterance in transcript.utterances for word in utterance.words)
+    yield "schema", SCHEMA
+    yield "task", "transcribe"
+    yield "language", transcript.language
+    yield "duration", seconds(transcript.duration_ms)
+    yield "timing", transcript.timing.value
+    yield "text", transcript.text
+    yield "segments", (_with_ours(index, each) for index, each in enumerate(transcript.utterances))
+    yield "words", (word_entry(word) for word in spoken)
+    yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
+    yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
+
+
+def _write_list(written: io.StringIO, entries: Iterator[dict[str, Any]]) -> None:
+    opening = "[\n"
+    for entry in entries:
+        written.write(f"{opening} {_json(entry)}")
+        opening = ",\n"
+    written.write("[]" if opening.startswith("[") else "\n]")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def segment_entry(index: int, utterance: Utterance) -> dict[str, Any]:

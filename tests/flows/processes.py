@@ -52,6 +52,14 @@ def descendants(pid: int) -> list[int]:
     return direct + [further for child in direct for further in descendants(child)]
 
 
+def command_line(pid: int) -> str:
+    """Return what a process was started as; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8").replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _parent(stat: Path) -> int:
     try:
         return int(stat.read_text().rsplit(")", 1)[1].split()[1])

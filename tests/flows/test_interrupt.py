@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.flows.processes import (
     ARGUMENTS,
     DEADLINE_S,
     SEGMENTS,
+    command_line,
     descendants,
     running,
     wait_for,
@@ -71,3 +73,19 @@ def test_a_killed_run_buys_again_at_most_what_was_in_flight(
     assert 0.99 * billed < recorded * 1_000_000 < 1.01 * (billed + in_flight)
     assert before >= 3
     assert stenoflow("transcribe", meeting.path, *ARGUMENTS).line["calls"] == 0
+
+
+def test_a_job_comes_to_its_end_though_prefects_server_is_lost(
+    api: AudioApiServer, meeting: Meeting, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")
+    monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
+    api.delay_s = 1.0
+    with running(meeting, tmp_path) as process:
+        wait_for(lambda: len(api.calls) >= 2, process)
+        (server,) = [pid for pid in descendants(process.pid) if "uvicorn" in command_line(pid)]
+        os.kill(server, signal.SIGKILL)
+        assert process.stdout is not None
+        # Not waited for to its end: Prefect, at the exit, tries for a minute to reach the server.
+        assert json.loads(process.stdout.readline())["status"] == "complete"
+    assert len(api.calls) == SEGMENTS

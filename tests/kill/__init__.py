@@ -1,0 +1,1 @@
+"""Killing the program at every side effect, and counting what that cost."""

@@ -1,0 +1,44 @@
+"""Answers that are asked for once more, and those that are not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.speech.doubt import Doubt, doubt
+
+SPEECH = [
+    *("the", "motion", "is", "carried", "and", "we", "move", "on", "to", "the", "next", "point"),
+    *("which", "is", "the", "money", "for", "next", "year"),
+]
+
+
+@pytest.mark.parametrize(("speech_ms", "expected"), [(0, None), (4_999, None), (5_000, Doubt.EMPTY)])
+@pytest.mark.parametrize("text", ["", " ", "…", "- . !"])
+def test_nothing_is_strange_where_somebody_speaks(text: str, speech_ms: int, expected: Doubt | None) -> None:
+    assert doubt(text, speech_ms) is expected
+
+
+@pytest.mark.parametrize(
+    "phrase", ["Thank you.", "you", "I'm going to go ahead and do that, ", "Okay, okay. So, "]
+)
+def test_a_phrase_on_and_on_is_strange_wherever_it_begins(phrase: str) -> None:
+    text = f"{' '.join(SPEECH)} {' '.join([phrase] * 30)} {' '.join(SPEECH)}"
+    assert doubt(text, 600_000) is Doubt.REPETITION
+    assert doubt(" ".join([phrase] * 3), 600_000) is None
+
+
+def test_what_is_only_emphatic_is_not() -> None:
+    for text in ("no no no no no no", "very, very, very good. Very good!", "one two three " * 5):
+        assert doubt(text, 600_000) is None
+
+
+@given(st.lists(st.sampled_from(SPEECH), min_size=1, max_size=400, unique=False))
+def test_a_row_is_found_wherever_there_is_one(words: list[str]) -> None:
+    looped = [*words, *["again", "and"] * 20, *words]
+    assert doubt(" ".join(looped), 0) is Doubt.REPETITION
+
+
+def test_numbers_counted_up_are_not() -> None:
+    assert doubt(" ".join(map(str, range(5_000))), 600_000) is None
