@@ -87,7 +87,7 @@ def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Trans
     settings = JobSettings.from_dict(job.settings)
     target = Target(settings.provider, settings.model)
     # One answer at a time: together those of a day take as much memory as what is made of them.
-    pieces = [_piece(segment, _answer(workshop, segment), target) for segment in segments]
+    pieces = (_piece(segment, _answer(workshop, segment), target) for segment in segments)
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches

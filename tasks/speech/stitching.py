@@ -77,9 +77,16 @@ class _Joint:
     left_out: int
 
 
-def stitch(timeline: Timeline, pieces: Sequence[Piece]) -> Transcript:
-    """Put pieces together, in order; stretches without a result stand as missing."""
-    heard = [_on_timeline(timeline, piece) for piece in pieces]
+def stitch(timeline: Timeline, placed: Iterable[Piece]) -> Transcript:
+    """Put pieces together, in order; stretches without a result stand as missing.
+
+    They may come one by one: of each, the words are kept on the recording's timeline only.
+    """
+    heard: list[list[Utterance]] = []
+    pieces: list[Piece] = []
+    for piece in placed:
+        heard.append(_on_timeline(timeline, piece))
+        pieces.append(_without_words(piece))
     joints = [
         _joint(timeline, before, after, _words(heard[index]), _words(heard[index + 1]))
         for index, (before, after) in enumerate(pairwise(pieces))
@@ -95,7 +102,7 @@ def stitch(timeline: Timeline, pieces: Sequence[Piece]) -> Transcript:
     marks = [_mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
     return Transcript(
         timeline.duration_ms,
-        _language(pieces),
+        _language(pieces, heard),
         tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
         coverage,
         _weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
@@ -191,10 +198,14 @@ def _mark(stretch: Stretch) -> Utterance:
     return Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
 
 
-def _language(pieces: Sequence[Piece]) -> str | None:
+def _without_words(piece: Piece) -> Piece:
+    return piece if piece.placed is None else replace(piece, placed=Placed((), piece.placed.timing))
+
+
+def _language(pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]]) -> str | None:
     votes: Counter[str] = Counter()
-    for piece in pieces:
-        if piece.language and piece.placed and piece.placed.utterances:
+    for piece, utterances in zip(pieces, heard, strict=True):
+        if piece.language and utterances:
             votes[piece.language] += sum(region.duration_ms for region in piece.speech) or 1
     return votes.most_common(1)[0][0] if votes else None
 

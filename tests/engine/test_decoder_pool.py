@@ -24,7 +24,7 @@ import random, sys, time
 from tasks.engine.decoder_pool import DecoderPool
 pool = DecoderPool(2)
 jobs = [pool.submit(random.Random(seed).randbytes(2 * 16_000 * 30)) for seed in (1, 2)]
-while len(pool.pids) < 2 or not all(job.running() for job in jobs):
+while len(pool.pids) < 2 or not all(job.running() or job.done() for job in jobs):
     time.sleep(0.01)
 print(*pool.pids, flush=True)
 time.sleep(600)

@@ -22,6 +22,8 @@ def running(meeting: Meeting, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run the command in a process of its own."""
     command = [sys.executable, "-c", "from flows.cli import main; main()", "transcribe", str(meeting.path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    # That of the commands that ran in this process before: this one has a server of its own.
+    environment.pop("PREFECT_API_URL", None)
     with subprocess.Popen(
         [*command, *ARGUMENTS],
         cwd=folder,

@@ -24,6 +24,7 @@ IN_FLIGHT = 2
 _ARGUMENTS = ("--segment-seconds", "60", "--concurrency", str(IN_FLIGHT), "--json")
 _ROOT = Path(__file__).parents[2]
 _DEADLINE_S = 120
+_FOREIGN = ("STENOFLOW_", "PREFECT_API_URL")
 _EXPOSED = (ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE)
 
 
@@ -58,7 +59,7 @@ class Bench:
     def run(self, home: Path, extra: dict[str, str], point: str = "-", kill_after_s: float = 0) -> Ended:
         """Run the command in a home, to its end or until it is killed."""
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("STENOFLOW_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)},
             **self.prefect,
             "STENOFLOW_HOME": str(home),
             "OPENAI_BASE_URL": self.api.base_url,
