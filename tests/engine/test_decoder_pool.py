@@ -20,7 +20,9 @@ PATIENCE_S = 30
 
 # An engine that decodes half a minute of noise (many seconds of work) and says which processes do it.
 _PROGRAM = """
-import random, sys, time
+import random, signal, sys, time
+# Whoever runs the tests in the background has SIGINT ignored, and it is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tasks.engine.decoder_pool import DecoderPool
 pool = DecoderPool(2)
 jobs = [pool.submit(random.Random(seed).randbytes(2 * 16_000 * 30)) for seed in (1, 2)]
