@@ -229,8 +229,7 @@ class Catalog:
     def _ours(self, session: Session, job_id: str) -> Job:
         """Return a job, locked, that no other living run is at work on."""
         job = session.get_one(Job, job_id, with_for_update=True)
-        others = job.state == JobState.RUNNING and job.run_id != self._run_id
-        if others and self._leases.is_alive(session, job.run_id):
+        if job.run_id != self._run_id and self._leases.has_in_hand(session, job):
             raise TakenError(f"another run is at work on job {job_id}", "it is waited for, or interrupt it")
         return job
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
 from storage.database.leases import Leases
-from storage.database.states import JobState
 from storage.database.tables import Artifact, Attempt, Job, Recording, Result, Segment
 from storage.errors import StorageError, TakenError
 
@@ -70,7 +69,7 @@ class Forgetting:
 
     def _check_idle(self, session: Session, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            if job.state == JobState.RUNNING and self._leases.is_alive(session, job.run_id):
+            if self._leases.has_in_hand(session, job):
                 raise TakenError(f"a run is at work on job {job.id}", "interrupt it, or wait for its end")
 
 

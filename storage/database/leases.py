@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
-from storage.database.tables import Run
+from storage.database.states import JobState
+from storage.database.tables import Job, Run
 from storage.errors import StorageError
 
 LEASE = timedelta(seconds=60)
@@ -69,6 +70,10 @@ class Leases:
         if run is None or run.alive_until <= self._now(session):
             return False
         return not self._is_unlocked(run_id)
+
+    def has_in_hand(self, session: Session, job: Job) -> bool:
+        """Tell whether the run that claimed a job last may still be at work on it."""
+        return job.state == JobState.RUNNING and self.is_alive(session, job.run_id)
 
     def renew(self, run_id: str) -> None:
         """Say that a run is alive."""

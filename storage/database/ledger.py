@@ -139,16 +139,7 @@ class Ledger:
                 return
             reserve = self._end(session, attempt, AttemptState.OK)
             self._charge(session, attempt, reserve.tag, ChargeKind.ACTUAL, bill)
-            insert_missing(
-                session,
-                Result(
-                    work_key=attempt.work_key,
-                    attempt_id=attempt.id,
-                    answer=answer,
-                    suspect=suspect,
-                    created_at=self._clock(),
-                ),
-            )
+            self._keep(session, attempt, answer, suspect)
             _set_segment(session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
 
     def doubt(self, attempt_id: str, answer: str, bill: Bill) -> None:
@@ -174,16 +165,7 @@ class Ledger:
         """Take an answer that was doubted, for there is no better one."""
         with self._database.write() as session:
             attempt = _locked(session, attempt_id)
-            insert_missing(
-                session,
-                Result(
-                    work_key=attempt.work_key,
-                    attempt_id=attempt.id,
-                    answer=attempt.answer or "",
-                    suspect=suspect,
-                    created_at=self._clock(),
-                ),
-            )
+            self._keep(session, attempt, attempt.answer or "", suspect)
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
@@ -236,6 +218,19 @@ class Ledger:
         """Record that a segment is answered by a stored result."""
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
+
+    def _keep(self, session: Session, attempt: Attempt, answer: str, suspect: str | None) -> None:
+        """Store an answer under its work key, unless one is there."""
+        insert_missing(
+            session,
+            Result(
+                work_key=attempt.work_key,
+                attempt_id=attempt.id,
+                answer=answer,
+                suspect=suspect,
+                created_at=self._clock(),
+            ),
+        )
 
     def _take_over(self, session: Session, request: Request) -> None:
         """Close what is open for the same work key, if its run is dead or is our own."""

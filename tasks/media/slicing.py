@@ -30,7 +30,7 @@ class Slice:
         start_sample: the segment's first sample in the decode.
         end_sample: one past its last.
         sound_start: the first sample that is held: before ``start_sample`` where the cut there was forced.
-        sound: 16 kHz mono, from there on: behind ``end_sample`` where the cut there was forced.
+        tape: 16 kHz mono, from there on: behind ``end_sample`` where the cut there was forced.
         levels: dBFS of the same, one per 10 ms.
         forced: its end may run through speech.
     """
