@@ -79,7 +79,7 @@ def of_error(source: str, error: BaseException, job: str | None = None) -> Outco
     return Outcome(
         source,
         (JobState.REFUSED if refused else JobState.FAILED).value,
-        job,
+        job or error.job_id,
         error={"kind": error.kind, "message": str(error)},
         exit_code=error.exit_code,
     )

@@ -31,10 +31,14 @@ class StenoflowError(Exception):
     Args:
         message: one line: what happened, to which recording or segment.
         hint: one line: what the user can do; may be empty.
+
+    Attributes:
+        job_id: the job that it ended; None where none was open.
     """
 
     exit_code: ClassVar[int] = 1
     kind: ClassVar[str] = "unexpected"
+    job_id: str | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from storage.database.ledger import Bill, Request
+from storage.database.ledger import Request
+from storage.database.postings import Bill
 from storage.database.tables import Segment
 from storage.errors import StenoflowError
+from tasks.affording import bill_of, price_of
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnknownOutcomeError
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.requests import TranscriptionRequest
-from tasks.intake import price_of
 from tasks.job_settings import JobSettings
-from tasks.money.prices import Price, Unit
+from tasks.money.prices import Price
 from tasks.settling import settle
 from tasks.speech.doubt import Doubt, doubt, repeated_words
 from tasks.speech.excerpt import Excerpt
@@ -103,7 +104,7 @@ class Call:
     async def _begin(self) -> str:
         price = self._price()
         reserve = price.reserve(self.duration_ms) if price else None
-        bill = _bill(price, self.duration_ms, reserve)
+        bill = bill_of(price, self.duration_ms, reserve)
         request = Request(
             self.segment.job_id,
             self.segment.index,
@@ -130,7 +131,7 @@ class Call:
         """Charge what the API says that it counted, else the segment's length."""
         counted = self.duration_ms if answer.usage_seconds is None else _ms(answer.usage_seconds)
         price = self._price()
-        return _bill(price, counted, price.charge(counted) if price else None)
+        return bill_of(price, counted, price.charge(counted) if price else None)
 
     def _price(self) -> Price | None:
         return price_of(self.workshop, self.settings)
@@ -150,13 +151,6 @@ def _better(first: Answer, second: Answer, reason: Doubt) -> Answer:
     if reason is Doubt.EMPTY:
         return first if first.text.strip() else second
     return min(first, second, key=lambda answer: repeated_words(answer.text.lower().split()))
-
-
-def _bill(price: Price | None, quantity_ms: int, amount_micro: int | None) -> Bill:
-    if price is None:
-        return Bill(quantity_ms, Unit.MS, None, None, "USD")
-    written = f"{price.amount} {price.currency} a {price.per} ({price.source}, {price.date})"
-    return Bill(quantity_ms, Unit.MS, written, amount_micro, price.currency)
 
 
 def _ms(seconds: Decimal) -> int:

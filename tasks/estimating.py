@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.intake import check_length, choose_stream, price_of
+from tasks.affording import price_of
+from tasks.intake import check_length, choose_stream
 from tasks.job_settings import JobSettings
 from tasks.media.probe import probe
 from tasks.sources import Source, fetch

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from storage.database.states import JobState
 from storage.database.tables import Job, Recording
-from storage.errors import BudgetError, StenoflowError, TakenError
+from storage.errors import StenoflowError, TakenError
+from tasks.affording import check_affordable
 from tasks.errors import RefusedError, SettingsError, TooLongError
 from tasks.job_settings import JobSettings, job_id, recording_id
 from tasks.media.probe import AudioStream, MediaInfo, probe, probing
-from tasks.money.amounts import show
-from tasks.money.prices import Price
 from tasks.sources import Fetched, Source, fetch, local_path
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop
@@ -88,8 +87,9 @@ def take_in(
             stream = choose_stream(info, wish.settings.stream, source.name)
             check_length(workshop, stream, source.name)
             duration_ms = stream.demuxed_end_ms + stream.missing_ms
-            _check_budget(workshop, job, wish, duration_ms - stream.origin_ms)
+            check_affordable(workshop, job, recording, duration_ms - stream.origin_ms)
         except StenoflowError as error:
+            error.job_id = job.id
             state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
             # A run that is at work on it has taken it in before, and knows better.
             with suppress(TakenError):
@@ -133,11 +133,6 @@ def check_length(workshop: Workshop, stream: AudioStream, name: str) -> None:
         )
 
 
-def price_of(workshop: Workshop, settings: JobSettings) -> Price | None:
-    """Return what the job's model costs, or None where that is unknown."""
-    return workshop.prices.find(settings.provider, settings.model)
-
-
 def _job(recording: Recording, wish: Wish) -> Job:
     return Job(
         id=job_id(recording.id, wish.settings),
@@ -153,22 +148,3 @@ def _job(recording: Recording, wish: Wish) -> Job:
 def _is_published(workshop: Workshop, job: Job) -> bool:
     artifacts = workshop.catalog.artifacts(job.id)
     return bool(artifacts) and all(workshop.store.exists(artifact.key) for artifact in artifacts)
-
-
-def _check_budget(workshop: Workshop, job: Job, wish: Wish, duration_ms: int) -> None:
-    """Refuse a job that has spent nothing yet and is expected to cost more than its budget."""
-    if wish.budget_micro is None:
-        return
-    price = price_of(workshop, wish.settings)
-    if price is None:
-        raise BudgetError(
-            f"{wish.settings.model} at {wish.settings.provider} has no known price: no budget can be kept",
-            "add it under [prices] in stenoflow.toml, or leave out --budget",
-        )
-    spent = workshop.reports.spending([job.id])
-    expected = price.reserve(duration_ms)
-    if spent.actual_micro + spent.possible_micro == 0 and expected > wish.budget_micro:
-        raise BudgetError(
-            f"about {show(expected)} {price.currency} expected, over the budget of {show(wish.budget_micro)}",
-            "raise --budget, or choose a cheaper model with --model",
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import platformdirs
 from pydantic import (
@@ -29,7 +29,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from storage.database.exposures import Budgets
 from tasks.errors import SettingsError
+from tasks.money.amounts import to_micro
 
 FILE_NAME = "stenoflow.toml"
 _PLACES = f"it comes from the environment, from .env or from {FILE_NAME}"
@@ -46,6 +48,22 @@ class PriceEntry(BaseModel):
     least: int = Field(default=0, ge=0)
     source: str = FILE_NAME
     date: str = "unknown"
+
+
+class BudgetSettings(BaseModel):
+    """Caps in USD in `stenoflow.toml`, under ``[budgets]``; those under ``[budgets.tags]`` are a month's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: Decimal | None = Field(default=None, ge=0)
+    month: Decimal | None = Field(default=None, ge=0)
+    tags: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(default_factory=dict)
+
+    @property
+    def caps(self) -> Budgets:
+        """As the ledger wants them."""
+        run, month = (None if cap is None else to_micro(cap) for cap in (self.run, self.month))
+        return Budgets(run, month, {tag: to_micro(cap) for tag, cap in self.tags.items()})
 
 
 class Settings(BaseSettings):
@@ -81,6 +99,7 @@ class Settings(BaseSettings):
     whisper_model: str = "base"
     """Name or folder of the model of the extra ``stenoflow[whisper]``."""
 
+    budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -100,6 +119,12 @@ class Settings(BaseSettings):
     def work(self) -> Path:
         """The folder for what is needed only while a job runs."""
         return self.home / "work"
+
+    def with_budget(self, run: Decimal | None) -> Self:
+        """Return the settings with another cap for a run; None: with their own."""
+        if run is None:
+            return self
+        return self.model_copy(update={"budgets": self.budgets.model_copy(update={"run": run})})
 
     @classmethod
     def settings_customise_sources(

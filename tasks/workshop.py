@@ -75,7 +75,7 @@ class Workshop:
     @cached_property
     def ledger(self) -> Ledger:
         """Attempts, results, charges."""
-        return Ledger(self.database, leases=self.leases)
+        return Ledger(self.database, leases=self.leases, budgets=self.settings.budgets.caps)
 
     @cached_property
     def reports(self) -> Reports:

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import print_table, result
+from flows.cli.console import print_table, result, say
 from storage.database.reports import CostLine, CostsBy
-from tasks.money.amounts import from_micro
+from tasks.money.amounts import from_micro, show
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
 
@@ -41,6 +41,7 @@ def costs(
     """
     with open_workshop(load_settings()) as workshop:
         lines = workshop.reports.costs(by, since and since.replace(tzinfo=UTC))
+        budgets = workshop.ledger.budgets_of_the_month()
     rows = [_row(by, line) for line in lines]
     if json or format_ is _Format.JSON:
         for row in rows:
@@ -49,6 +50,8 @@ def costs(
         result(_csv(by, rows))
     else:
         print_table(_table(by, rows))
+    for scope, exposure, cap in budgets:
+        say(f"budget for {scope}: {show(exposure)} of {show(cap)} USD")
 
 
 def _row(by: CostsBy, line: CostLine) -> dict[str, Any]:

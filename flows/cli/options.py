@@ -10,6 +10,9 @@ import typer
 
 from tasks.money.amounts import to_micro
 
+# A database's index takes no key of any length.
+_LONGEST_TAG = 200
+
 
 def _amount(text: str) -> Decimal:
     try:
@@ -21,6 +24,13 @@ def _amount(text: str) -> Decimal:
         message = f"{text!r} is not an amount of money"
         raise typer.BadParameter(message)
     return amount
+
+
+def _tag(text: str | None) -> str | None:
+    if text is not None and len(text) > _LONGEST_TAG:
+        message = f"a tag may have {_LONGEST_TAG} characters"
+        raise typer.BadParameter(message)
+    return text
 
 
 Sources = Annotated[
@@ -65,10 +75,15 @@ Out = Annotated[
 Budget = Annotated[
     Decimal | None,
     typer.Option(
-        help="The most that a recording may cost.", parser=_amount, metavar="USD", show_default=False
+        help="The most that this may cost, and each job in all that was done for it.",
+        parser=_amount,
+        metavar="USD",
+        show_default=False,
     ),
 ]
-Tag = Annotated[str | None, typer.Option(help="A name to find the costs by.", show_default=False)]
+Tag = Annotated[
+    str | None, typer.Option(help="A name to find the costs by.", callback=_tag, show_default=False)
+]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")
 ]

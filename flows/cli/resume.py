@@ -36,7 +36,7 @@ def resume(
 
     Example: [bold]stenoflow resume 3f9a2c[/]
     """
-    settings = load_settings()
+    settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
     with open_workshop(settings) as workshop:

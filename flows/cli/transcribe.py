@@ -42,7 +42,7 @@ def transcribe(
 
     Example: [bold]stenoflow transcribe board-meeting.m4a recordings/ --out transcripts/[/]
     """
-    settings = load_settings()
+    settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
     with open_workshop(settings) as workshop:

@@ -10,7 +10,8 @@ was given up for lost is stored and charged, and a `reconcile` takes the possibl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -20,28 +21,13 @@ from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
+from storage.database.exposures import CURRENCY, Budgets, Scope, exposure, scopes
 from storage.database.leases import Leases
+from storage.database.postings import Bill, Postings
 from storage.database.rows import insert_missing, storable
-from storage.database.states import AttemptState, ChargeKind, SegmentState
+from storage.database.states import AttemptState, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Result, Segment
 from storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a request costs, or may cost.
-
-    Attributes:
-        quantity: in ``unit`` (audio: ms).
-        price: the price as the price book has it, for people ("0.006 USD a minute"); None if unknown.
-        amount_micro: micro-units of ``currency``; None if the price is unknown.
-    """
-
-    quantity: int
-    unit: str
-    price: str | None
-    amount_micro: int | None
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +46,17 @@ class Request:
 class Ledger:
     """Attempts, results and charges, in a database."""
 
-    def __init__(self, database: Database, clock: Clock = utc_now, leases: Leases | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock = utc_now,
+        leases: Leases | None = None,
+        budgets: Budgets | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._leases = leases or Leases(database, clock=clock)
+        self._budgets = budgets or Budgets()
 
     def answers(self, work_keys: Iterable[str]) -> dict[str, str]:
         """Return the stored raw answers by work key."""
@@ -87,16 +80,19 @@ class Ledger:
             The attempt's id.
 
         Raises:
-            BudgetError: with this request the job's exposure could pass its budget. Nothing is stored.
+            BudgetError: with this request the exposure of the job, the run, the month, or the month and the
+                job's tag could pass its budget. Nothing is stored.
             AnsweredError: the answer is stored already. Nothing is stored.
             TakenError: a run that is alive has sent a request for the same. Nothing is stored.
         """
-        with self._database.write() as session:
+        with self._posting(self._budgets) as postings:
+            session = postings.session
             job = session.get_one(Job, request.job_id, with_for_update=True)
             if session.get(Result, request.work_key) is not None:
                 raise AnsweredError(f"segment {request.segment_index} of job {job.id} is answered")
-            self._take_over(session, request)
-            _check_budget(session, job, request)
+            self._take_over(postings, request)
+            self._check_price(job, request.run_id, f"{request.model} at {request.provider}", request.bill)
+            _check_job(session, job, request.bill.amount_micro or 0, f"segment {request.segment_index}")
             attempt = Attempt(
                 id=uuid4().hex,
                 job_id=request.job_id,
@@ -115,7 +111,7 @@ class Ledger:
             except IntegrityError as error:
                 # Another run was quicker by a moment: PostgreSQL lets two look at once.
                 raise _taken(request) from error
-            self._charge(session, attempt, job.tag, ChargeKind.RESERVE, request.bill)
+            postings.reserve(attempt, job.tag, request.bill)
             return attempt.id
 
     def suspects(self, work_keys: Iterable[str]) -> dict[str, str]:
@@ -133,23 +129,21 @@ class Ledger:
         the same. An answer to a request that was given up for lost is taken too. Saying it again changes
         nothing.
         """
-        with self._database.write() as session:
-            attempt = _locked(session, attempt_id)
+        with self._posting() as postings:
+            attempt = postings.find(attempt_id)
             if attempt.state == AttemptState.OK:
                 return
-            reserve = self._end(session, attempt, AttemptState.OK)
-            self._charge(session, attempt, reserve.tag, ChargeKind.ACTUAL, bill)
-            self._keep(session, attempt, answer, suspect)
-            _set_segment(session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
+            postings.answer(attempt, bill)
+            self._keep(postings.session, attempt, answer, suspect)
+            _set_segment(postings.session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
 
     def doubt(self, attempt_id: str, answer: str, bill: Bill) -> None:
         """Keep an answer that is too strange to be taken, and what it cost; the segment is not done."""
-        with self._database.write() as session:
-            attempt = _locked(session, attempt_id)
+        with self._posting() as postings:
+            attempt = postings.find(attempt_id)
             if attempt.state == AttemptState.OK:
                 return
-            reserve = self._end(session, attempt, AttemptState.OK)
-            self._charge(session, attempt, reserve.tag, ChargeKind.ACTUAL, bill)
+            postings.answer(attempt, bill)
             attempt.answer = storable(answer)
 
     def doubted(self, work_key: str) -> tuple[str, str] | None:
@@ -164,7 +158,7 @@ class Ledger:
     def accept(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
         """Take an answer that was doubted, for there is no better one."""
         with self._database.write() as session:
-            attempt = _locked(session, attempt_id)
+            attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
             self._keep(session, attempt, attempt.answer or "", suspect)
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
@@ -173,20 +167,20 @@ class Ledger:
 
         Changes nothing where the request was answered or refused before.
         """
-        with self._database.write() as session:
-            attempt = _locked(session, attempt_id)
+        with self._posting() as postings:
+            attempt = postings.find(attempt_id)
             if attempt.state in {AttemptState.SENT, AttemptState.UNKNOWN}:
-                self._end(session, attempt, AttemptState.REFUSED, error)
+                postings.refuse(attempt, error)
 
     def lose(self, attempt_id: str, error: StenoflowError) -> None:
         """Record that a request's outcome is unknown: it may have been charged.
 
         Changes nothing where the request has ended before.
         """
-        with self._database.write() as session:
-            attempt = _locked(session, attempt_id)
+        with self._posting() as postings:
+            attempt = postings.find(attempt_id)
             if attempt.state == AttemptState.SENT:
-                self._lose(session, attempt, error)
+                postings.lose(attempt, error)
 
     def recover(self, job_id: str, error: StenoflowError) -> int:
         """Turn requests of a dead run that are still marked sent into possible charges.
@@ -196,7 +190,8 @@ class Ledger:
         Returns:
             How many there were.
         """
-        with self._database.write() as session:
+        with self._posting() as postings:
+            session = postings.session
             # In one order, so that two recoveries at once do not lock each other out for good.
             sent = session.scalars(
                 select(Attempt)
@@ -206,7 +201,7 @@ class Ledger:
             ).all()
             dead = [each for each in sent if not self._leases.is_alive(session, each.run_id)]
             for attempt in dead:
-                self._lose(session, attempt, error)
+                postings.lose(attempt, error)
             return len(dead)
 
     def park(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
@@ -232,8 +227,9 @@ class Ledger:
             ),
         )
 
-    def _take_over(self, session: Session, request: Request) -> None:
+    def _take_over(self, postings: Postings, request: Request) -> None:
         """Close what is open for the same work key, if its run is dead or is our own."""
+        session = postings.session
         open_ = session.scalars(
             select(Attempt).where(Attempt.open_key == request.work_key).with_for_update()
         ).one_or_none()
@@ -241,88 +237,68 @@ class Ledger:
             return
         if open_.run_id != request.run_id and self._leases.is_alive(session, open_.run_id):
             raise _taken(request)
-        self._lose(session, open_, StenoflowError("the run that made this call was broken off"))
+        postings.lose(open_, StenoflowError("the run that made this call was broken off"))
         session.flush()
 
-    def _lose(self, session: Session, attempt: Attempt, error: StenoflowError) -> None:
-        reserve = self._end(session, attempt, AttemptState.UNKNOWN, error)
-        self._charge(session, attempt, reserve.tag, ChargeKind.POSSIBLE, _bill_of(reserve))
+    def check_room(self, job_id: str, run_id: str, model: str, bill: Bill) -> None:
+        """See that a job's expected cost has room within all caps, as things stand; reserves nothing.
 
-    def _end(
-        self, session: Session, attempt: Attempt, state: AttemptState, error: StenoflowError | None = None
-    ) -> Charge:
-        """Close an attempt, taking back its open reserve or its possible charge; returns the reserve."""
-        reserve = _reserve_of(session, attempt.id)
-        takes_back = {AttemptState.SENT: ChargeKind.RELEASE, AttemptState.UNKNOWN: ChargeKind.RECONCILE}
-        kind = takes_back.get(AttemptState(attempt.state))
-        if kind is not None:
-            self._charge(session, attempt, reserve.tag, kind, _reversed(_bill_of(reserve)))
-        attempt.state = state
-        attempt.open_key = None
-        attempt.ended_at = self._clock()
-        attempt.error_kind = error.kind if error else None
-        attempt.error_message = storable(error.message) if error else None
-        return reserve
+        Raises:
+            BudgetError: it has not, or the price is unknown and there is a cap.
+        """
+        more = bill.amount_micro or 0
+        with self._database.read() as session:
+            job = session.get_one(Job, job_id)
+            self._check_price(job, run_id, model, bill)
+            _check_job(session, job, more, f"about {more / 1e6:.4f} {CURRENCY} expected")
+            for scope in scopes(run_id, self._clock(), job.tag):
+                self._budgets.check(scope, exposure(session, scope) + more)
 
-    def _charge(
-        self, session: Session, attempt: Attempt, tag: str | None, kind: ChargeKind, bill: Bill
-    ) -> None:
-        session.add(
-            Charge(
-                attempt_id=attempt.id,
-                job_id=attempt.job_id,
-                tag=tag,
-                kind=kind,
-                provider=attempt.provider,
-                model=attempt.model,
-                quantity=bill.quantity,
-                unit=bill.unit,
-                price=bill.price,
-                amount_micro=bill.amount_micro,
-                currency=bill.currency,
-                created_at=self._clock(),
+    def budgets_of_the_month(self) -> list[tuple[Scope, int, int]]:
+        """Return each cap on this month as (of what, exposure, cap), in micro-units of USD."""
+        month = f"{self._clock():%Y-%m}"
+        with self._database.read() as session:
+            return [(scope, exposure(session, scope), cap) for scope, cap in self._budgets.of_month(month)]
+
+    def _check_price(self, job: Job, run_id: str, model: str, bill: Bill) -> None:
+        """Raise BudgetError where there is a cap and nobody knows what a request costs in its currency."""
+        caps = [self._budgets.cap(scope) for scope in scopes(run_id, self._clock(), job.tag)]
+        if job.budget_micro is None and caps == [None] * len(caps):
+            return
+        if bill.amount_micro is None:
+            raise BudgetError(
+                f"the price of {model} is unknown, so no budget can be kept",
+                "add it under [prices] in stenoflow.toml, or set no budget",
             )
-        )
+        if bill.currency != CURRENCY:
+            raise BudgetError(
+                f"the price of {model} is in {bill.currency}, and budgets are in {CURRENCY}",
+                "give the price in USD in stenoflow.toml, or set no budget",
+            )
+
+    @contextmanager
+    def _posting(self, budgets: Budgets | None = None) -> Iterator[Postings]:
+        """Open a transaction that may add charges; at its end the totals follow, within their caps."""
+        with self._database.write() as session:
+            postings = Postings(session, self._clock)
+            yield postings
+            postings.close(budgets)
 
 
 def _taken(request: Request) -> TakenError:
     return TakenError(f"segment {request.segment_index} of job {request.job_id} is asked for by another run")
 
 
-def _check_budget(session: Session, job: Job, request: Request) -> None:
+def _check_job(session: Session, job: Job, more_micro: int, what: str) -> None:
+    """Raise BudgetError if that much more could take a job over its own budget."""
     if job.budget_micro is None:
         return
-    if request.bill.amount_micro is None:
-        raise BudgetError(
-            f"the price of {request.model} at {request.provider} is unknown, so no budget can be kept",
-            "add the price to stenoflow.toml, or leave out --budget",
-        )
     exposure = session.scalar(select(func.sum(Charge.amount_micro)).where(Charge.job_id == job.id)) or 0
-    if exposure + request.bill.amount_micro > job.budget_micro:
+    if exposure + more_micro > job.budget_micro:
         raise BudgetError(
-            f"segment {request.segment_index} could take job {job.id} over its budget of "
-            f"{job.budget_micro / 1e6:.4f} {request.bill.currency}",
+            f"{what} could take job {job.id} over its budget of {job.budget_micro / 1e6:.4f} {CURRENCY}",
             "resume it with a larger --budget",
         )
-
-
-def _locked(session: Session, attempt_id: str) -> Attempt:
-    return session.get_one(Attempt, attempt_id, with_for_update=True)
-
-
-def _reserve_of(session: Session, attempt_id: str) -> Charge:
-    return session.scalars(
-        select(Charge).where(Charge.attempt_id == attempt_id, Charge.kind == ChargeKind.RESERVE)
-    ).one()
-
-
-def _bill_of(charge: Charge) -> Bill:
-    return Bill(charge.quantity, charge.unit, charge.price, charge.amount_micro, charge.currency)
-
-
-def _reversed(bill: Bill) -> Bill:
-    amount = None if bill.amount_micro is None else -bill.amount_micro
-    return Bill(-bill.quantity, bill.unit, bill.price, amount, bill.currency)
 
 
 def _set_segment(

@@ -225,6 +225,17 @@ class Charge(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class Exposure(Base):
+    """A running total of charges: of a run ("run ID"), a month ("2026-03"), or a month's calls with a tag."""
+
+    __tablename__ = "exposures"
+
+    period: Mapped[str] = mapped_column(String(48), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    amount_micro: Mapped[int] = mapped_column(BigInteger)
+
+
 class Artifact(Base):
     """A file in the object store that a job published."""
 

@@ -6,7 +6,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from storage.database.catalog import Catalog, CutSegment
-from storage.database.ledger import Bill, Request
+from storage.database.ledger import Request
+from storage.database.postings import Bill
 from storage.database.tables import Artifact, Job, Recording
 
 SEGMENT_SAMPLES = 16_000 * 600

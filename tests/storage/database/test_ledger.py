@@ -9,7 +9,8 @@ import pytest
 from storage.database.catalog import Catalog
 from storage.database.clock import utc_now
 from storage.database.connection import Database
-from storage.database.ledger import Bill, Ledger
+from storage.database.ledger import Ledger
+from storage.database.postings import Bill
 from storage.database.reports import Reports, Spending
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Result
@@ -276,7 +277,7 @@ def test_a_budget_is_that_of_one_job(ledger: Ledger, catalog: Catalog, job_id: s
 
 def test_an_unknown_price_keeps_no_budget(ledger: Ledger, catalog: Catalog, reports: Reports) -> None:
     job_id = open_job(catalog, budget_micro=10**12)
-    with pytest.raises(BudgetError, match=r"price of whisper-1 at openai is unknown.*--budget"):
+    with pytest.raises(BudgetError, match=r"price of whisper-1 at openai is unknown.*budget"):
         ledger.begin(request(job_id, costs=bill(None)))
     assert Book(reports, job_id).states == []
 

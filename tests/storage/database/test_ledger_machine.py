@@ -20,11 +20,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import func, select
 
 from storage.database.catalog import Catalog
 from storage.database.connection import Database
+from storage.database.exposures import totals
 from storage.database.ledger import Ledger
 from storage.database.reports import Reports, Spending
+from storage.database.tables import Charge
 from storage.errors import AnsweredError, BudgetError, StenoflowError
 from tests.storage.database.rows import bill, open_job, request
 
@@ -162,6 +165,13 @@ class LedgerMachine(RuleBasedStateMachine):
         unpriced = sum(amounts.count(None) for amounts in ended.values())
         actual, possible = (sum(amount or 0 for amount in amounts) for amounts in ended.values())
         assert self.reports.spending([self.job_id]) == Spending(actual, possible, unpriced)
+
+    @invariant()
+    def the_running_totals_are_those_of_the_charges(self) -> None:
+        with self.database.read() as session:
+            everything = session.scalar(select(func.sum(Charge.amount_micro))) or 0
+            months = [total for (scope, _), total in totals(session).items() if scope.period[:2] == "20"]
+        assert sum(months) == everything
 
     @invariant()
     def the_first_answers_are_kept(self) -> None:

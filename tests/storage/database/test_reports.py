@@ -10,7 +10,8 @@ import pytest
 
 from storage.database.catalog import Catalog
 from storage.database.connection import Database, open_database
-from storage.database.ledger import Bill, Ledger
+from storage.database.ledger import Ledger
+from storage.database.postings import Bill
 from storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
 from storage.database.states import JobState
 from storage.database.tables import Charge

@@ -10,10 +10,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import migrations
-from storage.database.connection import open_database
+from storage.database.catalog import Catalog
+from storage.database.connection import Database, open_database
+from storage.database.exposures import totals
+from storage.database.ledger import Ledger
 from storage.database.tables import Base
 from storage.database.upgrade import make_ready, upgrade
 from storage.errors import DatabaseError
+from tests.storage.database.rows import Hands, bill, open_job, request
 
 
 def _config() -> Config:
@@ -76,3 +80,21 @@ def test_the_embedded_database_upgrades_itself_and_another_says_how(database_url
 
 def test_the_head_that_the_program_names_is_the_last_migration() -> None:
     assert ScriptDirectory.from_config(_config()).get_heads() == [migrations.HEAD]
+
+
+def test_what_was_charged_before_there_were_totals_is_totalled(database: Database, catalog: Catalog) -> None:
+    ledger = Ledger(database, Hands())
+    for number, tag in enumerate(["board", None, ""]):
+        job_id = open_job(catalog, source=f"file:///{number}.mp3", tag=tag)
+        ledger.succeed(ledger.begin(request(job_id, key=str(number))), "{}", bill(10))
+    ledger.begin(request(job_id, 1, key="unpriced", costs=bill(None)))
+    with database.read() as session:
+        kept = {key: total for key, total in totals(session).items() if not key[0].period.startswith("run ")}
+    config = _config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+        command.upgrade(config, "head")
+    with database.read() as session:
+        assert totals(session) == kept
+    assert set(kept.values()) == {30, 10}

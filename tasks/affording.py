@@ -1,0 +1,60 @@
+"""Whether a job can be afforded: what is yet to be bought for it, held against the budgets."""
+
+from __future__ import annotations
+
+from storage.database.postings import Bill
+from storage.database.tables import Job, Recording
+from tasks.job_settings import JobSettings
+from tasks.money.prices import Price, Unit
+from tasks.speech.excerpt import Excerpt
+from tasks.workshop import Workshop
+
+
+def price_of(workshop: Workshop, settings: JobSettings) -> Price | None:
+    """Return what the job's model costs, or None where that is unknown."""
+    return workshop.prices.find(settings.provider, settings.model)
+
+
+def check_affordable(workshop: Workshop, job: Job, recording: Recording, duration_ms: int) -> None:
+    """Refuse a job that has spent nothing yet and is expected to cost more than there is room for.
+
+    One that has spent something goes on as far as its budget allows: what it has is worth having.
+
+    Raises:
+        BudgetError: the job's own budget, the run's, the month's or the tag's has no room, or no budget can
+            be kept since the price is unknown.
+    """
+    spent = workshop.reports.spending([job.id])
+    if spent.actual_micro + spent.possible_micro:
+        return
+    settings = JobSettings.from_dict(job.settings)
+    missing_ms = _missing_ms(workshop, job, settings, recording.sha256)
+    quantity_ms = duration_ms if missing_ms is None else missing_ms
+    if not quantity_ms:
+        return
+    price = price_of(workshop, settings)
+    bill = bill_of(price, quantity_ms, price.reserve(quantity_ms) if price else None)
+    model = f"{settings.model} at {settings.provider}"
+    workshop.ledger.check_room(job.id, workshop.run_id, model, bill)
+
+
+def bill_of(price: Price | None, quantity_ms: int, amount_micro: int | None) -> Bill:
+    """Return the bill for some audio, with its price as people read it."""
+    if price is None:
+        return Bill(quantity_ms, Unit.MS, None, None, "USD")
+    written = f"{price.amount} {price.currency} a {price.per} ({price.source}, {price.date})"
+    return Bill(quantity_ms, Unit.MS, written, amount_micro, price.currency)
+
+
+def _missing_ms(workshop: Workshop, job: Job, settings: JobSettings, sha256: str) -> int | None:
+    """Return how much of a recording has no answer yet; None where nobody has cut it so before."""
+    plan = workshop.catalog.find_plan(sha256, job.plan_hash)
+    if plan is None:
+        return None
+    sent = {
+        settings.work_key(sha256, cut.spans): Excerpt(cut.spans).duration_ms
+        for cut in plan.segments
+        if cut.speech
+    }
+    answered = workshop.ledger.answered(sent)
+    return sum(ms for work_key, ms in sent.items() if work_key not in answered)
