@@ -1,6 +1,7 @@
 """`make soak`: every kill point on both databases, then kills at random moments until the time is up.
 
-Prints what was killed, and what that cost; ends with 1 if anything was lost or paid for twice.
+Meanwhile the API misbehaves. Prints what was killed, and what that cost; ends with 1 if anything was lost,
+or more was paid for twice than was in flight.
 """
 
 from __future__ import annotations
@@ -28,39 +29,41 @@ from tests.servers.postgres import postgres_database, postgres_server
 
 _SECONDS = 300
 _LATENCY_S = 0.4
-_console = Console(highlight=False)
+_FAULTS_AT_THE_POINTS = ("ok", "reset-after-body", "429-retry-after-ms")
+_FAULTY = 0.2
+_FAULTS = (
+    *("429", "429-retry-after-ms", "500", "502", "503", "reset-before-body", "reset-after-body"),
+    *("close-after-body", "truncated", "gzip-without-tail", "html-200", "nan-times", "broken-chunks"),
+)
+_console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True)
 class Figures:
-    """What came of the kills so far."""
+    """What came of the trials so far."""
 
-    runs: int = 0
-    kills: int = 0
-    extra_calls: int = 0
-    most_extra: int = 0
+    costs: list[Cost] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def add(self, what: str, trial: Callable[[], Cost]) -> None:
         """Try once; what goes wrong is told, and the rest goes on."""
-        self.runs += 1
         try:
-            cost = trial()
+            self.costs.append(trial())
         except AssertionError as error:
             self.failures.append(f"{what}: {error}")
-            _console.print(f"[red]{what}[/]: {error}", markup=True)
-            return
-        self.kills += cost.killed
-        self.extra_calls += cost.extra_calls
-        self.most_extra = max(self.most_extra, cost.extra_calls)
-        if cost.extra_calls > IN_FLIGHT:
-            self.failures.append(f"{what}: {cost.extra_calls} calls more, with {IN_FLIGHT} in flight")
+            _console.print(f"{what}: {error}", markup=False)
 
     def __str__(self) -> str:
         """Return one line."""
+        kills, segments, bills, faults, again = (
+            sum(getattr(cost, name) for cost in self.costs)
+            for name in ("kills", "segments", "bills", "faults", "bought_again")
+        )
+        most = max((cost.bought_again for cost in self.costs), default=0)
         return (
-            f"{self.runs} runs, {self.kills} killed, {self.extra_calls} calls bought again, "
-            f"{self.most_extra} at most by one kill ({IN_FLIGHT} in flight), {len(self.failures)} failures"
+            f"{len(self.costs)} trials, {kills} kills, {segments} segments, {faults} faults of the API, "
+            f"{bills} bills, {again} bought again ({most} at most in a trial, {IN_FLIGHT} in flight), "
+            f"{len(self.failures)} with losses, doubles or anything else wrong"
         )
 
 
@@ -93,7 +96,7 @@ def _bench() -> Iterator[Bench]:
     ):
         recording = write(Path(folder) / "meeting.mp3", script(_SECONDS), _SECONDS, "-b:a", "64k")
         bench = Bench(api, recording, {"PREFECT_HOME": f"{folder}/prefect"})
-        bench.learn()
+        bench.learn(_FAULTS_AT_THE_POINTS)
         yield bench
 
 
@@ -101,7 +104,7 @@ def _all_points(bench: Bench, name: str, server: str | None) -> Figures:
     figures = Figures()
     for point in bench.points:
         with _database(server) as database:
-            figures.add(f"{name} {point}", partial(bench.trial, point, database))
+            figures.add(f"{name} {point}", partial(bench.trial, point, database, _FAULTS_AT_THE_POINTS))
     _console.print(f"{name}, every kill point: {figures}")
     return figures
 
@@ -112,11 +115,17 @@ def _at_random(
     figures = Figures()
     ends_at = time.monotonic() + 60 * minutes
     while time.monotonic() < ends_at:
-        moment = random_.uniform(1.0, 10.0)
+        moments = [random_.uniform(1.0, 10.0) for _ in range(random_.randint(1, 2))]
+        faults = [_fault(random_) for _ in range(3 * bench.segments)]
+        what = f"{name} after {', '.join(f'{moment:.2f}' for moment in moments)} s, {' '.join(faults)}"
         with _database(server) as database:
-            figures.add(f"{name} after {moment:.2f} s", partial(bench.kill_at, moment, database))
+            figures.add(what, partial(bench.kill_at, moments, database, faults))
     _console.print(f"{name}, random moments: {figures}")
     return figures
+
+
+def _fault(random_: random.Random) -> str:
+    return random_.choice(_FAULTS) if random_.random() < _FAULTY else "ok"
 
 
 @contextmanager

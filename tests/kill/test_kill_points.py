@@ -44,5 +44,5 @@ def test_every_side_effect_is_a_point(bench: Bench) -> None:
 def test_a_run_that_is_killed_anywhere_is_made_whole_by_the_next(bench: Bench, point: str) -> None:
     assert point in bench.points
     cost = bench.trial(point)
-    assert cost.killed
-    assert cost.extra_calls <= IN_FLIGHT
+    assert cost.kills == 1
+    assert cost.bought_again <= IN_FLIGHT

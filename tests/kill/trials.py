@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,13 @@ from sqlalchemy import func, select
 from storage.database.connection import open_database
 from storage.database.states import ChargeKind
 from storage.database.tables import Charge
-from tests.servers.audio_api import AudioApiServer
+from tests.servers.audio_api import AudioApiServer, Call
 
 IN_FLIGHT = 2
 _ARGUMENTS = ("--segment-seconds", "60", "--concurrency", str(IN_FLIGHT), "--json")
 _ROOT = Path(__file__).parents[2]
 _DEADLINE_S = 120
+_PATIENCE = 3
 _FOREIGN = ("STENOFLOW_", "PREFECT_API_URL")
 _EXPOSED = (ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE)
 
@@ -47,14 +49,14 @@ class Bench:
     points: list[str] = field(default_factory=list)
     segments: int = 0
 
-    def learn(self) -> None:
-        """Run once undisturbed."""
-        with tempfile.TemporaryDirectory() as folder, self._billed() as calls:
+    def learn(self, faults: Sequence[str] = ()) -> None:
+        """Run once undisturbed but for faults of the API."""
+        self.api.script(faults)
+        with tempfile.TemporaryDirectory() as folder:
             line = self.run(Path(folder), {}).line
             assert line["status"] == "complete", line
             self.expected, self.segments = _artifacts(line), line["segments"]
             self.points = (Path(folder) / "points").read_text("utf-8").splitlines()
-            assert len(calls()) == self.segments
 
     def run(self, home: Path, extra: dict[str, str], point: str = "-", kill_after_s: float = 0) -> Ended:
         """Run the command in a home, to its end or until it is killed."""
@@ -85,39 +87,73 @@ class Bench:
                 assert kill_after_s, f"it hung: {err[-2000:]}"
         return Ended(process.returncode, out, err)
 
-    def trial(self, point: str, database: str = "") -> Cost:
-        """Kill the command at a point, run it again, and see what that cost."""
-        extra = {"STENOFLOW_DATABASE_URL": database} if database else {}
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, self._billed() as calls:
-            home = Path(folder)
-            killed = self.run(home, extra, point)
-            return self.recovered(home, extra, calls, killed=killed.code == -9)
+    def trial(self, point: str, database: str = "", faults: Sequence[str] = ()) -> Cost:
+        """Kill the command at a point, run it again, and see what that cost.
 
-    def kill_at(self, moment_s: float, database: str = "") -> Cost:
-        """Kill the command after a time, run it again, and see what that cost."""
-        extra = {"STENOFLOW_DATABASE_URL": database} if database else {}
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, self._billed() as calls:
-            home = Path(folder)
-            killed = self.run(home, extra, kill_after_s=moment_s)
-            return self.recovered(home, extra, calls, killed=killed.code == -9)
+        Args:
+            point: where; see `program`.
+            database: its address; that of an embedded one if empty.
+            faults: modes of the API's first calls.
+        """
+        with self._trying(database, faults) as trying:
+            trying.run(point)
+            return trying.recover()
 
-    def recovered(self, home: Path, extra: dict[str, str], calls: Any, *, killed: bool) -> Cost:
-        """Run it again after a kill, and hold all against the undisturbed run and the API's own bills."""
-        line = self.run(home, extra).line
-        assert line["status"] == "complete", line
-        assert _artifacts(line) == self.expected
-        bought = len(calls())
-        assert self.run(home, extra).line["calls"] == 0
-        assert len(calls()) == bought, "a further run paid again"
-        billed = sum(round(call.seconds * 100) for call in calls() if call.charged)
-        exposed = _exposure(extra.get("STENOFLOW_DATABASE_URL", f"sqlite:///{home}/stenoflow.db"))
-        assert exposed >= billed * 0.99, f"{billed} billed, {exposed} in the ledger"
-        return Cost(killed, bought - self.segments)
+    def kill_at(self, moments_s: Sequence[float], database: str = "", faults: Sequence[str] = ()) -> Cost:
+        """Kill the command after a time, and once more for each further one; see what that cost."""
+        with self._trying(database, faults) as trying:
+            for moment_s in moments_s:
+                trying.run(kill_after_s=moment_s)
+            return trying.recover()
 
     @contextmanager
-    def _billed(self) -> Iterator[Any]:
-        before = len(self.api.calls)
-        yield lambda: self.api.calls[before:]
+    def _trying(self, database: str, faults: Sequence[str]) -> Iterator[Trial]:
+        self.api.script(faults)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            yield Trial(self, Path(folder), database, len(self.api.calls))
+        self.api.unscript()
+
+
+@dataclass(slots=True)
+class Trial:
+    """A home in which runs are killed."""
+
+    bench: Bench
+    home: Path
+    database: str
+    first_call: int
+    kills: int = 0
+
+    def run(self, point: str = "-", kill_after_s: float = 0) -> Ended:
+        """Run the command, to its end or until it is killed."""
+        extra = {"STENOFLOW_DATABASE_URL": self.database} if self.database else {}
+        ended = self.bench.run(self.home, extra, point, kill_after_s)
+        self.kills += ended.code == -signal.SIGKILL
+        return ended
+
+    def recover(self) -> Cost:
+        """Run it until it is complete, and hold all against the undisturbed run and the API's own bills."""
+        line = self.run().line
+        for _ in range(_PATIENCE):
+            # What failed twice is parked; the next run asks for it again.
+            line = line if line["status"] == "complete" else self.run().line
+        assert line["status"] == "complete", line
+        assert _artifacts(line) == self.bench.expected, "other artifacts than those of an undisturbed run"
+        bought = len(self.calls)
+        assert self.run().line["calls"] == 0
+        assert len(self.calls) == bought, "a further run paid again"
+        bills = [round(call.seconds * 100) for call in self.calls if call.charged]
+        exposed = _exposure(self.database or f"sqlite:///{self.home}/stenoflow.db")
+        assert exposed >= sum(bills) * 0.99, f"{sum(bills)} billed, {exposed} in the ledger"
+        answered = sum(call.mode == "ok" for call in self.calls)
+        again = answered - self.bench.segments
+        assert again <= IN_FLIGHT * self.kills, f"{again} bought again, {self.kills} kills"
+        return Cost(self.kills, self.bench.segments, len(bills), bought - answered, again)
+
+    @property
+    def calls(self) -> list[Call]:
+        """What the API was asked in this home."""
+        return self.bench.api.calls[self.first_call :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +173,21 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a kill cost: calls beyond those of an undisturbed run."""
+    """What a trial took.
 
-    killed: bool
-    extra_calls: int
+    Attributes:
+        kills: how often the command was killed.
+        segments: how many the recording has.
+        bills: calls that the API charged.
+        faults: calls that it did not answer well.
+        bought_again: calls that it answered, beyond one a segment.
+    """
+
+    kills: int
+    segments: int
+    bills: int
+    faults: int
+    bought_again: int
 
 
 def _artifacts(line: dict[str, Any]) -> dict[str, str]:

@@ -106,6 +106,11 @@ class AudioApiServer:
         with self._lock:
             self._script.extend(wanted)
 
+    def unscript(self) -> None:
+        """Forget what is left of the script."""
+        with self._lock:
+            self._script.clear()
+
     def next_mode(self) -> tuple[str, Mode]:
         with self._lock:
             name = self._script.popleft() if self._script else self.mode
