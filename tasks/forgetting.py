@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from storage.database.forgetting import Forgettable, Forgetting, choose
+from storage.database.forgetting import Forgettable, Forgetting
+from tasks.errors import SettingsError
 from tasks.sources.downloading import copy_path
 from tasks.workshop import Workshop
 
@@ -13,9 +14,14 @@ def find(workshop: Workshop, wanted: str) -> list[Forgettable]:
     """Return what a user means by an id, its beginning, or an address.
 
     Raises:
-        StorageError: there is none, or the beginning is that of several.
+        SettingsError: there is none, or the beginning is that of several.
     """
-    return choose(Forgetting(workshop.database, workshop.leases).find(wanted), wanted)
+    found = Forgetting(workshop.database, workshop.leases).find(wanted) if wanted else []
+    if not found:
+        raise SettingsError(f"there is no recording {wanted}", "stenoflow jobs --json names them")
+    if len(found) > 1 and any(each.source != wanted for each in found):
+        raise SettingsError(f"several recordings begin with {wanted}", "give more of the id")
+    return found
 
 
 def forget(workshop: Workshop, recording: Forgettable) -> int:

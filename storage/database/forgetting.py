@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.tables import Artifact, Attempt, Job, Recording, Result, Segment
-from storage.errors import StorageError, TakenError
+from storage.errors import TakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,6 @@ class Forgetting:
         for job in jobs:
             if self._leases.has_in_hand(session, job):
                 raise TakenError(f"a run is at work on job {job.id}", "interrupt it, or wait for its end")
-
-
-def choose(found: list[Forgettable], wanted: str) -> list[Forgettable]:
-    """Return what is meant: all of one address, or the one of an id. Raises StorageError otherwise."""
-    if not found or not wanted:
-        raise StorageError(f"there is no recording {wanted}", "stenoflow jobs --json names them")
-    if len(found) > 1 and any(each.source != wanted for each in found):
-        raise StorageError(f"several recordings begin with {wanted}", "give more of the id")
-    return found
 
 
 def _jobs_of(recording_id: str) -> Select[Job]:

@@ -93,7 +93,7 @@ def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
             assert b'"word": "' + said not in dump
         else:
             assert path.suffix.startswith(".db-"), path
-    assert stenoflow("forget", str(line["recording"]), "--yes", "--json").exit_code == 3
+    assert stenoflow("forget", str(line["recording"]), "--yes", "--json").exit_code == 2
 
     again = stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json").line
     assert again["calls"] == 4
@@ -108,7 +108,7 @@ def test_an_answer_that_another_recording_uses_too_stays(
     copy.write_bytes(meeting.path.read_bytes())
     other = stenoflow("transcribe", copy, "--segment-seconds", "60", "--json").line
     assert stenoflow("forget", meeting.path, "--yes").exit_code == 0
-    assert stenoflow("forget", meeting.path, "--yes").exit_code == 3
+    assert stenoflow("forget", meeting.path, "--yes").exit_code == 2
     _path(other, "txt").unlink()
     assert stenoflow("verify", "--repair", "--json").line["repaired"] == ["transcript.txt"]
     assert len(api.calls) == 4
