@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from flows.orchestration import Start, begin_start, surround
 from flows.outcome import Outcome, of_error, of_job
@@ -17,10 +17,12 @@ from flows.running import Run, open_run
 from storage.database.states import JobState
 from storage.errors import StenoflowError, TakenError
 from tasks.cutting import StoppedError
-from tasks.intake import Wish
+from tasks.intake import TakenIn, Wish
 from tasks.settling import settle
 from tasks.sources import Source
 from tasks.workshop import Workshop
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 # Without calls in flight, the flows get this long to end by themselves.
@@ -47,11 +49,23 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A source and what is wished of it; ``again`` even if its job was set aside."""
+    """A source and what is wished of it.
+
+    Attributes:
+        again: even if its job was set aside.
+        refused: why it is not even to be looked at; None: it is.
+        told: told of its end before anybody else; returns the outcome with what is to be added.
+        priority: how soon it was to be begun, if it came in by a drop folder.
+        mark: of its content there.
+    """
 
     source: Source
     wish: Wish
     again: bool = False
+    refused: StenoflowError | None = None
+    told: Callable[[Outcome], Awaitable[Outcome]] | None = None
+    priority: str = ""
+    mark: str = ""
 
 
 @dataclass(slots=True)
@@ -79,11 +93,56 @@ class Batch:
             The outcomes, in the order of the orders.
         """
         surround(self.workshop.settings.home)
-        start = begin_start()
+        begin_start()
+        async with self._open() as (room, one):
+
+            async def in_turn(order: Order) -> Outcome:
+                async with room:
+                    return await one(order)
+
+            return await asyncio.gather(*map(in_turn, orders))
+
+    async def follow(self, orders: AsyncIterable[Order]) -> set[int]:
+        """Transcribe what comes, until nothing more does; an order is asked for when there is room for it.
+
+        Returns:
+            The exit codes of all.
+        """
+        surround(self.workshop.settings.home)
+        codes: set[int] = set()
+        begun: set[asyncio.Task[None]] = set()
+        coming = aiter(orders)
+        async with self._open() as (room, one):
+
+            async def beside(order: Order) -> None:
+                codes.add((await one(order)).exit_code)
+                room.release()
+
+            try:
+                while await room.acquire():
+                    order = await anext(coming)
+                    task = asyncio.create_task(beside(order))
+                    begun.add(task)
+                    task.add_done_callback(begun.discard)
+            except StopAsyncIteration:
+                pass
+            finally:
+                await asyncio.gather(*begun)
+        return codes
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether no more calls can be made: the user or the provider stopped them all."""
+        return self.interrupted or (self._run is not None and self._run.transcriber.gate.is_stopped)
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[tuple[asyncio.Semaphore, Callable[[Order], Awaitable[Outcome]]]]:
+        """Open the run; gives the room for recordings at once, and what transcribes one."""
         # Enough recordings at once to keep all calls busy even where each is one short segment.
         room = asyncio.Semaphore(self.concurrency + 2)
-        async with open_run(self.workshop, self.concurrency) as self._run:
-            return await asyncio.gather(*(self._one(self._run, order, room, start) for order in orders))
+        async with open_run(self.workshop, self.concurrency) as run:
+            self._run = run
+            yield room, lambda order: self._one(run, order, begin_start())
 
     def stop(self) -> None:
         """Begin nothing more and keep the replies of calls in flight; a second time: drop those too."""
@@ -99,32 +158,44 @@ class Batch:
             self.watcher.stopping(calls, grace_s)
             asyncio.get_running_loop().call_later(grace_s, self._cancel)
 
-    async def _one(self, run: Run, order: Order, room: asyncio.Semaphore, start: Start) -> Outcome:
-        async with room:
-            try:
-                outcome = await self._transcribe(run, order, start)
-            except Exception as error:  # noqa: BLE001 - one source's fault must not end the others
-                if not isinstance(error, StenoflowError):
-                    _log.exception("%s", order.source.name)
-                outcome = of_error(order.source.uri, error)
+    async def _one(self, run: Run, order: Order, start: Start) -> Outcome:
+        try:
+            outcome = await self._transcribe(run, order, start)
+        except Exception as error:  # noqa: BLE001 - one source's fault must not end the others
+            if not isinstance(error, StenoflowError):
+                _log.exception("%s", order.source.name)
+            outcome = of_error(order.source.uri, error)
+        if order.told is not None:
+            outcome = await order.told(outcome)
         self.watcher.ended(outcome)
         return outcome
 
     async def _transcribe(self, run: Run, order: Order, start: Start) -> Outcome:
         if self.interrupted:
             raise StoppedError(f"{order.source.name}: interrupted before it was begun")
+        if order.refused is not None:
+            raise order.refused
         taken = await run.take_in(order.source, order.wish)
         job_id = taken.job.id
         self.watcher.taken(order.source, job_id, taken.duration_ms)
-        if taken.stream is not None:
-            await run.begin(taken, again=order.again, wait=self.watcher.waiting)
-            flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
-            self._flows.add(flow)
-            await run.feeds[job_id].ended_or(flow, _PREFECT_GRACE_S)
-            self._flows.remove(flow)
-            await run.end(job_id)
-            await self._settle_job(job_id, flow)
-        return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
+        try:
+            if taken.stream is not None:
+                await self._work(run, order, taken, start)
+            return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
+        except StenoflowError as error:
+            # Its job could not say so itself: the database is gone, or never let us begin.
+            return of_error(order.source.uri, error, job_id)
+
+    async def _work(self, run: Run, order: Order, taken: TakenIn, start: Start) -> None:
+        """Begin a job, and see it to its end."""
+        job_id = taken.job.id
+        await run.begin(taken, again=order.again, wait=self.watcher.waiting)
+        flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
+        self._flows.add(flow)
+        await run.feeds[job_id].ended_or(flow, _PREFECT_GRACE_S)
+        self._flows.remove(flow)
+        await run.end(job_id)
+        await self._settle_job(job_id, flow)
 
     async def _settle_job(self, job_id: str, flow: asyncio.Future[None]) -> None:
         """See that a job whose flow did not come to its end says so.
@@ -164,16 +235,21 @@ class Batch:
             flow.cancel()
 
 
-def run_to_its_end(batch: Batch, orders: Sequence[Order]) -> list[Outcome]:
-    """Run a batch from the main thread; SIGINT and SIGTERM stop it.
+def run_to_its_end(batch: Batch, work: Coroutine[Any, Any, T], stop: Callable[[], object] = int) -> T:
+    """Run a batch's work from the main thread; SIGINT and SIGTERM stop the batch, and call ``stop``.
 
     The event loop has a thread of its own: in the main thread, Prefect would put a handler of its own
     for SIGTERM in place of ours, and that one breaks calls off.
     """
+
+    def end() -> None:
+        batch.stop()
+        stop()
+
     with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool, asyncio.Runner() as runner:
         loop = runner.get_loop()
-        ended = pool.submit(runner.run, batch.run(orders))
-        with _on_signal(lambda: loop.call_soon_threadsafe(batch.stop)):
+        ended = pool.submit(runner.run, work)
+        with _on_signal(lambda: loop.call_soon_threadsafe(end)):
             return ended.result()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,8 +113,12 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """Return the exit code of a command over several sources: the gravest, 3 before 4."""
-    codes = {outcome.exit_code for outcome in outcomes}
+    """Return the exit code of a command over several sources."""
+    return gravest({outcome.exit_code for outcome in outcomes})
+
+
+def gravest(codes: Collection[int]) -> int:
+    """Return the gravest of exit codes, 3 before 4."""
     for code in (_UNEXPECTED, 2, _FAILED, _REFUSED):
         if code in codes:
             return code

@@ -44,6 +44,12 @@ class SourceUnreadableError(RefusedError):
     kind = "unreadable"
 
 
+class SourceOutOfReachError(SourceUnreadableError):
+    """The server that has it does not answer; it may later."""
+
+    kind = "out-of-reach"
+
+
 class NotAudioError(RefusedError):
     """The source holds no sound that can be decoded."""
 

@@ -18,6 +18,9 @@ from tasks.sources import Fetched, Source, fetch, local_path
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop
 
+# In place of a hash, where the content could not be read.
+_UNREAD = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -98,6 +101,28 @@ def take_in(
     workshop.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     workshop.catalog.set_origin(job.id, stream.origin_ms)
     return TakenIn(workshop.catalog.job(job.id), recording, fetched, stream, duration_ms)
+
+
+def refuse_unread(
+    workshop: Workshop, source: Source, wish: Wish, error: StenoflowError, kind: str | None = None
+) -> str:
+    """Open a job for a source that was refused before it could be read, so that `jobs` shows it; its id.
+
+    ``kind``: in place of the error's own.
+    """
+    recording = workshop.catalog.add_recording(
+        Recording(
+            id=recording_id(source.uri, _UNREAD),
+            source=source.uri,
+            name=source.name,
+            version=source.version,
+            sha256=_UNREAD,
+            bytes=source.size,
+        )
+    )
+    job = workshop.catalog.open_job(_job(recording, wish))
+    workshop.catalog.set_state(job.id, JobState.REFUSED, error, kind)
+    return job.id
 
 
 @contextmanager

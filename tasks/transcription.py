@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from storage.database.states import SegmentState
 from storage.errors import AnsweredError, StenoflowError, TakenError
@@ -35,7 +35,7 @@ class Transcriber:
     gate: Gate
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     # The same audio may come in twice in one call; the second waits for the first one's answer.
-    _asked: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def transcribe(self, job_id: str, index: int, sound: Path) -> None:
         """Get a segment its answer and store it; nothing is sent where it is stored already.
@@ -52,7 +52,7 @@ class Transcriber:
         segment = await settle(self.workshop.catalog.segment, job_id, index)
         if segment.state in {SegmentState.DONE, SegmentState.SILENT}:
             return
-        async with self._asked[segment.work_key]:
+        async with self._asked.setdefault(segment.work_key, asyncio.Lock()):
             if await settle(self.workshop.ledger.answered, [segment.work_key]):
                 await settle(self.workshop.ledger.reuse, job_id, index)
                 return

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from storage.database.arrivals import Arrivals
 from storage.database.catalog import Catalog
 from storage.database.connection import Database, open_database
 from storage.database.leases import Leases
@@ -76,6 +77,11 @@ class Workshop:
     def ledger(self) -> Ledger:
         """Attempts, results, charges."""
         return Ledger(self.database, leases=self.leases, budgets=self.settings.budgets.caps)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """What came into drop folders."""
+        return Arrivals(self.database, self.run_id, leases=self.leases)
 
     @cached_property
     def reports(self) -> Reports:

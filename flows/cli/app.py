@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import costs, database, demo, engine, estimate, forget, jobs, resume, transcribe, verify
+from flows.cli import (
+    costs,
+    database,
+    demo,
+    engine,
+    estimate,
+    forget,
+    ingest,
+    jobs,
+    resume,
+    transcribe,
+    verify,
+)
 
 app = typer.Typer(
     name="stenoflow",
@@ -18,6 +30,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("transcribe")(transcribe.transcribe)
 app.command("estimate")(estimate.estimate)
+app.command("ingest")(ingest.ingest)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)

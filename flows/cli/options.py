@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tasks.inbox.options import LONGEST_TAG
 from tasks.money.amounts import to_micro
-
-# A database's index takes no key of any length.
-_LONGEST_TAG = 200
 
 
 def _amount(text: str) -> Decimal:
@@ -27,8 +25,8 @@ def _amount(text: str) -> Decimal:
 
 
 def _tag(text: str | None) -> str | None:
-    if text is not None and len(text) > _LONGEST_TAG:
-        message = f"a tag may have {_LONGEST_TAG} characters"
+    if text is not None and len(text) > LONGEST_TAG:
+        message = f"a tag may have {LONGEST_TAG} characters"
         raise typer.BadParameter(message)
     return text
 

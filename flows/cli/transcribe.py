@@ -22,7 +22,8 @@ from tasks.sources import Source, resolve
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop, open_workshop
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
+"""The exit code after a signal."""
 
 
 def transcribe(
@@ -94,11 +95,11 @@ def run_batch(
         return []
     workshop.check()
     copies.name([order.source.uri for order in orders])
-    with Display(workshop, told=lambda outcome: _finish(workshop, outcome, copies, json=json)) as display:
+    with Display(workshop, told=lambda outcome: finish(workshop, outcome, copies, json=json)) as display:
         batch = Batch(workshop, formats, concurrency, display)
-        outcomes = run_to_its_end(batch, orders)
+        outcomes = run_to_its_end(batch, batch.run(orders))
     if batch.interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if copies.failed:
         raise typer.Exit(StorageError.exit_code)
     return outcomes
@@ -122,7 +123,8 @@ def tell(outcome: Outcome, *, json: bool) -> None:
         result(f"  {name:5} {uri}")
 
 
-def _finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
+def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
+    """Print an outcome, and make the copies that were asked for."""
     tell(outcome, json=json)
     try:
         copied = copies.make(workshop, outcome)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, exists, select
+from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
 from storage.database.leases import Leases
-from storage.database.tables import Artifact, Attempt, Job, Recording, Result, Segment
+from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment
 from storage.errors import TakenError
 
 
@@ -64,6 +64,9 @@ class Forgetting:
             _erase_answers(session, ids)
             for table in (Artifact, Attempt, Segment):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
+            # The row stays, without names: what lies in a drop folder still is not taken for new.
+            nameless = update(Arrival).where(Arrival.job_id.in_(ids))
+            session.execute(nameless.values(source="", mark="", reason=None, status="forgotten"))
             session.execute(delete(Job).where(Job.id.in_(ids)))
             session.execute(delete(Recording).where(Recording.id == recording_id))
 

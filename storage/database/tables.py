@@ -225,6 +225,25 @@ class Charge(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class Arrival(Base):
+    """A recording at one content that came into a drop folder; taken by a run, and ended once.
+
+    ``id`` is made of address and mark, which are too long for an index of their own.
+    """
+
+    __tablename__ = "arrivals"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    mark: Mapped[str] = mapped_column(Text)
+    run_id: Mapped[str | None] = mapped_column(String(40))
+    job_id: Mapped[str | None] = mapped_column(String(40))
+    status: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    arrived_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
 class Exposure(Base):
     """A running total of charges: of a run ("run ID"), a month ("2026-03"), or a month's calls with a tag."""
 

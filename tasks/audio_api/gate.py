@@ -74,6 +74,11 @@ class Gate:
             self._busy -= 1
             self._notify()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody gets through any more."""
+        return self._stopped_by is not None
+
     def stop(self, error: CallError) -> None:
         """Give this error to everyone who waits or comes later; the first one stays."""
         self._stopped_by = self._stopped_by or error

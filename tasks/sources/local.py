@@ -75,26 +75,32 @@ def _canonical(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
+def source_at(path: Path, folder: Path | None = None) -> Source:
+    """Return a file that was found in a folder, whatever is there."""
+    return _source(path, _size(path), folder)
+
+
 def _source(path: Path, size: int, folder: Path | None = None) -> Source:
     return Source(path.as_uri(), display_name(path.name), None, size, folder)
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    paths = [path for path in _walk(folder) if is_recording(str(path.relative_to(folder)))]
-    found = [_source(path, _size(path), folder) for path in sorted(paths)]
+    paths = [path for path in walk(folder) if is_recording(str(path.relative_to(folder)))]
+    found = [source_at(path, folder) for path in sorted(paths)]
     if not found:
         suffixes = " ".join(sorted(MEDIA_SUFFIXES))
         raise SourceNotFoundError(f"no recordings in {shown(str(folder))}", f"looked for {suffixes}")
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder and below it but for folders; none that is hidden is entered."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
             elif not entry.name.startswith("."):
-                yield from _walk(Path(entry.path))
+                yield from walk(Path(entry.path))
 
 
 def _size(path: Path) -> int:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from storage.errors import ObjectStoreError
-from storage.objects.errors import ObjectNotFoundError
+from storage.objects.errors import ObjectNotFoundError, StoreUnavailableError
 from storage.objects.s3_errors import s3_errors
 from storage.objects.s3_listing import list_objects
-from tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
+from tasks.errors import NotAudioError, SourceNotFoundError, SourceOutOfReachError, SourceUnreadableError
 from tasks.sources.naming import MEDIA_SUFFIXES, display_name, is_recording, shown
 from tasks.sources.source import Source
 
@@ -65,6 +65,8 @@ def refusals(uri: str) -> Iterator[None]:
             yield
     except ObjectNotFoundError as error:
         raise SourceNotFoundError(error.message, error.hint) from error
+    except StoreUnavailableError as error:
+        raise SourceOutOfReachError(shown(error.message), error.hint) from error
     except ObjectStoreError as error:
         raise SourceUnreadableError(shown(error.message), error.hint) from error
 
@@ -83,12 +85,12 @@ def _object(client: S3Client, bucket: str, key: str) -> Source:
         ) from None
     if found["ContentLength"] == 0:
         raise NotAudioError(f"{shown(uri)} is empty: it has 0 bytes")
-    return _source(bucket, key, found.get("ETag", ""), found["ContentLength"])
+    return object_at(bucket, key, found.get("ETag", ""), found["ContentLength"])
 
 
 def _under_prefix(client: S3Client, bucket: str, prefix: str) -> list[Source]:
     found = [
-        _source(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"])
+        object_at(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"])
         for listed in list_objects(client, bucket, prefix)
         if is_recording(listed["Key"].removeprefix(prefix))
     ]
@@ -100,5 +102,6 @@ def _under_prefix(client: S3Client, bucket: str, prefix: str) -> list[Source]:
     return found
 
 
-def _source(bucket: str, key: str, etag: str, size: int) -> Source:
+def object_at(bucket: str, key: str, etag: str, size: int) -> Source:
+    """Return an object as a listing shows it."""
     return Source(f"{SCHEME}{bucket}/{key}", display_name(key), etag.strip('"') or None, size)

@@ -104,7 +104,7 @@ def job(path: Path) -> dict[str, Any]:
         order = Order(*_asked(workshop, path))
         began = time.monotonic()
         with spending() as spent:
-            (outcome,) = run_to_its_end(batch, [order])
+            (outcome,) = run_to_its_end(batch, batch.run([order]))
     if outcome.status != "complete":
         raise RuntimeError(f"{outcome.status}: {outcome.error}")
     return {

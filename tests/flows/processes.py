@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.flows.conftest import Meeting
@@ -17,18 +17,24 @@ SEGMENTS = 8
 ARGUMENTS = ("--segment-seconds", "30", "--concurrency", "2", "--json")
 
 
+def running(meeting: Meeting, folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Transcribe in a process of its own."""
+    return command(["transcribe", str(meeting.path), *ARGUMENTS], folder)
+
+
 @contextmanager
-def running(meeting: Meeting, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "transcribe", str(meeting.path)]
+def command(
+    arguments: list[str], folder: Path, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the command in a process of its own; it is killed at the end if it has not ended."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     # That of the commands that ran in this process before: this one has a server of its own.
     environment.pop("PREFECT_API_URL", None)
     with subprocess.Popen(
-        [*command, *ARGUMENTS],
+        [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
         cwd=folder,
         env=environment,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -1,0 +1,104 @@
+"""`stenoflow ingest`: take what comes into a drop folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.batch import Batch, run_to_its_end
+from flows.cli import options
+from flows.cli.console import say
+from flows.cli.copies import Copies
+from flows.cli.progress import Display
+from flows.cli.transcribe import INTERRUPTED, finish
+from flows.ingesting import Ingest, wish_of
+from flows.outcome import Outcome, gravest
+from storage.errors import StorageError
+from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.errors import SettingsError
+from tasks.hearing import calls_at_once
+from tasks.inbox.opening import Inbox, open_inbox
+from tasks.inbox.options import Options
+from tasks.inbox.settling import Settling
+from tasks.settings import load_settings
+from tasks.workshop import open_workshop
+
+if TYPE_CHECKING:
+    from tasks.inbox.queue import EventQueue
+
+
+def ingest(
+    inbox: Annotated[
+        str, typer.Argument(help="A drop folder: DIR, or s3://bucket/prefix/.", show_default=False)
+    ],
+    watch: Annotated[bool, typer.Option("--watch", help="Keep on, until Ctrl-C or SIGTERM.")] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 5.0,
+    looks: Annotated[
+        int,
+        typer.Option(help="Looks in a row that must find a file unchanged; then it is complete.", min=1),
+    ] = 2,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            help="The SQS queue of the bucket's events, to hear of objects at once.", show_default=False
+        ),
+    ] = None,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Move what is refused to rejected/ beside the inbox.")
+    ] = False,
+    out: options.Out = None,
+    formats: options.Formats = ",".join(FORMATS),
+    model: options.Model = None,
+    language: options.Language = None,
+    segment_seconds: options.SegmentSeconds = None,
+    concurrency: options.Concurrency = None,
+    budget: options.Budget = None,
+    tag: options.Tag = None,
+    json: options.Json = False,
+) -> None:
+    """Transcribe what is new and complete in a drop folder, each recording once.
+
+    A NAME.json beside a recording, or [recordings] in a stenoflow.toml in its folder, gives options: model,
+    language, segment_seconds, stream, tag, budget, priority (urgent, normal, bulk).
+
+    Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
+    """
+    settings = load_settings().with_budget(budget)
+    wanted = check_formats(formats.split(","))
+    given = _given(model=model, language=language, segment_seconds=segment_seconds, tag=tag, budget=budget)
+    copies = Copies(out)
+    with open_workshop(settings) as workshop:
+        wish_of(workshop, Options.model_validate(given))
+        box = open_inbox(inbox, workshop.s3)
+        events = _queue(queue, box)
+        workshop.check()
+
+        def end(outcome: Outcome) -> None:
+            copies.name([outcome.source])
+            finish(workshop, outcome, copies, json=json)
+
+        with Display(workshop, told=end) as display:
+            batch = Batch(workshop, wanted, calls_at_once(settings, concurrency), display)
+            taking = Ingest(
+                workshop, box, given, Settling(looks), interval, watch, reject, events, batch, say
+            )
+            codes = run_to_its_end(batch, batch.follow(taking.orders()), taking.stop)
+    if batch.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(gravest(codes | {StorageError.exit_code} if copies.failed else codes))
+
+
+def _given(**said: Any) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _queue(url: str | None, inbox: Inbox) -> EventQueue | None:
+    if url is None:
+        return None
+    from tasks.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
+    from tasks.inbox.queue import open_queue  # noqa: PLC0415 - the same
+
+    if not isinstance(inbox, BucketInbox):
+        raise SettingsError("--queue is for an inbox in S3", "a folder is looked into at the interval")
+    return open_queue(url, inbox)

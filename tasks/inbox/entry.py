@@ -1,0 +1,57 @@
+"""What lies in a drop folder, as one look at it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tasks.sources.source import Source
+
+
+class Growth(Enum):
+    """What can be told of a file's being whole by looking at it once."""
+
+    WHOLE = "whole"
+    """An object (S3 shows none before its upload has ended), or a file with a ``.done`` beside it."""
+    OPEN = "open"
+    """Some program has it open for writing."""
+    UNKNOWN = "unknown"
+    """It is whole if it does not change any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A recording in an inbox.
+
+    Attributes:
+        path: below the inbox, with ``/`` between its parts.
+        source: where it is.
+        mark: changes whenever its content does: size and time of change of a file, ETag of an object.
+        growth: what this look tells.
+    """
+
+    path: str
+    source: Source
+    mark: str
+    growth: Growth
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An inbox at one moment.
+
+    Attributes:
+        entries: the recordings, sorted by path.
+        others: the other files by path, with their marks: options and markers.
+    """
+
+    entries: tuple[Entry, ...]
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+def beside(path: str, suffix: str) -> tuple[str, str]:
+    """Return what a file that belongs to a recording may be called: ``talk.mp3.done`` or ``talk.done``."""
+    folder, slash, name = path.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{path}{suffix}", f"{folder}{slash}{stem}{suffix}"

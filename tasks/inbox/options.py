@@ -1,0 +1,100 @@
+"""Options of single recordings: a ``NAME.json`` beside one, and a folder's ``stenoflow.toml``.
+
+The nearer counts: what the command says, then ``[recordings]`` in the ``stenoflow.toml`` of the inbox and of
+each folder down to the recording's, then the file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from storage.errors import StenoflowError
+from tasks.errors import RefusedError
+from tasks.inbox.entry import beside
+from tasks.sources.naming import shown
+
+FOLDER_FILE = "stenoflow.toml"
+_TABLE = "recordings"
+_MOST_BYTES = 64 * 1024
+LONGEST_TAG = 200
+"""Characters; a database's index takes no key of any length."""
+
+
+class Priority(StrEnum):
+    """How soon."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class OptionsError(RefusedError):
+    """What is said of a recording beside it cannot be used."""
+
+    kind = "options"
+
+
+class Options(BaseModel):
+    """What may be said of a recording."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = Field(default=None, description="The model. Default: the setting's, or whisper-1.")
+    language: str | None = Field(
+        default=None, description="The language spoken (en, de, ja, …), if it is known."
+    )
+    segment_seconds: float | None = Field(default=None, ge=5, description="Length of segment to aim at.")
+    stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
+    tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
+    budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
+
+
+def options_of(path: str, read: Callable[[str, int], bytes | None], given: Mapping[str, Any]) -> Options:
+    """Return a recording's options.
+
+    Args:
+        path: the recording's, below the inbox.
+        read: gives the beginning of a file; None where there is none.
+        given: by the command.
+
+    Raises:
+        OptionsError: a file of options cannot be read, or says what is no option.
+    """
+    said = dict(given)
+    for place in _places(path):
+        said |= _read(place, read)
+    try:
+        return Options.model_validate(said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise OptionsError(f"the option {name!r} of {shown(path)} cannot be used: {first['msg']}") from error
+
+
+def _places(path: str) -> Iterator[str]:
+    """Yield where options may be said, the nearest last."""
+    folders = path.split("/")[:-1]
+    for depth in range(len(folders) + 1):
+        yield "/".join([*folders[:depth], FOLDER_FILE])
+    whole, short = beside(path, ".json")
+    yield from (short, whole)
+
+
+def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any]:
+    try:
+        found = read(place, _MOST_BYTES)
+        text = (found or b"{}" if place.endswith(".json") else found or b"").decode("utf-8-sig")
+        said = json.loads(text) if place.endswith(".json") else tomllib.loads(text).get(_TABLE, {})
+    except (StenoflowError, OSError, ValueError, RecursionError) as error:
+        raise OptionsError(f"the options in {shown(place)} cannot be read: {error}") from error
+    if not isinstance(said, dict):
+        raise OptionsError(f"the options in {shown(place)} are no object")
+    return said

@@ -1,0 +1,196 @@
+"""Drop folders: what is new and complete is taken, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.flows.conftest import Command, Meeting
+from tests.flows.processes import DEADLINE_S, command, wait_for
+from tests.servers.audio_api import AudioApiServer
+from tests.servers.s3 import Bucket
+
+_LOOKS = ("--interval", "0.3", "--json")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+class Watching:
+    """A watch in a process of its own, and what it has printed."""
+
+    def __init__(self, process: Any, out: Path) -> None:
+        self.process = process
+        self._out = out
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._out.read_text("utf-8").splitlines()]
+
+    def wait_for(self, lines: int) -> list[dict[str, Any]]:
+        wait_for(lambda: len(self.lines) >= lines, self.process)
+        return self.lines
+
+
+@contextmanager
+def watching(folder: Path, *arguments: str) -> Iterator[Watching]:
+    out = folder / "out"
+    ingest = ["ingest", *arguments, "--watch", *_LOOKS]
+    with out.open("w") as file, command(ingest, folder, stdout=file.fileno()) as process:
+        yield Watching(process, out)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 130
+
+
+def test_each_recording_is_taken_once_and_costs_once(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "a meeting.mp3")
+    printed = stenoflow("ingest", inbox, *_LOOKS)
+    assert (printed.exit_code, printed.line["status"], printed.line["calls"]) == (0, "complete", 1)
+    again = stenoflow("ingest", inbox, *_LOOKS)
+    assert (again.exit_code, again.out) == (0, "")
+    os.utime(inbox / "a meeting.mp3")
+    touched = stenoflow("ingest", inbox, *_LOOKS).line
+    assert (touched["job"], touched["calls"]) == (printed.line["job"], 0)
+    with (inbox / "a meeting.mp3").open("ab") as file:
+        file.write(b"\0")
+    revised = stenoflow("ingest", inbox, *_LOOKS).line
+    assert revised["recording"] != printed.line["recording"]
+    assert (revised["status"], len(api.calls)) == ("complete", 2)
+
+
+def test_what_is_refused_is_in_jobs_with_its_reason_and_goes_where_it_was_asked_to(
+    stenoflow: Command, api: AudioApiServer, inbox: Path
+) -> None:
+    (inbox / "text.mp3").write_text("no sound")
+    (inbox / "empty.wav").touch()
+    (inbox / "said.mp3").write_text("no matter what")
+    (inbox / "said.json").write_text('{"langauge": "en"}')
+    printed = stenoflow("ingest", inbox, *_LOOKS, "--reject")
+    assert printed.exit_code == 4
+    assert {line["status"] for line in printed.lines} == {"refused"}
+    assert {line["error"]["kind"] for line in printed.lines} == {"not-audio", "options"}
+    jobs = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
+    assert {job["job"]: job["name"] for job in jobs} == {
+        line["job"]: line["source"].rpartition("/")[2] for line in printed.lines
+    }
+    rejected = inbox.parent / "rejected"
+    assert {path.name for path in rejected.glob("*.reason.txt")} == {
+        f"{name}.reason.txt" for name in ("text.mp3", "empty.wav", "said.mp3")
+    }
+    assert "langauge" in (rejected / "said.mp3.reason.txt").read_text()
+    assert [path.name for path in inbox.iterdir()] == ["said.json"]
+    assert api.calls == []
+
+
+def test_options_beside_a_recording_are_followed(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
+) -> None:
+    (inbox / "board").mkdir()
+    shutil.copy(meeting.path, inbox / "board" / "talk.mp3")
+    (inbox / "board" / "stenoflow.toml").write_text('[recordings]\ntag = "board"\n')
+    (inbox / "board" / "talk.json").write_text('{"language": "en", "segment_seconds": 60}')
+    line = stenoflow("ingest", inbox, *_LOOKS, "--tag", "all").line
+    assert line["segments"] > 1
+    assert {call.values("language")[0] for call in api.calls} == {"en"}
+    (job,) = [json.loads(each) for each in stenoflow("jobs", "--json").out.splitlines()]
+    assert job["tag"] == "board"
+
+
+@pytest.mark.usefixtures("api")
+def test_the_more_urgent_is_begun_first(
+    stenoflow: Command, meeting: Meeting, inbox: Path, home: Path
+) -> None:
+    for name, priority in (("a", "bulk"), ("b", "normal"), ("c", "urgent")):
+        (inbox / f"{name}.mp3").write_bytes(meeting.path.read_bytes() + name.encode())
+        (inbox / f"{name}.json").write_text(json.dumps({"priority": priority}))
+    printed = stenoflow("ingest", inbox, *_LOOKS)
+    assert [line["status"] for line in printed.lines] == ["complete"] * 3
+    with closing(sqlite3.connect(home / "stenoflow.db")) as database:
+        taken = database.execute("SELECT source FROM arrivals ORDER BY arrived_at").fetchall()
+    assert [source.rpartition("/")[2] for (source,) in taken] == ["c.mp3", "b.mp3", "a.mp3"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_growing_file_is_taken_when_it_has_ended(
+    api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
+) -> None:
+    data = meeting.path.read_bytes()
+    with watching(tmp_path, str(inbox)) as watch:
+        with (inbox / "growing.mp3").open("wb") as file:
+            file.write(data[: len(data) // 2])
+            file.flush()
+            (inbox / "unfinished.mp3.part").write_bytes(data)
+            shutil.copy(meeting.path, inbox / "whole.mp3")
+            (first,) = watch.wait_for(1)
+            assert first["source"].endswith("whole.mp3")
+            file.write(data[len(data) // 2 :])
+        (inbox / "unfinished.mp3.part").rename(inbox / "finished.mp3")
+        lines = watch.wait_for(3)
+    assert {line["status"] for line in lines} == {"complete"}
+    assert {line["source"].rpartition("/")[2] for line in lines[1:]} == {"growing.mp3", "finished.mp3"}
+    assert len(api.calls) == 1, "they have the same sound"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_watch_that_is_killed_loses_and_pays_nothing(
+    api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    api.delay_s = 30
+    with command(["ingest", str(inbox), "--watch", *_LOOKS], tmp_path) as killed:
+        wait_for(lambda: api.peak > 0, killed)
+        killed.kill()
+    api.delay_s = 0
+    with watching(tmp_path, str(inbox)) as watch:
+        (line,) = watch.wait_for(1)
+    assert line["status"] == "complete"
+    assert len(api.calls) <= 2
+
+
+@pytest.mark.usefixtures("home")
+def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
+    api: AudioApiServer,
+    meeting: Meeting,
+    bucket: Bucket,
+    s3_endpoint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", s3_endpoint)
+    sqs = boto3.session.Session().client("sqs")
+    queue = sqs.create_queue(QueueName=bucket.name)["QueueUrl"]
+    bucket.put("in/before.mp3", meeting.path.read_bytes())
+    arguments = (f"{bucket.url}/in/", "--queue", queue, "--interval", "3600", "--watch", "--json")
+    out = tmp_path / "out"
+    with out.open("w") as file, command(["ingest", *arguments], tmp_path, stdout=file.fileno()) as process:
+        watch = Watching(process, out)
+        watch.wait_for(1)
+        bucket.put("in/town hall.mp3", meeting.path.read_bytes() + b"\0")
+        s3 = {"bucket": {"name": bucket.name}, "object": {"key": "in/town+hall.mp3"}}
+        event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
+        for _ in range(2):
+            sqs.send_message(QueueUrl=queue, MessageBody=event)
+        lines = watch.wait_for(2)
+    assert lines[1]["source"] == f"{bucket.url}/in/town hall.mp3"
+    assert len(api.calls) == 2
+
+
+def test_a_queue_is_for_s3(stenoflow: Command, inbox: Path) -> None:
+    assert stenoflow("ingest", inbox, "--queue", "https://sqs.eu-west-1.amazonaws.com/1/q").exit_code == 2
+    assert stenoflow("ingest", inbox / "nothing").exit_code == 4

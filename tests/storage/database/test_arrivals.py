@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from storage.database.arrivals import Arrivals, arrival_id
+from storage.database.connection import Database
+from storage.database.leases import LEASE, Leases
+from tests.storage.database.at_once import at_once
+from tests.storage.database.rows import Hands
+
+TALK = ("file:///inbox/talk.mp3", "5-1")
+ID = arrival_id(*TALK)
+
+
+@pytest.fixture
+def leases(database: Database, hands: Hands) -> Leases:
+    return Leases(database, clock=hands)
+
+
+def arrivals(database: Database, hands: Hands, leases: Leases, run: str) -> Arrivals:
+    return Arrivals(database, run, hands, leases)
+
+
+def test_an_arrival_is_taken_by_one_and_ends_once(database: Database, hands: Hands, leases: Leases) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    with leases.held("first"), leases.held("second"):
+        assert first.take(*TALK)
+        assert not second.take(*TALK)
+        assert first.ended([ID]) == set()
+        first.end(ID, "complete", "job", None)
+        assert not first.take(*TALK)
+        assert not second.take(*TALK)
+    assert second.ended([ID, "another"]) == {ID}
+
+
+def test_what_a_dead_run_had_taken_is_taken_over(database: Database, hands: Hands, leases: Leases) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    with leases.held("first"):
+        assert first.take(*TALK)
+        assert not second.take(*TALK)
+        hands.now += LEASE
+        assert second.take(*TALK)
+
+
+def test_what_is_given_back_is_free(database: Database, hands: Hands, leases: Leases) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    with leases.held("first"), leases.held("second"):
+        assert first.take(*TALK)
+        second.let_go([ID])
+        assert not second.take(*TALK)
+        first.let_go([ID])
+        assert second.take(*TALK)
+
+
+def test_new_content_at_an_address_is_another_arrival(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    mine = arrivals(database, hands, leases, "mine")
+    assert mine.take(*TALK)
+    mine.end(ID, "refused", None, "no \0 sound")
+    assert mine.take(TALK[0], "6-2")
+
+
+def test_of_many_who_take_one_gets_it(database: Database, hands: Hands, leases: Leases) -> None:
+    with ExitStack() as stack:
+        for run in range(8):
+            stack.enter_context(leases.held(str(run)))
+        taken = at_once(8, lambda run: arrivals(database, hands, leases, str(run)).take(*TALK))
+    assert sum(taken) == 1
+
+
+def test_many_are_asked_for_at_once(database: Database, hands: Hands, leases: Leases) -> None:
+    mine = arrivals(database, hands, leases, "mine")
+    names = [str(number) for number in range(1_200)]
+    for name in names[::300]:
+        mine.take(name, "")
+        mine.end(arrival_id(name, ""), "complete", None, None)
+    assert mine.ended([arrival_id(name, "") for name in names]) == {
+        arrival_id(name, "") for name in names[::300]
+    }
