@@ -205,9 +205,11 @@ class Ledger:
             return len(dead)
 
     def park(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
-        """Set a segment aside with its reason; the others go on."""
+        """Set a segment aside with its reason; the others go on. One that is done by now stays done."""
         with self._database.write() as session:
-            _set_segment(session, job_id, segment_index, SegmentState.FAILED, error)
+            segment = session.get_one(Segment, (job_id, segment_index), with_for_update=True)
+            if segment.state != SegmentState.DONE:
+                _set_segment(session, job_id, segment_index, SegmentState.FAILED, error)
 
     def reuse(self, job_id: str, segment_index: int) -> None:
         """Record that a segment is answered by a stored result."""

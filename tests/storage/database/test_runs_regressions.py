@@ -1,0 +1,23 @@
+"""What the machine of `test_runs_machine` found, each made small."""
+
+from __future__ import annotations
+
+from storage.database.catalog import Catalog
+from storage.database.ledger import Ledger
+from storage.database.states import SegmentState
+from storage.errors import StenoflowError
+from tests.storage.database.rows import bill, open_job, request
+
+LOST = StenoflowError("the connection broke")
+
+
+def test_a_run_that_slept_over_its_call_does_not_set_aside_what_another_got_done(
+    catalog: Catalog, ledger: Ledger
+) -> None:
+    job_id = open_job(catalog)
+    late = ledger.begin(request(job_id, run_id="asleep"))
+    ledger.succeed(ledger.begin(request(job_id, run_id="next")), "{}", bill())
+    ledger.lose(late, LOST)
+    ledger.park(job_id, 0, LOST)
+    segment = catalog.segment(job_id, 0)
+    assert (segment.state, segment.error_kind) == (SegmentState.DONE, None)
