@@ -27,6 +27,7 @@ from tasks.media.energy import FRAME_SAMPLES
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
+from tasks.settling import see_through
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.planning import Cut
 from tasks.speech.regions import find_regions
@@ -80,11 +81,11 @@ class Cutting:
         """
         stored = self._stored()
         waiting = [segment for segment in stored if segment.state == SegmentState.CUT]
-        answered = self._workshop.ledger.answered(segment.work_key for segment in waiting)
+        answered = see_through(self._workshop.ledger.answered, [segment.work_key for segment in waiting])
         handed = {segment.index for segment in waiting if segment.work_key in answered}
         for index in sorted(handed):
             hand_over(index)
-        planned = self._workshop.catalog.job(self._taken.job.id).planned
+        planned = see_through(self._workshop.catalog.job, self._taken.job.id).planned
         if planned and len(handed) == len(waiting):
             return
         _remove_leftovers(self._folder)
@@ -115,16 +116,16 @@ class Cutting:
     def _stored(self) -> Sequence[Segment]:
         """Return the cuts that are stored; adopts those of another job where it has them all."""
         catalog, job = self._workshop.catalog, self._taken.job
-        stored = catalog.segments(job.id)
+        stored = see_through(catalog.segments, job.id)
         if stored:
             return stored
-        plan = catalog.find_plan(self._taken.recording.sha256, job.plan_hash)
+        plan = see_through(catalog.find_plan, self._taken.recording.sha256, job.plan_hash)
         if plan is None:
             return []
         for cut in plan.segments:
-            catalog.add_segment(job.id, cut, self._work_key(cut))
-        catalog.finish_plan(job.id, plan.samples, plan.lost_ms, plan.damage)
-        return catalog.segments(job.id)
+            see_through(catalog.add_segment, job.id, cut, self._work_key(cut))
+        see_through(catalog.finish_plan, job.id, plan.samples, plan.lost_ms, plan.damage)
+        return see_through(catalog.segments, job.id)
 
     def _decode(
         self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None], *, planned: bool
@@ -157,8 +158,12 @@ class Cutting:
                 encode.result()
             if not planned:
                 damage = self._damage(stream, decoding)
-                self._workshop.catalog.finish_plan(
-                    self._taken.job.id, decoding.samples, damage.lost_ms, damage.to_dict()
+                see_through(
+                    self._workshop.catalog.finish_plan,
+                    self._taken.job.id,
+                    decoding.samples,
+                    damage.lost_ms,
+                    damage.to_dict(),
                 )
 
     def _slices(self, decoding: Decoding, slicer: Slicer) -> Iterator[Slice]:
@@ -183,8 +188,9 @@ class Cutting:
             tuple((region.start_ms - before_ms, region.end_ms - before_ms) for region in regions),
             sent.spans,
         )
-        self._workshop.catalog.add_segment(self._taken.job.id, cut, self._work_key(cut))
-        return self._workshop.catalog.segment(self._taken.job.id, index)
+        catalog, job_id = self._workshop.catalog, self._taken.job.id
+        see_through(catalog.add_segment, job_id, cut, self._work_key(cut))
+        return see_through(catalog.segment, job_id, index)
 
     def _damage(self, stream: AudioStream, decoding: Decoding) -> Damage:
         """Hold what was decoded against what was declared or demuxed."""
@@ -197,7 +203,7 @@ class Cutting:
         return Damage(lost_ms, gaps, cut_off, complaints)
 
     def _needs_sound(self, segment: Segment) -> bool:
-        return not self._workshop.ledger.answered([segment.work_key])
+        return not see_through(self._workshop.ledger.answered, [segment.work_key])
 
     def _work_key(self, cut: CutSegment) -> str:
         return self._taken.settings.work_key(self._taken.recording.sha256, cut.spans)

@@ -66,6 +66,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         workshop.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
     transcript = assemble(workshop, job, segments)
+    _retract_manifest(workshop, job)
     published = manifest.Published(
         recording,
         job,
@@ -142,6 +143,14 @@ def _store(workshop: Workshop, job: Job, transcript: Transcript) -> list[Artifac
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
         artifacts.append(_artifact(workshop, job, file_name, key, data))
     return artifacts
+
+
+def _retract_manifest(workshop: Workshop, job: Job) -> None:
+    """Remove the manifest of an earlier run, which must not name what is being replaced."""
+    key = artifact_key(job, MANIFEST)
+    # Looked for first: whoever publishes a job once need not be allowed to delete.
+    if workshop.store.exists(key):
+        workshop.store.delete(key)
 
 
 def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:

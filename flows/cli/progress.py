@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from flows.cli.console import messages, say
 from flows.outcome import Outcome
 from storage.database.reports import Progress as JobProgress
 from storage.database.reports import Spending
+from storage.errors import StorageError
 from tasks.money.amounts import show
 from tasks.sources import Source
 from tasks.speech.timecode import SAMPLE_RATE, clock
@@ -111,6 +112,11 @@ class Display(AbstractContextManager["Display"]):
             self._look()
 
     def _look(self) -> None:
+        # Whether the work goes on without the database is for others to say.
+        with suppress(StorageError):
+            self._look_up()
+
+    def _look_up(self) -> None:
         ids = list(self._jobs)
         if not ids:
             return

@@ -148,16 +148,28 @@ class Catalog:
             if state not in {JobState.NEW, JobState.RUNNING}:
                 job.finished_at, job.crashes = self._clock(), 0
 
+    def abandoned(self) -> list[tuple[str, str | None]]:
+        """Return the jobs that a run died over, with that run: nobody works on them."""
+        with self._database.read() as session:
+            running = session.scalars(select(Job).where(Job.state == JobState.RUNNING).order_by(Job.id)).all()
+            dead = [job for job in running if not self._leases.has_in_hand(session, job)]
+            return [(job.id, job.run_id) for job in dead]
+
     def set_origin(self, job_id: str, origin_ms: int) -> None:
         """Store where the first decoded sample lies on the recording's timeline."""
         with self._database.write() as session:
             session.execute(update(Job).where(Job.id == job_id).values(origin_ms=origin_ms))
 
     def add_segment(self, job_id: str, cut: CutSegment, work_key: str) -> None:
-        """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples."""
+        """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples.
+
+        Saying it again changes nothing. Raises StorageError for another cut in its place.
+        """
         with self._database.write() as session:
             self._ours(session, job_id)
-            session.add(_segment(job_id, cut, work_key))
+            insert_missing(session, _segment(job_id, cut, work_key))
+            if session.get_one(Segment, (job_id, cut.index)).work_key != work_key:
+                raise StorageError(f"segment {cut.index} of job {job_id} is cut already, and elsewhere")
 
     def finish_plan(
         self, job_id: str, samples: int, lost_ms: int, damage: dict[str, Any] | None = None

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from storage.database.outages import BrokenOffError, Patience
 from storage.errors import AddressError, DatabaseError, DiskFullError
 
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
@@ -54,13 +55,18 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a transaction that only reads. Raises DatabaseError."""
+        """Open a transaction that only reads. Raises DatabaseError, BrokenOffError."""
         with self._errors(), Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a transaction that writes; committed at the end, rolled back on an error."""
+        """Open a transaction that writes; committed at the end, rolled back on an error.
+
+        Raises:
+            BrokenOffError: the server went away meanwhile, be it before or after it was committed.
+            DatabaseError: of any other failure; nothing was written.
+        """
         with self._errors(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -126,7 +132,9 @@ def _open_sqlite(url: URL) -> Engine:
 
 def _open_postgresql(url: URL) -> Engine:
     wait = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
-    return create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_PATIENCE_S)
+    engine = create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_PATIENCE_S)
+    event.listen(engine, "do_connect", Patience().connect)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -164,4 +172,5 @@ def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
     cause = str(error.orig).strip().split("\n")[0]
     if "disk is full" in cause or "No space left on device" in cause:
         return DiskFullError(f"no space left for the database {name}", "free some space, then resume")
-    return DatabaseError(f"the database {name} failed: {cause}", "check that it runs and can be written")
+    kind = BrokenOffError if error.connection_invalidated else DatabaseError
+    return kind(f"the database {name} failed: {cause}", "check that it runs and can be written")

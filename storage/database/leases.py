@@ -50,7 +50,7 @@ class Leases:
     @contextmanager
     def held(self, run_id: str) -> Iterator[None]:
         """Be alive under an id for as long as the block lasts."""
-        with self._locked(run_id):
+        with self._locked(run_id) as lock:
             self._begin(run_id)
             ended = threading.Event()
             # In a thread: an event loop that is busy for a minute must not look dead.
@@ -63,11 +63,14 @@ class Leases:
                 beat.join()
                 with suppress(StorageError):
                     self._set(run_id, timedelta())
+                    # Where that cannot be said, the lock that is let go says it.
+                    if lock is not None:
+                        lock.unlink(missing_ok=True)
 
     def is_alive(self, session: Session, run_id: str | None) -> bool:
         """Tell whether a run may still be at work."""
         run = session.get(Run, run_id) if run_id is not None else None
-        if run is None or run.alive_until <= self._now(session):
+        if run is None or self._is_silent(session, run):
             return False
         return not self._is_unlocked(run_id)
 
@@ -82,7 +85,8 @@ class Leases:
     def _begin(self, run_id: str) -> None:
         with self._database.write() as session:
             now = self._now(session)
-            session.add(Run(id=run_id, host=platform.node(), started_at=now, alive_until=now + LEASE))
+            # A run that is tried again is called the same.
+            session.merge(Run(id=run_id, host=platform.node(), started_at=now, alive_until=now + LEASE))
 
     def _set(self, run_id: str, lease: timedelta) -> None:
         with self._database.write() as session:
@@ -98,23 +102,35 @@ class Leases:
                 _log.warning("run %s could not say that it is alive: %s", run_id, error)
 
     def _now(self, session: Session) -> datetime:
-        if self._clock is utc_now and not self._database.is_embedded:
+        if self._has_servers_clock:
             now: datetime = session.scalars(select(func.clock_timestamp())).one()
             return now
         return self._clock()
 
+    def _is_silent(self, session: Session, run: Run) -> bool:
+        if not self._has_servers_clock:
+            return run.alive_until <= self._clock()
+        # While the server was away nobody could say anything: the living get as long as a lease to do so.
+        now: datetime
+        up_since: datetime
+        now, up_since = session.execute(select(func.clock_timestamp(), func.pg_postmaster_start_time())).one()
+        return max(run.alive_until, up_since + LEASE) <= now
+
+    @property
+    def _has_servers_clock(self) -> bool:
+        return self._clock is utc_now and not self._database.is_embedded
+
     @contextmanager
-    def _locked(self, run_id: str) -> Iterator[None]:
+    def _locked(self, run_id: str) -> Iterator[Path | None]:
         if self._folder is None:
-            yield
+            yield None
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{run_id}.lock"
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-            path.unlink(missing_ok=True)
+            yield path
         finally:
             os.close(handle)
 

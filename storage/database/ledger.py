@@ -89,7 +89,7 @@ class Ledger:
             session = postings.session
             job = session.get_one(Job, request.job_id, with_for_update=True)
             if session.get(Result, request.work_key) is not None:
-                raise AnsweredError(f"segment {request.segment_index} of job {job.id} is answered")
+                raise _answered(request)
             self._take_over(postings, request)
             self._check_price(job, request.run_id, f"{request.model} at {request.provider}", request.bill)
             _check_job(session, job, request.bill.amount_micro or 0, f"segment {request.segment_index}")
@@ -111,6 +111,9 @@ class Ledger:
             except IntegrityError as error:
                 # Another run was quicker by a moment: PostgreSQL lets two look at once.
                 raise _taken(request) from error
+            if session.get(Result, request.work_key) is not None:
+                # It came while the lock of its attempt was waited for; from now on none can come unseen.
+                raise _answered(request)
             postings.reserve(attempt, job.tag, request.bill)
             return attempt.id
 
@@ -285,6 +288,10 @@ class Ledger:
             postings = Postings(session, self._clock)
             yield postings
             postings.close(budgets)
+
+
+def _answered(request: Request) -> AnsweredError:
+    return AnsweredError(f"segment {request.segment_index} of job {request.job_id} is answered")
 
 
 def _taken(request: Request) -> TakenError:

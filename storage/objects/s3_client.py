@@ -7,8 +7,9 @@ it is to be imported only where S3 is used.
 
 from __future__ import annotations
 
+import random
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3.session
 from botocore.config import Config
@@ -19,9 +20,10 @@ from storage.objects.s3_errors import s3_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_TRIES: Final = 4
 _CONFIG: Final = Config(
     # botocore's is the one layer that retries: nothing above it does.
-    retries={"mode": "standard", "total_max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": _TRIES},
     connect_timeout=3,
     read_timeout=60,
     max_pool_connections=32,
@@ -41,9 +43,26 @@ def make_client() -> S3Client:
     """
     with s3_errors("S3"):
         try:
-            return boto3.session.Session().client("s3", config=_CONFIG)
+            client = boto3.session.Session().client("s3", config=_CONFIG)
         except ValueError as error:
             raise ObjectStoreError(f"S3: {error}", "check AWS_ENDPOINT_URL_S3") from error
+    events: Any = client.meta.events  # its stub does not know that handlers may answer
+    events.register("needs-retry.s3.PutObject", _after_conflict)
+    return client
+
+
+def _after_conflict(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
+    """Have botocore try a conditional put again that met another put or delete of the same key.
+
+    S3 asks for that; botocore takes its 409 for final.
+
+    Returns:
+        The seconds to wait; None: it is not for us to say.
+    """
+    said = {} if response is None else response[1]
+    if said.get("Error", {}).get("Code") != "ConditionalRequestConflict" or attempts >= _TRIES:
+        return None
+    return random.uniform(0.05, 0.1) * 2.0**attempts  # noqa: S311 - keeps two from meeting again
 
 
 class LazyClient:
