@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 
-.PHONY: help setup demo test lint types check-imports unit soak bench lock clean
+.PHONY: help setup demo test lint types check-imports unit soak fleet bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,6 +35,9 @@ bench: .venv/.tests ## Measure exactness, speed and memory against what they cou
 
 soak: .venv/.tests ## Kill runs at every side effect and at random, on both databases; SOAK="--minutes 30"
 	$(BIN)/python -m tests.kill $(SOAK)
+
+fleet: .venv/.tests ## Two workers on PostgreSQL and S3, one of them killed midway
+	$(BIN)/python -m tests.fleet $(FLEET)
 
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -7,10 +7,11 @@ import logging
 import signal
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from flows.notifying import notifying
 from flows.orchestration import Start, begin_start, surround
 from flows.outcome import Outcome, of_error, of_job
 from flows.running import Run, open_run
@@ -23,6 +24,9 @@ from tasks.sources import Source
 from tasks.workshop import Workshop
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from prefect.client.schemas import State
 
 _log = logging.getLogger(__name__)
 # Without calls in flight, the flows get this long to end by themselves.
@@ -55,8 +59,6 @@ class Order:
         again: even if its job was set aside.
         refused: why it is not even to be looked at; None: it is.
         told: told of its end before anybody else; returns the outcome with what is to be added.
-        priority: how soon it was to be begun, if it came in by a drop folder.
-        mark: of its content there.
     """
 
     source: Source
@@ -64,8 +66,6 @@ class Order:
     again: bool = False
     refused: StenoflowError | None = None
     told: Callable[[Outcome], Awaitable[Outcome]] | None = None
-    priority: str = ""
-    mark: str = ""
 
 
 @dataclass(slots=True)
@@ -75,6 +75,9 @@ class Batch:
     Attributes:
         formats: which artifacts outcomes name.
         concurrency: calls in flight at most.
+        work: what is done on a begun job, by id and name, in place of a flow of its own: where this batch is
+            run by a flow already.
+        outer: what each call passes through beside this process's own limit.
         interrupted: somebody called `stop`.
     """
 
@@ -82,6 +85,8 @@ class Batch:
     formats: Sequence[str]
     concurrency: int
     watcher: Watcher
+    work: Callable[[str, str], Awaitable[State[None]]] | None = None
+    outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
     interrupted: bool = False
     _run: Run | None = None
     _flows: set[asyncio.Future[None]] = field(default_factory=set)
@@ -140,9 +145,13 @@ class Batch:
         """Open the run; gives the room for recordings at once, and what transcribes one."""
         # Enough recordings at once to keep all calls busy even where each is one short segment.
         room = asyncio.Semaphore(self.concurrency + 2)
-        async with open_run(self.workshop, self.concurrency) as run:
+        async with open_run(self.workshop, self.concurrency, self.outer) as run, notifying(run) as notifier:
             self._run = run
-            yield room, lambda order: self._one(run, order, begin_start())
+
+            async def one(order: Order) -> Outcome:
+                return await notifier.follow(order.wish.settings.model, self._one(run, order, begin_start()))
+
+            yield room, one
 
     def stop(self) -> None:
         """Begin nothing more and keep the replies of calls in flight; a second time: drop those too."""
@@ -223,7 +232,11 @@ class Batch:
         self.watcher.waiting(None)
         from flows.transcription import transcribe_recording  # noqa: PLC0415 - imports Prefect
 
-        state = await transcribe_recording(job_id, name, return_state=True)
+        state: State[Any]
+        if self.work is None:
+            state = await transcribe_recording(job_id, name, return_state=True)
+        else:
+            state = await self.work(job_id, name)
         job = await settle(self.workshop.catalog.job, job_id)
         if job.state == JobState.RUNNING:
             # The flow ended without a word in the job: whatever it raised is the reason.

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from flows.orchestration import begin_start, surround
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
 
 _PAGE = 100
 
 
-def forget_flow_runs(home: Path, name: str, job_ids: Collection[str]) -> int:
-    """Delete the flow runs of jobs, with their task runs and results.
+def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str]) -> int:
+    """Delete the flow runs of jobs, with their task runs and results, and what the dashboard shows of them.
 
     Args:
         home: our own home, in which the embedded server keeps its database.
         name: the recording's, which its flow runs bear.
+        source: its address.
         job_ids: the jobs.
 
     Returns:
-        How many there were.
+        How many flow runs there were.
 
     Raises:
         PrefectError: the server could not be reached.
@@ -29,10 +35,10 @@ def forget_flow_runs(home: Path, name: str, job_ids: Collection[str]) -> int:
     surround(home)
     if "PREFECT_API_URL" not in os.environ and not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists():
         return 0
-    return asyncio.run(_forget(name, job_ids))
+    return asyncio.run(_forget(name, source, job_ids))
 
 
-async def _forget(name: str, job_ids: Collection[str]) -> int:
+async def _forget(name: str, source: str, job_ids: Collection[str]) -> int:
     await begin_start().ready()
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - takes seconds
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName  # noqa: PLC0415
@@ -40,12 +46,31 @@ async def _forget(name: str, job_ids: Collection[str]) -> int:
     named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
     deleted = passed_over = 0
     async with get_client() as client:
+        await _forget_what_is_shown(client, job_ids)
         while runs := await client.read_flow_runs(flow_run_filter=named, limit=_PAGE, offset=passed_over):
             for run in runs:
                 # Other recordings may be called the same.
-                if run.parameters.get("job_id") in job_ids:
+                if _is_of(run.parameters, source, job_ids):
                     await client.delete_flow_run(run.id)
                     deleted += 1
                 else:
                     passed_over += 1
     return deleted
+
+
+def _is_of(parameters: Mapping[str, Any], source: str, job_ids: Collection[str]) -> bool:
+    """Tell whether a flow run was one of a recording's: by its jobs, or by its address or path."""
+    places = {source, unquote(source.removeprefix("file://"))}
+    ours = parameters.get("job_id") in job_ids or parameters.get("job") in job_ids
+    return ours or parameters.get("source") in places
+
+
+async def _forget_what_is_shown(client: PrefectClient, job_ids: Collection[str]) -> None:
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey  # noqa: PLC0415 - as above
+
+    from flows.dashboard import keys_of  # noqa: PLC0415 - as above
+
+    keys = [key for job_id in job_ids for key in keys_of(job_id)]
+    shown = ArtifactFilter(key=ArtifactFilterKey(any_=keys))
+    for artifact in await client.read_artifacts(artifact_filter=shown) if keys else []:
+        await client.delete_artifact(artifact.id)

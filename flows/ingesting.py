@@ -6,34 +6,84 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.batch import Batch, Order
 from flows.outcome import Outcome
-from storage.database.arrivals import arrival_id
 from storage.database.states import JobState
 from storage.errors import StenoflowError
 from tasks.errors import RefusedError, SourceOutOfReachError
-from tasks.hearing import Wanted, job_settings
 from tasks.inbox.announcements import Announcement
 from tasks.inbox.entry import Entry
-from tasks.inbox.opening import Inbox
-from tasks.inbox.options import Options, OptionsError, Priority, options_of
-from tasks.inbox.settling import Settling
-from tasks.intake import Wish, refuse_unread
-from tasks.money.amounts import to_micro
+from tasks.inbox.reception import Arrived, Reception
+from tasks.intake import refuse_unread
 from tasks.settling import settle
-from tasks.workshop import Workshop
 
 if TYPE_CHECKING:
     from tasks.inbox.queue import EventQueue
 
 _log = logging.getLogger(__name__)
-_RANKS = {priority.value: rank for rank, priority in enumerate(Priority)}
 _ENDED = {JobState.COMPLETE, JobState.REFUSED}
+
+
+@dataclass(slots=True)
+class Taking:
+    """Takes arrivals for a batch, and records what becomes of them.
+
+    Attributes:
+        batch: once that can make no more calls, what is not complete is left for later.
+        rejects: refused recordings are moved to ``rejected`` beside the inbox.
+        say: told what people should know.
+        is_cancelled: tells whether it was stopped for good, so that nothing of it is to be taken again.
+    """
+
+    reception: Reception
+    batch: Batch
+    rejects: bool
+    say: Callable[[str], None]
+    is_cancelled: Callable[[], Awaitable[bool]] | None = None
+    _in_hand: set[str] = field(default_factory=set)
+
+    async def take(self, arrived: Arrived) -> Order | None:
+        """Return an order for an arrival; None if somebody else has it, or had it."""
+        source = arrived.entry.source
+        if source.uri in self._in_hand:
+            return None
+        if not await settle(self.batch.workshop.arrivals.take, source.uri, arrived.entry.mark):
+            return None
+        self._in_hand.add(source.uri)
+        return Order(source, arrived.wish, refused=arrived.refused, told=partial(self._told, arrived))
+
+    async def _told(self, arrived: Arrived, outcome: Outcome) -> Outcome:
+        """Record what became of a recording; returns the outcome, with its job."""
+        workshop, source = self.batch.workshop, arrived.entry.source
+        self._in_hand.discard(source.uri)
+        kind, message = (outcome.error or {}).get("kind"), (outcome.error or {}).get("message")
+        is_ended = outcome.status in _ENDED or not self.batch.is_cut_off
+        if not is_ended and self.is_cancelled is not None:
+            is_ended = await self.is_cancelled()
+        if kind == SourceOutOfReachError.kind or not is_ended:
+            await settle(workshop.arrivals.let_go, [arrived.id])
+            return outcome
+        if outcome.job is None:
+            why = RefusedError(message or "")
+            job = await settle(refuse_unread, workshop, source, arrived.wish, why, kind)
+            outcome = replace(outcome, job=job)
+        await settle(workshop.arrivals.end, arrived.id, outcome.status, outcome.job, message)
+        if outcome.status == JobState.REFUSED and self.rejects:
+            await self._reject(arrived.entry, message or "")
+        return outcome
+
+    async def _reject(self, entry: Entry, reason: str) -> None:
+        try:
+            place = await settle(self.reception.inbox.reject, entry, reason)
+        except (StenoflowError, OSError) as error:
+            self.say(f"{entry.path} could not be moved to rejected: {error}")
+        else:
+            self.say(f"{entry.path} was moved to {place}")
 
 
 @dataclass(slots=True)
@@ -41,31 +91,20 @@ class Ingest:
     """A drop folder being emptied into a batch; belongs to one event loop.
 
     Attributes:
-        given: options that the command says of all recordings.
-        settling: tells what is complete.
+        taking: takes what arrives.
         interval_s: between two looks.
         watch: go on looking until `stop`.
-        rejects: refused recordings are moved to ``rejected`` beside the inbox.
         queue: of events on the inbox; None: there is none.
-        batch: what it is emptied into; once that can make no more calls, the rest is left for later.
         say: told what people should know.
     """
 
-    workshop: Workshop
-    inbox: Inbox
-    given: Mapping[str, Any]
-    settling: Settling
+    taking: Taking
     interval_s: float
     watch: bool
-    rejects: bool
     queue: EventQueue | None
-    batch: Batch
     say: Callable[[str], None]
     _announced: asyncio.Queue[Announcement | None] = field(default_factory=asyncio.Queue)
     _stopped: bool = False
-    _in_hand: set[str] = field(default_factory=set)
-    _ended: set[str] = field(default_factory=set)
-    _growing: list[str] = field(default_factory=list)
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -80,44 +119,35 @@ class Ingest:
         """
         if self.queue is not None:
             self._listen(self.queue)
-        looks = 0
+        reception, looks = self.taking.reception, 0
         while not self._is_over():
-            for order in await self._arrived():
-                if not self._is_over() and await self._take(order):
-                    yield order
+            async for order in self._taken(await self._look()):
+                yield order
             looks += 1
-            if not self.watch and (looks >= self.settling.looks or not self._growing):
+            if not self.watch and (looks >= reception.settling.looks or not reception.growing):
                 break
             async for order in self._until_the_next_look():
                 yield order
-        if self._growing and not self.watch:
-            self.say(f"not complete yet, left for the next time: {', '.join(self._growing)}")
+        if reception.growing and not self.watch:
+            self.say(f"not complete yet, left for the next time: {', '.join(reception.growing)}")
 
     def _is_over(self) -> bool:
-        return self._stopped or self.batch.is_cut_off
+        return self._stopped or self.taking.batch.is_cut_off
 
-    async def _arrived(self) -> list[Order]:
-        """Look into the inbox."""
+    async def _look(self) -> list[Arrived]:
         try:
-            look = await settle(self.inbox.look)
+            return await settle(self.taking.reception.look)
         except RefusedError as error:
             if not self.watch:
                 raise
             self.say(f"{error}; looking again in {self.interval_s:g} s")
             return []
-        complete = self.settling.complete(look)
-        new = await self._new(look.entries)
-        self._growing = [entry.path for entry in new if entry not in complete]
-        self._ended &= {_id(entry) for entry in look.entries}
-        orders = [await settle(self._order, entry) for entry in new if entry in complete]
-        return sorted(orders, key=lambda order: _RANKS[order.priority])
 
-    async def _new(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return what has not been taken in before, and is not being so now."""
-        unsure = [entry for entry in entries if entry.source.uri not in self._in_hand]
-        unsure = [entry for entry in unsure if _id(entry) not in self._ended]
-        self._ended |= await settle(self.workshop.arrivals.ended, [_id(entry) for entry in unsure])
-        return [entry for entry in unsure if _id(entry) not in self._ended]
+    async def _taken(self, arrived: Sequence[Arrived]) -> AsyncIterator[Order]:
+        for each in arrived:
+            order = None if self._is_over() else await self.taking.take(each)
+            if order is not None:
+                yield order
 
     async def _until_the_next_look(self) -> AsyncIterator[Order]:
         """Yield what is announced meanwhile."""
@@ -130,10 +160,9 @@ class Ingest:
                 return
             if announcement is None:
                 return
-            for entry in await self._new(announcement.entries):
-                order = await settle(self._order, entry)
-                if await self._take(order):
-                    yield order
+            arrived = await settle(self.taking.reception.announced, announcement.entries)
+            async for order in self._taken(arrived):
+                yield order
             await settle(announcement.acknowledge)
 
     def _listen(self, queue: EventQueue) -> None:
@@ -153,64 +182,3 @@ class Ingest:
                     return
 
         threading.Thread(target=listen, name="queue", daemon=True).start()
-
-    def _order(self, entry: Entry) -> Order:
-        refused = None
-        try:
-            options = options_of(entry.path, self.inbox.read, self.given)
-            wish = wish_of(self.workshop, options)
-        except StenoflowError as error:
-            refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
-            options, wish = Options(), wish_of(self.workshop, Options())
-        told = partial(self._told, entry, wish)
-        return Order(
-            entry.source, wish, told=told, refused=refused, priority=options.priority, mark=entry.mark
-        )
-
-    async def _take(self, order: Order) -> bool:
-        uri = order.source.uri
-        if uri in self._in_hand or not await settle(self.workshop.arrivals.take, uri, order.mark):
-            return False
-        self._in_hand.add(uri)
-        return True
-
-    async def _told(self, entry: Entry, wish: Wish, outcome: Outcome) -> Outcome:
-        """Record what became of a recording; returns the outcome, with its job."""
-        self._in_hand.discard(entry.source.uri)
-        kind, message = (outcome.error or {}).get("kind"), (outcome.error or {}).get("message")
-        is_ended = outcome.status in _ENDED or not self._is_over()
-        if kind == SourceOutOfReachError.kind or not is_ended:
-            await settle(self.workshop.arrivals.let_go, [_id(entry)])
-            return outcome
-        if outcome.job is None:
-            why = RefusedError(message or "")
-            job = await settle(refuse_unread, self.workshop, entry.source, wish, why, kind)
-            outcome = replace(outcome, job=job)
-        await settle(self.workshop.arrivals.end, _id(entry), outcome.status, outcome.job, message)
-        if outcome.status == JobState.REFUSED and self.rejects:
-            await self._reject(entry, message or "")
-        return outcome
-
-    async def _reject(self, entry: Entry, reason: str) -> None:
-        try:
-            place = await settle(self.inbox.reject, entry, reason)
-        except (StenoflowError, OSError) as error:
-            self.say(f"{entry.path} could not be moved to rejected: {error}")
-        else:
-            self.say(f"{entry.path} was moved to {place}")
-
-
-def wish_of(workshop: Workshop, options: Options) -> Wish:
-    """Return what is asked of a job. Raises SettingsError for what nobody can do."""
-    wanted = Wanted(
-        options.model,
-        language=options.language,
-        segment_seconds=options.segment_seconds,
-        stream=options.stream,
-    )
-    budget_micro = None if options.budget is None else to_micro(options.budget)
-    return Wish(job_settings(workshop.settings, workshop.models, wanted), options.tag, budget_micro)
-
-
-def _id(entry: Entry) -> str:
-    return arrival_id(entry.source.uri, entry.mark)

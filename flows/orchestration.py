@@ -16,6 +16,9 @@ from pathlib import Path
 from flows.prefect_server import Server, start_server
 from tasks.errors import FailedError
 
+ADDRESS_FILE = "dashboard.url"
+"""In our own home, while `stenoflow serve` runs: where its server answers."""
+
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -36,6 +39,18 @@ def surround(home: Path) -> None:
     """
     for name, value in {**_QUIET, "PREFECT_HOME": str(home / "prefect")}.items():
         os.environ.setdefault(name, value)
+    served = None if "PREFECT_API_URL" in os.environ else _served_from(home)
+    if served is not None:
+        os.environ["PREFECT_API_URL"] = served
+
+
+def _served_from(home: Path) -> str | None:
+    """Return where a dashboard is being served from a home: what runs is seen there then."""
+    try:
+        api_url = (home / ADDRESS_FILE).read_text("utf-8").strip()
+    except OSError:
+        return None
+    return api_url if Server.answers_at(api_url) else None
 
 
 class PrefectError(FailedError):

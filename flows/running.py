@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,14 +180,16 @@ def current_run() -> Run:
 
 
 @asynccontextmanager
-async def open_run(workshop: Workshop, concurrency: int) -> AsyncIterator[Run]:
+async def open_run(
+    workshop: Workshop, concurrency: int, outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
+) -> AsyncIterator[Run]:
     """Open the process's run: the client of the API, its gate, and the threads that cut."""
     with (
         workshop.leases.held(workshop.run_id),
         ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool,
     ):
         async with open_api(workshop.settings, workshop.models) as api:
-            run = Run(workshop, Transcriber(workshop, api, Gate(concurrency)), concurrency, pool)
+            run = Run(workshop, Transcriber(workshop, api, Gate(concurrency, outer=outer)), concurrency, pool)
             _current.append(run)
             try:
                 yield run

@@ -29,6 +29,11 @@ async def transcribe_recording(job_id: str, recording: str) -> State[None]:
         job_id: the job.
         recording: its recording's name, for the dashboard.
     """
+    return await work_on(job_id, recording)
+
+
+async def work_on(job_id: str, recording: str) -> State[None]:
+    """Transcribe a recording as part of the flow that this is called in; arguments as above."""
     run = current_run()
     state = await _transcribe(run, job_id, recording)
     run.feeds[job_id].ended()

@@ -31,7 +31,9 @@ from pydantic_settings import (
 
 from storage.database.exposures import Budgets
 from tasks.errors import SettingsError
+from tasks.inbox.options import Options
 from tasks.money.amounts import to_micro
+from tasks.webhooks.endpoint import Endpoint
 
 FILE_NAME = "stenoflow.toml"
 _PLACES = f"it comes from the environment, from .env or from {FILE_NAME}"
@@ -64,6 +66,19 @@ class BudgetSettings(BaseModel):
         """As the ledger wants them."""
         run, month = (None if cap is None else to_micro(cap) for cap in (self.run, self.month))
         return Budgets(run, month, {tag: to_micro(cap) for tag, cap in self.tags.items()})
+
+
+class InboxSettings(BaseModel):
+    """A drop folder that `stenoflow serve` looks into, in `stenoflow.toml` under ``[[inboxes]]``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$", max_length=80)
+    address: str
+    every: PositiveFloat = 60.0
+    """Seconds between two looks."""
+    options: Options = Field(default_factory=Options)
+    reject: bool = False
 
 
 class Settings(BaseSettings):
@@ -99,6 +114,15 @@ class Settings(BaseSettings):
     whisper_model: str = "base"
     """Name or folder of the model of the extra ``stenoflow[whisper]``."""
 
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+
+    shared_calls: PositiveInt | None = None
+    """Calls in flight at most, of all workers of a Prefect server."""
+    shared_calls_a_minute: PositiveInt | None = None
+    """Calls begun in a minute at most, of the same."""
+    inboxes: list[InboxSettings] = Field(default_factory=list)
+
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -108,7 +132,16 @@ class Settings(BaseSettings):
         self.home = self.home.expanduser().absolute()
         self.database_url = self.database_url or f"sqlite:///{self.home / 'stenoflow.db'}"
         self.store = self.store or (self.home / "store").as_uri()
+        _ = self.webhook
         return self
+
+    @property
+    def webhook(self) -> Endpoint | None:
+        """Who is told what happens; None: nobody."""
+        if self.webhook_url is None:
+            return None
+        secret = self.webhook_secret
+        return Endpoint(self.webhook_url, secret.get_secret_value() if secret else "")
 
     @property
     def is_embedded(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -38,6 +38,8 @@ class Workshop:
 
     settings: Settings
     database: Database
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+    """What this run of the program is called in the database."""
 
     def check(self) -> None:
         """See that all is there that a job needs, before anything is spent.
@@ -57,11 +59,6 @@ class Workshop:
                 f"{free_mb} MB are left for {home}; {self.settings.least_free_mb} MB are needed to begin",
                 "free some space, or let STENOFLOW_HOME name another place",
             )
-
-    @cached_property
-    def run_id(self) -> str:
-        """What this run of the program is called in the database."""
-        return uuid4().hex
 
     @cached_property
     def leases(self) -> Leases:
@@ -127,10 +124,16 @@ class Workshop:
 
 
 @contextmanager
-def open_workshop(settings: Settings) -> Iterator[Workshop]:
-    """Open the database (upgrading the embedded one) and what goes with it."""
+def open_workshop(settings: Settings, run_id: str | None = None) -> Iterator[Workshop]:
+    """Open the database (upgrading the embedded one) and what goes with it.
+
+    Args:
+        settings: where things are.
+        run_id: what this run is called; None: it gets a name of its own.
+    """
     database = open_database(settings.database_url)
     try:
-        yield Workshop(settings, make_ready(database))
+        ready = make_ready(database)
+        yield Workshop(settings, ready) if run_id is None else Workshop(settings, ready, run_id)
     finally:
         database.close()

@@ -13,7 +13,9 @@ from flows.cli import (
     forget,
     ingest,
     jobs,
+    metrics,
     resume,
+    serve,
     transcribe,
     verify,
 )
@@ -31,6 +33,7 @@ app.command("demo")(demo.demo)
 app.command("transcribe")(transcribe.transcribe)
 app.command("estimate")(estimate.estimate)
 app.command("ingest")(ingest.ingest)
+app.command("serve")(serve.serve)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)
@@ -38,6 +41,7 @@ app.command("costs")(costs.costs)
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.command("engine")(engine.engine)
+app.command("metrics")(metrics.metrics)
 
 _database = typer.Typer(help="The database.", no_args_is_help=True)
 _database.command("upgrade")(database.upgrade)

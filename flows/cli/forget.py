@@ -40,7 +40,7 @@ def forget(
             if not yes:
                 typer.confirm(f"Forget {each.name} with {len(each.jobs)} jobs?", abort=True, err=True)
             # First, for what is left of it could not be found any more.
-            runs = forget_flow_runs(settings.home, each.name, each.jobs)
+            runs = forget_flow_runs(settings.home, each.name, each.source, each.jobs)
             erased = forget_recording(workshop, each)
             if json:
                 what = {"recording": each.recording_id, "jobs": list(each.jobs)}

@@ -12,7 +12,7 @@ from flows.cli.console import say
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.cli.transcribe import INTERRUPTED, finish
-from flows.ingesting import Ingest, wish_of
+from flows.ingesting import Ingest, Taking
 from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
 from tasks.artifacts.formats import FORMATS, check_formats
@@ -20,6 +20,7 @@ from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
 from tasks.inbox.opening import Inbox, open_inbox
 from tasks.inbox.options import Options
+from tasks.inbox.reception import Reception, wish_of
 from tasks.inbox.settling import Settling
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
@@ -80,10 +81,9 @@ def ingest(
 
         with Display(workshop, told=end) as display:
             batch = Batch(workshop, wanted, calls_at_once(settings, concurrency), display)
-            taking = Ingest(
-                workshop, box, given, Settling(looks), interval, watch, reject, events, batch, say
-            )
-            codes = run_to_its_end(batch, batch.follow(taking.orders()), taking.stop)
+            taking = Taking(Reception(workshop, box, given, Settling(looks)), batch, reject, say)
+            work = Ingest(taking, interval, watch, events, say)
+            codes = run_to_its_end(batch, batch.follow(work.orders()), work.stop)
     if batch.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(gravest(codes | {StorageError.exit_code} if copies.failed else codes))

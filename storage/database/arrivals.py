@@ -59,6 +59,13 @@ class Arrivals:
             stored.run_id = self._run_id
             return True
 
+    def is_in_hand(self, id_: str) -> tuple[bool, str | None]:
+        """Tell whether a run, which is alive, has an arrival; and which run had it last."""
+        with self._database.read() as session:
+            stored = session.get(Arrival, id_)
+            run_id = None if stored is None else stored.run_id
+            return self._leases.is_alive(session, run_id), run_id
+
     def end(self, id_: str, status: str, job_id: str | None, reason: str | None) -> None:
         """Record what became of an arrival; it is not taken again."""
         with self._database.write() as session:

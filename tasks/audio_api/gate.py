@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from tasks.audio_api.errors import CallError, RateLimitedError
 
@@ -20,10 +20,16 @@ class Gate:
         limit: the most calls at once.
         patience_s: who would have to wait longer than this for the API gets its refusal instead.
         clock: monotonic seconds.
+        outer: what a call passes through before it is made, such as a limit for many machines.
     """
 
     def __init__(
-        self, limit: int, *, patience_s: float = 900.0, clock: Callable[[], float] = time.monotonic
+        self,
+        limit: int,
+        *,
+        patience_s: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+        outer: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         if limit < 1:
             raise ValueError(f"a gate for {limit} calls at once lets no one through")
@@ -33,6 +39,7 @@ class Gate:
         self._cuts = 0
         self._patience_s = patience_s
         self._clock = clock
+        self._outer = outer or nullcontext
         self._stopped_by: CallError | None = None
         self._refusal: RateLimitedError | None = None
         self._opens_at = clock()
@@ -59,7 +66,10 @@ class Gate:
         await self._enter()
         cuts = self._cuts
         try:
-            yield
+            async with self._outer():
+                # It may have been stopped while that was waited for.
+                self._refuse_if_stopped()
+                yield
         except RateLimitedError as error:
             # Calls that went out before the last cut say nothing about the limit since.
             self.on_rate_limited(error, cut=cuts == self._cuts)
@@ -107,12 +117,15 @@ class Gate:
         self._busy += 1
 
     def _may_enter(self) -> bool:
-        if self._stopped_by is not None:
-            raise _again(self._stopped_by)
+        self._refuse_if_stopped()
         pause_s = self._opens_at - self._clock()
         if self._refusal is not None and pause_s > self._patience_s:
             raise _again(self._refusal)
         return pause_s <= 0 and self._busy < self.limit
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped_by is not None:
+            raise _again(self._stopped_by)
 
     def _notify(self) -> None:
         """Wake everyone who waits; all of this runs in one thread, so no lock is needed."""

@@ -10,7 +10,7 @@ from storage.objects.s3_listing import list_objects
 from tasks.errors import NotAudioError, SourceNotFoundError
 from tasks.inbox.entry import Entry, Growth, Look
 from tasks.sources.naming import is_recording
-from tasks.sources.s3 import object_at, refusals, resolve_s3
+from tasks.sources.s3 import object_at, refusals, resolve_s3, split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,13 +53,16 @@ class BucketInbox:
                     others[path] = _mark(etag, listed["Size"])
         return Look(tuple(entries), others)
 
-    def find(self, key: str) -> Entry | None:
-        """Return the recording of a key; None where it is gone, empty, or lies elsewhere."""
+    def find(self, uri: str) -> Entry | None:
+        """Return the recording at an address; None where it is gone, empty, or lies elsewhere."""
+        bucket, key = split_uri(uri)
+        if bucket != self.bucket:
+            return None
         path = key.removeprefix(self.prefix)
         if not key.startswith(self.prefix) or not is_recording(path):
             return None
         try:
-            (source,) = resolve_s3(f"s3://{self.bucket}/{key}", self.client())
+            (source,) = resolve_s3(uri, self.client())
         except (SourceNotFoundError, NotAudioError):
             return None
         return Entry(path, source, _mark(source.version or "", source.size), Growth.WHOLE)

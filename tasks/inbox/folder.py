@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.errors import SourceNotFoundError, SourceUnreadableError
 from tasks.inbox.entry import Entry, Growth, Look, beside
-from tasks.sources.local import source_at, walk
+from tasks.sources.local import path_of, source_at, walk
 from tasks.sources.naming import is_recording, shown
 
 # With what is added to it, no longer than file systems take.
@@ -51,6 +51,14 @@ class FolderInbox:
         recordings = sorted(path for path in found if is_recording(path))
         others = {path: _mark(found[path]) for path in found if path not in set(recordings)}
         return Look(tuple(self._entries(recordings, others)), others)
+
+    def find(self, uri: str) -> Entry | None:
+        """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""
+        path = path_of(uri)
+        if not path.is_relative_to(self.folder) or ".." in path.parts or not path.is_file():
+            return None
+        relative = self._relative(path)
+        return Entry(relative, source_at(path, self.folder), _mark(path), Growth.UNKNOWN)
 
     def read(self, path: str, most_bytes: int) -> bytes | None:
         """Return the beginning of a small file; None if there is none. Raises OSError, for a link too."""

@@ -27,6 +27,9 @@ class Inbox(Protocol):
     def look(self) -> Look:
         """Return what is there now."""
 
+    def find(self, uri: str) -> Entry | None:
+        """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""
+
     def read(self, path: str, most_bytes: int) -> bytes | None:
         """Return the beginning of a small file; None if there is none."""
 

@@ -62,9 +62,7 @@ class EventQueue:
 
     def _entries(self, named: Named) -> Iterator[Entry]:
         """Yield the recording of an event, under whichever of its possible keys it is there."""
-        if named.bucket != self.inbox.bucket:
-            return
-        found = (self.inbox.find(key) for key in named.keys)
+        found = (self.inbox.find(f"s3://{named.bucket}/{key}") for key in named.keys)
         yield from [entry for entry in found if entry is not None][:1]
 
     def _acknowledge(self, receipt: str) -> None:

@@ -36,7 +36,7 @@ def test_new_bytes_under_a_key_are_another_content(bucket: Bucket, inbox: Bucket
         bucket.put("in/a.mp3", data)
         marks.append(inbox.look().entries[0].mark)
     assert marks[0] == marks[2] != marks[1]
-    found = inbox.find("in/a.mp3")
+    found = inbox.find(f"{bucket.url}/in/a.mp3")
     assert found is not None
     assert found.mark == marks[0]
 
@@ -46,7 +46,7 @@ def test_what_is_no_recording_of_the_inbox_is_not_found(bucket: Bucket, inbox: B
     bucket.put("elsewhere/a.mp3", b"x")
     bucket.put("in/a.txt", b"x")
     bucket.put("in/empty.mp3", b"")
-    assert inbox.find(key) is None
+    assert inbox.find(f"{bucket.url}/{key}") is None
 
 
 def test_what_is_refused_goes_beside_the_inbox_with_its_reason(bucket: Bucket, inbox: BucketInbox) -> None:

@@ -125,6 +125,11 @@ class AudioApiServer:
             self.calls.append(call)
             return call
 
+    @property
+    def busy(self) -> int:
+        """How many calls are being heard now."""
+        return self._in_flight
+
     @contextmanager
     def in_flight(self) -> Iterator[None]:
         with self._lock:

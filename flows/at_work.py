@@ -1,0 +1,81 @@
+"""A batch inside a flow run that Prefect started: watched in the dashboard, stopped by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.batch import Batch
+from flows.dashboard import Dashboard
+from flows.limits import set_limits, shared_limits
+from flows.outcome import Outcome
+from flows.transcription import work_on
+from storage.database.states import JobState
+from tasks.artifacts.formats import FORMATS
+from tasks.hearing import calls_at_once
+from tasks.settings import load_settings
+from tasks.workshop import Workshop, open_workshop
+
+
+@asynccontextmanager
+async def at_work() -> AsyncIterator[Batch]:
+    """Open a batch for the flow run that this is called in.
+
+    SIGTERM, by which Prefect cancels, ends it as Ctrl-C ends the command: calls in flight are seen through.
+    """
+    with open_tools() as workshop:
+        workshop.check()
+        async with Dashboard(workshop) as dashboard:
+            calls = calls_at_once(workshop.settings, None)
+            await set_limits(workshop.settings)
+            outer = shared_limits(workshop.settings)
+            batch = Batch(workshop, list(FORMATS), calls, dashboard, work_on, outer)
+            with _stopped_by_sigterm(batch):
+                yield batch
+
+
+@contextmanager
+def open_tools() -> Iterator[Workshop]:
+    """Open the workshop under the flow run's own id, so that who finds it dead finds its flow run too."""
+    with open_workshop(load_settings(), flow_run.id) as workshop:
+        yield workshop
+
+
+async def is_cancelled() -> bool:
+    """Tell whether somebody cancelled the flow run, rather than its worker being stopped."""
+    if flow_run.id is None:
+        return False
+    async with get_client() as client:
+        state = (await client.read_flow_run(UUID(flow_run.id))).state
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+
+def state_of(outcomes: Iterable[Outcome]) -> State[None]:
+    """Return the state of a flow run from what became of its recordings."""
+    told = list(outcomes)
+    broken = [outcome for outcome in told if outcome.status != JobState.COMPLETE]
+    if not broken:
+        return Completed(message=f"{len(told)} complete")
+    reasons = "; ".join((outcome.error or {}).get("message", "") for outcome in broken[:3])
+    name = broken[0].status.title() if len({outcome.status for outcome in broken}) == 1 else "Failed"
+    return Failed(name=name, message=f"{len(told) - len(broken)} of {len(told)} complete; {reasons}")
+
+
+@contextmanager
+def _stopped_by_sigterm(batch: Batch) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, batch.stop)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,34 @@
+"""`stenoflow serve`: the operator's dashboard, the deployments and their schedules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import result, say
+from flows.serving import dashboard, serve_deployments
+from tasks.settings import load_settings
+from tasks.workshop import open_workshop
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; any but the loopback asks for a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 4200,
+    limit: Annotated[int, typer.Option(help="Flow runs at once, each a process.", min=1)] = 4,
+) -> None:
+    """Serve the dashboard, and run what is started there or is due: until Ctrl-C.
+
+    With PREFECT_API_URL set, the deployments are registered with that server instead.
+
+    Example: [bold]stenoflow serve[/]
+    """
+    settings = load_settings()
+    with open_workshop(settings) as workshop:
+        workshop.check()
+    with dashboard(settings, host, port) as api_url:
+        result(api_url.removesuffix("/api"))
+        say("Serving the dashboard and the deployments there; Ctrl-C ends it.")
+        serve_deployments(settings, limit)

@@ -1,0 +1,139 @@
+"""What an operator sees of a job in Prefect's dashboard: how far it is, its segments, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Any, Self
+
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+
+from flows.outcome import Outcome
+from flows.watching import LogWatcher
+from storage.errors import StenoflowError
+from tasks.accounts import segment_rows
+from tasks.money.amounts import show
+from tasks.settling import settle
+from tasks.sources import Source
+from tasks.speech.timecode import clock, samples_to_ms
+from tasks.workshop import Workshop
+
+_LOOK_EVERY_S = 5.0
+_FIRST_CHARACTERS = 600
+_log = logging.getLogger(__name__)
+
+
+def keys_of(job_id: str) -> list[str]:
+    """Return the keys of a job's artifacts in Prefect."""
+    return [f"{kind}-{job_id}" for kind in ("progress", "segments", "summary")]
+
+
+class Dashboard(LogWatcher):
+    """Follows the jobs of a batch. Use it as a context; belongs to one event loop."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._ending: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*self._ending)
+
+    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
+        """Begin to follow a job."""
+        super().taken(source, job_id, duration_ms)
+        self._following[job_id] = asyncio.create_task(self._follow(job_id, source.name, duration_ms))
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show what came of it."""
+        super().ended(outcome)
+        following = self._following.pop(outcome.job or "", None)
+        if following is not None:
+            following.cancel()
+        self._ending.append(asyncio.create_task(_quietly(self._end(outcome))))
+
+    async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
+        artifact, shown = None, ""
+        while True:
+            (progress,) = await settle(self._workshop.reports.progress, [job_id])
+            done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
+            said = f"{name}: {progress.done} segments of {progress.segments}"
+            said += "" if progress.planned else " cut so far"
+            if artifact is None:
+                artifact = await _quietly(acreate_progress_artifact(done, keys_of(job_id)[0], said))
+            elif said != shown:
+                await _quietly(aupdate_progress_artifact(artifact, done, said))
+            shown = said
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _end(self, outcome: Outcome) -> None:
+        if outcome.job is None:
+            return
+        progress, segments, summary = keys_of(outcome.job)
+        if outcome.segments:
+            rows = await settle(segment_rows, self._workshop, outcome.job)
+            await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
+            await acreate_progress_artifact(_percent(rows), progress, f"{outcome.source}: {outcome.status}")
+        text = await settle(self._first_lines, outcome)
+        await acreate_markdown_artifact(_summary(outcome, text), summary, outcome.source)
+
+    def _first_lines(self, outcome: Outcome) -> str:
+        """Return the beginning of the transcript, where there is one."""
+        artifacts = {each.name: each.key for each in self._workshop.catalog.artifacts(outcome.job or "")}
+        if "transcript.txt" not in artifacts or not outcome.artifacts:
+            return ""
+        try:
+            return self._workshop.store.get_bytes(artifacts["transcript.txt"]).decode()[:_FIRST_CHARACTERS]
+        except StenoflowError as error:
+            _log.warning("no first lines of job %s: %s", outcome.job, error)
+            return ""
+
+
+def _percent(rows: list[dict[str, Any]]) -> float:
+    return 100.0 * sum(row["state"] in {"done", "silent"} for row in rows) / len(rows)
+
+
+def _summary(outcome: Outcome, text: str) -> str:
+    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
+    facts = (
+        f"**{outcome.status}**",
+        clock(round(outcome.duration * 1000)),
+        f"{outcome.segments} segments",
+        f"{outcome.calls} calls, {outcome.reused} reused",
+        f"{cost} in this run",
+    )
+    lines = [
+        " · ".join(facts),
+        f"job `{outcome.job}` · recording `{outcome.recording}`",
+        *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in outcome.missing),
+        *([_quoted((outcome.error or {}).get("message", ""))] if outcome.error else []),
+        *(f"- {name}: `{uri}`" for name, uri in outcome.artifacts.items()),
+        *([_quoted(text)] if text else []),
+    ]
+    return "\n\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Return text such that nothing in it is taken for markup."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+async def _quietly(act: Awaitable[Any]) -> Any:
+    """Await what shows something; a dashboard that cannot be reached must not end a job."""
+    try:
+        return await act
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        _log.warning("the dashboard could not be told: %s", error)
+        return None

@@ -1,0 +1,153 @@
+"""The flows that Prefect starts by itself: from the dashboard, on a schedule, on any worker.
+
+Their parameters are ids, addresses and options: they stand in the dashboard for everybody to read.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+from urllib.parse import unquote
+
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.at_work import at_work, is_cancelled, open_tools, state_of
+from flows.batch import Order
+from flows.ingesting import Taking
+from flows.spreading import spread, take_up_the_abandoned
+from storage.database.states import JobState
+from tasks.inbox.opening import open_inbox
+from tasks.inbox.options import Options
+from tasks.inbox.reception import Reception, wish_of
+from tasks.inbox.settling import Settling
+from tasks.intake import Wish
+from tasks.job_settings import JobSettings
+from tasks.settling import settle
+from tasks.sources import resolve
+from tasks.sources.naming import display_name
+from tasks.verifying import verify as verify_job
+
+_log = logging.getLogger(__name__)
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
+
+Address = Annotated[str, Field(description="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.")]
+InboxAddress = Annotated[str, Field(description="A drop folder: DIR, or s3://bucket/prefix/.")]
+Repair = Annotated[bool, Field(description="Build anew what is not as recorded, without a call.")]
+Reject = Annotated[bool, Field(description="Move what is refused to rejected/ beside the inbox.")]
+
+
+def _run_name() -> str:
+    """Name a flow run after what it works on."""
+    given = flow_run.parameters
+    what = next((given[name] for name in ("source", "inbox", "job") if given.get(name)), "")
+    return display_name(unquote(str(what)))
+
+
+@flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
+async def transcribe(source: Address, options: Options | None = None) -> State[None]:
+    """Transcribe a recording, or all in a folder; what is stored already is not bought again.
+
+    Args:
+        source: where it is.
+        options: what is said of it.
+    """
+    async with at_work() as batch:
+        wish = wish_of(batch.workshop, options or Options())
+        found = await settle(resolve, source, batch.workshop.s3)
+        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+
+
+@flow(name="resume", flow_run_name=_run_name, persist_result=False)
+async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State[None]:
+    """Go on where a job stopped: only what has no answer yet is sent.
+
+    Args:
+        job: its id.
+    """
+    async with at_work() as batch:
+        stored = await settle(batch.workshop.catalog.job, job)
+        recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
+        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro)
+        found = await settle(resolve, recording.source, batch.workshop.s3)
+        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+
+
+@flow(name="take in", flow_run_name=_run_name, persist_result=False)
+async def take_in(
+    inbox: InboxAddress,
+    source: Annotated[str, Field(description="The address of a recording in it.")],
+    options: Options | None = None,
+    reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
+) -> State[None]:
+    """Transcribe one recording of a drop folder, unless that was done; `ingest` asks for this.
+
+    Args:
+        inbox: the drop folder.
+        source: the recording's address.
+        options: what is said of it.
+        reject: move it out of the way if it is refused.
+    """
+    async with at_work() as batch:
+        box = open_inbox(inbox, batch.workshop.s3)
+        given = {} if options is None else options.model_dump(exclude_unset=True)
+        reception = Reception(batch.workshop, box, given, Settling(1))
+        taking = Taking(reception, batch, reject, _log.info, is_cancelled)
+        entry = await settle(box.find, source)
+        order = None if entry is None else await taking.take(await settle(reception.describe, entry))
+        if order is None:
+            return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
+        return state_of(await batch.run([order]))
+
+
+@flow(name="ingest", flow_run_name=_run_name, persist_result=False)
+async def ingest(
+    inbox: InboxAddress,
+    options: Options | None = None,
+    looks: Annotated[int, Field(ge=1, description="Looks in a row that must find a file unchanged.")] = 2,
+    interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
+    reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
+) -> State[None]:
+    """Start a flow run for each recording that is new and complete in a drop folder.
+
+    Args:
+        inbox: the drop folder.
+        options: what is said of all its recordings.
+        looks: how many must find a file unchanged.
+        interval: between two looks, in seconds.
+        reject: move what is refused out of the way.
+    """
+    with open_tools() as workshop:
+        box = open_inbox(inbox, workshop.s3)
+        given = {} if options is None else options.model_dump(exclude_unset=True)
+        asked = await spread(Reception(workshop, box, given, Settling(looks)), interval, reject=reject)
+    return Completed(message=f"{asked} recordings handed over")
+
+
+@flow(name="verify", persist_result=False)
+async def verify(
+    repair: Repair = False,  # noqa: FBT002 - as above
+) -> State[None]:
+    """Hold all artifacts against what is recorded of them.
+
+    Args:
+        repair: build anew what is not as recorded.
+    """
+    with open_tools() as workshop:
+        published = [line.job for line in await settle(workshop.reports.jobs) if line.job.state in _PUBLISHED]
+        verified = [await settle(verify_job, workshop, job, repair=repair) for job in published]
+    unsound = [each.job_id for each in verified if not each.is_sound]
+    if unsound:
+        return Failed(message=f"{len(unsound)} of {len(verified)} jobs are not as recorded: {unsound[:20]}")
+    return Completed(message=f"{len(verified)} jobs are as recorded")
+
+
+@flow(name="take up", persist_result=False)
+async def take_up() -> State[None]:
+    """Resume the jobs over which a process died: Prefect's own server does not find those."""
+    with open_tools() as workshop:
+        jobs = await take_up_the_abandoned(workshop)
+    return Completed(message=f"{len(jobs)} jobs were taken up")

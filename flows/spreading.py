@@ -1,0 +1,102 @@
+"""One flow run a recording, on whichever worker is free; Prefect hands them out, our leases find the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas import FlowRun
+from prefect.deployments.flow_runs import arun_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from tasks.inbox.reception import Arrived, Reception
+from tasks.settling import settle
+from tasks.workshop import Workshop
+
+DEPLOYMENT = "stenoflow"
+"""What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
+
+TAKE_IN = f"take in/{DEPLOYMENT}"
+RESUME = f"resume/{DEPLOYMENT}"
+# A run that ends before it has taken its recording is made anew so often.
+_TRIES = 3
+_log = logging.getLogger(__name__)
+
+
+async def spread(reception: Reception, interval_s: float, *, reject: bool) -> int:
+    """Have each recording that is new and complete taken in by a flow run of its own.
+
+    Looks as often as it takes to know what is complete. What a run has in hand already is left to it.
+
+    Returns:
+        How many flow runs were asked for.
+    """
+    asked = 0
+    for looks_left in reversed(range(reception.settling.looks)):
+        for arrived in await settle(reception.look):
+            asked += await _hand_over(reception, arrived, reject=reject)
+        if not looks_left or not reception.growing:
+            break
+        await asyncio.sleep(interval_s)
+    return asked
+
+
+async def take_up_the_abandoned(workshop: Workshop) -> list[str]:
+    """Have jobs resumed that a run died over, and mark its flow run as crashed; returns the jobs."""
+    abandoned = await settle(workshop.catalog.abandoned)
+    for job_id, run_id in abandoned:
+        async with get_client() as client:
+            await _mark_crashed(client, run_id)
+        await _ask_for(RESUME, {"job": job_id}, f"resume {job_id} {run_id}")
+    return [job_id for job_id, _ in abandoned]
+
+
+async def _hand_over(reception: Reception, arrived: Arrived, *, reject: bool) -> bool:
+    in_hand, last_run = await settle(reception.workshop.arrivals.is_in_hand, arrived.id)
+    if in_hand:
+        return False
+    parameters = {
+        "inbox": reception.inbox.address,
+        "source": arrived.entry.source.uri,
+        "options": arrived.options.model_dump(mode="json", exclude_defaults=True),
+        "reject": reject,
+    }
+    # Asked for again and again, it is one run; if that dies with the recording in hand, another.
+    key = f"{arrived.id} {last_run or ''}"
+    return await _ask_for(TAKE_IN, parameters, key, arrived.options.priority) is not None
+
+
+async def _ask_for(
+    deployment: str, parameters: dict[str, Any], key: str, queue: str | None = None
+) -> FlowRun | None:
+    """Ask for a flow run under a key; for another one where that has ended, and what it was for has not."""
+    async with get_client() as client:
+        pooled = (await client.read_deployment_by_name(deployment)).work_pool_name is not None
+    for _ in range(_TRIES):
+        run = await arun_deployment(
+            deployment,
+            parameters=parameters,
+            timeout=0,
+            idempotency_key=key,
+            as_subflow=False,
+            work_queue_name=queue if pooled else None,
+        )
+        if run.state is None or not run.state.is_final():
+            return run
+        key = f"{key} {run.id}"
+    _log.error("%s has ended %d times without a result: %s", deployment, _TRIES, parameters)
+    return None
+
+
+async def _mark_crashed(client: PrefectClient, run_id: str | None) -> None:
+    """Say of a dead run's flow run what Prefect's server does not find out by itself."""
+    try:
+        found = await client.read_flow_run(UUID(run_id or ""))
+        if found.state is not None and not found.state.is_final():
+            await client.set_flow_run_state(found.id, Crashed(message="its process died"), force=True)
+    except (ValueError, ObjectNotFound):
+        return  # it was started by a command

@@ -1,0 +1,1 @@
+"""Telling another program what happened, by the Standard Webhooks specification."""

@@ -1,0 +1,160 @@
+"""The flows that Prefect starts by itself, run here in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.orchestration import begin_start, surround
+from storage.database.states import JobState
+from tasks.settings import load_settings
+from tasks.workshop import open_workshop
+from tests.flows.conftest import Command, Meeting
+from tests.servers.audio_api import AudioApiServer
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, meeting: Meeting) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    shutil.copy(meeting.path, folder / "talk.mp3")
+    return folder
+
+
+@pytest.fixture
+def prefect(home: Path) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
+    """Run something that talks to Prefect, once its server is there."""
+    surround(home)
+
+    def run(act: Callable[[], Awaitable[Any]]) -> Any:
+        async def ready() -> Any:
+            await begin_start().ready()
+            return await act()
+
+        return asyncio.run(ready())
+
+    return run
+
+
+async def flow_runs(name: str) -> list[Any]:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    async with get_client() as client:
+        return await client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name])))
+
+
+async def registered(*names: str) -> None:
+    from flows import deployable
+    from flows.spreading import DEPLOYMENT
+
+    for name in names:
+        deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
+        await deployment.aapply()
+
+
+def test_a_recording_is_transcribed_and_shown(
+    prefect: Any, api: AudioApiServer, meeting: Meeting, stenoflow: Command
+) -> None:
+    async def act() -> Any:
+        from prefect.artifacts import Artifact
+
+        from flows.deployable import transcribe
+        from tasks.inbox.options import Options
+
+        options = Options(tag="board", segment_seconds=60)
+        state = await transcribe(str(meeting.path), options, return_state=True)
+        again = await transcribe(str(meeting.path), options, return_state=True)
+        (job,) = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
+        shown = [await Artifact.aget(f"{kind}-{job['job']}") for kind in ("segments", "summary")]
+        return state, again, job, [each and each.data for each in shown]
+
+    state, again, job, (segments, summary) = prefect(act)
+    assert (state.is_completed(), again.is_completed()) == (True, True)
+    assert (job["state"], job["tag"], len(api.calls)) == ("complete", "board", 4)
+    rows = json.loads(segments)
+    assert [row["state"] for row in rows] == ["done"] * 4
+    assert sum(float(row["cost"]) for row in rows) == pytest.approx(0.024)
+    assert meeting.words[0].text in summary
+    assert "transcript.srt" in summary
+
+
+def test_what_fails_says_so_in_its_state(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
+    api.script(["400"])
+
+    async def act() -> Any:
+        from flows.deployable import transcribe
+        from tasks.inbox.options import Options
+
+        return await transcribe(str(meeting.path), Options(segment_seconds=60), return_state=True)
+
+    state = prefect(act)
+    assert (state.is_failed(), state.name) == (True, "Partial")
+    assert "400" in state.message
+
+
+def test_a_recording_of_an_inbox_is_taken_in_once(prefect: Any, api: AudioApiServer, inbox: Path) -> None:
+    async def act() -> Any:
+        from flows.deployable import take_in
+
+        source = (inbox / "talk.mp3").as_uri()
+        return [await take_in(str(inbox), source, return_state=True) for _ in range(2)]
+
+    states = prefect(act)
+    assert [state.name for state in states] == ["Completed", "Skipped"]
+    assert len(api.calls) == 1
+
+
+@pytest.mark.usefixtures("api")
+def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: Any, inbox: Path) -> None:
+    (inbox / "talk.json").write_text('{"priority": "urgent", "tag": "board"}')
+
+    async def act() -> Any:
+        from flows.deployable import ingest
+
+        await registered("take_in")
+        before = len(await _asked_for(inbox))
+        states = [await ingest(str(inbox), looks=1, return_state=True) for _ in range(2)]
+        return before, states, await _asked_for(inbox)
+
+    before, states, runs = prefect(act)
+    assert all(state.is_completed() for state in states)
+    assert (before, len(runs)) == (0, 1)
+    assert runs[0].parameters["options"] == {"priority": "urgent", "tag": "board"}
+
+
+async def _asked_for(inbox: Path) -> list[Any]:
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        runs = await client.read_flow_runs()
+    return [run for run in runs if run.parameters.get("source", "").startswith(inbox.as_uri())]
+
+
+@pytest.mark.usefixtures("api")
+def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, stenoflow: Command) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    with open_workshop(load_settings()) as workshop:
+        workshop.catalog.claim(line["job"])
+        assert workshop.catalog.job(line["job"]).state == JobState.RUNNING
+
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from flows.deployable import take_up
+
+        await registered("resume")
+        await take_up()
+        await take_up()
+        async with get_client() as client:
+            return [run for run in await client.read_flow_runs() if run.parameters.get("job") == line["job"]]
+
+    assert len(prefect(act)) == 1

@@ -1,0 +1,105 @@
+"""`stenoflow metrics`, printed and served, after a run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.flows.conftest import Command, Meeting
+from tests.flows.processes import DEADLINE_S, command
+from tests.servers.audio_api import AudioApiServer
+
+NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+
+
+def values(text: str) -> dict[str, float]:
+    """Return the samples' sums by name."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name] = found.get(sample.name, 0) + sample.value
+    return found
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with command(["metrics", "--port", "0", *options], folder) as process:
+        assert process.stderr is not None
+        lines: list[str] = []
+        while "Serving: " not in (line := process.stderr.readline()):
+            assert line, lines
+            lines.append(line)
+        yield process, line.split()[-1]
+
+
+def test_what_a_run_did_is_printed(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
+    stenoflow("transcribe", meeting.path, "--tag", "board", "--json")
+    Path("stenoflow.toml").write_text("[budgets]\nmonth = 5\ntags = { board = 1 }", "utf-8")
+    printed = stenoflow("metrics", "--once")
+    assert (printed.exit_code, printed.err) == (0, "")
+    told = values(printed.out)
+    assert told["stenoflow_database_up"] == 1
+    assert told["stenoflow_calls_begun_total"] == len(api.calls) == 1
+    assert told["stenoflow_spend_total"] == 0.024
+    assert told["stenoflow_transcribed_audio_seconds_total"] == pytest.approx(240, abs=1)
+    assert told["stenoflow_budget_limit_usd"] == 6
+    assert 'stenoflow_jobs{state="complete"} 1.0' in printed.out
+    assert 'tag="board"' in printed.out
+    assert "meeting" not in printed.out
+
+
+def test_a_home_without_anything_has_nothing(stenoflow: Command) -> None:
+    told = values(stenoflow("metrics", "--once").out)
+    assert told["stenoflow_database_up"] == 1
+    assert told["stenoflow_recordings"] == 0
+
+
+def test_a_database_that_is_away_is_a_metric(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", NOWHERE)
+    printed = stenoflow("metrics", "--once")
+    assert printed.exit_code == 0
+    assert values(printed.out) == {"stenoflow_database_up": 0}
+    assert "127.0.0.1" in printed.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_they_are_served_until_a_signal(home: Path, number: signal.Signals) -> None:
+    with serving(home.parent) as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        answer = httpx.get(url)
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert values(answer.text)["stenoflow_database_up"] == 1
+        process.send_signal(number)
+        assert process.wait(DEADLINE_S) == 0
+
+
+def test_they_are_served_while_the_database_is_away(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", NOWHERE)
+    with serving(home.parent) as (process, url):
+        for _ in range(2):
+            assert values(httpx.get(url).text) == {"stenoflow_database_up": 0}
+        assert process.poll() is None
+
+
+def test_an_address_for_everyone_is_taken_only_when_it_is_meant(stenoflow: Command, home: Path) -> None:
+    for host in ("0.0.0.0", "::", "example.com", "192.0.2.1"):  # noqa: S104 - it is refused
+        printed = stenoflow("metrics", "--host", host)
+        assert printed.exit_code == 2
+        assert "--public" in printed.err
+    with serving(home.parent, "--host", "0.0.0.0", "--public") as (_, url):  # noqa: S104 - for a moment
+        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1")).status_code == 200  # noqa: S104
+
+
+def test_a_port_that_is_taken_is_said(stenoflow: Command, home: Path) -> None:
+    with serving(home.parent) as (_, url):
+        port = httpx.URL(url).port
+        printed = stenoflow("metrics", "--port", str(port))
+    assert printed.exit_code == 2
+    assert str(port) in printed.err

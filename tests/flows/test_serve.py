@@ -1,0 +1,55 @@
+"""`stenoflow serve`: dashboard, deployments and runner in one process."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.flows.conftest import Command, Meeting
+from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
+from tests.servers.audio_api import AudioApiServer
+
+
+def _complete(home: Path) -> list[str]:
+    with closing(sqlite3.connect(home / "stenoflow.db")) as database:
+        found = database.execute(
+            "SELECT name FROM recordings JOIN jobs ON recording_id = recordings.id WHERE state = 'complete'"
+        )
+        return [name for (name,) in found]
+
+
+def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
+    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
+    (tmp_path / "here" / "stenoflow.toml").write_text(said)
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert "<html" in httpx.get(f"{address}/", follow_redirects=True).text
+        assert httpx.get(f"{address}/api/health").json() is True
+        # Without a token, nobody changes anything.
+        assert httpx.post(f"{address}/api/flow_runs/filter", json={}).status_code == 403
+        wait_for(lambda: _complete(home) == ["talk.mp3"], process)
+        started = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.wait(DEADLINE_S)
+        wait_until_gone(started)
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - to be refused
+def test_it_is_not_open_to_everybody(stenoflow: Command, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    printed = stenoflow("serve", "--host", host)
+    assert printed.exit_code == 2
+    assert "PREFECT_SERVER_API_AUTH_STRING" in printed.err
