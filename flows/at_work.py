@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -45,7 +47,7 @@ async def at_work() -> AsyncIterator[Batch]:
 @contextmanager
 def open_tools() -> Iterator[Workshop]:
     """Open the workshop under the flow run's own id, so that who finds it dead finds its flow run too."""
-    with open_workshop(load_settings(), flow_run.id) as workshop:
+    with _logs_in_the_dashboard(), open_workshop(load_settings(), flow_run.id) as workshop:
         yield workshop
 
 
@@ -67,6 +69,23 @@ def state_of(outcomes: Iterable[Outcome]) -> State[None]:
     reasons = "; ".join((outcome.error or {}).get("message", "") for outcome in broken[:3])
     name = broken[0].status.title() if len({outcome.status for outcome in broken}) == 1 else "Failed"
     return Failed(name=name, message=f"{len(told) - len(broken)} of {len(told)} complete; {reasons}")
+
+
+@contextmanager
+def _logs_in_the_dashboard() -> Iterator[None]:
+    """Send what we log to Prefect, whatever its own loggers are set to."""
+    handler = APILogHandler()
+    ours = [logging.getLogger(name) for name in ("flows", "tasks", "storage")]
+    before = [logger.level for logger in ours]
+    for logger in ours:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(ours, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from prefect.artifacts import (
     acreate_markdown_artifact,
@@ -27,6 +29,8 @@ from tasks.workshop import Workshop
 
 _LOOK_EVERY_S = 5.0
 _FIRST_CHARACTERS = 600
+# ASCII punctuation, all of which CommonMark lets be escaped.
+_MARKUP = re.compile(r"[!-/:-@\[-`{-~]")
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,7 @@ class Dashboard(LogWatcher):
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._following: dict[str, asyncio.Task[None]] = {}
+        self._progress: dict[str, UUID] = {}
         self._ending: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -65,27 +70,34 @@ class Dashboard(LogWatcher):
         self._ending.append(asyncio.create_task(_quietly(self._end(outcome))))
 
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
-        artifact, shown = None, ""
+        shown = ""
         while True:
             (progress,) = await settle(self._workshop.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"
             said += "" if progress.planned else " cut so far"
-            if artifact is None:
-                artifact = await _quietly(acreate_progress_artifact(done, keys_of(job_id)[0], said))
-            elif said != shown:
-                await _quietly(aupdate_progress_artifact(artifact, done, said))
-            shown = said
+            if said != shown:
+                await self._show_progress(job_id, done, said)
+                shown = said
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _show_progress(self, job_id: str, percent: float, said: str) -> None:
+        if job_id in self._progress:
+            await _quietly(aupdate_progress_artifact(self._progress[job_id], percent, said))
+            return
+        artifact = await _quietly(acreate_progress_artifact(percent, keys_of(job_id)[0], said))
+        if artifact is not None:
+            self._progress[job_id] = artifact
 
     async def _end(self, outcome: Outcome) -> None:
         if outcome.job is None:
             return
-        progress, segments, summary = keys_of(outcome.job)
+        _, segments, summary = keys_of(outcome.job)
         if outcome.segments:
             rows = await settle(segment_rows, self._workshop, outcome.job)
             await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
-            await acreate_progress_artifact(_percent(rows), progress, f"{outcome.source}: {outcome.status}")
+            said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
+            await self._show_progress(outcome.job, _percent(rows), said)
         text = await settle(self._first_lines, outcome)
         await acreate_markdown_artifact(_summary(outcome, text), summary, outcome.source)
 
@@ -126,8 +138,9 @@ def _summary(outcome: Outcome, text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return text such that nothing in it is taken for markup."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    """Return text as a quotation in which nothing is taken for markup."""
+    escaped = _MARKUP.sub(r"\\\g<0>", text)
+    return "\n".join(f"> {line}" for line in escaped.splitlines())
 
 
 async def _quietly(act: Awaitable[Any]) -> Any:

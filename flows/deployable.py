@@ -32,6 +32,7 @@ from tasks.sources.naming import display_name
 from tasks.verifying import verify as verify_job
 
 _log = logging.getLogger(__name__)
+_NOTHING_SAID = Options()
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 Address = Annotated[str, Field(description="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.")]
@@ -48,7 +49,7 @@ def _run_name() -> str:
 
 
 @flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
-async def transcribe(source: Address, options: Options | None = None) -> State[None]:
+async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State[None]:
     """Transcribe a recording, or all in a folder; what is stored already is not bought again.
 
     Args:
@@ -56,7 +57,7 @@ async def transcribe(source: Address, options: Options | None = None) -> State[N
         options: what is said of it.
     """
     async with at_work() as batch:
-        wish = wish_of(batch.workshop, options or Options())
+        wish = wish_of(batch.workshop, options)
         found = await settle(resolve, source, batch.workshop.s3)
         return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
 
@@ -80,7 +81,7 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
 async def take_in(
     inbox: InboxAddress,
     source: Annotated[str, Field(description="The address of a recording in it.")],
-    options: Options | None = None,
+    options: Options = _NOTHING_SAID,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
 ) -> State[None]:
     """Transcribe one recording of a drop folder, unless that was done; `ingest` asks for this.
@@ -93,7 +94,7 @@ async def take_in(
     """
     async with at_work() as batch:
         box = open_inbox(inbox, batch.workshop.s3)
-        given = {} if options is None else options.model_dump(exclude_unset=True)
+        given = options.model_dump(exclude_unset=True)
         reception = Reception(batch.workshop, box, given, Settling(1))
         taking = Taking(reception, batch, reject, _log.info, is_cancelled)
         entry = await settle(box.find, source)
@@ -106,7 +107,7 @@ async def take_in(
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)
 async def ingest(
     inbox: InboxAddress,
-    options: Options | None = None,
+    options: Options = _NOTHING_SAID,
     looks: Annotated[int, Field(ge=1, description="Looks in a row that must find a file unchanged.")] = 2,
     interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
@@ -122,7 +123,7 @@ async def ingest(
     """
     with open_tools() as workshop:
         box = open_inbox(inbox, workshop.s3)
-        given = {} if options is None else options.model_dump(exclude_unset=True)
+        given = options.model_dump(exclude_unset=True)
         asked = await spread(Reception(workshop, box, given, Settling(looks)), interval, reject=reject)
     return Completed(message=f"{asked} recordings handed over")
 

@@ -67,7 +67,12 @@ def serve_deployments(settings: Settings, limit: int) -> None:
 
 
 def _start(host: str, port: int) -> Server:
-    environment = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+    # The pages ask where they came from; by default, on Prefect's own port.
+    environment = {
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
     if _AUTH in os.environ:
         os.environ.setdefault("PREFECT_API_AUTH_STRING", os.environ[_AUTH])
     for name, value in environment.items():

@@ -37,6 +37,8 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         address = process.stdout.readline().strip()
         assert "<html" in httpx.get(f"{address}/", follow_redirects=True).text
         assert httpx.get(f"{address}/api/health").json() is True
+        # Where the pages look for the server: wherever they came from.
+        assert httpx.get(f"{address}/ui-settings").json()["api_url"] == "/api"
         # Without a token, nobody changes anything.
         assert httpx.post(f"{address}/api/flow_runs/filter", json={}).status_code == 403
         wait_for(lambda: _complete(home) == ["talk.mp3"], process)
