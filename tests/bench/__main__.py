@@ -18,6 +18,7 @@ from rich.console import Console
 from tasks.media.programs import find_ffmpeg
 from tests.bench import whole_job
 from tests.bench.accuracy import measure_wer
+from tests.bench.drop import measure_drop
 from tests.bench.measuring import cores
 from tests.bench.memory import measure_memory
 from tests.bench.report import Measured, show, write
@@ -37,6 +38,7 @@ _ROWS: dict[str, Callable[[Scale], Measured]] = {
     "first": whole_job.measure_first,
     "memory": measure_memory,
     "wer": measure_wer,
+    "drop": measure_drop,
 }
 
 

@@ -34,7 +34,7 @@ class Api:
 
 
 @contextmanager
-def running_api(kind: Literal["simulated", "tones"]) -> Iterator[Api]:
+def running_api(kind: Literal["simulated", "swift", "tones"]) -> Iterator[Api]:
     """Run the API in a process of its own for as long as the block lasts."""
     args = [sys.executable, "-m", "tests.bench.server", kind]
     with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -57,18 +57,20 @@ def transcribe(
     home: Path,
     api: Api | None,
     *arguments: str | Path,
+    command: str = "transcribe",
     watch: Callable[[int], None] = lambda _: None,
 ) -> Command:
-    """Run `stenoflow transcribe`.
+    """Run `stenoflow transcribe`, or another command that prints such lines.
 
     Args:
         home: where its store and database are.
         api: who hears; None: the embedded engine.
         arguments: sources and options.
+        command: which.
         watch: told the process id as soon as there is one.
     """
     program = Path(sys.executable).with_name("stenoflow")
-    args = [str(program), "transcribe", *map(str, arguments), "--json"]
+    args = [str(program), command, *map(str, arguments), "--json"]
     started = time.monotonic()
     with (
         LOG.open("w", encoding="utf-8") as said,

@@ -1,7 +1,8 @@
 """The API as a process of its own, so that what it costs is not counted as ours.
 
-Run as ``python -m tests.bench.server simulated|tones``; prints its base URL, and ends when its standard
-input does. Simulated, it answers after 1 s and 1 % of the audio, with a word a second; for tones, it hears.
+Run as ``python -m tests.bench.server simulated|swift|tones``; prints its base URL, and ends when its standard
+input does. Simulated, it answers after 1 s and 1 % of the audio, with a word a second; swift, after 2 s; for
+tones, it hears.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.instrument.recogniser import recognise
 
 _LEAST_S = 1.0
 _SHARE = 0.01
+_SWIFT_S = 2.0
 _BYTES_PER_S = 64_000 / 8
 _UTTERANCE_S = 10
 
@@ -32,9 +34,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, *, hears: bool) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.hears = hears
+        self.hears = kind == "tones"
+        self.swift = kind == "swift"
         self.log: list[dict[str, float]] = []
 
 
@@ -61,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = recognise(sound)
         else:
             answer = _made_up(_seconds(sound))
-            time.sleep(_LEAST_S + _SHARE * answer["duration"])
+            time.sleep(_SWIFT_S if self.server.swift else _LEAST_S + _SHARE * answer["duration"])
         self.server.log.append(
             {"at": at, "took_s": time.monotonic() - at, "audio_s": float(answer["duration"])}
         )
@@ -123,7 +126,7 @@ def _made_up(seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until standard input ends."""
-    server = _Server(hears=sys.argv[1] == "tones")
+    server = _Server(sys.argv[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}/v1", flush=True)  # noqa: T201 - what the caller waits for
     sys.stdin.read()

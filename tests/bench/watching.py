@@ -55,7 +55,7 @@ class Watcher:
     def _look(self, pid: int) -> None:
         own = _command_line(pid)
         self._note(OURS, pid)
-        for child in _descendants(pid):
+        for child in descendants(pid):
             with suppress(OSError, ValueError):
                 command_line = _command_line(child)
                 # One that has not begun its own program yet still shows ours, and shares its memory.
@@ -63,22 +63,29 @@ class Watcher:
                     self._note(_name(command_line), child)
 
     def _note(self, name: str, pid: int) -> None:
-        self.peaks_mb[name] = max(self.peaks_mb[name], _resident_mb(pid))
+        self.peaks_mb[name] = max(self.peaks_mb[name], resident_mb(pid))
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def name_of(pid: int) -> str:
+    """Return what a process is called here, by its command line."""
+    return _name(_command_line(pid))
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield the processes that a process started, and those that they did."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):
             for child in map(int, (thread / "children").read_text().split()):
                 yield child
-                yield from _descendants(child)
+                yield from descendants(child)
 
 
 def _command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """Return how much memory a process holds."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / _MB
 

@@ -87,6 +87,40 @@ def test_a_recording_is_transcribed_and_shown(
     assert "transcript.srt" in summary
 
 
+def test_one_limit_holds_for_all_calls_of_all_runs(
+    prefect: Any, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_SHARED_CALLS", "1")
+    api.delay_s = 0.3
+
+    async def act() -> Any:
+        from flows.deployable import transcribe
+        from tasks.inbox.options import Options
+
+        return await transcribe(str(meeting.path), Options(segment_seconds=60), return_state=True)
+
+    assert prefect(act).is_completed()
+    assert (api.peak, len(api.calls)) == (1, 4)
+
+
+def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
+    api.key = "another"
+
+    async def act() -> str:
+        from prefect.client.orchestration import get_client
+
+        from flows.deployable import transcribe
+
+        await transcribe(str(meeting.path), return_state=True)
+        async with get_client() as client:
+            seen = [*await client.read_flow_runs(), *await client.read_artifacts(), *await client.read_logs()]
+        return "\n".join(each.model_dump_json() for each in seen)
+
+    seen = prefect(act)
+    assert "OPENAI_API_KEY" in seen, "the refusal is to be seen"
+    assert "sk-test-0123456789" not in seen
+
+
 def test_what_fails_says_so_in_its_state(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
     api.script(["400"])
 

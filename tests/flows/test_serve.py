@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -14,6 +17,9 @@ import pytest
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 
 def _complete(home: Path) -> list[str]:
@@ -47,6 +53,41 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         process.wait(DEADLINE_S)
         wait_until_gone(started)
     assert len(api.calls) == 1
+
+
+def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    from prefect.states import Cancelling
+
+    api.delay_s = 3.0
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with prefect_client(f"{address}/api") as client:
+            wait_for(lambda: bool(client.read_deployments()), process)
+            deployment = client.read_deployment_by_name("transcribe/stenoflow")
+            options = {"segment_seconds": 30}
+            given = {"source": str(meeting.path), "options": options}
+            run = client.create_flow_run_from_deployment(deployment.id, parameters=given)
+            wait_for(lambda: api.busy > 0, process)
+            client.set_flow_run_state(run.id, Cancelling())
+            wait_for(lambda: client.read_flow_run(run.id).state_name == "Cancelled", process)
+        sent = len(api.calls)
+        assert 0 < sent < 8
+        (job,) = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
+        assert job["state"] == "interrupted"
+    resumed = stenoflow("resume", job["job"], "--json").line
+    assert (resumed["status"], resumed["reused"], len(api.calls)) == ("complete", sent, resumed["segments"])
+
+
+@contextmanager
+def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+        yield client
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - to be refused
