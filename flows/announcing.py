@@ -13,8 +13,8 @@ from storage.errors import BudgetError
 from tasks.audio_api import errors
 from tasks.cutting import StoppedError
 from tasks.money.amounts import show
+from tasks.redaction import Redaction
 from tasks.webhooks.events import Event, EventType
-from tasks.webhooks.redaction import Redaction
 
 _BY_STATUS = {
     JobState.COMPLETE: EventType.COMPLETE,

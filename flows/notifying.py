@@ -15,9 +15,9 @@ from flows.running import Run
 from storage.database.clock import utc_now
 from storage.errors import StenoflowError
 from tasks.hearing import provider_name
+from tasks.redaction import Redaction
 from tasks.settings import Settings
 from tasks.webhooks.courier import Courier
-from tasks.webhooks.redaction import Redaction
 from tasks.webhooks.sending import open_sender
 
 _log = logging.getLogger(__name__)

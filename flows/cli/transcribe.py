@@ -17,6 +17,7 @@ from tasks.artifacts.formats import FORMATS, check_formats
 from tasks.hearing import Wanted, calls_at_once, job_settings
 from tasks.intake import Wish
 from tasks.money.amounts import show
+from tasks.redaction import without_queries
 from tasks.settings import load_settings
 from tasks.sources import Source, resolve
 from tasks.speech.timecode import clock
@@ -73,7 +74,7 @@ def find_sources(workshop: Workshop, given: Sequence[str]) -> tuple[list[Source]
         try:
             found |= {source.uri: source for source in resolve(name, workshop.s3)}
         except StenoflowError as error:
-            refused.append(of_error(name, error))
+            refused.append(of_error(without_queries(name), error))
     return list(found.values()), refused
 
 

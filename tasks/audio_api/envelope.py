@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.redaction import without_queries
+
 _LONGEST_TEXT = 300
 
 
@@ -52,6 +54,6 @@ def _complaint(envelope: dict[str, Any]) -> Complaint:
 
 
 def one_line(text: str) -> str:
-    """Return a text fit for a message: one line, printable, bounded."""
-    flat = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+    """Return a text fit for a message: one line, printable, bounded, no URL in it lets anybody in."""
+    flat = without_queries("".join(sign for sign in " ".join(text.split()) if sign.isprintable()))
     return flat if len(flat) <= _LONGEST_TEXT else flat[: _LONGEST_TEXT - 1] + "…"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
 
+from tasks.audio_api.envelope import read_complaint
 from tasks.audio_api.errors import CallError
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.hints import hint_for
@@ -55,3 +57,8 @@ def test_every_error_that_is_raised_says_what_to_do(kind: type[CallError]) -> No
     assert hint
     assert "{" not in hint
     assert issubclass(kind, ApiError)
+
+
+def test_what_a_server_says_tells_nobody_how_to_get_in() -> None:
+    said = {"error": {"message": "no access to https://me:pw@bucket.example/a.mp3?X-Amz-Signature=abc now"}}
+    assert read_complaint(json.dumps(said).encode()).text == "no access to https://bucket.example/a.mp3 now"

@@ -14,8 +14,8 @@ from flows.outcome import Outcome
 from storage.errors import BudgetError
 from tasks.audio_api import errors
 from tasks.audio_api.errors import CallError
+from tasks.redaction import Redaction
 from tasks.webhooks.events import Event
-from tasks.webhooks.redaction import Redaction
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 KEY = "sk-test-0123456789"

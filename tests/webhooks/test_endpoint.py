@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SettingsError
+from tasks.redaction import Redaction
 from tasks.settings import load_settings
-from tasks.webhooks.redaction import Redaction
 from tests.servers.webhook import SECRET
 
 URL = "https://user:password@hooks.example:8443/path-canary?token=query-canary"

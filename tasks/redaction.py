@@ -13,6 +13,11 @@ _SHORTEST_SECRET = 8
 _GONE = "***"
 
 
+def without_queries(text: str) -> str:
+    """Return a text whose http(s) URLs have neither query nor credentials."""
+    return _URL.sub(r"\1\2", text)
+
+
 class Redaction:
     """Takes given secrets, and the queries and credentials of all http(s) URLs, out of JSON."""
 
@@ -33,4 +38,4 @@ class Redaction:
     def _text(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _GONE)
-        return _URL.sub(r"\1\2", text)
+        return without_queries(text)
