@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
+from tasks.artifacts.document import Document
 from tasks.artifacts.formats import FORMATS
 from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
@@ -15,6 +16,7 @@ from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings
 from tasks.speech.coverage import cover
+from tasks.speech.cue_rules import PROFILES
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.languages import language_code
 from tasks.speech.placing import Heard, Placed, place
@@ -65,14 +67,15 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         reason = NothingHeardError(failed[0].error_message or "no segment could be transcribed")
         workshop.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
-    transcript = assemble(workshop, job, segments)
+    document = document_of(workshop, job, segments)
+    transcript = document.transcript
     _retract_manifest(workshop, job)
     published = manifest.Published(
         recording,
         job,
-        _store(workshop, job, transcript),
+        _store(workshop, job, document),
         segments,
-        transcript,
+        document,
         workshop.reports.charges(job_id),
         workshop.ledger.suspects(segment.work_key for segment in segments),
     )
@@ -81,6 +84,13 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
     workshop.catalog.set_state(job_id, state, missing, failed[0].error_kind if failed else None)
     return state
+
+
+def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document:
+    """Make what is rendered of a job from the stored answers; calls nobody."""
+    recording = workshop.catalog.recording(job.recording_id)
+    rules = PROFILES[workshop.settings.subtitles]
+    return Document(assemble(workshop, job, segments), recording.name, rules, recording.source)
 
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
@@ -134,11 +144,11 @@ def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
     )
 
 
-def _store(workshop: Workshop, job: Job, transcript: Transcript) -> list[Artifact]:
+def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
     artifacts = []
     for name, format_ in FORMATS.items():
         file_name = f"transcript.{name}"
-        data = format_.render(transcript).encode()
+        data = format_.render(document).encode()
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
         artifacts.append(_artifact(workshop, job, file_name, key, data))
@@ -159,7 +169,7 @@ def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:
     key = artifact_key(job, MANIFEST)
     workshop.store.put_bytes(key, data, content_type="application/json")
     artifacts = [*published.artifacts, _artifact(workshop, job, MANIFEST, key, data)]
-    workshop.catalog.record_artifacts(job.id, artifacts, published.transcript.duration_ms)
+    workshop.catalog.record_artifacts(job.id, artifacts, published.document.transcript.duration_ms)
 
 
 def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     model: str | None = None
     concurrency: PositiveInt = 6
+    subtitles: Literal["netflix", "bbc", "free"] = "netflix"
+    """The rules that subtitles keep."""
     max_hours: PositiveFloat = 24.0
     """Longer recordings are refused."""
     connect_timeout_s: PositiveFloat = 10.0

@@ -13,6 +13,7 @@ from rich.table import Table
 from flows.cli import options
 from flows.cli.console import print_table, results
 from flows.cli.console import result as print_result
+from flows.cli.lint import print_lint
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobState
 from storage.database.tables import Segment
@@ -20,7 +21,7 @@ from tasks.artifacts.manifest import charge_entry, seam_entry
 from tasks.damage import Damage
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
-from tasks.publishing import assemble
+from tasks.publishing import assemble, document_of
 from tasks.settings import load_settings
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
@@ -60,6 +61,9 @@ def jobs(
 
 def show(
     job: Annotated[str, typer.Argument(help="A job, or the beginning of its id.", show_default=False)],
+    lint: Annotated[
+        bool, typer.Option("--lint", help="Show where the subtitles do not keep their rules.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Show one job whole: its segments, requests, charges and artifacts.
@@ -68,6 +72,9 @@ def show(
     """
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
+        if lint:
+            print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
+            return
         document = _whole(workshop, line)
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))

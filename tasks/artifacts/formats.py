@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tasks.artifacts import plain_text, subtitles, verbose_json
+from tasks.artifacts import page, plain_text, subtitles, verbose_json
+from tasks.artifacts.document import Document
 from tasks.errors import SettingsError
-from tasks.speech.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format: how it is rendered (to UTF-8 text), and its media type."""
 
-    render: Callable[[Transcript], str]
+    render: Callable[[Document], str]
     content_type: str
 
 
@@ -23,6 +23,7 @@ FORMATS: dict[str, Format] = {
     "srt": Format(subtitles.render_srt, "application/x-subrip; charset=utf-8"),
     "vtt": Format(subtitles.render_vtt, "text/vtt; charset=utf-8"),
     "json": Format(verbose_json.render, "application/json"),
+    "html": Format(page.render, "text/html; charset=utf-8"),
 }
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
+from tasks.artifacts.document import Document
 from tasks.damage import Damage
 from tasks.money.amounts import from_micro
 from tasks.speech.timecode import samples_to_ms, seconds
-from tasks.speech.transcript import Seam, Transcript
+from tasks.speech.transcript import Seam
 
 SCHEMA = "stenoflow.manifest/1"
 
@@ -24,7 +25,7 @@ class Published:
     job: Job
     artifacts: Sequence[Artifact]
     segments: Sequence[Segment]
-    transcript: Transcript
+    document: Document
     charges: Sequence[Charge]
     suspects: Mapping[str, str]
 
@@ -43,7 +44,7 @@ def _document(published: Published) -> dict[str, Any]:
             "name": recording.name,
             "source": recording.source,
             "sha256": recording.sha256,
-            "duration": seconds(published.transcript.duration_ms),
+            "duration": seconds(published.document.transcript.duration_ms),
         },
         "job": {"id": job.id, "settings": job.settings, "tag": job.tag},
         "artifacts": [
@@ -55,9 +56,14 @@ def _document(published: Published) -> dict[str, Any]:
         ],
         "coverage": [
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
-            for each in published.transcript.coverage
+            for each in published.document.transcript.coverage
         ],
-        "seams": [seam_entry(seam) for seam in published.transcript.seams],
+        "seams": [seam_entry(seam) for seam in published.document.transcript.seams],
+        "subtitles": {
+            "profile": published.document.rules.name,
+            "cues": len(published.document.cues),
+            "breaches": published.document.breaches,
+        },
         "damaged": Damage.of_job(job).to_json(),
         "charges": [charge_entry(charge) for charge in published.charges],
     }

@@ -6,23 +6,22 @@ import html
 
 import pysubs2
 
-from tasks.speech.cues import make_cues
-from tasks.speech.transcript import Transcript
+from tasks.artifacts.document import Document
 
 
-def render_srt(transcript: Transcript) -> str:
+def render_srt(document: Document) -> str:
     """Render SubRip. Its text knows no escape, so an arrow is written as a sign of its own."""
-    return _render(transcript, "srt").replace("\r\n", "\n")
+    return _render(document, "srt").replace("\r\n", "\n")
 
 
-def render_vtt(transcript: Transcript) -> str:
+def render_vtt(document: Document) -> str:
     """Render WebVTT, its markup escaped."""
-    return _render(transcript, "vtt").replace("\r\n", "\n")
+    return _render(document, "vtt").replace("\r\n", "\n")
 
 
-def _render(transcript: Transcript, format_: str) -> str:
+def _render(document: Document, format_: str) -> str:
     file = pysubs2.SSAFile()
-    for cue in make_cues(transcript.utterances):
+    for cue in document.cues:
         text = "\\N".join(_inert(line, format_) for line in cue.lines)
         file.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=text))
     # Without keep_ssa_tags, whatever stands in braces would be taken for markup and dropped.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.artifacts.document import Document
 from tasks.speech.timecode import seconds
 from tasks.speech.transcript import Stretch, Transcript
 from tasks.speech.words import Utterance, Word
@@ -14,7 +15,7 @@ from tasks.speech.words import Utterance, Word
 SCHEMA = "stenoflow.transcript/1"
 
 
-def render(transcript: Transcript) -> str:
+def render(document: Document) -> str:
     """Render the JSON; times in seconds on the recording's own timeline, to the millisecond.
 
     An entry a line, written one by one: a day has 100,000 words, which as one document of dictionaries would
@@ -22,7 +23,7 @@ def render(transcript: Transcript) -> str:
     """
     written = io.StringIO()
     opening = "{\n"
-    for name, value in _fields(transcript):
+    for name, value in _fields(document.transcript):
         written.write(f"{opening}{_json(name)}: ")
         opening = ",\n"
         if isinstance(value, Iterator):

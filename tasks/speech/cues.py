@@ -1,135 +1,200 @@
 """Subtitle cues from timed words.
 
-The rules are those of Netflix's timed text style guide: at most two lines of 42 characters, 5/6 s to
-7 s a cue, two frames between cues, near gaps closed. A cue never crosses an utterance with a speaker
-change or a long pause, and every word stands in exactly one cue, in order.
+The words of one speaker without a long pause between them are a run. A run is cut into cues such that all of
+them together disturb the reader least: that breaks a rule of `cue_rules` where speech is too fast to keep it,
+and nowhere else. Every word stands in exactly one cue, in order, and a cue begins with its first word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from operator import add, sub
 
-from tasks.speech.text import ends_sentence, join_words
+from tasks.speech.cue_rules import NETFLIX, Cue, CueRules, columns
+from tasks.speech.line_breaks import AFTER_SENTENCE, break_cost
+from tasks.speech.text import join_words
 from tasks.speech.words import Utterance, Word
 
-
-@dataclass(frozen=True, slots=True)
-class CueRules:
-    """What a cue may be; times in ms, lengths in characters."""
-
-    line_length: int = 42
-    lines: int = 2
-    shortest_ms: int = 833
-    longest_ms: int = 7_000
-    gap_ms: int = 83
-    close_gap_ms: int = 500
-    pause_ms: int = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """One cue, with its lines; times in ms on the recording's timeline."""
-
-    start_ms: int
-    end_ms: int
-    lines: tuple[str, ...]
-    speaker: str | None = None
-
-
-NETFLIX = CueRules()
+_FAR_MS = 1 << 60
+# What disturbs how much, beside the breaks of `line_breaks`.
+_A_CUE = 6.0
+_A_SENTENCE_INSIDE = 8.0
+_PAUSE_INSIDE_MS = 150.0
+_TOO_SHORT = 60.0
+_TOO_FAST = 40.0
+_IMBALANCE = 0.25
+_TOP_HEAVY = 2.0
 
 
 def make_cues(utterances: Iterable[Utterance], rules: CueRules = NETFLIX) -> list[Cue]:
     """Make the cues of a transcript, in order, never overlapping."""
-    cues = [cue for utterance in utterances for cue in _utterance_cues(utterance, rules)]
+    cues: list[Cue] = []
+    runs = list(_runs(utterances, rules))
+    for run, following in pairwise([*runs, None]):
+        if run is None:
+            break
+        if isinstance(run, Cue):
+            cues.append(run)
+        else:
+            cues += _cues(run, _begins(following), rules)
     return _timed(cues, rules)
 
 
-def _utterance_cues(utterance: Utterance, rules: CueRules) -> Iterator[Cue]:
-    if not utterance.words:
-        lines = tuple(_wrap(utterance.text.split(), rules))
-        yield Cue(utterance.start_ms, utterance.end_ms, lines, utterance.speaker)
-        return
-    for words in _split(utterance.words, rules):
-        end_ms = max(word.end_ms for word in words)
-        lines = tuple(_wrap([word.text for word in words], rules))
-        yield Cue(words[0].start_ms, end_ms, lines, utterance.speaker)
+class _Run:
+    """Words of one speaker, none of them far from the next; with what is asked of them again and again."""
+
+    def __init__(self, words: Sequence[Word], speaker: str | None) -> None:
+        self.words = words
+        self.speaker = speaker
+        texts = [word.text for word in words]
+        spaces = [0, *(columns(join_words(pair)) - sum(map(columns, pair)) for pair in pairwise(texts))]
+        # The width of words i to j is ends[j] - begins[i].
+        widths = [columns(text) for text in texts]
+        self.ends: list[int] = list(accumulate(map(add, widths, spaces)))
+        self.begins: list[int] = list(map(sub, self.ends, widths))
+        self.breaks = [break_cost(*pair) for pair in pairwise(texts)] + [AFTER_SENTENCE]
+
+    def width(self, first: int, last: int) -> int:
+        """Return how wide words are on one line."""
+        return self.ends[last] - self.begins[first]
+
+    def line(self, first: int, last: int) -> str:
+        """Return words as a line."""
+        return join_words(word.text for word in self.words[first : last + 1])
+
+    def line_ends(self, length: int) -> list[int]:
+        """Return for each word the last one that fits on a line with it; itself, if it is too wide."""
+        found, last = [], 0
+        for first in range(len(self.words)):
+            last = max(last, first)
+            while last + 1 < len(self.words) and self.width(first, last + 1) <= length:
+                last += 1
+            found.append(last)
+        return found
 
 
-def _split(words: Sequence[Word], rules: CueRules) -> Iterator[list[Word]]:
-    """Split an utterance into runs of words that fit a cue, breaking after punctuation if possible."""
-    run: list[Word] = []
-    for word in words:
-        while run and not _fits([*run, word], rules):
-            head, run = _break(run, word, rules)
-            yield head
-        run.append(word)
-    if run:
-        yield run
+def _runs(utterances: Iterable[Utterance], rules: CueRules) -> Iterator[_Run | Cue]:
+    words: list[Word] = []
+    speaker: str | None = None
+    for utterance in utterances:
+        if not utterance.words:
+            if words:
+                yield _Run(words, speaker)
+                words = []
+            yield Cue(
+                utterance.start_ms, utterance.end_ms, (utterance.text,), utterance.speaker, is_mark=True
+            )
+        for word in utterance.words:
+            if words and (utterance.speaker != speaker or word.start_ms - words[-1].end_ms > rules.pause_ms):
+                yield _Run(words, speaker)
+                words = []
+            words.append(word)
+            speaker = utterance.speaker
+    if words:
+        yield _Run(words, speaker)
 
 
-def _fits(words: Sequence[Word], rules: CueRules) -> bool:
-    last, word = words[-2:]
-    return (
-        word.start_ms - last.end_ms <= rules.pause_ms
-        and word.end_ms - words[0].start_ms <= rules.longest_ms
-        and len(_wrap([each.text for each in words], rules)) <= rules.lines
-    )
+def _begins(run: _Run | Cue | None) -> int:
+    if run is None:
+        return _FAR_MS
+    return run.start_ms if isinstance(run, Cue) else run.words[0].start_ms
 
 
-def _break(run: list[Word], following: Word, rules: CueRules) -> tuple[list[Word], list[Word]]:
-    """Break a full run: where punctuation lies in its second half, else all of it goes."""
-    if following.start_ms - run[-1].end_ms <= rules.pause_ms:
-        for index in range(len(run) - 1, len(run) // 2, -1):
-            if ends_sentence(run[index - 1].text) or run[index - 1].text.endswith((",", ";", ":")):
-                return run[:index], run[index:]
-    return run, []
+def _cues(run: _Run, next_ms: int, rules: CueRules) -> list[Cue]:
+    """Cut a run where that disturbs least, by looking at all its cuts from the end (dynamic programming)."""
+    count = len(run.words)
+    line_ends = run.line_ends(rules.line_length)
+    least = [0.0] * (count + 1)
+    ends = [0] * count
+    for first in reversed(range(count)):
+        least[first], ends[first] = min(
+            (cost + least[last + 1], last) for last, cost in _choices(run, first, line_ends, next_ms, rules)
+        )
+    cues, first = [], 0
+    while first < count:
+        last = ends[first]
+        end_ms = max(word.end_ms for word in run.words[first : last + 1])
+        lines = _lines(run, first, last, line_ends, rules)
+        cues.append(Cue(run.words[first].start_ms, end_ms, lines, run.speaker))
+        first = last + 1
+    return cues
 
 
-def _wrap(words: Sequence[str], rules: CueRules) -> list[str]:
-    """Wrap words into lines; two lines are balanced. A word longer than a line stands alone."""
-    whole = join_words(words)
-    if len(whole) <= rules.line_length:
-        return [whole]
-    splits = [(join_words(words[:at]), join_words(words[at:])) for at in range(1, len(words))]
-    fitting = [pair for pair in splits if max(map(len, pair)) <= rules.line_length]
-    if fitting:
-        best = min(fitting, key=lambda pair: (not _breaks_well(pair[0]), _imbalance(pair)))
-        return [*best]
-    lines: list[list[str]] = [[]]
-    for word in words:
-        if lines[-1] and len(join_words([*lines[-1], word])) > rules.line_length:
-            lines.append([])
-        lines[-1].append(word)
-    return [join_words(line) for line in lines]
+def _choices(
+    run: _Run, first: int, line_ends: Sequence[int], next_ms: int, rules: CueRules
+) -> Iterator[tuple[int, float]]:
+    """Yield where a cue that begins with a word may end, and how much that cue disturbs."""
+    words, start_ms = run.words, run.words[first].start_ms
+    furthest = _furthest(first, line_ends, rules.lines)
+    speech_end_ms, inside = 0, 0.0
+    for last in range(first, furthest + 1):
+        word = words[last]
+        speech_end_ms = max(speech_end_ms, word.end_ms)
+        if last > first:
+            if speech_end_ms - start_ms > rules.longest_ms:
+                return
+            inside += max(0, word.start_ms - words[last - 1].end_ms) / _PAUSE_INSIDE_MS
+            inside += _A_SENTENCE_INSIDE * (run.breaks[last - 1] == AFTER_SENTENCE)
+        following_ms = words[last + 1].start_ms if last + 1 < len(words) else next_ms
+        shown_ms = _end(start_ms, speech_end_ms, run.width(first, last), following_ms, rules) - start_ms
+        yield last, _A_CUE + run.breaks[last] + inside + _haste(shown_ms, run.width(first, last), rules)
 
 
-def _breaks_well(first_line: str) -> bool:
-    return first_line.endswith((",", ".", ";", ":", "?", "!"))
+def _furthest(first: int, line_ends: Sequence[int], lines: int) -> int:
+    last = line_ends[first]
+    for _ in range(lines - 1):
+        if last + 1 < len(line_ends):
+            last = line_ends[last + 1]
+    return last
 
 
-def _imbalance(pair: tuple[str, str]) -> int:
-    return abs(len(pair[0]) - len(pair[1]))
+def _end(start_ms: int, speech_end_ms: int, width: int, following_ms: int, rules: CueRules) -> int:
+    """Return when a cue goes: with its words, later where it could not be read, before the next one comes."""
+    wanted_ms = start_ms + min(rules.longest_ms, max(rules.shortest_ms, -(-width * 1000 // rules.per_second)))
+    return max(start_ms + 1, min(max(speech_end_ms, wanted_ms), following_ms - rules.gap_ms))
+
+
+def _haste(shown_ms: int, width: int, rules: CueRules) -> float:
+    """Return how much it disturbs that a cue is gone too soon."""
+    cost = _TOO_SHORT if shown_ms < rules.shortest_ms else 0.0
+    needed_ms = width * 1000 / rules.per_second
+    return cost + (_TOO_FAST * min(2.0, needed_ms / shown_ms - 1.0) if shown_ms < needed_ms else 0.0)
+
+
+def _lines(run: _Run, first: int, last: int, line_ends: Sequence[int], rules: CueRules) -> tuple[str, ...]:
+    """Break a cue's words into lines: where it disturbs least, the lower line not the shorter one."""
+    if line_ends[first] >= last or rules.lines == 1:
+        return (run.line(first, last),)
+
+    def cost(at: int) -> float:
+        upper, lower = run.width(first, at), run.width(at + 1, last)
+        return run.breaks[at] + _IMBALANCE * abs(upper - lower) + _TOP_HEAVY * (upper > lower)
+
+    at = min((at for at in range(first, line_ends[first] + 1) if line_ends[at + 1] >= last), key=cost)
+    return run.line(first, at), run.line(at + 1, last)
 
 
 def _timed(cues: list[Cue], rules: CueRules) -> list[Cue]:
-    """Lengthen what is too short to read and close near gaps, as far as the next cue allows."""
+    """Give cues their ends: long enough to be read, near gaps closed, as far as the next cue allows."""
     ordered = _in_order(cues)
     timed = []
     for cue, following in pairwise([*ordered, None]):
         if cue is None:
             break
-        end_ms = max(cue.end_ms, cue.start_ms + rules.shortest_ms)
-        if following is not None:
-            latest_ms = following.start_ms - rules.gap_ms
-            if latest_ms - end_ms < rules.close_gap_ms:
-                end_ms = latest_ms
-            if end_ms <= cue.start_ms:
-                end_ms = max(cue.start_ms + 1, min(cue.end_ms, following.start_ms))
-        timed.append(replace(cue, end_ms=end_ms))
+        following_ms = _FAR_MS if following is None else following.start_ms
+        end_ms = min(cue.end_ms, following_ms) if cue.is_mark else _readable_end(cue, following_ms, rules)
+        timed.append(replace(cue, end_ms=max(cue.start_ms + 1, end_ms)))
     return timed
+
+
+def _readable_end(cue: Cue, following_ms: int, rules: CueRules) -> int:
+    width = sum(map(columns, cue.lines))
+    end_ms = _end(cue.start_ms, cue.end_ms, width, following_ms, rules)
+    latest_ms = following_ms - rules.gap_ms
+    is_near = 0 < latest_ms - end_ms < rules.close_gap_ms - rules.gap_ms
+    return latest_ms if is_near and latest_ms - cue.start_ms <= rules.longest_ms else end_ms
 
 
 def _in_order(cues: list[Cue]) -> list[Cue]:

@@ -29,10 +29,14 @@ def join_words(words: Iterable[str]) -> str:
         return ""
     parts = [listed[0]]
     for before, word in pairwise(listed):
-        if not (_ENDS_UNSPACED.search(before) and _STARTS_UNSPACED.match(word)):
-            parts.append(" ")
+        parts.append(space_between(before, word))
         parts.append(word)
     return "".join(parts)
+
+
+def space_between(before: str, word: str) -> str:
+    """Return what stands between two words: a space, or nothing where the script has none."""
+    return "" if _ENDS_UNSPACED.search(before) and _STARTS_UNSPACED.match(word) else " "
 
 
 def ends_sentence(word: str) -> bool:

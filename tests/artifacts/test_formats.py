@@ -5,6 +5,7 @@ import json
 import pysubs2
 import pytest
 
+from tasks.artifacts.document import Document
 from tasks.artifacts.formats import FORMATS, check_formats
 from tasks.errors import SettingsError
 from tasks.speech.coverage import cover
@@ -19,23 +20,22 @@ def _utterance(words: list[str], start_ms: int) -> Utterance:
     return Utterance(" ".join(words), start_ms, timed[-1].end_ms, timed)
 
 
-def _transcript(*utterances: Utterance) -> Transcript:
-    return Transcript(
-        60_000, "en", utterances, cover(60_000, [Region(0, 9_000)], [Region(30_000, 40_000)]), Timing.WORD
-    )
+def _document(*utterances: Utterance) -> Document:
+    coverage = cover(60_000, [Region(0, 9_000)], [Region(30_000, 40_000)])
+    return Document(Transcript(60_000, "en", utterances, coverage, Timing.WORD), "talk.mp3")
 
 
 def test_text_has_a_paragraph_at_each_longer_pause() -> None:
     render = FORMATS["txt"].render
-    transcript = _transcript(
+    document = _document(
         _utterance(["one", "two."], 0), _utterance(["three."], 1_000), _utterance(["four"], 9_000)
     )
-    assert render(transcript) == "one two. three.\n\nfour\n"
+    assert render(document) == "one two. three.\n\nfour\n"
 
 
 def test_an_empty_transcript_is_whole_in_every_format() -> None:
     for name, format_ in FORMATS.items():
-        rendered = format_.render(_transcript())
+        rendered = format_.render(_document())
         assert rendered.endswith("\n")
         if name in {"srt", "vtt"}:
             assert (
@@ -45,7 +45,7 @@ def test_an_empty_transcript_is_whole_in_every_format() -> None:
 
 @pytest.mark.parametrize("name", ["srt", "vtt"])
 def test_no_text_is_taken_for_markup_and_none_is_lost(name: str) -> None:
-    rendered = FORMATS[name].render(_transcript(_utterance(_HOSTILE, 0)))
+    rendered = FORMATS[name].render(_document(_utterance(_HOSTILE, 0)))
     times = [line for line in rendered.splitlines() if "-->" in line]
     assert all(line[0].isdigit() for line in times)
     for mark in ("{curly}", "{", "Now"):
@@ -58,7 +58,7 @@ def test_no_text_is_taken_for_markup_and_none_is_lost(name: str) -> None:
 
 
 def test_json_is_whispers_with_more() -> None:
-    document = json.loads(FORMATS["json"].render(_transcript(_utterance(["Hello", "you."], 1_234))))
+    document = json.loads(FORMATS["json"].render(_document(_utterance(["Hello", "you."], 1_234))))
     assert document["schema"] == "stenoflow.transcript/1"
     assert (document["task"], document["language"], document["duration"]) == ("transcribe", "en", 60.0)
     assert document["words"] == [

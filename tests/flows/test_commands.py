@@ -77,6 +77,18 @@ def test_jobs_and_show_tell_of_a_job(stenoflow: Command, api: AudioApiServer, me
     assert stenoflow("show", "nothing-like-it").exit_code == 2
 
 
+def test_where_subtitles_do_not_keep_their_rules_is_listed(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_SUBTITLES", "bbc")
+    job = stenoflow("transcribe", meeting.path, "--json").line["job"]
+    assert api.calls
+    (line,) = [json.loads(each) for each in stenoflow("show", job, "--lint", "--json").out.splitlines()]
+    assert (line["profile"], line["cues"] > 10) == ("bbc", True)
+    assert sum(line["breaches"].values()) == len(line["where"])
+    assert f"{line['cues']} cues by the rules of bbc" in stenoflow("show", job, "--lint").out
+
+
 def test_costs_are_told_by_any_heading_in_any_format(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

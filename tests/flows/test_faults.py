@@ -41,7 +41,7 @@ def test_a_segment_that_cannot_be_had_is_missing_in_every_artifact_and_resume_ge
     assert "400" in line["error"]["message"]
     ((start, end),) = line["missing"]
     assert 40 < end - start < 90
-    for name in ("txt", "srt", "vtt", "json"):
+    for name in ("txt", "srt", "vtt", "json", "html"):
         assert _MARK in read_artifact(line, name)
     document = json.loads(read_artifact(line, "json"))
     said = [word.text for word in meeting.words if not start * 1000 <= word.start_ms < end * 1000]

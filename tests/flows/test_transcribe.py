@@ -68,7 +68,7 @@ def test_the_manifest_names_what_is_there(stenoflow: Command, api: AudioApiServe
     assert folder.name == line["job"]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert {each["name"] for each in manifest["artifacts"]} == {
-        f"transcript.{name}" for name in ("txt", "srt", "vtt", "json")
+        f"transcript.{name}" for name in ("txt", "srt", "vtt", "json", "html")
     }
     for each in manifest["artifacts"]:
         data = (folder / each["name"]).read_bytes()

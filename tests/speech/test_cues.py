@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.speech.cues import NETFLIX, make_cues
+from tasks.speech.cue_rules import BBC, FREE, NETFLIX, Breach, Cue, CueRules, breaches, columns
+from tasks.speech.cues import make_cues
 from tasks.speech.placing import group
 from tasks.speech.text import split_words
 from tasks.speech.words import Utterance, Word
@@ -39,7 +40,7 @@ def test_cues_are_in_order_apart_and_within_the_rules(words: list[Word]) -> None
         assert cue.start_ms < cue.end_ms
         assert len(cue.lines) <= NETFLIX.lines
         assert all(len(line) <= NETFLIX.line_length for line in cue.lines)
-        assert cue.end_ms - cue.start_ms <= NETFLIX.longest_ms + NETFLIX.close_gap_ms
+        assert cue.duration_ms <= NETFLIX.longest_ms
     for one, following in pairwise(cues):
         assert one.end_ms <= following.start_ms
 
@@ -64,3 +65,78 @@ def test_lines_are_balanced_and_break_after_marks() -> None:
     words = [Word(word, 100 * i, 100 * i + 90) for i, word in enumerate(text.split())]
     (cue,) = make_cues(group(words))
     assert cue.lines == ("When the rain had stopped,", "they all went out together again.")
+
+
+@st.composite
+def _slow_words(draw: st.DrawFn) -> list[Word]:
+    """Words that can be read as fast as they are spoken, in runs long enough for a cue."""
+    words, position = [], 0
+    for size in draw(st.lists(st.integers(3, 40), max_size=6)):
+        for text in draw(st.lists(_marked, min_size=size, max_size=size)):
+            length_ms = 60 * len(text) + draw(st.integers(60, 300))
+            words.append(Word(text, position, position + length_ms))
+            position += length_ms + draw(st.sampled_from([0, 0, 20, 150]))
+        position += draw(st.integers(1_500, 9_000))
+    return words
+
+
+@given(words=_slow_words(), rules=st.sampled_from([NETFLIX, FREE]))
+def test_rules_are_kept_whenever_they_can_be(words: list[Word], rules: CueRules) -> None:
+    assert list(breaches(make_cues(group(words), rules), rules)) == []
+
+
+def test_words_too_fast_to_be_read_are_shown_all_the_same_and_counted() -> None:
+    words = [Word("incomprehensible", 100 * i, 100 * i + 100) for i in range(30)]
+    cues = make_cues(group(words))
+    assert sum(len(line.split()) for cue in cues for line in cue.lines) == 30
+    assert {breach for breach, _ in breaches(cues, NETFLIX)} >= {Breach.FAST}
+
+
+def test_a_short_answer_is_shown_with_what_follows_it_rather_than_too_briefly() -> None:
+    texts = ["Yes.", "I", "think", "so", "too."]
+    words = [Word(text, 300 * i, 300 * i + 280) for i, text in enumerate(texts)]
+    (cue,) = make_cues(group(words))
+    assert cue.lines == ("Yes. I think so too.",)
+
+
+def test_a_cue_never_crosses_a_change_of_speaker() -> None:
+    one = Utterance("Yes.", 0, 280, (Word("Yes.", 0, 280),), "Anna")
+    other = Utterance("No.", 300, 580, (Word("No.", 300, 580),), "Robert")
+    assert [(cue.lines, cue.speaker) for cue in make_cues([one, other])] == [
+        (("Yes.",), "Anna"),
+        (("No.",), "Robert"),
+    ]
+
+
+def test_lines_do_not_end_in_an_article_or_before_its_noun() -> None:
+    text = "Everybody who came to the meeting had read the minutes of the last one"
+    words = [Word(word, 200 * i, 200 * i + 190) for i, word in enumerate(text.split())]
+    for cue in make_cues(group(words)):
+        for line in cue.lines:
+            assert line.split()[-1] not in {"the", "of", "to"}
+
+
+def test_wide_characters_take_two_columns() -> None:
+    words = [Word("議", 105 * i, 105 * i + 105) for i in range(84)]
+    cues = make_cues(group(words))
+    assert max(columns(line) for cue in cues for line in cue.lines) <= 42
+    assert max(len(line) for cue in cues for line in cue.lines) == 21
+    assert columns("e\u0301") == 1
+
+
+def test_each_breach_is_found() -> None:
+    def found(*cues: tuple[int, int, str], rules: CueRules = NETFLIX) -> set[str]:
+        made = [Cue(start, end, tuple(text.split("/"))) for start, end, text in cues]
+        return {breach.value for breach, _ in breaches(made, rules)}
+
+    assert found((0, 2_000, "Fine.")) == set()
+    assert found((0, 500, "Ha.")) == {"short"}
+    assert found((0, 8_000, "Slow.")) == {"long"}
+    assert found((0, 1_000, "x" * 21)) == {"fast"}
+    assert found((0, 5_000, "x" * 43)) == {"wide"}
+    assert found((0, 5_000, "a/b/c")) == {"lines"}
+    assert found((0, 2_000, "One."), (2_050, 4_000, "Two.")) == {"gap"}
+    assert found((0, 2_000, "One."), (2_300, 4_000, "Two.")) == {"open_gap"}
+    assert found((0, 2_000, "One."), (3_000, 5_000, "Two."), rules=BBC) == {"open_gap"}
+    mark = Cue(0, 90_000, ("[missing]",), is_mark=True)
+    assert list(breaches([mark], NETFLIX)) == []

@@ -18,7 +18,7 @@ from tests.storage.database.crowd import check, crowd
 from tests.storage.database.rows import bill, open_job, request
 
 # `python -m tests.storage.database.crowd` does it with 2,000.
-_SEGMENTS = 400
+_SEGMENTS = 240
 _DEADLINE_S = 30
 _WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 

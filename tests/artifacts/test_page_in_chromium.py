@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import re
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tasks.artifacts.document import Document
+from tasks.artifacts.page import render
+from tests.artifacts.chromium import chromium, find_chromium
+from tests.artifacts.talk import WORD_MS, document, missing, talk, utterance
+from tests.artifacts.test_page import HOSTILE
+
+# A word is there for less time than lies between two looks of Playwright's own.
+_HEAR = """number => new Promise((done, failed) => {
+  const word = document.querySelectorAll("main p > span")[number];
+  const look = () => {
+    if (word.classList.contains("now")) done(document.querySelector("#media").currentTime);
+    else requestAnimationFrame(look);
+  };
+  setTimeout(() => failed(new Error(`word ${number} was not highlighted`)), 10_000);
+  look();
+})"""
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "talk.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        file.writeframes(b"\x80" * 8000 * 120)
+    return path
+
+
+def _write(folder: Path, made: Document, name: str = "transcript.html") -> str:
+    path = folder / name
+    path.write_text(render(made), "utf-8")
+    return path.as_uri()
+
+
+def _listen(page: Page, folder: Path, recording: Path, made: Document | None = None) -> None:
+    page.goto(_write(folder, made or talk(300)))
+    page.set_input_files("#file", recording)
+    expect(page.locator("#state")).to_have_text("talk.wav")
+
+
+def _word(page: Page, number: int) -> Locator:
+    return page.locator("main p > span").nth(number)
+
+
+def _seconds(page: Page) -> float:
+    return float(page.evaluate("document.querySelector('#media').currentTime"))
+
+
+def _hear(page: Page, number: int) -> float:
+    """Wait until a word is highlighted; return the second at which the recording is then."""
+    return float(page.evaluate(_HEAR, number))
+
+
+def _is_paused(page: Page) -> bool:
+    return bool(page.evaluate("document.querySelector('#media').paused"))
+
+
+def test_a_clicked_word_is_heard_and_the_highlight_follows(
+    page: Page, tmp_path: Path, recording: Path
+) -> None:
+    _listen(page, tmp_path, recording)
+    _word(page, 70).click()
+    assert 70 * WORD_MS <= _seconds(page) * 1000 < 73 * WORD_MS
+    assert not _is_paused(page)
+    for number in (71, 72, 73, 74):
+        assert _hear(page, number) * 1000 == pytest.approx(number * WORD_MS, abs=WORD_MS / 2)
+    expect(page.locator(".now")).to_have_count(1)
+
+
+def test_a_time_is_heard_and_is_an_address(page: Page, tmp_path: Path, recording: Path) -> None:
+    _listen(page, tmp_path, recording)
+    page.get_by_role("link", name="00:00:24").click()
+    assert _hear(page, 61) >= 61 * WORD_MS / 1000
+    assert page.url.endswith("#p1")
+    page.reload()
+    expect(_word(page, 60)).to_have_class("now")
+
+
+def test_what_the_browser_cannot_play_is_said(page: Page, tmp_path: Path) -> None:
+    page.goto(_write(tmp_path, talk(5)))
+    page.set_input_files("#file", {"name": "talk.wma", "mimeType": "audio/x-ms-wma", "buffer": b"no sound"})
+    expect(page.locator("#state")).to_contain_text("cannot play that file")
+
+
+def test_the_recording_is_heard_from_where_it_was(page: Page, tmp_path: Path, recording: Path) -> None:
+    page.goto(_write(tmp_path, document(utterance(["one", "two", "three"], 0), source=recording.as_uri())))
+    _word(page, 2).click()
+    page.wait_for_timeout(300)
+    assert _seconds(page) > 2 * WORD_MS / 1000
+    assert not _is_paused(page)
+
+
+def test_a_recording_that_is_gone_is_asked_for(page: Page, tmp_path: Path, recording: Path) -> None:
+    gone = (tmp_path / "gone.mp3").as_uri()
+    page.goto(_write(tmp_path, document(utterance(["one", "two", "three"], 0), source=gone)))
+    expect(page.locator("#state")).to_contain_text("Open the recording")
+    expect(page.locator("#media")).to_be_hidden()
+    _word(page, 1).click()
+    page.set_input_files("#file", recording)
+    expect(page.locator("#media")).to_be_visible()
+    page.keyboard.press("Space")
+    assert _hear(page, 2) >= 2 * WORD_MS / 1000
+
+
+def test_a_far_word_comes_into_view_unless_the_reader_scrolls(
+    page: Page, tmp_path: Path, recording: Path
+) -> None:
+    _listen(page, tmp_path, recording)
+    page.evaluate("document.querySelector('#media').currentTime = 100")
+    _hear(page, 250)
+    expect(_word(page, 250)).to_be_in_viewport()
+    page.keyboard.press("Space")
+    page.mouse.wheel(0, -5000)
+    expect(page.locator("#follow")).to_have_attribute("aria-pressed", "false")
+    _hear(page, 255)
+    expect(_word(page, 255)).not_to_be_in_viewport()
+
+
+def test_search_counts_and_steps(page: Page, tmp_path: Path) -> None:
+    page.goto(
+        _write(
+            tmp_path,
+            document(utterance(["Été", "à", "Paris.", "The", "new", "page,", "a", "new", "Page"], 0)),
+        )
+    )
+    count = page.locator("#count")
+    page.keyboard.press("/")
+    page.keyboard.type("NEW page")
+    expect(count).to_have_text("1 of 2")
+    assert page.locator(".current").all_inner_texts() == ["new", "page,"]
+    page.keyboard.press("Enter")
+    expect(count).to_have_text("2 of 2")
+    assert page.locator(".current").all_inner_texts() == ["new", "Page"]
+    page.click("#next")
+    expect(count).to_have_text("1 of 2")
+    page.click("#previous")
+    expect(count).to_have_text("2 of 2")
+    page.fill("#query", "ete")
+    expect(count).to_have_text("1 of 1")
+    page.fill("#query", "nobody")
+    expect(count).to_have_text("No matches")
+    expect(page.locator("#next")).to_be_disabled()
+    page.fill("#query", "")
+    expect(count).to_be_empty()
+    expect(page.locator(".hit")).to_have_count(0)
+
+
+def test_the_keyboard_plays_seeks_and_steps(page: Page, tmp_path: Path, recording: Path) -> None:
+    _listen(page, tmp_path, recording)
+    page.locator("body").press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert _seconds(page) == pytest.approx(5, abs=0.1)
+    for key, word in (("j", 24), ("j", 36), ("k", 24)):
+        page.keyboard.press(key)
+        assert _seconds(page) == pytest.approx(word * WORD_MS / 1000, abs=0.1)
+    page.keyboard.press("Space")
+    assert not _is_paused(page)
+    page.keyboard.press("Space")
+    assert _is_paused(page)
+    page.keyboard.press("/")
+    page.keyboard.type("j k")
+    assert page.input_value("#query") == "j k"
+    assert _is_paused(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#query")).not_to_be_focused()
+
+
+def test_speakers_are_filtered_and_search_looks_only_at_those_shown(page: Page, tmp_path: Path) -> None:
+    said = (utterance(["yes", "yes"], 0, "Anna"), missing(2_000, 9_000), utterance(["yes"], 9_000, "Ben"))
+    page.goto(_write(tmp_path, document(*said)))
+    page.fill("#query", "yes")
+    expect(page.locator("#count")).to_have_text("1 of 3")
+    page.get_by_label("Anna").uncheck()
+    expect(page.locator("#count")).to_have_text("1 of 1")
+    expect(page.locator("#p0")).to_be_hidden()
+    expect(page.locator("#p1")).to_be_visible()
+    page.get_by_label("Anna").check()
+    expect(page.locator("#p0")).to_be_visible()
+
+
+def test_hostile_text_does_nothing_and_nothing_is_asked_for(page: Page, tmp_path: Path) -> None:
+    requests: list[str] = []
+    alarms: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("dialog", lambda dialog: alarms.append(dialog.message))
+    page.on("console", lambda message: alarms.append(message.text))
+    page.on("pageerror", lambda error: alarms.append(str(error)))
+    name = " ".join(HOSTILE)
+    made = document(utterance(HOSTILE, 0, name), name=name, source="http://192.0.2.1/talk.mp3")
+    address = _write(tmp_path, made, name="what's it #1.html")
+    page.goto(address)
+    page.fill("#query", "<script>")
+    expect(page.locator("#count")).to_have_text("1 of 2")
+    page.click("#theme")
+    page.wait_for_timeout(200)
+    assert (requests, alarms) == ([address], [])
+    assert page.locator("main span").all_inner_texts() == HOSTILE
+
+
+def test_a_copy_links_to_the_copies_beside_it(page: Page, tmp_path: Path) -> None:
+    page.goto(_write(tmp_path, talk(5), name="board $& meeting.html"))
+    links = [link.get_attribute("href") for link in page.locator("nav a").all()]
+    assert links[0] == "./board%20%24%26%20meeting.txt"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, scheme: str) -> None:
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    names = [f"Speaker {number}" for number in range(8)]
+    said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
+    _listen(page, tmp_path, recording, document(*said, missing(30_000, 40_000)))
+    _word(page, 3).click()
+    page.fill("#query", "new")
+    expect(page.locator("#count")).to_have_text(re.compile("of 8"))
+    found = Axe().run(page)
+    context.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_without_scripts_it_is_text_to_read(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    made = talk(300)
+    page.goto(_write(tmp_path, made))
+    assert " ".join(page.locator("main p").all_inner_texts()) == made.transcript.text
+    expect(page.locator("#search")).to_be_hidden()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_stands_out_at_the_side(page: Page, tmp_path: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(_write(tmp_path, document(utterance(["x" * 200, "one"], 0, "A" * 90), name="n" * 150)))
+    assert page.evaluate("document.documentElement.scrollWidth") == width
