@@ -20,6 +20,7 @@ from flows.batch import Order
 from flows.ingesting import Taking
 from flows.spreading import spread, take_up_the_abandoned
 from storage.database.states import JobState
+from storage.errors import StenoflowError
 from tasks.inbox.opening import open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -57,8 +58,11 @@ async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State
         options: what is said of it.
     """
     async with at_work() as batch:
-        wish = wish_of(batch.workshop, options)
-        found = await settle(resolve, source, batch.workshop.s3)
+        try:
+            wish = wish_of(batch.workshop, options)
+            found = await settle(resolve, source, batch.workshop.s3)
+        except StenoflowError as error:
+            return Failed(name="Refused", message=str(error))
         return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
 
 

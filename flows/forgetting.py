@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import sqlite3
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -14,7 +17,9 @@ from flows.orchestration import begin_start, surround
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
+_log = logging.getLogger(__name__)
 _PAGE = 100
+_PATIENCE_S = 30.0
 
 
 def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str]) -> int:
@@ -35,7 +40,25 @@ def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str
     surround(home)
     if "PREFECT_API_URL" not in os.environ and not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists():
         return 0
-    return asyncio.run(_forget(name, source, job_ids))
+    is_embedded = "PREFECT_API_URL" not in os.environ
+    deleted = asyncio.run(_forget(name, source, job_ids))
+    if is_embedded:
+        _scrub(Path(os.environ["PREFECT_HOME"]) / "prefect.db", name)
+    return deleted
+
+
+def _scrub(database: Path, name: str) -> None:
+    """Take a recording's name out of the embedded server's events, and out of what is free in its file."""
+    told = f"%{name}%"
+    with closing(sqlite3.connect(database, timeout=_PATIENCE_S, isolation_level=None)) as connection:
+        try:
+            connection.execute("DELETE FROM event_resources WHERE resource LIKE ?", (told,))
+            connection.execute("DELETE FROM events WHERE resource LIKE ? OR related LIKE ?", (told, told))
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            # Another program has it open; what is left lies in free pages, and is written over in time.
+            _log.warning("%s could not be cleared: %s", database, error)
 
 
 async def _forget(name: str, source: str, job_ids: Collection[str]) -> int:

@@ -52,7 +52,7 @@ class Taking:
         source = arrived.entry.source
         if source.uri in self._in_hand:
             return None
-        if not await settle(self.batch.workshop.arrivals.take, source.uri, arrived.entry.mark):
+        if not await settle(self.batch.workshop.arrivals.take, source.uri, arrived.mark):
             return None
         self._in_hand.add(source.uri)
         return Order(source, arrived.wish, refused=arrived.refused, told=partial(self._told, arrived))

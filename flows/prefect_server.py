@@ -18,8 +18,15 @@ import httpx
 _PATIENCE_S = 120.0
 _LOOK_EVERY_S = 0.1
 _SOON_S = 2.0
-# As Prefect marks the server that it starts for itself: no pages, nothing scheduled.
-_EMBEDDED = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+# As Prefect marks the server that it starts for itself: no pages, nothing scheduled. Nobody reads its
+# events, which name recordings.
+_EMBEDDED = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
 
 
@@ -41,6 +48,11 @@ class Server:
         """Tell whether a server answers at an address now."""
         with httpx.Client(trust_env=False, timeout=_SOON_S) as client:
             return _answers(client, api_url)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process has not ended."""
+        return self._process.poll() is None
 
     def stop(self) -> None:
         """End it, and wait for that."""

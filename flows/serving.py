@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from flows.orchestration import ADDRESS_FILE, surround
+from flows.orchestration import ADDRESS_FILE, PrefectError, surround
 from flows.prefect_server import Server, start_server
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
 _AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+_LOOK_EVERY_S = 2.0
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A server that is there.
+
+    Attributes:
+        api_url: where it answers.
+        is_running: tells whether it still runs, as far as that is known here.
+    """
+
+    api_url: str
+    is_running: Callable[[], bool]
 
 
 def check_exposure(host: str) -> None:
@@ -21,22 +36,31 @@ def check_exposure(host: str) -> None:
     if host not in _LOOPBACK and ":" not in os.environ.get(_AUTH, ""):
         raise SettingsError(
             f"the dashboard on {host} would be open to everybody",
-            f"set {_AUTH}=user:password, or leave out --host",
+            f"set STENOFLOW_DASHBOARD_AUTH (or {_AUTH}) to user:password, or leave out --host",
         )
 
 
 @contextmanager
-def dashboard(settings: Settings, host: str, port: int) -> Iterator[str]:
-    """Serve the dashboard for as long as the block lasts, or use that of PREFECT_API_URL; gives its URL.
+def dashboard(settings: Settings, host: str, port: int) -> Iterator[Dashboard]:
+    """Serve the dashboard for as long as the block lasts, or use that of PREFECT_API_URL.
 
     Raises:
-        SettingsError: others could reach it, and no password is set; or the port is taken.
+        SettingsError: others could reach it, and no password is set; the port is taken; or one is served
+            from this home already.
     """
-    surround(settings.home)
     given = os.environ.get("PREFECT_API_URL")
+    surround(settings.home)
     if given is not None:
-        yield given
+        yield Dashboard(given, lambda: True)
         return
+    served = os.environ.get("PREFECT_API_URL")
+    if served is not None:
+        where = served.removesuffix("/api")
+        raise SettingsError(
+            f"a dashboard is served from {settings.home} already: {where}", "end that one first"
+        )
+    if settings.dashboard_auth is not None:
+        os.environ.setdefault(_AUTH, settings.dashboard_auth.get_secret_value())
     check_exposure(host)
     server = _start(host, port)
     os.environ["PREFECT_API_URL"] = server.api_url
@@ -45,14 +69,18 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[str]:
         server.wait()
         if _AUTH not in os.environ:
             file.write_text(server.api_url, "utf-8")
-        yield server.api_url
+        yield Dashboard(server.api_url, lambda: server.is_running)
     finally:
         file.unlink(missing_ok=True)
         server.stop()
 
 
-def serve_deployments(settings: Settings, limit: int) -> None:
-    """Register the deployments, and run what they are asked for until a signal; ``limit`` runs at once."""
+def serve_deployments(settings: Settings, limit: int, served: Dashboard) -> None:
+    """Register the deployments, and run what they are asked for until a signal; ``limit`` runs at once.
+
+    Raises:
+        PrefectError: the dashboard's server has ended.
+    """
     # Prefect reads its settings when it is imported.
     from prefect import aserve  # noqa: PLC0415
 
@@ -61,7 +89,14 @@ def serve_deployments(settings: Settings, limit: int) -> None:
 
     async def work() -> None:
         await set_limits(settings)
-        await aserve(*await deployments(settings), limit=limit, print_starting_message=False)
+        made = await deployments(settings)
+        running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))
+        while not running.done() and served.is_running():
+            await asyncio.wait([running], timeout=_LOOK_EVERY_S)
+        if not running.done():
+            # Its own end would wait for the server that is gone.
+            raise PrefectError("the dashboard's server has ended", "start stenoflow serve again")
+        await running
 
     asyncio.run(work())
 

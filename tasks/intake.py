@@ -93,6 +93,8 @@ def take_in(
             check_affordable(workshop, job, recording, duration_ms - stream.origin_ms)
         except StenoflowError as error:
             error.job_id = job.id
+            # A copy of ours has a name that nobody knows.
+            error.message = error.message.replace(fetched.path.name, source.name)
             state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
             # A run that is at work on it has taken it in before, and knows better.
             with suppress(TakenError):

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
 
+    dashboard_auth: SecretStr | None = None
+    """``user:password``, asked of whoever opens the dashboard."""
     shared_calls: PositiveInt | None = None
     """Calls in flight at most, of all workers of a Prefect server."""
     shared_calls_a_minute: PositiveInt | None = None

@@ -6,6 +6,7 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from storage.errors import StenoflowError
 
@@ -17,6 +18,16 @@ messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 results = Console(highlight=False, soft_wrap=True)
 """For results in colour, on stdout."""
+
+
+def plain_table(*columns: str) -> Table:
+    """Return a table to be filled by `add_plain`."""
+    return Table(*columns, box=None)
+
+
+def add_plain(table: Table, *cells: str, style: str | None = None) -> None:
+    """Add a row in which nothing is taken for markup: names and tags are other people's."""
+    table.add_row(*map(Text, cells), style=style)
 
 
 def print_table(table: Table) -> None:

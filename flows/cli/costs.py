@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import print_table, result, say
+from flows.cli.console import add_plain, plain_table, print_table, result, say
 from storage.database.reports import CostLine, CostsBy
 from tasks.money.amounts import from_micro, show
 from tasks.settings import load_settings
@@ -79,9 +79,9 @@ def _csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(by: CostsBy, rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=None)
+    table = plain_table()
     for column in _columns(by):
         table.add_column(column, justify="left" if column in {by.value, "currency"} else "right")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        add_plain(table, *(str(value) for value in row.values()))
     return table

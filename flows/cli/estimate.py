@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from flows.cli import options
-from flows.cli.console import print_table, result, say
+from flows.cli.console import add_plain, plain_table, print_table, result, say
 from flows.cli.transcribe import find_sources, tell
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
@@ -77,9 +77,10 @@ def _line(each: Estimate) -> dict[str, Any]:
 
 
 def _table(estimates: list[Estimate]) -> Table:
-    table = Table("recording", "duration", "segments", "model", "a segment", "cost", box=None)
+    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost")
     for each in estimates:
-        table.add_row(
+        add_plain(
+            table,
             each.source.name,
             clock(each.duration_ms),
             str(each.segments),
@@ -88,8 +89,9 @@ def _table(estimates: list[Estimate]) -> Table:
             _money(each.cost_micro),
         )
     known = [each.cost_micro for each in estimates if each.cost_micro is not None]
-    table.add_row(
-        "[bold]in total",
+    add_plain(
+        table,
+        "in total",
         clock(sum(each.duration_ms for each in estimates)),
         str(sum(each.segments for each in estimates)),
         "",

@@ -13,6 +13,7 @@ from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.cli.transcribe import INTERRUPTED, finish
 from flows.ingesting import Ingest, Taking
+from flows.orchestration import begin_start, surround
 from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
 from tasks.artifacts.formats import FORMATS, check_formats
@@ -58,9 +59,9 @@ def ingest(
     tag: options.Tag = None,
     json: options.Json = False,
 ) -> None:
-    """Transcribe what is new and complete in a drop folder, each recording once.
+    r"""Transcribe what is new and complete in a drop folder, each recording once.
 
-    A NAME.json beside a recording, or [recordings] in a stenoflow.toml in its folder, gives options: model,
+    A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
     language, segment_seconds, stream, tag, budget, priority (urgent, normal, bulk).
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
@@ -74,6 +75,10 @@ def ingest(
         box = open_inbox(inbox, workshop.s3)
         events = _queue(queue, box)
         workshop.check()
+        if watch:
+            # What comes is not to wait for that.
+            surround(settings.home)
+            begin_start()
 
         def end(outcome: Outcome) -> None:
             copies.name([outcome.source])

@@ -7,11 +7,9 @@ from collections import Counter
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from flows.cli import options
-from flows.cli.console import print_table, results
+from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
 from storage.database.reports import JobLine, Spending
@@ -45,9 +43,10 @@ def jobs(
         for line in lines:
             print_result(json_module.dumps(_summary(line), ensure_ascii=False))
         return
-    table = Table("job", "recording", "state", "duration", "model", "cost", "tag", box=None)
+    table = plain_table("job", "recording", "state", "duration", "model", "cost", "tag", "reason")
     for line in lines:
-        table.add_row(
+        add_plain(
+            table,
             line.job.id,
             line.recording.name,
             line.job.state,
@@ -55,6 +54,7 @@ def jobs(
             line.job.settings["model"],
             _cost(line.spending),
             line.job.tag or "",
+            line.job.error_message or "",
         )
     print_table(table)
 
@@ -158,9 +158,10 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
 
 
 def _print_segments(segments: list[dict[str, Any]]) -> None:
-    table = Table("segment", "from", "to", "sent", "state", "cut", "requests", "remark", box=None)
+    table = plain_table("segment", "from", "to", "sent", "state", "cut", "requests", "remark")
     for each in segments:
-        table.add_row(
+        add_plain(
+            table,
             str(each["index"]),
             _precise(each["start"]),
             _precise(each["end"]),
@@ -177,10 +178,10 @@ def _print_seams(seams: list[dict[str, Any]]) -> None:
     """Print the audit of the seams: where two segments meet, and what was heard twice there."""
     if not seams:
         return
-    table = Table("seam at", "kind", "joined by", "left out, as heard twice or in part", box=None)
+    table = plain_table("seam at", "kind", "joined by", "left out, as heard twice or in part")
     for each in seams:
         dropped = " ".join(each["dropped"])
-        table.add_row(_precise(each["at"]), each["kind"], each["joined_by"] or "", escape(dropped))
+        add_plain(table, _precise(each["at"]), each["kind"], each["joined_by"] or "", dropped)
     print_table(table)
 
 

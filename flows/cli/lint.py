@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 
-from rich.table import Table
-
-from flows.cli.console import print_table, result
+from flows.cli.console import add_plain, plain_table, print_table, result
 from tasks.artifacts.document import Document
 from tasks.speech.cue_rules import breaches
 from tasks.speech.timecode import clock, seconds
@@ -26,9 +24,9 @@ def print_lint(document: Document, *, json: bool) -> None:
     result(f"{len(document.cues)} cues by the rules of {document.rules.name}: {counted}")
     if not found:
         return
-    table = Table("at", "rule", "seconds", "cue", box=None)
+    table = plain_table("at", "rule", "seconds", "cue")
     for rule, cue in found[:_MOST_SHOWN]:
-        table.add_row(clock(cue.start_ms), rule, f"{cue.duration_ms / 1000:.2f}", " / ".join(cue.lines))
+        add_plain(table, clock(cue.start_ms), rule, f"{cue.duration_ms / 1000:.2f}", " / ".join(cue.lines))
     print_table(table)
     if len(found) > _MOST_SHOWN:
         result(f"and {len(found) - _MOST_SHOWN} more: --json has all")

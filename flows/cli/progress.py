@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -70,7 +71,7 @@ class Display(AbstractContextManager["Display"]):
         job = _Followed(source.name, duration_ms)
         if self._bars is not None:
             total = duration_ms * SAMPLE_RATE // 1000
-            job.bar = self._bars.add_task(_short(source.name), total=total, segments="", cost="")
+            job.bar = self._bars.add_task(escape(_short(source.name)), total=total, segments="", cost="")
         else:
             say(f"{source.name}: job {job_id}, {clock(duration_ms)}")
         self._jobs[job_id] = job

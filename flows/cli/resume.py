@@ -14,7 +14,9 @@ from flows.cli.transcribe import run_batch
 from flows.outcome import exit_code
 from storage.database.reports import JobLine
 from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
+from tasks.inbox.options import OptionsError
 from tasks.intake import Wish
 from tasks.job_settings import JobSettings
 from tasks.settings import load_settings
@@ -52,5 +54,10 @@ def resume(
 
 
 def _wish(line: JobLine, budget_micro: int | None) -> Wish:
+    if line.job.error_kind == OptionsError.kind:
+        raise SettingsError(
+            f"job {line.job.id} was refused for its options, which nobody knows here",
+            "mend the file beside the recording, and run ingest again",
+        )
     kept = line.job.budget_micro if budget_micro is None else budget_micro
     return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept)

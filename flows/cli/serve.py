@@ -28,7 +28,7 @@ def serve(
     settings = load_settings()
     with open_workshop(settings) as workshop:
         workshop.check()
-    with dashboard(settings, host, port) as api_url:
-        result(api_url.removesuffix("/api"))
+    with dashboard(settings, host, port) as served:
+        result(served.api_url.removesuffix("/api"))
         say("Serving the dashboard and the deployments there; Ctrl-C ends it.")
-        serve_deployments(settings, limit)
+        serve_deployments(settings, limit, served)

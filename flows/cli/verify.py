@@ -6,10 +6,9 @@ import json as json_module
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from flows.cli import options
-from flows.cli.console import complain, print_table, result, say
+from flows.cli.console import add_plain, complain, plain_table, print_table, result, say
 from flows.cli.jobs import find_job
 from tasks.errors import FailedError
 from tasks.settings import load_settings
@@ -59,10 +58,10 @@ def _line(verified: Verified) -> dict[str, object]:
 
 def _print(found: list[Verified]) -> None:
     spoilt = [each for each in found if each.repaired or not each.is_sound]
-    table = Table("job", "artifact", "condition", box=None)
+    table = plain_table("job", "artifact", "condition")
     for each in spoilt:
         for name, condition in each.artifacts.items():
-            table.add_row(each.job_id, name, "built anew" if name in each.repaired else condition)
+            add_plain(table, each.job_id, name, "built anew" if name in each.repaired else condition)
     if spoilt:
         print_table(table)
     say(f"{len(found)} jobs looked at, {sum(each.is_sound for each in found)} as recorded")

@@ -36,9 +36,15 @@ class Arrived:
     refused: RefusedError | None = None
 
     @property
+    def mark(self) -> str:
+        """Of its content; where its options are at fault, of that fault: mended, it is new."""
+        is_mendable = isinstance(self.refused, OptionsError)
+        return f"{self.entry.mark} {self.refused}" if is_mendable else self.entry.mark
+
+    @property
     def id(self) -> str:
         """Of its content at its address."""
-        return id_of(self.entry)
+        return arrival_id(self.entry.source.uri, self.mark)
 
 
 @dataclass(slots=True)
@@ -69,12 +75,12 @@ class Reception:
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
         self.growing = [entry.path for entry in new if entry not in complete]
-        arrived = [self.describe(entry) for entry in new if entry in complete]
+        arrived = self._without_ended([self.describe(entry) for entry in new if entry in complete])
         return sorted(arrived, key=lambda each: _RANKS[each.options.priority])
 
     def announced(self, entries: Sequence[Entry]) -> list[Arrived]:
         """Return what is new of recordings that somebody else says are complete."""
-        return [self.describe(entry) for entry in self._new(entries)]
+        return self._without_ended([self.describe(entry) for entry in self._new(entries)])
 
     def describe(self, entry: Entry) -> Arrived:
         """Read what is said of a recording."""
@@ -85,6 +91,12 @@ class Reception:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
             options = Options.model_validate(dict(self.given))
             return Arrived(entry, options, wish_of(self.workshop, options), refused)
+
+    def _without_ended(self, arrived: list[Arrived]) -> list[Arrived]:
+        """Leave out what was refused for its options before, and has them still."""
+        refused = [each.id for each in arrived if each.refused is not None]
+        ended = self.workshop.arrivals.ended(refused)
+        return [each for each in arrived if each.id not in ended]
 
     def _new(self, entries: Sequence[Entry]) -> list[Entry]:
         unsure = [entry for entry in entries if id_of(entry) not in self._ended]

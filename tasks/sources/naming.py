@@ -37,9 +37,14 @@ def is_recording(path: str) -> bool:
     Hidden and unfinished files are none, and neither is anything in such a folder.
     """
     parts = path.split("/")
-    if any(part.startswith(".") or part.lower().endswith(_UNFINISHED) for part in parts):
+    if any(_is_hidden(part) or part.lower().endswith(_UNFINISHED) for part in parts):
         return False
     return PurePosixPath(parts[-1]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def _is_hidden(part: str) -> bool:
+    # In a key of S3, "." and ".." are names like any other; no folder has a file of such a name.
+    return part.startswith(".") and part not in {".", ".."}
 
 
 def shown(text: str) -> str:

@@ -77,6 +77,22 @@ def test_jobs_and_show_tell_of_a_job(stenoflow: Command, api: AudioApiServer, me
     assert stenoflow("show", "nothing-like-it").exit_code == 2
 
 
+def test_no_name_or_tag_is_taken_for_markup(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    recording = tmp_path / "talk [red]x.mp3"
+    recording.write_bytes(meeting.path.read_bytes())
+    stenoflow("transcribe", recording, "--tag", "[/x]", "--json")
+    assert api.calls
+    jobs = stenoflow("jobs")
+    assert jobs.exit_code == 0
+    assert "talk [red]x.mp3" in jobs.out
+    assert "[/x]" in jobs.out
+    assert "[/x]" in stenoflow("costs", "--by", "tag").out
+    assert "talk [red]x.mp3" in stenoflow("estimate", recording).out
+    assert "[recordings]" in stenoflow("ingest", "--help").out
+
+
 def test_where_subtitles_do_not_keep_their_rules_is_listed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,21 @@ def test_options_beside_a_recording_are_followed(
     assert job["tag"] == "board"
 
 
+def test_a_recording_whose_options_are_mended_is_taken(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    (inbox / "talk.json").write_text('{"language": "fr",')
+    refused = stenoflow("ingest", inbox, *_LOOKS)
+    assert (refused.exit_code, refused.line["error"]["kind"]) == (4, "options")
+    assert stenoflow("ingest", inbox, *_LOOKS).out == ""
+    resumed = stenoflow("resume", refused.line["job"])
+    assert (resumed.exit_code, api.calls) == (2, [])
+    (inbox / "talk.json").write_text('{"language": "fr"}')
+    assert stenoflow("ingest", inbox, *_LOOKS).line["status"] == "complete"
+    assert [call.values("language") for call in api.calls] == [["fr"]]
+
+
 @pytest.mark.usefixtures("api")
 def test_the_more_urgent_is_begun_first(
     stenoflow: Command, meeting: Meeting, inbox: Path, home: Path

@@ -31,8 +31,14 @@ def _complete(home: Path) -> list[str]:
 
 
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
-    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+    stenoflow: Command,
+    home: Path,
+    api: AudioApiServer,
+    meeting: Meeting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     shutil.copy(meeting.path, inbox / "talk.mp3")
@@ -47,6 +53,9 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         assert httpx.get(f"{address}/ui-settings").json()["api_url"] == "/api"
         # Without a token, nobody changes anything.
         assert httpx.post(f"{address}/api/flow_runs/filter", json={}).status_code == 403
+        again = stenoflow("serve", "--port", "0")
+        assert again.exit_code == 2
+        assert f"already: {address}" in again.err
         wait_for(lambda: _complete(home) == ["talk.mp3"], process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
@@ -95,4 +104,4 @@ def test_it_is_not_open_to_everybody(stenoflow: Command, monkeypatch: pytest.Mon
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     printed = stenoflow("serve", "--host", host)
     assert printed.exit_code == 2
-    assert "PREFECT_SERVER_API_AUTH_STRING" in printed.err
+    assert "STENOFLOW_DASHBOARD_AUTH" in printed.err
