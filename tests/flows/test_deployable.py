@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,38 @@ def test_one_limit_holds_for_all_calls_of_all_runs(
 
     assert prefect(act).is_completed()
     assert (api.peak, len(api.calls)) == (1, 4)
+
+
+_TWO_SLOTS = """
+import asyncio
+from flows.limits import shared_limits
+from tasks.settings import load_settings
+
+async def both():
+    slot = shared_limits(load_settings())
+    async with slot(), slot():
+        print("both are in")
+
+asyncio.run(both())
+"""
+
+
+def test_without_a_server_the_limit_of_this_process_is_all_there_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surround(home)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{taken.getsockname()[1]}/api")
+    monkeypatch.setenv("STENOFLOW_SHARED_CALLS", "1")
+    # In a process of its own: Prefect's settings are those of its import.
+    printed = subprocess.run(
+        [sys.executable, "-c", _TWO_SLOTS],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert printed.stdout == "both are in\n"
 
 
 def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
