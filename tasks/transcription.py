@@ -8,7 +8,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from storage.database.states import SegmentState
-from storage.errors import AnsweredError, StenoflowError, TakenError
+from storage.errors import AnsweredError, DiskFullError, StenoflowError, TakenError
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnreachableError
 from tasks.audio_api.gate import Gate
@@ -17,6 +17,14 @@ from tasks.calling import Call
 from tasks.job_settings import JobSettings
 from tasks.settling import settle
 from tasks.workshop import Workshop
+
+
+class NoRoomError(CallError):
+    """It was not sent: there is no room to store what comes back."""
+
+    kind = DiskFullError.kind
+    scope = "provider"
+
 
 # How often to look for the answer to what another run has asked.
 _LOOK_AGAIN_S = 1.0
@@ -65,14 +73,21 @@ class Transcriber:
             except AnsweredError:
                 await settle(self.workshop.ledger.reuse, job_id, index)
             except StenoflowError as error:
-                if isinstance(error, UnreachableError):
-                    # Each of the others would find out as slowly.
-                    self.gate.stop(error)
+                self._stop_for_all(error)
                 stopped = isinstance(error, CallError) and error.scope == "provider"
                 if not stopped and await call.is_answered_by_what_was_doubted():
                     return
                 await settle(self.workshop.ledger.park, job_id, index, error)
                 raise
+
+    def _stop_for_all(self, error: StenoflowError) -> None:
+        """Stop all calls where none of them could do better."""
+        if isinstance(error, UnreachableError):
+            # Each of the others would find out as slowly.
+            self.gate.stop(error)
+        elif isinstance(error, DiskFullError):
+            # Its answer could not be stored, so nobody else's could.
+            self.gate.stop(NoRoomError(error.message, error.hint))
 
     async def _ask(self, call: Call) -> None:
         """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""

@@ -249,7 +249,7 @@ def test_without_scripts_it_is_text_to_read(browser: Browser, tmp_path: Path) ->
     page = context.new_page()
     made = talk(300)
     page.goto(_write(tmp_path, made))
-    assert " ".join(page.locator("main p").all_inner_texts()) == made.transcript.text
+    assert " ".join(page.locator("main p").all_text_contents()) == made.transcript.text
     expect(page.locator("#search")).to_be_hidden()
     context.close()
 
