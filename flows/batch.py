@@ -248,7 +248,9 @@ class Batch:
             flow.cancel()
 
 
-def run_to_its_end(batch: Batch, work: Coroutine[Any, Any, T], stop: Callable[[], object] = int) -> T:
+def run_to_its_end(
+    batch: Batch, work: Coroutine[Any, Any, T], stop: Callable[[], object] = lambda: None
+) -> T:
     """Run a batch's work from the main thread; SIGINT and SIGTERM stop the batch, and call ``stop``.
 
     The event loop has a thread of its own: in the main thread, Prefect would put a handler of its own

@@ -45,22 +45,21 @@ class Taking:
     rejects: bool
     say: Callable[[str], None]
     is_cancelled: Callable[[], Awaitable[bool]] | None = None
-    _in_hand: set[str] = field(default_factory=set)
 
     async def take(self, arrived: Arrived) -> Order | None:
         """Return an order for an arrival; None if somebody else has it, or had it."""
         source = arrived.entry.source
-        if source.uri in self._in_hand:
+        if source.uri in self.reception.in_hand:
             return None
         if not await settle(self.batch.workshop.arrivals.take, source.uri, arrived.mark):
             return None
-        self._in_hand.add(source.uri)
+        self.reception.in_hand.add(source.uri)
         return Order(source, arrived.wish, refused=arrived.refused, told=partial(self._told, arrived))
 
     async def _told(self, arrived: Arrived, outcome: Outcome) -> Outcome:
         """Record what became of a recording; returns the outcome, with its job."""
         workshop, source = self.batch.workshop, arrived.entry.source
-        self._in_hand.discard(source.uri)
+        self.reception.in_hand.discard(source.uri)
         kind, message = (outcome.error or {}).get("kind"), (outcome.error or {}).get("message")
         is_ended = outcome.status in _ENDED or not self.batch.is_cut_off
         if not is_ended and self.is_cancelled is not None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.database.rows import insert_into
 from storage.database.tables import Exposure
 from storage.errors import BudgetError
 
@@ -116,6 +116,11 @@ def exposure(session: Session, scope: Scope) -> int:
     return 0 if row is None else row.amount_micro
 
 
+def used(session: Session, budgets: Budgets, month: str) -> list[tuple[Scope, int, int]]:
+    """Return each cap on a month as (of what, exposure, cap), in micro-units of USD."""
+    return [(scope, exposure(session, scope), cap) for scope, cap in budgets.of_month(month)]
+
+
 def totals(session: Session) -> dict[tuple[Scope, str], int]:
     """Return all totals, by scope and currency."""
     rows = session.scalars(select(Exposure)).all()
@@ -123,8 +128,7 @@ def totals(session: Session) -> dict[tuple[Scope, str], int]:
 
 
 def _add(session: Session, scope: Scope, currency: str, amount_micro: int) -> int:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(Exposure).values(
+    statement = insert_into(session, Exposure).values(
         period=scope.period, tag=scope.tag, currency=currency, amount_micro=amount_micro
     )
     statement = statement.on_conflict_do_update(

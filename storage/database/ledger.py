@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
-from storage.database.exposures import CURRENCY, Budgets, Scope, exposure, scopes
+from storage.database.exposures import CURRENCY, Budgets, Scope, exposure, scopes, used
 from storage.database.leases import Leases
 from storage.database.postings import Bill, Postings
 from storage.database.rows import insert_missing, storable
@@ -263,7 +263,7 @@ class Ledger:
         """Return each cap on this month as (of what, exposure, cap), in micro-units of USD."""
         month = f"{self._clock():%Y-%m}"
         with self._database.read() as session:
-            return [(scope, exposure(session, scope), cap) for scope, cap in self._budgets.of_month(month)]
+            return used(session, self._budgets, month)
 
     def _check_price(self, job: Job, run_id: str, model: str, bill: Bill) -> None:
         """Raise BudgetError where there is a cap and nobody knows what a request costs in its currency."""

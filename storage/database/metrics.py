@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, case, cast, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
-from storage.database.exposures import Budgets, Scope, exposure
+from storage.database.exposures import Budgets, Scope, used
+from storage.database.rows import integer_sum
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
 
@@ -110,9 +110,7 @@ class Metrics:
                 calls=_calls(session),
                 entries=_entries(session),
                 exposure_micro=_exposures(session, month),
-                budgets=tuple(
-                    (scope, exposure(session, scope), cap) for scope, cap in self._budgets.of_month(month)
-                ),
+                budgets=tuple(used(session, self._budgets, month)),
                 oldest_job_s=_age_s(session.scalar(opened), now),
                 oldest_arrival_s=_age_s(session.scalar(arrived), now),
                 runs=session.scalar(alive) or 0,
@@ -145,7 +143,12 @@ def _calls(session: Session) -> tuple[Calls, ...]:
 def _entries(session: Session) -> tuple[Entries, ...]:
     by = (Charge.provider, Charge.model, Charge.currency, Charge.kind, Charge.unit)
     unpriced = case((Charge.amount_micro.is_(None), 1), else_=0)
-    sums = (func.count(), _sum(unpriced), _sum(Charge.amount_micro), _sum(Charge.quantity))
+    sums = (
+        func.count(),
+        integer_sum(unpriced),
+        integer_sum(Charge.amount_micro),
+        integer_sum(Charge.quantity),
+    )
     rows = session.execute(select(*by, *sums).group_by(*by))
     return tuple(Entries(*row) for row in rows)
 
@@ -154,8 +157,3 @@ def _exposures(session: Session, month: str) -> Mapping[str, int]:
     query = select(Exposure.currency, Exposure.amount_micro)
     rows = session.execute(query.where(Exposure.period == month, Exposure.tag == ""))
     return {currency: amount for currency, amount in rows}  # noqa: C416 - Row is not a pair to mypy
-
-
-def _sum(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
-    """Sum to an integer, 0 of nothing; PostgreSQL's own sums are decimals."""
-    return cast(func.coalesce(func.sum(column), 0), BigInteger)

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     SQLColumnExpression,
     String,
@@ -21,6 +20,7 @@ from sqlalchemy import (
 )
 
 from storage.database.connection import Database
+from storage.database.rows import integer_sum
 from storage.database.states import AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
@@ -118,7 +118,7 @@ class Reports:
                 func.count(Segment.index),
                 func.count(case((ended, 1))),
                 func.count(case((failed, 1))),
-                _sum(case((ended, samples))),
+                integer_sum(case((ended, samples))),
                 Job.planned,
             )
             .outerjoin(Segment, Segment.job_id == Job.id)
@@ -191,7 +191,7 @@ class Reports:
                 heading,
                 Charge.currency,
                 func.count(distinct(Charge.attempt_id)),
-                _sum(case((heard, Charge.quantity))),
+                integer_sum(case((heard, Charge.quantity))),
                 *_spending(),
             )
             .outerjoin(Job, Job.id == Charge.job_id)
@@ -215,18 +215,13 @@ def _cost_line(row: Any) -> CostLine:
     return CostLine(heading, currency, calls, audio_ms, Spending(*money))
 
 
-def _sum(column: ColumnElement[Any]) -> ColumnElement[int]:
-    """Sum to an integer, 0 of nothing; PostgreSQL's own sums are decimals."""
-    return cast(func.coalesce(func.sum(column), 0), BigInteger)
-
-
 def _spending() -> tuple[ColumnElement[Any], ...]:
     def total(*kinds: ChargeKind) -> ColumnElement[Any]:
-        return _sum(case((Charge.kind.in_(kinds), Charge.amount_micro)))
+        return integer_sum(case((Charge.kind.in_(kinds), Charge.amount_micro)))
 
     counts = {ChargeKind.ACTUAL: 1, ChargeKind.POSSIBLE: 1, ChargeKind.RECONCILE: -1}
     counted = case(counts, value=Charge.kind, else_=0)
-    unpriced = _sum(case((Charge.amount_micro.is_(None), counted)))
+    unpriced = integer_sum(case((Charge.amount_micro.is_(None), counted)))
     return total(ChargeKind.ACTUAL), total(ChargeKind.POSSIBLE, ChargeKind.RECONCILE), unpriced
 
 

@@ -1,8 +1,10 @@
-"""Writing rows so that both databases take them, whoever else writes at the same moment."""
+"""What both databases are to take alike: rows, whoever else writes at the same moment, and sums."""
 
 from __future__ import annotations
 
-from sqlalchemy import inspect
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, func, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,11 +20,16 @@ def insert_missing(session: Session, row: Base) -> None:
     mapper = inspect(type(row))
     given = {name: value for name, value in vars(row).items() if name in mapper.column_attrs}
     values = {name: storable(value) if isinstance(value, str) else value for name, value in given.items()}
-    # One class for both: the clause is written the same way in both dialects.
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(type(row)).values(values)
+    statement = insert_into(session, type(row)).values(values)
     # Under any unique key: ids are made of the others, and PostgreSQL may trip over those first.
     session.execute(statement.on_conflict_do_nothing())
+
+
+def insert_into(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that can say ON CONFLICT, which is written the same way in both dialects."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement: sqlite.Insert | postgresql.Insert = dialect.insert(table)
+    return statement
 
 
 def storable(text: str) -> str:
@@ -33,3 +40,8 @@ def storable(text: str) -> str:
     """
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def integer_sum(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
+    """Sum to an integer, 0 of nothing; PostgreSQL's own sums are decimals."""
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)

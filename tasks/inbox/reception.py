@@ -55,6 +55,7 @@ class Reception:
         given: options that are said of all recordings.
         settling: tells what is complete.
         growing: paths of what the last look found new and not complete.
+        in_hand: addresses of what is being taken in now; nothing is read of those.
     """
 
     workshop: Workshop
@@ -62,6 +63,7 @@ class Reception:
     given: Mapping[str, Any]
     settling: Settling
     growing: list[str] = field(default_factory=list)
+    in_hand: set[str] = field(default_factory=set)
     _ended: set[str] = field(default_factory=set)
 
     def look(self) -> list[Arrived]:
@@ -71,11 +73,11 @@ class Reception:
             RefusedError: the inbox cannot be looked into.
         """
         look = self.inbox.look()
-        complete = self.settling.complete(look)
+        complete = {entry.path for entry in self.settling.complete(look)}
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
-        self.growing = [entry.path for entry in new if entry not in complete]
-        arrived = self._without_ended([self.describe(entry) for entry in new if entry in complete])
+        self.growing = [entry.path for entry in new if entry.path not in complete]
+        arrived = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
         return sorted(arrived, key=lambda each: _RANKS[each.options.priority])
 
     def announced(self, entries: Sequence[Entry]) -> list[Arrived]:
@@ -99,7 +101,8 @@ class Reception:
         return [each for each in arrived if each.id not in ended]
 
     def _new(self, entries: Sequence[Entry]) -> list[Entry]:
-        unsure = [entry for entry in entries if id_of(entry) not in self._ended]
+        free = (entry for entry in entries if entry.source.uri not in self.in_hand)
+        unsure = [entry for entry in free if id_of(entry) not in self._ended]
         self._ended |= self.workshop.arrivals.ended([id_of(entry) for entry in unsure])
         return [entry for entry in unsure if id_of(entry) not in self._ended]
 

@@ -115,7 +115,8 @@ def test_of_sixteen_that_begin_at_once_as_many_get_through_as_there_is_room_for(
     assert Counter(at_once(16, begin)) == {"begun": 5, "refused": 11}
     seen = totals_in(database)
     assert seen["2026-03"] == 5 * RESERVE
-    assert seen["2026-03 board"] <= 4 * RESERVE
+    # None of the five may be one of those.
+    assert seen.get("2026-03 board", 0) <= 4 * RESERVE
 
 
 def test_a_job_that_has_no_room_is_known_before_it_begins(
