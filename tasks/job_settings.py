@@ -18,6 +18,8 @@ from tasks.speech.planning import CutRule
 # Raised by hand when decoding, planning or encoding changes what a segment holds.
 _SOUND = "16 kHz mono/1"
 _ENCODING = "mp3 64 kbps mono 16 kHz/1"
+# What every job's settings have said from the beginning.
+_FIRST = {"provider", "model", "format", "target_ms", "window_ms", "language", "prompt", "stream"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class JobSettings:
     @property
     def settings_hash(self) -> str:
         """Hash of all of it: a job is a recording with these."""
-        return _hash([_ENCODING, _SOUND, asdict(self)])
+        return _hash([_ENCODING, _SOUND, self._said()])
 
     @property
     def plan_hash(self) -> str:
@@ -71,7 +73,15 @@ class JobSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for storing."""
-        return asdict(self)
+        return self._said()
+
+    def _said(self) -> dict[str, Any]:
+        """Return all but what came later and was not asked for: jobs of before keep their ids."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in _FIRST or value != self.__dataclass_fields__[name].default
+        }
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:

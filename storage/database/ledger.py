@@ -25,7 +25,7 @@ from storage.database.exposures import CURRENCY, Budgets, Scope, exposure, scope
 from storage.database.leases import Leases
 from storage.database.postings import Bill, Postings
 from storage.database.rows import insert_missing, storable
-from storage.database.states import AttemptState, SegmentState
+from storage.database.states import Activity, AttemptState, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Result, Segment
 from storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
 
@@ -41,6 +41,7 @@ class Request:
     provider: str
     model: str
     bill: Bill
+    activity: Activity = Activity.HEARING
 
 
 class Ledger:
@@ -100,6 +101,7 @@ class Ledger:
                 work_key=request.work_key,
                 open_key=request.work_key,
                 run_id=request.run_id,
+                activity=request.activity,
                 provider=request.provider,
                 model=request.model,
                 state=AttemptState.SENT,

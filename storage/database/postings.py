@@ -101,6 +101,7 @@ class Postings:
                 job_id=attempt.job_id,
                 tag=tag,
                 kind=kind,
+                activity=attempt.activity,
                 provider=attempt.provider,
                 model=attempt.model,
                 quantity=bill.quantity,

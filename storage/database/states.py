@@ -5,6 +5,23 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class JobKind(StrEnum):
+    """What a job makes."""
+
+    TRANSCRIBE = "transcribe"
+    DIGEST = "digest"
+    SPEAK = "speak"
+    REPLY = "reply"
+
+
+class Activity(StrEnum):
+    """What a request asks of a provider."""
+
+    HEARING = "hearing"
+    CHAT = "chat"
+    SPEAKING = "speaking"
+
+
 class JobState(StrEnum):
     """Where a job stands."""
 

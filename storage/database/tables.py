@@ -25,6 +25,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from storage.database.states import Activity, JobKind
+
 # SQLite gives rowids to INTEGER only.
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
@@ -102,6 +104,9 @@ class Job(Base):
 
     ``run_id`` is the run that works on it, or did last. ``crashes`` counts the runs in a row that died over
     it without getting any further than ``progress``.
+
+    ``language`` is the one that was decided for all segments, where that was left to the job; ``speakers``
+    holds the names given to speakers, by what they are called otherwise.
     """
 
     __tablename__ = "jobs"
@@ -109,6 +114,9 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id"))
+    kind: Mapped[str] = mapped_column(
+        String(16), default=JobKind.TRANSCRIBE, server_default=JobKind.TRANSCRIBE
+    )
     settings_hash: Mapped[str] = mapped_column(String(64))
     settings: Mapped[dict[str, Any]]
     plan_hash: Mapped[str] = mapped_column(String(64), index=True)
@@ -120,6 +128,8 @@ class Job(Base):
     origin_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     lost_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     damage: Mapped[dict[str, Any] | None]
+    language: Mapped[str | None] = mapped_column(String(40))
+    speakers: Mapped[dict[str, Any] | None]
     error_kind: Mapped[str | None] = mapped_column(String(40))
     run_id: Mapped[str | None] = mapped_column(String(40))
     crashes: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -130,10 +140,12 @@ class Job(Base):
 
 
 class Segment(Base):
-    """A piece of a job's recording: the unit of upload, retry and charge.
+    """A piece of a job's recording, or of its text: the unit of upload, retry and charge.
 
     ``speech`` holds [start_ms, end_ms] pairs from the segment's own start; ``sent`` holds [first, end)
     pairs of samples: without long silences, and with a little of the neighbours where a cut is forced.
+    ``channel`` is the one that is sent, from 0; None: all, mixed. Where ``activity`` is speaking, a piece
+    of text is spoken, and its place is counted in characters.
     """
 
     __tablename__ = "segments"
@@ -142,6 +154,10 @@ class Segment(Base):
     index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     start_sample: Mapped[int] = mapped_column(BigInteger)
     end_sample: Mapped[int] = mapped_column(BigInteger)
+    activity: Mapped[str] = mapped_column(
+        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+    )
+    channel: Mapped[int | None]
     forced: Mapped[bool]
     speech: Mapped[list[list[int]]]
     sent: Mapped[list[list[int]] | None]
@@ -178,6 +194,9 @@ class Attempt(Base):
     work_key: Mapped[str] = mapped_column(String(64), index=True)
     open_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     run_id: Mapped[str] = mapped_column(String(40), index=True)
+    activity: Mapped[str] = mapped_column(
+        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+    )
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
@@ -215,6 +234,9 @@ class Charge(Base):
     job_id: Mapped[str] = mapped_column(String(40))
     tag: Mapped[str | None] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(16))
+    activity: Mapped[str] = mapped_column(
+        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+    )
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     quantity: Mapped[int] = mapped_column(BigInteger)
@@ -242,6 +264,19 @@ class Arrival(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     arrived_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class Turn(Base):
+    """What was said in a conversation that `reply` keeps; ``role`` is user or assistant."""
+
+    __tablename__ = "turns"
+
+    session: Mapped[str] = mapped_column(String(80), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    job_id: Mapped[str] = mapped_column(String(40), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
 
 
 class Exposure(Base):
