@@ -21,6 +21,7 @@ from tasks.cutting import StoppedError
 from tasks.intake import TakenIn, Wish
 from tasks.settling import settle
 from tasks.sources import Source
+from tasks.verifying import make_up
 from tasks.workshop import Workshop
 
 T = TypeVar("T")
@@ -190,6 +191,8 @@ class Batch:
         try:
             if taken.stream is not None:
                 await self._work(run, order, taken, start)
+            else:
+                await settle(make_up, self.workshop, taken.job)
             return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
         except StenoflowError as error:
             # Its job could not say so itself: the database is gone, or never let us begin.

@@ -24,11 +24,15 @@ _UNREAD = ""
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asks of a job: what its result depends on, and what only concerns the accounts."""
+    """What the user asks of a job: what its result depends on, and what does not concern that.
+
+    ``formats``: artifacts beside those that every job has.
+    """
 
     settings: JobSettings
     tag: str | None = None
     budget_micro: int | None = None
+    formats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ def _job(recording: Recording, wish: Wish) -> Job:
         plan_hash=wish.settings.plan_hash,
         tag=wish.tag,
         budget_micro=wish.budget_micro,
+        formats=list(wish.formats) or None,
     )
 
 

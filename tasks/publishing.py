@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
 from tasks.artifacts.document import Document
-from tasks.artifacts.formats import FORMATS
+from tasks.artifacts.formats import FORMATS, made_with
 from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
@@ -17,10 +17,12 @@ from tasks.errors import FailedError
 from tasks.job_settings import JobSettings
 from tasks.speech.coverage import cover
 from tasks.speech.cue_rules import PROFILES
+from tasks.speech.doubt import Doubt
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.languages import language_code
 from tasks.speech.placing import Heard, Placed, place
 from tasks.speech.stitching import Piece, Timeline, stitch
+from tasks.speech.suspicion import DoubtfulAnswer
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
@@ -89,8 +91,14 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
 def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document:
     """Make what is rendered of a job from the stored answers; calls nobody."""
     recording = workshop.catalog.recording(job.recording_id)
-    rules = PROFILES[workshop.settings.subtitles]
-    return Document(assemble(workshop, job, segments), recording.name, rules, recording.source)
+    return Document(
+        assemble(workshop, job, segments),
+        recording.name,
+        PROFILES[workshop.settings.subtitles],
+        recording.source,
+        tuple(_doubtful(workshop, job, segments)),
+        tuple(name for name in made_with(job.formats) if name != "html"),
+    )
 
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
@@ -108,17 +116,37 @@ def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Trans
 
 def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> tuple[Stretch, ...]:
     """Return the stretches of a job that was broken off for which there is no answer yet."""
-    done = [
-        Region(origin_ms + samples_to_ms(each.start_sample), origin_ms + samples_to_ms(each.end_sample))
-        for each in segments
-        if each.state in _ENDED
-    ]
+    done = [_region(each, origin_ms) for each in segments if each.state in _ENDED]
     return tuple(each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
+
+
+def artifact_name(format_: str) -> str:
+    """Return what a format's artifact is called."""
+    return f"transcript.{format_}"
+
+
+def lacks_formats(workshop: Workshop, job: Job) -> bool:
+    """Tell whether a job that was published lacks a format that it was asked for since."""
+    published = {artifact.name for artifact in workshop.catalog.artifacts(job.id)}
+    return any(artifact_name(name) not in published for name in made_with(job.formats))
 
 
 def artifact_key(job: Job, name: str) -> str:
     """Return where an artifact lies in the store."""
     return f"{job.recording_id}/{job.id}/{name}"
+
+
+def _doubtful(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Iterator[DoubtfulAnswer]:
+    suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    for segment in segments:
+        if segment.state == SegmentState.DONE and segment.work_key in suspects:
+            yield DoubtfulAnswer(_region(segment, job.origin_ms), Doubt(suspects[segment.work_key]))
+
+
+def _region(segment: Segment, origin_ms: int) -> Region:
+    return Region(
+        origin_ms + samples_to_ms(segment.start_sample), origin_ms + samples_to_ms(segment.end_sample)
+    )
 
 
 def _answer(workshop: Workshop, segment: Segment) -> str | None:
@@ -146,9 +174,10 @@ def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
 
 def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
     artifacts = []
-    for name, format_ in FORMATS.items():
-        file_name = f"transcript.{name}"
-        data = format_.render(document).encode()
+    for name in made_with(job.formats):
+        format_ = FORMATS[name]
+        file_name = artifact_name(name)
+        data = format_.render(document)
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
         artifacts.append(_artifact(workshop, job, file_name, key, data))

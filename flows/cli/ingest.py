@@ -16,7 +16,7 @@ from flows.ingesting import Ingest, Taking
 from flows.orchestration import begin_start, surround
 from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
-from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
 from tasks.inbox.opening import Inbox, open_inbox
@@ -50,7 +50,7 @@ def ingest(
         bool, typer.Option("--reject", help="Move what is refused to rejected/ beside the inbox.")
     ] = False,
     out: options.Out = None,
-    formats: options.Formats = ",".join(FORMATS),
+    formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
@@ -69,6 +69,8 @@ def ingest(
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     given = _given(model=model, language=language, segment_seconds=segment_seconds, tag=tag, budget=budget)
+    if optional(wanted):
+        given["formats"] = list(optional(wanted))
     copies = Copies(out)
     with open_workshop(settings) as workshop:
         wish_of(workshop, Options.model_validate(given))

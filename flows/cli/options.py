@@ -64,7 +64,11 @@ Concurrency = Annotated[
     ),
 ]
 Formats = Annotated[
-    str, typer.Option(help="Artifacts to report and to copy to --out; the store has all of them.")
+    str,
+    typer.Option(
+        help="Artifacts to report and to copy to --out; the store has all of these. Made where they are "
+        "asked for, and kept from then on: tsv, ass, docx, karaoke (VTT with the time of each word)."
+    ),
 ]
 Out = Annotated[
     Path | None,

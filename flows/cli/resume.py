@@ -13,7 +13,7 @@ from flows.cli.jobs import find_job
 from flows.cli.transcribe import run_batch
 from flows.outcome import exit_code
 from storage.database.reports import JobLine
-from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
 from tasks.inbox.options import OptionsError
@@ -29,7 +29,7 @@ def resume(
         list[str], typer.Argument(help="Jobs, or the beginnings of their ids.", show_default=False)
     ],
     out: options.Out = None,
-    formats: options.Formats = ",".join(FORMATS),
+    formats: options.Formats = ",".join(STANDARD),
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     json: options.Json = False,
@@ -44,7 +44,7 @@ def resume(
     with open_workshop(settings) as workshop:
         lines = [find_job(workshop, job) for job in jobs]
         orders = [
-            Order(source, _wish(line, options.budget_micro(budget)), again=True)
+            Order(source, _wish(line, options.budget_micro(budget), optional(wanted)), again=True)
             for line in lines
             for source in resolve(line.recording.source, workshop.s3)
         ]
@@ -53,11 +53,11 @@ def resume(
     raise typer.Exit(exit_code(outcomes))
 
 
-def _wish(line: JobLine, budget_micro: int | None) -> Wish:
+def _wish(line: JobLine, budget_micro: int | None, formats: tuple[str, ...]) -> Wish:
     if line.job.error_kind == OptionsError.kind:
         raise SettingsError(
             f"job {line.job.id} was refused for its options, which nobody knows here",
             "mend the file beside the recording, and run ingest again",
         )
     kept = line.job.budget_micro if budget_micro is None else budget_micro
-    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept)
+    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept, formats)

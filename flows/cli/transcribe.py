@@ -13,7 +13,7 @@ from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
-from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.hearing import Wanted, calls_at_once, job_settings
 from tasks.intake import Wish
 from tasks.money.amounts import show
@@ -30,7 +30,7 @@ INTERRUPTED = 130
 def transcribe(
     sources: options.Sources,
     out: options.Out = None,
-    formats: options.Formats = ",".join(FORMATS),
+    formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
@@ -56,6 +56,7 @@ def transcribe(
             ),
             tag=tag,
             budget_micro=options.budget_micro(budget),
+            formats=optional(wanted),
         )
         found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:

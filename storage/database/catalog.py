@@ -90,7 +90,10 @@ class Catalog:
             )
 
     def open_job(self, job: Job) -> Job:
-        """Store a job, or return the one with the same id, its budget and tag brought up to date."""
+        """Store a job, or return the one with the same id, its budget, tag and formats brought up to date.
+
+        A format that was asked for once is kept: what is built anew is not to lack what there was.
+        """
         job.created_at = self._clock()
         job.state = JobState.NEW
         with self._database.write() as session:
@@ -99,6 +102,8 @@ class Catalog:
             stored.budget_micro = job.budget_micro
             if job.tag:
                 stored.tag = storable(job.tag)
+            if job.formats:
+                stored.formats = sorted({*(stored.formats or ()), *job.formats})
             return stored
 
     def claim(self, job_id: str, *, again: bool = False) -> None:

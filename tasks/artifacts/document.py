@@ -6,9 +6,17 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from tasks.artifacts.inert import one_line, readable
 from tasks.speech.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from tasks.speech.cues import make_cues
+from tasks.speech.doubt import Doubt
+from tasks.speech.labels import labelled
+from tasks.speech.suspicion import DoubtfulAnswer, Suspicion, suspicions
 from tasks.speech.transcript import Transcript
+from tasks.speech.words import Region
+
+BESIDE = ("txt", "srt", "vtt", "json")
+"""The formats that lie beside a page, unless others are named."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +27,58 @@ class Document:
         name: the recording's, for people.
         rules: which its subtitles keep.
         source: the recording's address (``file:///…``, ``s3://…``).
+        doubtful: the answers that it is made of and that are not to be trusted.
+        beside: the formats that lie beside a page, which it links.
     """
 
     transcript: Transcript
     name: str = ""
     rules: CueRules = NETFLIX
     source: str = ""
+    doubtful: tuple[DoubtfulAnswer, ...] = ()
+    beside: tuple[str, ...] = BESIDE
+
+    @cached_property
+    def readable(self) -> Transcript:
+        """The transcript for people: its texts hold nothing but text."""
+        return readable(self.transcript)
+
+    @property
+    def title(self) -> str:
+        """The recording's name, as text."""
+        return one_line(self.name)
+
+    @cached_property
+    def suspicions(self) -> tuple[tuple[Suspicion, ...], ...]:
+        """Why each utterance may be wrong."""
+        return suspicions(self.transcript, self.doubtful)
+
+    @property
+    def unheard(self) -> list[Region]:
+        """Stretches in which somebody speaks, by their levels, and no word was heard."""
+        return [each.region for each in self.doubtful if each.doubt is Doubt.EMPTY]
+
+    @cached_property
+    def speakers(self) -> list[str]:
+        """The names of those who speak, in order."""
+        return sorted({each.speaker for each in self.readable.utterances if each.speaker})
 
     @cached_property
     def cues(self) -> list[Cue]:
-        """The subtitles; made once for all formats."""
-        return make_cues(self.transcript.utterances, self.rules)
+        """The subtitles, for formats that know speakers; made once for all of them."""
+        return make_cues(self.readable.utterances, self.rules)
+
+    @cached_property
+    def labelled_cues(self) -> list[Cue]:
+        """The subtitles with the names of speakers in their text."""
+        if len(self.speakers) < 2:
+            return self.cues
+        return make_cues(labelled(self.readable.utterances, self.rules), self.rules)
 
     @cached_property
     def breaches(self) -> dict[Breach, int]:
-        """How often each rule is not kept; those that are kept throughout are left out."""
-        return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
+        """How often each rule is not kept; those that are kept throughout are left out.
+
+        Counted where there is most to read: with the names of speakers.
+        """
+        return dict(Counter(breach for breach, _ in breaches(self.labelled_cues, self.rules)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.artifacts.document import Document
+from tasks.speech.suspicion import DoubtfulAnswer, Suspicion
 from tasks.speech.timecode import seconds
-from tasks.speech.transcript import Stretch, Transcript
+from tasks.speech.transcript import Stretch
 from tasks.speech.words import Utterance, Word
 
 SCHEMA = "stenoflow.transcript/1"
@@ -23,7 +24,7 @@ def render(document: Document) -> str:
     """
     written = io.StringIO()
     opening = "{\n"
-    for name, value in _fields(document.transcript):
+    for name, value in _fields(document):
         written.write(f"{opening}{_json(name)}: ")
         opening = ",\n"
         if isinstance(value, Iterator):
@@ -34,8 +35,9 @@ def render(document: Document) -> str:
     return written.getvalue()
 
 
-def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
+def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     """Yield the fields of the document; lists are made as they are written."""
+    transcript = document.transcript
     spoken = (word for utterance in transcript.utterances for word in utterance.words)
     yield "schema", SCHEMA
     yield "task", "transcribe"
@@ -43,10 +45,17 @@ def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
     yield "duration", seconds(transcript.duration_ms)
     yield "timing", transcript.timing.value
     yield "text", transcript.text
-    yield "segments", (_with_ours(index, each) for index, each in enumerate(transcript.utterances))
+    yield (
+        "segments",
+        (
+            _with_ours(index, *each)
+            for index, each in enumerate(zip(transcript.utterances, document.suspicions, strict=True))
+        ),
+    )
     yield "words", (word_entry(word) for word in spoken)
     yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
+    yield "doubtful", (_doubtful(answer) for answer in document.doubtful)
 
 
 def _write_list(written: io.StringIO, entries: Iterator[dict[str, Any]]) -> None:
@@ -83,9 +92,17 @@ def word_entry(word: Word) -> dict[str, Any]:
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
 
 
-def _with_ours(index: int, utterance: Utterance) -> dict[str, Any]:
-    ours = {"speaker": utterance.speaker, "missing": not utterance.words}
+def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[Suspicion]) -> dict[str, Any]:
+    ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(suspicions)}
     return segment_entry(index, utterance) | ours
+
+
+def _doubtful(answer: DoubtfulAnswer) -> dict[str, Any]:
+    return {
+        "start": seconds(answer.region.start_ms),
+        "end": seconds(answer.region.end_ms),
+        "why": answer.doubt.value,
+    }
 
 
 def _stretch(stretch: Stretch) -> dict[str, Any]:

@@ -54,6 +54,9 @@ class Options(BaseModel):
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
     budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    formats: list[str] = Field(
+        default=[], description="Artifacts beside those that every job has: tsv, ass, docx, karaoke."
+    )
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
 
 

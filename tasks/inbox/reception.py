@@ -8,6 +8,7 @@ from typing import Any
 
 from storage.database.arrivals import arrival_id
 from storage.errors import StenoflowError
+from tasks.artifacts.formats import check_formats, optional
 from tasks.errors import RefusedError
 from tasks.hearing import Wanted, job_settings
 from tasks.inbox.entry import Entry
@@ -116,7 +117,13 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         stream=options.stream,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)
-    return Wish(job_settings(workshop.settings, workshop.models, wanted), options.tag, budget_micro)
+    return Wish(
+        job_settings(workshop.settings, workshop.models, wanted), options.tag, budget_micro, _formats(options)
+    )
+
+
+def _formats(options: Options) -> tuple[str, ...]:
+    return optional(check_formats(options.formats)) if options.formats else ()
 
 
 def id_of(entry: Entry) -> str:

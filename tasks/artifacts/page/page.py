@@ -15,10 +15,9 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from tasks.artifacts.document import Document
-from tasks.artifacts.page.doubt import doubt, is_unsure
-from tasks.artifacts.page.layout import lay_out, speakers, times, words_of
-from tasks.speech.timecode import clock
-from tasks.speech.transcript import Timing, Transcript
+from tasks.artifacts.facts import facts
+from tasks.artifacts.page.doubt import is_unsure
+from tasks.artifacts.page.layout import lay_out, times
 
 _SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js")
 _LINKED: Final = frozenset({"file", "http", "https"})
@@ -29,44 +28,33 @@ _PICTURES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ogv"})
 
 def render(document: Document) -> str:
     """Render the page. It depends on nothing but what is given: the same again is the same byte for byte."""
-    transcript = document.transcript
+    transcript = document.readable
     script, style = _script(), _read("page.css")
     scheme = urlsplit(document.source).scheme
     written = io.StringIO()
     written.writelines(
         _template().generate(
             transcript=transcript,
-            name=document.name,
+            name=document.title,
             link=document.source if scheme in _LINKED else None,
             has_picture=PurePosixPath(document.name).suffix.lower() in _PICTURES,
             policy=_policy(script, style, scheme),
             script=script,
             style=style,
-            paragraphs=lay_out(transcript),
-            speakers=speakers(transcript),
+            paragraphs=lay_out(document),
+            speakers=document.speakers,
             times=times(transcript),
-            facts=_facts(transcript),
-            has_doubts=_has_doubts(transcript),
+            facts=facts(document),
+            beside=document.beside,
+            has_doubts=_has_doubts(document),
         )
     )
     return written.getvalue()
 
 
-def _facts(transcript: Transcript) -> list[str]:
-    """Say in short what there is to read."""
-    facts = [clock(transcript.duration_ms), f"{sum(1 for _ in words_of(transcript)):,} words"]
-    if transcript.language:
-        facts.append(f"language: {transcript.language}")
-    if transcript.timing is Timing.ESTIMATED:
-        facts.append("times of words are estimated")
-    if transcript.missing:
-        lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
-        facts.append(f"{clock(lost + 999)} missing")
-    return facts
-
-
-def _has_doubts(transcript: Transcript) -> bool:
-    return any(doubt(each) or any(map(is_unsure, each.words)) for each in transcript.utterances)
+def _has_doubts(document: Document) -> bool:
+    words = (word for utterance in document.readable.utterances for word in utterance.words)
+    return any(document.suspicions) or any(map(is_unsure, words))
 
 
 def _policy(script: str, style: str, scheme: str) -> str:
