@@ -23,9 +23,9 @@ _NO_TEXT = re.compile(
     + "]"
 )
 _BLANK = re.compile("[\\t-\\r\\x1c-\\x1f\\x85\\u2028\\u2029 ]+")
-_FULL_WIDTH = {sign: chr(ord(sign) + 0xFEE0) for sign in "<>{}\\"}
-# What players of SubRip take for markup: a tag, a block in braces, and the arrow between two times.
-_SUBRIP_MARKUP = re.compile(r"<(?=\s*[A-Za-z/!?])|[{}\\]|(?<=--)>")
+_FULL_WIDTH = {sign: chr(ord(sign) + 0xFEE0) for sign in "<>{}\\,."}
+# What players of SubRip take for markup: a tag, a block in braces, the arrow between two times, and a time.
+_SUBRIP_MARKUP = re.compile(r"<(?=\s*[A-Za-z/!?])|[{}\\]|(?<=--)>|(?<=\d:\d\d:\d\d)[,.](?=\d)")
 _ASS_MARKUP = re.compile(r"[{}\\]")
 
 
