@@ -68,6 +68,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime(),
         dict[str, Any]: JSON(),
         list[list[int]]: JSON(),
+        list[str]: JSON(none_as_null=True),
     }
 
 
