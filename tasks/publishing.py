@@ -96,8 +96,8 @@ def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Do
         recording.name,
         PROFILES[workshop.settings.subtitles],
         recording.source,
-        tuple(_doubtful(workshop, job, segments)),
-        tuple(name for name in made_with(job.formats) if name != "html"),
+        doubtful=tuple(_doubtful(workshop, job, segments)),
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
     )
 
 

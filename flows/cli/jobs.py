@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from flows.cli import options
 from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
+from flows.cli.page import print_page
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobState
 from storage.database.tables import Segment
@@ -64,14 +66,26 @@ def show(
     lint: Annotated[
         bool, typer.Option("--lint", help="Show where the subtitles do not keep their rules.")
     ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the page to listen and read to this file.", show_default=False),
+    ] = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="With --page: put the recording into it, about 14 MB an hour.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Show one job whole: its segments, requests, charges and artifacts.
 
-    Example: [bold]stenoflow show 3f9a2c[/]
+    Example: [bold]stenoflow show 3f9a2c --page talk.html --embed[/]
     """
+    if embed and page is None:
+        raise SettingsError("--embed is for --page FILE")
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
+        if page is not None:
+            print_page(workshop, line.job, page, embed=embed, json=json)
+            return
         if lint:
             print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
             return

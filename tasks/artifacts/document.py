@@ -65,20 +65,17 @@ class Document:
 
     @cached_property
     def cues(self) -> list[Cue]:
-        """The subtitles, for formats that know speakers; made once for all of them."""
-        return make_cues(self.readable.utterances, self.rules)
-
-    @cached_property
-    def labelled_cues(self) -> list[Cue]:
-        """The subtitles with the names of speakers in their text."""
+        """The subtitles, with the names of speakers in their text where several speak."""
         if len(self.speakers) < 2:
-            return self.cues
+            return self.unnamed_cues
         return make_cues(labelled(self.readable.utterances, self.rules), self.rules)
 
     @cached_property
-    def breaches(self) -> dict[Breach, int]:
-        """How often each rule is not kept; those that are kept throughout are left out.
+    def unnamed_cues(self) -> list[Cue]:
+        """The subtitles for formats that have a place of their own for who speaks."""
+        return make_cues(self.readable.utterances, self.rules)
 
-        Counted where there is most to read: with the names of speakers.
-        """
-        return dict(Counter(breach for breach, _ in breaches(self.labelled_cues, self.rules)))
+    @cached_property
+    def breaches(self) -> dict[Breach, int]:
+        """How often each rule is not kept; those that are kept throughout are left out."""
+        return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))

@@ -11,12 +11,10 @@ from tasks.speech.words import Utterance
 
 
 def render(document: Document) -> str:
-    """Render the text, a blank line between paragraphs; where several speak, each begins with a name."""
-    are_named = len(document.speakers) > 1
-    groups = paragraphs(document.readable.utterances)
-    return "\n\n".join(_paragraph(group, is_named=are_named) for group in groups) + "\n"
+    """Render the text, a blank line between paragraphs; each begins with who speaks, where that is told."""
+    return "\n\n".join(map(_paragraph, paragraphs(document.readable.utterances))) + "\n"
 
 
-def _paragraph(group: Sequence[Utterance], *, is_named: bool) -> str:
+def _paragraph(group: Sequence[Utterance]) -> str:
     text = join_words(each.text for each in group)
-    return f"{group[0].speaker}: {text}" if is_named and group[0].speaker else text
+    return f"{group[0].speaker}: {text}" if group[0].speaker else text

@@ -21,7 +21,7 @@ def render(document: Document) -> str:
         {"PlayResX": str(_WIDTH), "PlayResY": str(_HEIGHT), "ScaledBorderAndShadow": "yes", "WrapStyle": "0"}
     )
     file.styles["Default"] = _STYLE
-    for cue in document.cues:
+    for cue in document.unnamed_cues:
         text = "\\N".join(map(for_ass, cue.lines))
         # Fields are parted by commas, and only the last may hold one.
         name = (cue.speaker or "").replace(",", " ")

@@ -30,7 +30,7 @@ def _render(document: Document, text_of: Callable[[Cue], str]) -> str:
 
 
 def _blocks(document: Document, text_of: Callable[[Cue], str]) -> Iterator[str]:
-    for number, cue in enumerate(document.cues, 1):
+    for number, cue in enumerate(document.unnamed_cues, 1):
         yield f"\n{number}\n{_time(cue.start_ms)} --> {_time(cue.end_ms)}\n{_voice(cue)}{text_of(cue)}\n"
 
 

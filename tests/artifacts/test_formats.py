@@ -48,11 +48,10 @@ def test_text_has_a_paragraph_at_each_longer_pause() -> None:
     assert _text("txt", made) == "one two. three.\n\nfour\n"
 
 
-def test_text_says_who_speaks_where_several_do() -> None:
+def test_text_says_who_speaks_where_that_is_told() -> None:
     assert _text("txt", _TURNS) == (
         "Anna: Good morning.\n\nBen: Hello Anna, how are you?\n\n[missing 00:00:10-00:01:10]\n\nBen: Bye.\n"
     )
-    assert _text("txt", document(utterance(["alone"], 0, "Anna"))) == "alone\n"
 
 
 def test_an_empty_transcript_is_whole_in_every_format() -> None:

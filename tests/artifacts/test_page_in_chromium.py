@@ -96,7 +96,7 @@ def test_a_time_is_heard_and_is_an_address(page: Page, tmp_path: Path, recording
     _listen(page, tmp_path, recording)
     page.get_by_role("link", name="00:00:24").click()
     assert _hear(page, 61) >= 61 * WORD_MS / 1000
-    assert page.url.endswith("#p1")
+    assert page.url.endswith("#t=24")
     page.reload()
     expect(_word(page, 60)).to_have_class("now")
 

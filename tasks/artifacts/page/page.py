@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePosixPath
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -24,20 +25,35 @@ _LINKED: Final = frozenset({"file", "http", "https"})
 """Schemes of addresses that a browser may be able to play."""
 _PICTURES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ogv"})
 """Endings of recordings in which a browser may find something to see."""
+# A multiple of 3, so that only the last piece is padded.
+_PIECE_BYTES = 3 << 20
 
 
 def render(document: Document) -> str:
     """Render the page. It depends on nothing but what is given: the same again is the same byte for byte."""
+    written = io.StringIO()
+    write(document, written)
+    return written.getvalue()
+
+
+def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
+    """Write the page.
+
+    Args:
+        document: what is rendered.
+        out: where to.
+        sound: a file of Opus in WebM that is put into the page; None: it plays the recording where it was.
+    """
     transcript = document.readable
     script, style = _script(), _read("page.css")
-    scheme = urlsplit(document.source).scheme
-    written = io.StringIO()
-    written.writelines(
+    scheme = urlsplit(document.source).scheme if sound is None else ""
+    out.writelines(
         _template().generate(
             transcript=transcript,
             name=document.title,
             link=document.source if scheme in _LINKED else None,
-            has_picture=PurePosixPath(document.name).suffix.lower() in _PICTURES,
+            sound=None if sound is None else _in_base64(sound),
+            has_picture=sound is None and PurePosixPath(document.name).suffix.lower() in _PICTURES,
             policy=_policy(script, style, scheme),
             script=script,
             style=style,
@@ -49,7 +65,13 @@ def render(document: Document) -> str:
             has_doubts=_has_doubts(document),
         )
     )
-    return written.getvalue()
+
+
+def _in_base64(file: Path) -> Iterator[str]:
+    """Yield a file in pieces, each encoded by itself: whole, it may be too long for a browser."""
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE_BYTES):
+            yield base64.b64encode(piece).decode()
 
 
 def _has_doubts(document: Document) -> bool:
