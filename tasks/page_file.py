@@ -49,7 +49,7 @@ def write_page(workshop: Workshop, job: Job, out: Path, *, embed: bool) -> int:
         Its size in bytes.
 
     Raises:
-        SettingsError: there is nothing to show yet.
+        SettingsError: there is nothing to show yet, or no such folder.
         RefusedError, MediaError, ChangedError: the recording is gone, cannot be decoded, or is another now.
         StorageError: the file cannot be written.
     """
@@ -57,6 +57,8 @@ def write_page(workshop: Workshop, job: Job, out: Path, *, embed: bool) -> int:
         raise SettingsError(
             f"job {job.id} has no transcript yet", f"stenoflow resume {job.id} goes on with it"
         )
+    if not out.parent.is_dir():
+        raise SettingsError(f"there is no folder {out.parent}")
     document = replace(document_of(workshop, job, workshop.catalog.segments(job.id)), beside=())
     with ExitStack() as stack:
         sound = stack.enter_context(_sound(workshop, job)) if embed else None
