@@ -5,6 +5,9 @@ from __future__ import annotations
 from tasks.artifacts.document import Document
 from tasks.speech.timecode import clock
 from tasks.speech.transcript import Timing
+from tasks.speech.words import Region
+
+_MOST_NAMED = 3
 
 
 def facts(document: Document) -> list[str]:
@@ -19,7 +22,13 @@ def facts(document: Document) -> list[str]:
     if transcript.missing:
         lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
         said.append(f"{clock(lost + 999)} missing")
-    for region in document.unheard:
-        when = f"from {clock(region.start_ms)} to {clock(region.end_ms + 999)}"
-        said.append(f"nothing was heard {when}, though somebody speaks")
+    if document.unheard:
+        where = ", ".join(map(span, document.unheard[:_MOST_NAMED]))
+        more = "" if len(document.unheard) <= _MOST_NAMED else " and elsewhere"
+        said.append(f"no word from {where}{more}, though somebody speaks")
     return said
+
+
+def span(region: Region) -> str:
+    """Write from when to when a stretch lasts, in whole seconds outward."""
+    return f"{clock(region.start_ms)} to {clock(region.end_ms + 999)}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pysubs2
+from pysubs2.formats.substation import SubstationFormat
 
 from tasks.artifacts.document import Document
 from tasks.artifacts.inert import for_ass
@@ -26,4 +29,17 @@ def render(document: Document) -> str:
         # Fields are parted by commas, and only the last may hold one.
         name = (cue.speaker or "").replace(",", " ")
         file.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=text, name=name))
-    return file.to_string("ass", header_notice="Written by Stenoflow")
+    written = io.StringIO()
+    _LongSubstation.to_file(file, written, "ass", header_notice="Written by Stenoflow")
+    return written.getvalue()
+
+
+class _LongSubstation(SubstationFormat):
+    """The format without pysubs2's cap: hours have one digit by the letter, and players read more."""
+
+    @staticmethod
+    def ms_to_timestamp(requested_ms: int) -> str:
+        """Write hours, minutes, seconds and hundredths."""
+        hundredths = (requested_ms + 5) // 10
+        seconds = hundredths // 100
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{hundredths % 100:02d}"

@@ -156,6 +156,11 @@ def test_ass_has_speakers_in_their_field_and_opens_with_a_size() -> None:
     assert (event.name, event.text) == ("Smith  Anna", "one")
 
 
+def test_ass_goes_on_after_ten_hours() -> None:
+    (event,) = pysubs2.SSAFile.from_string(_text("ass", document(utterance(["one"], 40_000_000))))
+    assert (event.start, event.end) == (40_000_000, 40_000_830)
+
+
 def test_a_word_document_reads_as_the_transcript_does() -> None:
     made = replace(_TURNS, doubtful=(DoubtfulAnswer(Region(0, 900), Doubt.REPETITION),))
     parsed = docx.Document(io.BytesIO(FORMATS["docx"].render(made)))
@@ -194,7 +199,7 @@ def test_json_says_which_segments_are_suspect_and_why() -> None:
     parsed = json.loads(_text("json", made))
     assert [each["suspect"] for each in parsed["segments"]] == [[], ["compression"]]
     assert parsed["doubtful"] == [{"start": 20.0, "end": 40.0, "why": "empty"}]
-    assert "nothing was heard from 00:00:20 to 00:00:40" in _text("html", made)
+    assert "no word from 00:00:20 to 00:00:40, though somebody speaks" in _paragraphs(made)[1]
 
 
 def test_formats_are_named_by_their_endings() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
 from tasks.artifacts.document import Document
 from tasks.artifacts.page.doubt import in_words, is_unsure
@@ -12,9 +13,10 @@ from tasks.speech.suspicion import Suspicion
 from tasks.speech.text import space_between
 from tasks.speech.timecode import clock
 from tasks.speech.transcript import Transcript
-from tasks.speech.words import Utterance
+from tasks.speech.words import Region, Utterance
 
 _CHARACTERS_A_LINE = 75
+_Group = tuple[Sequence[Utterance], Sequence[tuple[Suspicion, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +59,36 @@ class Paragraph:
 def lay_out(document: Document) -> Iterator[Paragraph]:
     """Yield the paragraphs, one by one: a day has thousands."""
     numbers = {name: number for number, name in enumerate(document.speakers)}
-    all_suspicions = iter(document.suspicions)
     before_ms = -1
-    for number, group in enumerate(paragraphs(document.readable.utterances)):
-        suspicions = [next(all_suspicions) for _ in group]
-        text = "" if group[0].words else group[0].text
-        length = len(text) + sum(len(each.text) + 1 for each in group)
+    for number, (group, suspicions) in enumerate(_groups(document)):
+        first = group[0]
+        length = sum(len(each.text) + 1 for each in group)
         yield Paragraph(
             number=number,
-            start_ms=group[0].start_ms,
-            anchor=None if group[0].start_ms == before_ms else _anchor(group[0].start_ms),
+            start_ms=first.start_ms,
+            anchor=None if first.start_ms == before_ms else _anchor(first.start_ms),
             words=list(_shown(group, suspicions)),
-            text=text,
-            speaker=numbers.get(group[0].speaker or ""),
+            text="" if first.words else first.text,
+            speaker=numbers.get(first.speaker or ""),
             doubts=in_words(each for reasons in suspicions for each in reasons),
             size=1 << (length // _CHARACTERS_A_LINE).bit_length(),
         )
-        before_ms = group[0].start_ms
+        before_ms = first.start_ms
+
+
+def _groups(document: Document) -> Iterator[_Group]:
+    """Yield the utterances of each paragraph with what tells against them, and notes where none was heard."""
+    suspicions = iter(document.suspicions)
+    spoken = (
+        (group, [next(suspicions) for _ in group]) for group in paragraphs(document.readable.utterances)
+    )
+    notes = (([_note(region)], [()]) for region in document.unheard)
+    return merge(spoken, notes, key=lambda each: each[0][0].start_ms)
+
+
+def _note(region: Region) -> Utterance:
+    text = f"[no word heard {clock(region.start_ms)}-{clock(region.end_ms + 999)}, though somebody speaks]"
+    return Utterance(text, region.start_ms, region.end_ms)
 
 
 def times(transcript: Transcript) -> str:
