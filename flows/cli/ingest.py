@@ -62,7 +62,7 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, segment_seconds, stream, tag, budget, priority (urgent, normal, bulk).
+    language, segment_seconds, stream, formats, tag, budget, priority (urgent, normal, bulk).
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """

@@ -36,7 +36,8 @@ def render(document: Document) -> bytes:
     _set_properties(written, document)
     transcript = document.readable
     written.add_heading(document.title, level=0)
-    _add_faint(written.add_paragraph(), " · ".join(facts(document)))
+    legend = ["highlighted: may not be what was said"] if any(document.suspicions) else []
+    _add_faint(written.add_paragraph(), " · ".join([*facts(document), *legend]))
     suspicions = iter(document.suspicions)
     for group in paragraphs(transcript.utterances):
         _add_group(written.add_paragraph(), group, [next(suspicions) for _ in group])
