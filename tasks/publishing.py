@@ -128,7 +128,7 @@ def artifact_name(format_: str) -> str:
 def lacks_formats(workshop: Workshop, job: Job) -> bool:
     """Tell whether a job that was published lacks a format that it was asked for since."""
     published = {artifact.name for artifact in workshop.catalog.artifacts(job.id)}
-    return any(artifact_name(name) not in published for name in made_with(job.formats))
+    return any(artifact_name(name) not in published for name in job.formats or ())
 
 
 def artifact_key(job: Job, name: str) -> str:

@@ -71,7 +71,7 @@ def show(
         typer.Option(help="Write the page to listen and read to this file.", show_default=False),
     ] = None,
     embed: Annotated[
-        bool, typer.Option("--embed", help="With --page: put the recording into it, about 14 MB an hour.")
+        bool, typer.Option("--embed", help="With --page: put the recording into it, about 15 MB an hour.")
     ] = False,
     json: options.Json = False,
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from tasks.artifacts.document import Document
 from tasks.artifacts.page import render, write
 from tasks.media.opus import encode_opus
 from tasks.media.programs import find_ffmpeg
+from tasks.speech.doubt import Doubt
+from tasks.speech.suspicion import DoubtfulAnswer
+from tasks.speech.words import Region
 from tests.artifacts.talk import WORD_MS, document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 
@@ -288,10 +292,14 @@ def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, s
     page = context.new_page()
     names = [f"Speaker {number}" for number in range(8)]
     said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
-    _listen(page, tmp_path, recording, document(*said, missing(30_000, 40_000)))
+    unheard = DoubtfulAnswer(Region(50_000, 60_000), Doubt.EMPTY)
+    made = replace(document(*said, missing(30_000, 40_000)), doubtful=(unheard,))
+    _listen(page, tmp_path, recording, made)
     _word(page, 3).click()
     page.fill("#query", "new")
     expect(page.locator("#count")).to_have_text(re.compile("of 8"))
+    _go(page, "t=18")
+    expect(page.locator(".opened")).to_have_count(1)
     found = Axe().run(page)
     context.close()
     assert found.violations_count == 0, found.generate_report()

@@ -136,6 +136,8 @@ def test_no_cue_is_of_two_speakers_and_each_holds_its_own_words(
         assert [join_words(w.text for w in line) for line in cue.words] == (
             [] if cue.is_mark else [*cue.lines]
         )
+        spoken = [word for line in cue.words for word in line]
+        assert all(two.start_ms - one.end_ms <= rules.pause_ms for one, two in pairwise(spoken))
 
 
 @given(_turns(), st.sampled_from([NETFLIX, BBC]))
