@@ -12,9 +12,9 @@ import pytest
 from storage.database.connection import Database, open_database
 from storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
-from tests.servers.s3 import bucket, s3_client, s3_endpoint
+from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 
-__all__ = ["bucket", "s3_client", "s3_endpoint"]
+__all__ = ["bucket", "s3_client", "s3_endpoint", "sqs_endpoint"]
 
 
 @pytest.fixture(autouse=True)
