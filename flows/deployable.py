@@ -18,7 +18,8 @@ from pydantic import Field
 from flows.at_work import at_work, is_cancelled, open_tools, state_of
 from flows.batch import Order
 from flows.ingesting import Taking
-from flows.spreading import spread, take_up_the_abandoned
+from flows.spreading import spread
+from flows.taking_up import TAG, take_up_what_was_left
 from storage.database.states import JobState
 from storage.errors import StenoflowError
 from tasks.inbox.opening import open_inbox
@@ -49,6 +50,11 @@ def _run_name() -> str:
     return display_name(unquote(str(what)))
 
 
+def _is_asked_for() -> bool:
+    """Tell whether a person asked for this flow run: what was set aside is tried again for nobody else."""
+    return TAG not in flow_run.tags
+
+
 @flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
 async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State[None]:
     """Transcribe a recording, or all in a folder; what is stored already is not bought again.
@@ -63,7 +69,7 @@ async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State
             found = await settle(resolve, source, batch.workshop.s3)
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
-        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
 
 
 @flow(name="resume", flow_run_name=_run_name, persist_result=False)
@@ -78,7 +84,7 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
         wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro)
         found = await settle(resolve, recording.source, batch.workshop.s3)
-        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)
@@ -152,7 +158,7 @@ async def verify(
 
 @flow(name="take up", persist_result=False)
 async def take_up() -> State[None]:
-    """Resume the jobs over which a process died: Prefect's own server does not find those."""
+    """Have done anew what a process died over: Prefect's own server does not find that."""
     with open_tools() as workshop:
-        jobs = await take_up_the_abandoned(workshop)
-    return Completed(message=f"{len(jobs)} jobs were taken up")
+        asked = await take_up_what_was_left(workshop)
+    return Completed(message=f"{asked} flow runs were asked for")
