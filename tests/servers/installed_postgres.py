@@ -53,7 +53,7 @@ def installed_postgres(programs: Path) -> Iterator[str]:
         user = _unprivileged(Path(folder))
         data = f"{folder}/data"
         _run(programs / "initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", data, user=user)
-        control = [programs / "pg_ctl", "-w", "-D", data, "-l", f"{folder}/log"]
+        control: list[str | Path] = [programs / "pg_ctl", "-w", "-D", data, "-l", f"{folder}/log"]
         _run(*control, "-o", f"-h '' -k {folder}", "start", user=user)
         try:
             address = URL.create(
