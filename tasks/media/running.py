@@ -97,6 +97,16 @@ class Running:
             size -= len(part)
         return b"".join(parts)
 
+    def read_some(self, most: int) -> bytes:
+        """Read what there is of standard output, waiting for the first of it; nothing at its end.
+
+        Raises:
+            OverdueError: nothing came within the deadline; the program is killed.
+        """
+        source = _piped(self._process.stdout)
+        self._wait(source, selectors.EVENT_READ)
+        return os.read(source, most)
+
     def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data`` to standard input.
 
