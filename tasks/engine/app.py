@@ -21,10 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tasks.engine.answers import Transcript, answer
-from tasks.engine.bodies import read_body
-from tasks.engine.chat.answers import answer_chat
-from tasks.engine.chat.reply import reply_to
-from tasks.engine.chat.wishes import read_chat_wish, unknown_chat_model
+from tasks.engine.bodies import Body, read_body
 from tasks.engine.engine import EXTRACTIVE_SUMMARY, Engine, default_speech_model, load_sound
 from tasks.engine.problems import HANDLERS, Problem, answer_problem, invalid, problem_of
 from tasks.engine.recogniser import Hearing, Recogniser
@@ -111,10 +108,8 @@ async def list_voices(request: Request) -> Response:
 
 async def complete(request: Request) -> Response:
     """Answer POST /v1/chat/completions."""
-    wish = read_chat_wish(await read_body(request, _LARGEST_JSON))
-    if wish.model != EXTRACTIVE_SUMMARY:
-        raise unknown_chat_model(wish.model, EXTRACTIVE_SUMMARY)
-    return answer_chat(wish, await asyncio.to_thread(reply_to, wish))
+    body = await read_body(request, _LARGEST_JSON)
+    return await asyncio.to_thread(_completed, body)
 
 
 async def list_models(request: Request) -> Response:
@@ -162,6 +157,12 @@ def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
         known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
         raise invalid("language", f"{wish.model} does not hear {NAME_OF[language]}, only {known}")
     return recogniser
+
+
+def _completed(body: Body) -> Response:
+    from tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
+
+    return completed(body, EXTRACTIVE_SUMMARY)
 
 
 def _model(name: str) -> dict[str, str | int]:

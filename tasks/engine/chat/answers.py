@@ -11,10 +11,25 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from tasks.engine.chat.reply import Reply
-from tasks.engine.chat.wishes import ChatWish
+from tasks.engine.bodies import Body
+from tasks.engine.chat.reply import Reply, reply_to
+from tasks.engine.chat.wishes import ChatWish, read_chat_wish
+from tasks.engine.problems import Problem
 
 _WORD = re.compile(r"\s*\S+|\s+")
+
+
+def completed(body: Body, model: str) -> Response:
+    """Answer a request to ``model``, the only one that chats.
+
+    Raises:
+        Problem: a field is missing or wrong, or it asks for another model.
+    """
+    wish = read_chat_wish(body)
+    if wish.model != model:
+        message = f"The model '{wish.model}' does not exist, or does not chat (offered here: {model})"
+        raise Problem(404, message, "model", "model_not_found")
+    return answer_chat(wish, reply_to(wish))
 
 
 def answer_chat(wish: ChatWish, reply: Reply) -> Response:

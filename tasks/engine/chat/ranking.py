@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import chain
 
@@ -12,6 +13,9 @@ from bm25s import stopwords
 
 from tasks.engine.chat.spoken import Sentence
 from tasks.speech.text import split_words, spoken_form
+
+# It would tell every handler of the program what it does, for debugging.
+logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 # Of a meeting of hours every sentence is like every other one a little; the nearest say enough.
 _NEIGHBOURS = 20

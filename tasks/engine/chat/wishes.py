@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from tasks.engine.bodies import Body, number_field, text_field
-from tasks.engine.problems import Problem, invalid
+from tasks.engine.problems import invalid
 
 _NO_LIMIT = 1_000_000
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -74,12 +74,6 @@ def read_chat_wish(body: Body) -> ChatWish:
         stream=_flag(body, "stream"),
         include_usage=_flag(options, "include_usage") if isinstance(options, dict) else False,
     )
-
-
-def unknown_chat_model(model: str, offered: str) -> Problem:
-    """Make the problem of a model that does not chat."""
-    message = f"The model '{model}' does not exist, or does not chat (offered here: {offered})"
-    return Problem(404, message, "model", "model_not_found")
 
 
 def _messages(body: Body) -> Iterator[tuple[str, str]]:

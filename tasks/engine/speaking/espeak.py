@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -42,7 +43,7 @@ _VARIANTS = {
     "shimmer": "linda",
     "verse": "adam",
 }
-_LATIN_OF = {"fable": "en-gb"}
+_LATIN_OF = {"fable": "en-gb-x-rp"}
 
 
 class EspeakSpeaker:
@@ -73,10 +74,11 @@ class EspeakSpeaker:
         if variant := _VARIANTS.get(voice):
             return f"{self._language_of(voice, text)}+{variant}"
         language, plus, variant = voice.partition("+")
-        if language.lower() not in self._languages or (plus and variant not in self._variants):
+        stem = self._languages.get(language.lower())
+        if stem is None or (plus and variant not in self._variants):
             known = f"{', '.join(_VARIANTS)}, and languages such as de or en-gb, also with a variant: de+f2"
             raise invalid("voice", f"{ESPEAK} has no voice {voice}; it has {known}")
-        return f"{language.lower()}{plus}{variant}"
+        return f"{stem}{plus}{variant}"
 
     def _language_of(self, voice: str, text: str) -> str:
         script = main_script(text)
@@ -85,9 +87,12 @@ class EspeakSpeaker:
         return _LATIN_OF.get(voice, "en-us") if script == "LATIN" else _LANGUAGES[script]
 
     @cached_property
-    def _languages(self) -> frozenset[str]:
-        files = (path for path in (self._data / "lang").rglob("*") if path.is_file())
-        return frozenset(filter(None, map(_language, files)))
+    def _languages(self) -> dict[str, str]:
+        """What espeak-ng loads for each language: a file, not always of the language's name."""
+        files = sorted(path for path in (self._data / "lang").rglob("*") if path.is_file())
+        named = sorted(name for path in files for name in _languages_in(path))
+        own = {path.name.lower(): path.name.lower() for path in files}
+        return {language: stem for _, language, stem in reversed(named)} | own
 
     @cached_property
     def _variants(self) -> frozenset[str]:
@@ -100,10 +105,10 @@ def find_espeak() -> Path | None:
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def _language(path: Path) -> str | None:
-    """Return the first language that a voice's file names: ``language en-us 2``."""
+def _languages_in(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Read a voice's file, such as ``language en-gb 2``: how far down a language is, it, and the file."""
     for line in path.read_text("utf-8", errors="replace").splitlines():
         words = line.split()
         if words[:1] == ["language"] and len(words) > 1:
-            return words[1].lower()
-    return None
+            rank = int(words[2]) if len(words) > 2 and words[2].isdecimal() else 5
+            yield rank, words[1].lower(), path.name.lower()

@@ -31,6 +31,8 @@ def opened(library: str, data: str, voice: str, words_a_minute: int) -> Any:
         sys.exit(f"espeak-ng could not be started: {rate}")
     if espeak.espeak_SetVoiceByName(voice.encode()):
         sys.exit(f"espeak-ng has no voice {voice}")
+    if hasattr(espeak, "espeak_ng_SetRandSeed"):  # from 1.52; the same text is then the same sound
+        espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
     espeak.espeak_SetParameter(_RATE_PARAMETER, words_a_minute, 0)
     return espeak
 
