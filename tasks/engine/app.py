@@ -36,8 +36,8 @@ from tasks.speech.timecode import samples_to_ms
 
 # The status that nginx gave to a client that left; nobody is there to read it.
 _CLIENT_LEFT = 499
-# A meeting of a day is 1 MB of text.
-_LARGEST_JSON = 8 * 1024 * 1024
+# A meeting of a day is 1 MB of text, and takes most of a minute to sum up.
+_LARGEST_JSON = 2 * 1024 * 1024
 
 
 def create_app(engine: Engine, api_key: str | None = None) -> Starlette:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.engine.app import create_app
 from tasks.engine.engine import Engine
 from tasks.engine.errors import EngineError
 from tasks.engine.speaking.letters import main_script, plain
@@ -86,6 +87,15 @@ def test_one_that_says_nothing_is_a_server_error(tmp_path: Path) -> None:
     with serving(Engine({}, {"small": speaker})) as url:
         answer = httpx.post(f"{url}/audio/speech", json=body)
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "server_error")
+
+
+async def test_without_a_voice_it_says_how_to_get_one() -> None:
+    app = create_app(Engine({}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine/v1") as http:
+        body = {"model": "espeak-ng", "voice": "nova", "input": "hello"}
+        answer = await http.post("/audio/speech", json=body)
+    assert answer.status_code == 404
+    assert 'pip install "stenoflow[speech]"' in answer.json()["error"]["message"]
 
 
 async def test_giving_up_ends_the_voice(tmp_path: Path) -> None:

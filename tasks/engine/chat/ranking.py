@@ -66,8 +66,10 @@ def _edges(terms: Sequence[Sequence[str]]) -> list[tuple[int, int, float]]:
             continue
         scores = index.get_scores(list(each))
         scores[source] = 0
-        nearest = np.argsort(-scores, kind="stable")[:_NEIGHBOURS]
-        edges += [(source, int(target), float(scores[target])) for target in nearest if scores[target] > 0]
+        nearest = np.flatnonzero(scores)
+        if nearest.size > _NEIGHBOURS:
+            nearest = nearest[np.argpartition(scores[nearest], -_NEIGHBOURS)[-_NEIGHBOURS:]]
+        edges += [(source, int(target), float(scores[target])) for target in nearest]
     return edges
 
 

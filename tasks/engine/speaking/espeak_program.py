@@ -1,7 +1,7 @@
 """Speaks by the library of espeak-ng, in a process of its own: the library is under the GPL, and may hang.
 
-Run by its path: ``espeak_program.py LIBRARY DATA VOICE WORDS_A_MINUTE HANDLE``, text on standard input; see
-`speaker.Script`. Imports nothing of ours.
+Run by its path: ``espeak_program.py LIBRARY DATA VOICE WORDS_A_MINUTE FOLDER HANDLE``, text on standard
+input; see `speaker.Script`. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def speak(espeak: Any, text: bytes, handle: int) -> None:
             sys.exit(f"espeak-ng could not speak: {status}")
 
 
-def main(library: str, data: str, voice: str, words_a_minute: str, handle: str) -> None:
+def main(library: str, data: str, voice: str, words_a_minute: str, _: str, handle: str) -> None:
     """Speak what comes on standard input."""
     (length,) = struct.unpack("<I", sys.stdin.buffer.read(4))
     # It would end there.

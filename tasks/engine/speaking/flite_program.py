@@ -1,6 +1,6 @@
 """Speaks by flite, sentence by sentence, so that the first is heard while the rest is made.
 
-Run by its path: ``flite_program.py FLITE VOICE STRETCH HANDLE``, text on standard input; see
+Run by its path: ``flite_program.py FLITE VOICE STRETCH FOLDER HANDLE``, text on standard input; see
 `speaker.Script`. Imports nothing of ours.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-import tempfile
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +45,11 @@ def speak(flite: str, voice: str, stretch: str, sentence: str, target: Path) -> 
     return samples
 
 
-def main(flite: str, voice: str, stretch: str, handle: str) -> None:
+def main(flite: str, voice: str, stretch: str, folder: str, handle: str) -> None:
     """Speak what comes on standard input."""
     (length,) = struct.unpack("<I", sys.stdin.buffer.read(4))
     text = sys.stdin.buffer.read(length).decode()
-    with open(int(handle), "wb") as out, tempfile.TemporaryDirectory(prefix="stenoflow-flite-") as folder:  # noqa: PTH123 - a descriptor has no path
+    with open(int(handle), "wb") as out:  # noqa: PTH123 - a descriptor has no path
         for sentence in sentences(text):
             out.write(speak(flite, voice, stretch, sentence, Path(folder, "sentence.wav")))
             out.flush()

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 
 from tasks.engine.errors import EngineError
 from tasks.engine.speaking.speaker import Script
@@ -34,10 +35,11 @@ def made(
     try:
         with ExitStack() as stack:
             try:
+                # Ours, not the program's: it may be killed.
+                folder = stack.enter_context(TemporaryDirectory(prefix="stenoflow-voice-"))
+                args = [*script.args, folder, str(sink)]
                 voice = stack.enter_context(
-                    running(
-                        [*script.args, str(sink)], what="speech", writes=True, handles=[sink], bounds=bounds
-                    )
+                    running(args, what="speech", writes=True, handles=[sink], bounds=bounds)
                 )
                 encoding = speech_args(
                     ffmpeg.path,

@@ -17,7 +17,7 @@ class Script:
     Attributes:
         args: the program that speaks. It reads the text on standard input (its length in 4 bytes,
             little-endian, and as much UTF-8), and writes 16-bit mono samples into the open descriptor whose
-            number is its last argument.
+            number is its last argument; the one before is a folder for files of its own.
         text: as it is given to the program.
         rate: of the samples, a second.
         tempo: how many times as fast as they come they are to be heard.
