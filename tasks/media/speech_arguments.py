@@ -50,7 +50,7 @@ _TARGETS: dict[SpeechFormat, dict[str, Any]] = {
 
 
 def speech_args(
-    program: str, handle: int, *, rate: int, tempo: float, speech_format: SpeechFormat
+    program: str, handle: int, *, rate: int, tempo: float, gain: float, speech_format: SpeechFormat
 ) -> list[str]:
     """Build the arguments that encode speech while it is made; it comes out on standard output.
 
@@ -59,11 +59,13 @@ def speech_args(
         handle: number of the open descriptor that 16-bit mono samples are read from.
         rate: of those samples, a second.
         tempo: how many times as fast they are to be spoken, at the same pitch: 0.5 to 2.
+        gain: how many times as loud.
         speech_format: what comes out, at 24 kHz.
     """
     source = ffmpeg.input(f"pipe:{handle}", format="s16le", ar=rate, ac=1)
     # At 1 it would still cost sharpness.
     sound = source if abs(tempo - 1) < 0.001 else source.filter("atempo", round(tempo, 4))
+    sound = sound if gain == 1 else sound.filter("volume", gain)
     target = ffmpeg.output(
         sound,
         "pipe:1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import wave
@@ -109,16 +108,16 @@ def test_a_wav_is_announced_as_one_that_is_still_being_made(client: openai.OpenA
 
 def test_the_duration_is_divided_by_the_speed(client: openai.OpenAI, model: str) -> None:
     plain = seconds(spoken(client, model, TEXT))
-    for speed in (0.25, 0.5, 0.8, 1.5, 2, 4):
+    for speed in (0.25, 0.5, 2, 4):
         assert seconds(spoken(client, model, TEXT, speed=speed)) * speed == pytest.approx(plain, rel=0.04)
 
 
-def test_every_voice_of_openai_is_another_voice(client: openai.OpenAI, model: str) -> None:
-    sounds = {
-        voice: hashlib.sha256(spoken(client, model, "Hello.", voice=voice)).digest()
-        for voice in OPENAI_VOICES
-    }
-    assert len(set(sounds.values())) == len(OPENAI_VOICES)
+def test_every_voice_of_openai_is_another_voice_and_none_is_clipped(
+    client: openai.OpenAI, model: str
+) -> None:
+    sounds = {spoken(client, model, "Good morning to you.", voice=voice) for voice in OPENAI_VOICES}
+    assert len(sounds) == len(OPENAI_VOICES)
+    assert all(3_000 < np.abs(np.frombuffer(sound, "<i2").astype(int)).max() < 32_000 for sound in sounds)
 
 
 @pytest.mark.parametrize(

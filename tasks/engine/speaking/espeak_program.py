@@ -15,9 +15,12 @@ from typing import Any
 # From espeak-ng/speak_lib.h.
 _SYNCHRONOUS = 2
 _RATE_PARAMETER = 1
+_VOLUME_PARAMETER = 2
 _CHARACTERS = 1
 _UTF8 = 1
 _CHUNK_MS = 60
+# At 100 some voices are clipped.
+_VOLUME = 80
 _SAMPLE_RATE = 22_050
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
@@ -34,6 +37,7 @@ def opened(library: str, data: str, voice: str, words_a_minute: int) -> Any:
     if hasattr(espeak, "espeak_ng_SetRandSeed"):  # from 1.52; the same text is then the same sound
         espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
     espeak.espeak_SetParameter(_RATE_PARAMETER, words_a_minute, 0)
+    espeak.espeak_SetParameter(_VOLUME_PARAMETER, _VOLUME, 0)
     return espeak
 
 

@@ -46,6 +46,7 @@ def made(
                     source,
                     rate=script.rate,
                     tempo=script.tempo,
+                    gain=script.gain,
                     speech_format=speech_format,
                 )
                 encoder = stack.enter_context(

@@ -21,12 +21,14 @@ class Script:
         text: as it is given to the program.
         rate: of the samples, a second.
         tempo: how many times as fast as they come they are to be heard.
+        gain: how many times as loud.
     """
 
     args: tuple[str, ...]
     text: str
     rate: int
     tempo: float
+    gain: float = 1.0
 
 
 class Speaker(Protocol):
