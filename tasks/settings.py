@@ -98,6 +98,10 @@ class Settings(BaseSettings):
     store: str = ""
 
     model: str | None = None
+    speech_model: str | None = None
+    """The model that speaks."""
+    voice: str | None = None
+    """The voice that it speaks with."""
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
@@ -130,6 +134,7 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    speech_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @check_model(mode="after")
     def _fill(self) -> Self:

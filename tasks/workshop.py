@@ -20,6 +20,7 @@ from storage.database.upgrade import make_ready
 from storage.errors import DiskFullError
 from storage.objects import ObjectStore, open_store
 from tasks.audio_api.models import ModelTable, load_models
+from tasks.audio_api.speech_models import SpeechModelTable, load_speech_models
 from tasks.errors import SettingsError
 from tasks.media.programs import Ffmpeg, find_ffmpeg
 from tasks.money.book import load_book
@@ -104,6 +105,11 @@ class Workshop:
     def models(self) -> ModelTable:
         """What each model can do."""
         return load_models(self.settings.models)
+
+    @cached_property
+    def speech_models(self) -> SpeechModelTable:
+        """What each model that speaks can do."""
+        return load_speech_models(self.settings.speech_models)
 
     @cached_property
     def prices(self) -> PriceBook:

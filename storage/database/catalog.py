@@ -13,7 +13,7 @@ from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
-from storage.database.states import JobState, SegmentState
+from storage.database.states import Activity, JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
@@ -27,6 +27,7 @@ class CutSegment:
     Attributes:
         speech: [start, end] in ms from its start.
         sent: [first, end) in samples of the recording; None: all of it.
+        activity: other than hearing: its place is counted in characters, and it is always sent.
     """
 
     index: int
@@ -35,6 +36,12 @@ class CutSegment:
     forced: bool
     speech: tuple[tuple[int, int], ...]
     sent: tuple[tuple[int, int], ...] | None = None
+    activity: Activity = Activity.HEARING
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to be sent."""
+        return self.activity == Activity.HEARING and not (self.speech and self.spans)
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
@@ -105,6 +112,13 @@ class Catalog:
             if job.formats:
                 stored.formats = sorted({*(stored.formats or ()), *job.formats})
             return stored
+
+    def set_budget(self, job_id: str, budget_micro: int) -> Job:
+        """Give a job another budget; returns the job."""
+        with self._database.write() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            job.budget_micro = budget_micro
+            return job
 
     def claim(self, job_id: str, *, again: bool = False) -> None:
         """Take a job to work on; no other run can change it from then on.
@@ -275,11 +289,12 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         index=cut.index,
         start_sample=cut.start_sample,
         end_sample=cut.end_sample,
+        activity=cut.activity,
         forced=cut.forced,
         speech=[[start, end] for start, end in cut.speech],
         work_key=work_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
-        state=SegmentState.CUT if cut.speech and cut.spans else SegmentState.SILENT,
+        state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
 
@@ -291,4 +306,5 @@ def _cut(segment: Segment) -> CutSegment:
         segment.forced,
         tuple((start, end) for start, end in segment.speech),
         None if segment.sent is None else segment.spans,
+        Activity(segment.activity),
     )

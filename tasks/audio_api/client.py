@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import httpx
 
@@ -21,6 +22,7 @@ from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.reading import read_reply
 from tasks.audio_api.requests import TranscriptionRequest, form_fields
 from tasks.audio_api.settings import AudioApiSettings
+from tasks.audio_api.speech import Sound, SpeechRequest, read_sound, speech_document
 from tasks.audio_api.upload import Upload
 
 
@@ -89,6 +91,23 @@ class AudioApi:
             self._plain.add(request.model)
             return await self._transcribe(path, request, model.plain(), duration_ms)
 
+    async def speak(self, request: SpeechRequest, take: Callable[[bytes], object] = lambda _: None) -> Sound:
+        """Have a text spoken; one call, at most one of them charged.
+
+        Args:
+            request: what is wanted.
+            take: given the sound as it comes, if it is in the format that was asked for.
+
+        Raises:
+            CallError: there is no sound, or not all of it; its class says what that means.
+        """
+        target = self._target(request.model)
+        upload = Upload(document=speech_document(request))
+        async with self._response("POST", "audio/speech", target, upload, {"Accept": "*/*"}) as response:
+            if not response.is_success:
+                await self._checked(response, target)
+            return await read_sound(response, request, target, self.settings, take)
+
     async def models(self) -> tuple[ListedModel, ...]:
         """Ask which models there are.
 
@@ -103,28 +122,35 @@ class AudioApi:
     ) -> Answer:
         target = self._target(request.model)
         with await asyncio.to_thread(path.open, "rb") as file:
-            reply = await self._exchange(
-                "POST", "audio/transcriptions", target, form_fields(request, model), file
-            )
+            upload = Upload(form_fields(request, model), file)
+            reply = await self._exchange("POST", "audio/transcriptions", target, upload)
         return parse_answer(reply.body, target, duration_ms, reply.content_type)
 
-    async def _exchange(
+    async def _exchange(self, method: str, path: str, target: Target, upload: Upload | None = None) -> Reply:
+        """Send a request and return its 2xx reply, or raise what the other outcome means."""
+        async with self._response(method, path, target, upload or Upload()) as response:
+            return await self._checked(response, target)
+
+    @asynccontextmanager
+    async def _response(
         self,
         method: str,
         path: str,
         target: Target,
-        fields: Sequence[tuple[str, str]] = (),
-        file: BinaryIO | None = None,
-    ) -> Reply:
-        """Send a request and return its 2xx reply, or raise what the other outcome means."""
-        upload = Upload(fields, file)
+        upload: Upload,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request; what goes wrong until its response is read is raised as what it means."""
         http = self._client()
         try:
             async with asyncio.timeout(self.settings.deadline_s):
-                async with http.stream(method, path, **upload.arguments()) as response:
-                    reply = await read_reply(response, target, self.settings)
+                async with http.stream(method, path, headers=headers, **upload.arguments()) as response:
+                    yield response
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as failure:
             raise error_of_failure(failure, target, upload_whole=upload.whole) from failure
+
+    async def _checked(self, response: httpx.Response, target: Target) -> Reply:
+        reply = await read_reply(response, target, self.settings)
         if not 200 <= reply.status < 300:
             raise error_of_reply(reply, target, datetime.now(UTC))
         return reply
