@@ -45,6 +45,7 @@ class PriceEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount: Decimal = Field(ge=0)
+    output: Decimal | None = Field(default=None, ge=0)
     per: str
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     least: int = Field(default=0, ge=0)
