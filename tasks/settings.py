@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     store: str = ""
 
     model: str | None = None
+    chat_model: str | None = None
+    """The model that writes minutes and replies."""
+    digest: bool = False
+    """Whether minutes follow each transcription."""
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
@@ -131,6 +135,8 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    chat: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """How much chat models take, over those of ``chat_models.toml``."""
 
     @check_model(mode="after")
     def _fill(self) -> Self:
