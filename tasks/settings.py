@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    chat: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    chat_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """How much chat models take, over those of ``chat_models.toml``."""
 
     @check_model(mode="after")

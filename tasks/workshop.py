@@ -109,7 +109,7 @@ class Workshop:
     @cached_property
     def chat_models(self) -> ChatModelTable:
         """How much each chat model takes."""
-        return load_chat_models(self.settings.chat)
+        return load_chat_models(self.settings.chat_models)
 
     @cached_property
     def prices(self) -> PriceBook:

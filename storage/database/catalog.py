@@ -13,7 +13,7 @@ from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
-from storage.database.states import JobState, SegmentState
+from storage.database.states import Activity, JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
@@ -27,6 +27,7 @@ class CutSegment:
     Attributes:
         speech: [start, end] in ms from its start.
         sent: [first, end) in samples of the recording; None: all of it.
+        activity: other than hearing: its place is counted in characters, and it is always sent.
     """
 
     index: int
@@ -35,6 +36,12 @@ class CutSegment:
     forced: bool
     speech: tuple[tuple[int, int], ...]
     sent: tuple[tuple[int, int], ...] | None = None
+    activity: Activity = Activity.HEARING
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to be sent."""
+        return self.activity == Activity.HEARING and not (self.speech and self.spans)
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
@@ -245,6 +252,17 @@ class Catalog:
             raise TakenError(f"another run is at work on job {job_id}", "it is waited for, or interrupt it")
         return job
 
+    def digests(self, recording_id: str) -> Sequence[Job]:
+        """Return the published digests of a recording's transcripts: whole ones first, then the newest."""
+        published = [JobState.COMPLETE, JobState.PARTIAL]
+        query = (
+            select(Job)
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.DIGEST, Job.state.in_(published))
+            .order_by(Job.state, Job.created_at.desc(), Job.id)
+        )
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""
         with self._database.read() as session:
@@ -270,11 +288,12 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         index=cut.index,
         start_sample=cut.start_sample,
         end_sample=cut.end_sample,
+        activity=cut.activity,
         forced=cut.forced,
         speech=[[start, end] for start, end in cut.speech],
         work_key=work_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
-        state=SegmentState.CUT if cut.speech and cut.spans else SegmentState.SILENT,
+        state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
 
@@ -286,4 +305,5 @@ def _cut(segment: Segment) -> CutSegment:
         segment.forced,
         tuple((start, end) for start, end in segment.speech),
         None if segment.sent is None else segment.spans,
+        Activity(segment.activity),
     )

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from tasks.minutes.writing import MinutesDocument
 from tasks.speech.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from tasks.speech.cues import make_cues
 from tasks.speech.transcript import Transcript
@@ -19,12 +20,14 @@ class Document:
         name: the recording's, for people.
         rules: which its subtitles keep.
         source: the recording's address (``file:///…``, ``s3://…``).
+        minutes: of the meeting, for the page; None where there are none.
     """
 
     transcript: Transcript
     name: str = ""
     rules: CueRules = NETFLIX
     source: str = ""
+    minutes: MinutesDocument | None = None
 
     @cached_property
     def cues(self) -> list[Cue]:

@@ -65,5 +65,5 @@ def _checked(name: str, entry: Mapping[str, object]) -> ChatModel:
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
             f'the entry of chat model "{name}": {where}: {first["msg"]}',
-            'see [chat."NAME"] in stenoflow.toml',
+            'see [chat_models."NAME"] in stenoflow.toml',
         ) from error

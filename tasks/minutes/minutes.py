@@ -54,7 +54,7 @@ def notes_of(minutes: Minutes, most: int) -> tuple[Line, ...]:
     """Write minutes of a part as lines again, to be summed up with others.
 
     Args:
-        minutes: of a part; points that refer to no line are left out.
+        minutes: of a part; points that refer to no line get the number 0, to which nothing can refer.
         most: how many tokens they may be, as `size` counts; what is least in the summary goes first.
     """
     kept, left = list[Line](), most
@@ -69,12 +69,10 @@ def notes_of(minutes: Minutes, most: int) -> tuple[Line, ...]:
 
 def _notes(name: str, points: Iterable[Point]) -> Iterator[Line]:
     for point in points:
-        if point.line is None or point.at_ms is None:
-            continue
         facts = [f"owner: {point.owner}"] if point.owner else []
         facts += [f"due: {point.due}"] if point.due else []
         said = f"{point.text} ({', '.join(facts)})" if facts else point.text
-        yield Line(point.line, point.at_ms, _NOTED[name], said)
+        yield Line(point.line or 0, point.at_ms or 0, _NOTED[name], said)
 
 
 _NOTED = {

@@ -81,6 +81,11 @@ def ask_of_notes(notes: Sequence[Line]) -> tuple[Message, ...]:
     return _ask(_OF_NOTES, "notes", notes)
 
 
+def wording() -> list[str]:
+    """Return what is the same in all questions: an answer depends on it."""
+    return [_OF_LINES, _OF_NOTES]
+
+
 def size_around() -> int:
     """Return how many tokens a question has besides what is to be read, estimated on the safe side."""
     empty = [message.text for message in ask_of_notes(())]

@@ -26,6 +26,7 @@ class MinutesDocument:
 
     Attributes:
         name: the recording's, for people.
+        job: that made them.
         transcript: the job that the transcript is of.
         page: where its page is from where the minutes are, as a relative address.
         model: that wrote them, and at whom.
@@ -35,6 +36,7 @@ class MinutesDocument:
 
     minutes: Minutes
     name: str
+    job: str
     transcript: str
     page: str
     model: str
@@ -64,6 +66,7 @@ def render_json(document: MinutesDocument) -> str:
     whole = {
         "schema": SCHEMA,
         "recording": document.name,
+        "job": document.job,
         "transcript": document.transcript,
         "model": document.model,
         "language": document.language,
@@ -99,7 +102,7 @@ def _escape_start(found: re.Match[str]) -> str:
 def _in_markdown(point: Point, page: str) -> str:
     facts = ", ".join(escaped(each) for each in (point.owner, point.due) if each)
     said = f"{escaped(point.text)}{f' **{facts}**' if facts else ''}"
-    return said if point.at_ms is None else f"{said} [{clock(point.at_ms)}]({page}#t={seconds(point.at_ms)})"
+    return said if point.at_ms is None else f"{said} [{clock(point.at_ms)}]({page}#{moment(point.at_ms)})"
 
 
 def _entry(name: str, point: Point) -> dict[str, Any]:
@@ -115,6 +118,11 @@ def _spoken(point: Point) -> str:
 
 def _sentence(text: str) -> str:
     return text if ends_sentence(text) else f"{text}."
+
+
+def moment(at_ms: int) -> str:
+    """Write a moment as the fragment of a page's address: ``t=754.2``, in seconds."""
+    return f"t={at_ms / 1000:.3f}".rstrip("0").rstrip(".")
 
 
 def points_with_titles(minutes: Minutes, language: str | None) -> Iterator[tuple[str, tuple[Point, ...]]]:

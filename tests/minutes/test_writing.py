@@ -16,7 +16,7 @@ _MINUTES = Minutes(
     summary=(Point("The site is ready.", 1, 1_250), Point("Nobody knows why")),
     action_items=(Point("Write to Bob", 2, 754_000, "Anna", "Friday"),),
 )
-_DOCUMENT = MinutesDocument(_MINUTES, "board.mp3", "3f9a", "../3f9a/transcript.html", "m at p", "en")
+_DOCUMENT = MinutesDocument(_MINUTES, "board.mp3", "77aa", "3f9a", "../3f9a/transcript.html", "m at p", "en")
 _HOSTILE = (
     "<script>alert(1)</script>",
     "[click](https://evil.example)",
@@ -56,7 +56,7 @@ def test_markdown_links_each_line_to_its_moment() -> None:
         "",
         "## Action items",
         "",
-        "- Write to Bob **Anna, Friday** [00:12:34](../3f9a/transcript.html#t=754.0)",
+        "- Write to Bob **Anna, Friday** [00:12:34](../3f9a/transcript.html#t=754)",
         "",
         "*m at p*",
     ]
@@ -79,20 +79,20 @@ def test_what_is_spoken_has_sentences_and_no_times() -> None:
 
 
 def test_headings_are_in_the_language_of_the_meeting() -> None:
-    german = MinutesDocument(_MINUTES, "a", "j", "p", "m", "de")
+    german = MinutesDocument(_MINUTES, "a", "j", "t", "p", "m", "de")
     assert "## Zusammenfassung" in render_markdown(german)
-    assert "## Summary" in render_markdown(MinutesDocument(_MINUTES, "a", "j", "p", "m", "xx"))
+    assert "## Summary" in render_markdown(MinutesDocument(_MINUTES, "a", "j", "t", "p", "m", "xx"))
 
 
 @pytest.mark.parametrize("text", _HOSTILE)
 def test_nothing_that_is_said_is_markup(text: str) -> None:
     document = MinutesDocument(
-        Minutes(decisions=(Point(text, 1, 0, owner=text, due=text),)), text, "j", "page.html", text, "en"
+        Minutes(decisions=(Point(text, 1, 0, owner=text, due=text),)), text, "j", "t", "page.html", text, "en"
     )
     written = render_markdown(document)
     tokens = inline(written)
     links = [token.attrGet("href") for token in tokens if token.type == "link_open"]
-    assert links == ["page.html#t=0.0"]
+    assert links == ["page.html#t=0"]
     assert not [token for token in tokens if token.type in {"html_inline", "image", "code_inline"}]
     assert "html_block" not in {token.type for token in MarkdownIt("commonmark").parse(written)}
     # What GitHub would make a link of by itself.

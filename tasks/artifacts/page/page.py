@@ -17,10 +17,12 @@ from markupsafe import Markup
 from tasks.artifacts.document import Document
 from tasks.artifacts.page.doubt import doubt, is_unsure
 from tasks.artifacts.page.layout import lay_out, speakers, times, words_of
+from tasks.minutes.minutes import Point
+from tasks.minutes.writing import MinutesDocument, moment, points_with_titles
 from tasks.speech.timecode import clock
 from tasks.speech.transcript import Timing, Transcript
 
-_SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js")
+_SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js", "minutes.js")
 _LINKED: Final = frozenset({"file", "http", "https"})
 """Schemes of addresses that a browser may be able to play."""
 _PICTURES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ogv"})
@@ -47,6 +49,10 @@ def render(document: Document) -> str:
             times=times(transcript),
             facts=_facts(transcript),
             has_doubts=_has_doubts(transcript),
+            minutes=document.minutes,
+            sections=_sections(document.minutes),
+            moment=moment,
+            clock=clock,
         )
     )
     return written.getvalue()
@@ -63,6 +69,10 @@ def _facts(transcript: Transcript) -> list[str]:
         lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
         facts.append(f"{clock(lost + 999)} missing")
     return facts
+
+
+def _sections(minutes: MinutesDocument | None) -> list[tuple[str, tuple[Point, ...]]]:
+    return [] if minutes is None else list(points_with_titles(minutes.minutes, minutes.language))
 
 
 def _has_doubts(transcript: Transcript) -> bool:

@@ -1,0 +1,130 @@
+"""Publishing a digest: its minutes as Markdown and JSON, the manifest last; and in the transcript's page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from storage.database.states import JobState, SegmentState
+from storage.database.tables import Artifact, Job, Segment
+from storage.errors import TakenError
+from tasks.artifacts.manifest import SCHEMA, charge_entry
+from tasks.digest.opening import work_of
+from tasks.digest.shown import shown
+from tasks.digest.work import Answers
+from tasks.errors import FailedError
+from tasks.minutes.writing import MinutesDocument, render_json, render_markdown
+from tasks.publishing import MANIFEST, artifact_key, artifact_of, publish, retract_manifest
+from tasks.speech.timecode import samples_to_ms, seconds
+from tasks.workshop import Workshop
+
+_FORMATS = {
+    "md": (render_markdown, "text/markdown; charset=utf-8"),
+    "json": (render_json, "application/json"),
+}
+_log = logging.getLogger(__name__)
+
+
+class UnfinishedError(FailedError):
+    """Parts of the transcript are not in the minutes, or the parts are not summed up."""
+
+    kind = "partial"
+
+
+def publish_digest(workshop: Workshop, job_id: str) -> JobState:
+    """Publish what a digest has, and say in its state whether that is all; calls nobody.
+
+    Returns:
+        Complete, partial or failed.
+
+    Raises:
+        StaleError: the transcript has changed since.
+        ObjectStoreError, DiskFullError: the artifacts could not be stored; the manifest is not written.
+    """
+    job = workshop.catalog.job(job_id)
+    work = work_of(workshop, job)
+    answers = Answers.stored(workshop, work)
+    segments = workshop.catalog.segments(job_id)
+    failed = [segment for segment in segments if segment.state != SegmentState.DONE]
+    why = next((segment for segment in failed if segment.error_message), None)
+    if not answers.by_step:
+        reason = FailedError(why.error_message if why and why.error_message else "no question was answered")
+        workshop.catalog.set_state(job_id, JobState.FAILED, reason, why.error_kind if why else None)
+        return JobState.FAILED
+    document = shown(workshop, job, answers)
+    retract_manifest(workshop, job)
+    artifacts = list(_stored(workshop, job, document))
+    _store_manifest(workshop, job, segments, artifacts, work.transcript.duration_ms)
+    state = JobState.COMPLETE if answers.is_complete else JobState.PARTIAL
+    lacking = None if answers.is_complete else _lacking(document, why)
+    workshop.catalog.set_state(job_id, state, lacking, why.error_kind if why else None)
+    _show_in_page(workshop, work.settings.of)
+    return state
+
+
+def _stored(workshop: Workshop, job: Job, document: MinutesDocument) -> Iterator[Artifact]:
+    for ending, (render, content_type) in _FORMATS.items():
+        name = f"digest.{ending}"
+        data = render(document).encode()
+        key = artifact_key(job, name)
+        workshop.store.put_bytes(key, data, content_type=content_type)
+        yield artifact_of(workshop, job, name, key, data)
+
+
+def _store_manifest(
+    workshop: Workshop, job: Job, segments: Sequence[Segment], artifacts: list[Artifact], duration_ms: int
+) -> None:
+    recording = workshop.catalog.recording(job.recording_id)
+    whole = {
+        "schema": SCHEMA,
+        "recording": {
+            "id": recording.id,
+            "name": recording.name,
+            "source": recording.source,
+            "sha256": recording.sha256,
+            "duration": seconds(duration_ms),
+        },
+        "job": {"id": job.id, "kind": job.kind, "settings": job.settings, "tag": job.tag},
+        "artifacts": [{"name": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in artifacts],
+        "segments": [_segment(segment) for segment in segments],
+        "charges": [charge_entry(charge) for charge in workshop.reports.charges(job.id)],
+    }
+    data = (json.dumps(whole, ensure_ascii=False, indent=1) + "\n").encode()
+    key = artifact_key(job, MANIFEST)
+    workshop.store.put_bytes(key, data, content_type="application/json")
+    recorded = [*artifacts, artifact_of(workshop, job, MANIFEST, key, data)]
+    workshop.catalog.record_artifacts(job.id, recorded, duration_ms)
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "index": segment.index,
+        "activity": segment.activity,
+        "start": seconds(samples_to_ms(segment.start_sample)),
+        "end": seconds(samples_to_ms(segment.end_sample)),
+        "state": segment.state,
+        "error": segment.error_message,
+    }
+
+
+def _lacking(document: MinutesDocument, why: Segment | None) -> UnfinishedError:
+    reason = f": {why.error_message}" if why and why.error_message else ""
+    return UnfinishedError(
+        f"{document.remarks[-1].rstrip('.')}{reason}", "stenoflow resume asks just what is open again"
+    )
+
+
+def _show_in_page(workshop: Workshop, of: str) -> None:
+    """Publish the transcript anew, whose page shows the newest minutes of it."""
+    segments = workshop.catalog.segments(of)
+    done = {each.work_key for each in segments if each.state == SegmentState.DONE}
+    if done - workshop.ledger.answered(done):
+        # Less would come of it than there is.
+        _log.warning("answers of job %s are gone; its page is left as it is", of)
+        return
+    try:
+        publish(workshop, of)
+    except TakenError:
+        _log.warning("another run is at work on job %s, and will publish its page", of)
