@@ -35,6 +35,13 @@ _SETTLING_S = 2.0
 _PREFECT_GRACE_S = 5.0
 
 
+class Stoppable(Protocol):
+    """What can be asked to stop; a second time: at once."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+
+
 class Watcher(Protocol):
     """Who is told what happens; the display of a terminal, or plain lines."""
 
@@ -249,7 +256,7 @@ class Batch:
 
 
 def run_to_its_end(
-    batch: Batch, work: Coroutine[Any, Any, T], stop: Callable[[], object] = lambda: None
+    batch: Stoppable, work: Coroutine[Any, Any, T], stop: Callable[[], object] = lambda: None
 ) -> T:
     """Run a batch's work from the main thread; SIGINT and SIGTERM stop the batch, and call ``stop``.
 

@@ -8,6 +8,7 @@ from flows.cli import (
     costs,
     database,
     demo,
+    digest,
     engine,
     estimate,
     forget,
@@ -34,6 +35,7 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("estimate")(estimate.estimate)
 app.command("ingest")(ingest.ingest)
 app.command("serve")(serve.serve)
+app.command("digest")(digest.digest)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)

@@ -39,6 +39,14 @@ Model = Annotated[
     str | None,
     typer.Option(help="The model. Default: whisper-1, or the embedded engine's.", show_default=False),
 ]
+ChatModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="The chat model. Default: gpt-4o-mini, or the embedded engine's.",
+        show_default=False,
+    ),
+]
 Language = Annotated[
     str | None,
     typer.Option(help="The language spoken (en, de, ja, …), if it is known.", show_default=False),
