@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     """The model that writes minutes and replies."""
     digest: bool = False
     """Whether minutes follow each transcription."""
+    speech_model: str | None = None
+    """The model that speaks."""
+    voice: str | None = None
+    """The voice that it speaks with."""
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
@@ -137,6 +141,7 @@ class Settings(BaseSettings):
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     chat_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """How much chat models take, over those of ``chat_models.toml``."""
+    speech_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @check_model(mode="after")
     def _fill(self) -> Self:

@@ -21,6 +21,7 @@ from storage.errors import DiskFullError
 from storage.objects import ObjectStore, open_store
 from tasks.audio_api.chat_models import ChatModelTable, load_chat_models
 from tasks.audio_api.models import ModelTable, load_models
+from tasks.audio_api.speech_models import SpeechModelTable, load_speech_models
 from tasks.errors import SettingsError
 from tasks.media.programs import Ffmpeg, find_ffmpeg
 from tasks.money.book import load_book
@@ -110,6 +111,11 @@ class Workshop:
     def chat_models(self) -> ChatModelTable:
         """How much each chat model takes."""
         return load_chat_models(self.settings.chat_models)
+
+    @cached_property
+    def speech_models(self) -> SpeechModelTable:
+        """What each model that speaks can do."""
+        return load_speech_models(self.settings.speech_models)
 
     @cached_property
     def prices(self) -> PriceBook:

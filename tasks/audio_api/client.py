@@ -25,6 +25,7 @@ from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.reading import read_lines, read_reply
 from tasks.audio_api.requests import TranscriptionRequest, form_fields
 from tasks.audio_api.settings import AudioApiSettings
+from tasks.audio_api.speech import Sound, SpeechRequest, read_sound, speech_document
 from tasks.audio_api.upload import Upload
 
 _CHAT = "chat/completions"
@@ -96,6 +97,23 @@ class AudioApi:
                 raise
             self._plain.add(request.model)
             return await self._transcribe(path, request, model.plain(), duration_ms)
+
+    async def speak(self, request: SpeechRequest, take: Callable[[bytes], object] = lambda _: None) -> Sound:
+        """Have a text spoken; one call, at most one of them charged.
+
+        Args:
+            request: what is wanted.
+            take: given the sound as it comes, if it is in the format that was asked for.
+
+        Raises:
+            CallError: there is no sound, or not all of it; its class says what that means.
+        """
+        target = self._target(request.model)
+        upload = Upload(document=speech_document(request))
+        async with self._response("POST", "audio/speech", target, upload, {"Accept": "*/*"}) as response:
+            if not response.is_success:
+                await self._checked(response, target)
+            return await read_sound(response, request, target, self.settings, take)
 
     async def models(self) -> tuple[ListedModel, ...]:
         """Ask which models there are.
