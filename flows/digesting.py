@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.running import Run, open_run
 from storage.database.states import JobState, SegmentState
-from storage.database.tables import Job
+from storage.database.tables import Artifact, Job
 from storage.errors import StenoflowError, TakenError
 from tasks.chatting import Chatter
 from tasks.cutting import StoppedError
 from tasks.digest.asking import answer_all, begin
 from tasks.digest.opening import work_of
 from tasks.digest.publishing import publish_digest
+from tasks.digest.voice import speak_minutes
+from tasks.digest.work import Work
 from tasks.errors import RefusedError
 from tasks.money.amounts import show
 from tasks.settling import settle
+from tasks.speaking.speaker import Speaker
 from tasks.workshop import Workshop
 
 _LOOK_AGAIN_S = 1.0
@@ -54,6 +57,14 @@ class DigestOutcome:
     artifacts: dict[str, str] = field(default_factory=dict)
     error: dict[str, str] | None = None
     exit_code: int = 0
+
+    def naming(self, endings: Sequence[str] | None) -> DigestOutcome:
+        """Return it with these of the artifacts only; None: all."""
+        if endings is None:
+            return self
+        return replace(
+            self, artifacts={name: self.artifacts[name] for name in endings if name in self.artifacts}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as ``--json`` prints it."""
@@ -106,15 +117,26 @@ async def _work(run: Run, job: Job, *, again: bool) -> None:
             if run.interrupted:
                 raise StoppedError("interrupted before it was begun") from None
     try:
-        await answer_all(Chatter(workshop, run.transcriber.api, run.transcriber.gate), job, work)
+        api, gate = run.transcriber.api, run.transcriber.gate
+        await answer_all(Chatter(workshop, api, gate), job, work)
+        spoken = await _spoken(Speaker(workshop, api, gate), job, work)
         if run.interrupted:
             await settle(workshop.catalog.set_state, job.id, JobState.INTERRUPTED)
         else:
-            await settle(publish_digest, workshop, job.id)
+            await settle(publish_digest, workshop, job.id, spoken)
     except asyncio.CancelledError:
         await settle(workshop.catalog.set_state, job.id, JobState.INTERRUPTED)
     except StenoflowError as error:
         await settle(workshop.catalog.set_state, job.id, JobState.FAILED, error)
+
+
+async def _spoken(speaker: Speaker, job: Job, work: Work) -> Artifact | None:
+    """Have the minutes spoken, if that is wanted; None where that failed, which stands in its segment."""
+    try:
+        spoken = await speak_minutes(speaker, job, work)
+    except StenoflowError:
+        return None
+    return None if spoken is None else await settle(spoken.artifact, speaker.workshop)
 
 
 def _is_done(workshop: Workshop, job: Job) -> bool:
@@ -132,8 +154,7 @@ def of_digest(workshop: Workshop, job_id: str, run_id: str) -> DigestOutcome:
     segments = workshop.catalog.segments(job_id)
     totals = workshop.reports.run_totals(job_id, run_id)
     answered = sum(segment.state == SegmentState.DONE for segment in segments)
-    published = job.state in {JobState.COMPLETE, JobState.PARTIAL}
-    artifacts = {each.name: each.uri for each in workshop.catalog.artifacts(job_id) if published}
+    artifacts = _artifacts(workshop, job) if job.state in {JobState.COMPLETE, JobState.PARTIAL} else {}
     return DigestOutcome(
         of=job.settings["of"],
         status=job.state if job.state in _ENDED else JobState.PARTIAL.value,
@@ -144,12 +165,19 @@ def of_digest(workshop: Workshop, job_id: str, run_id: str) -> DigestOutcome:
         calls=totals.calls,
         reused=max(0, answered - totals.answered),
         cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
-        artifacts={
-            name.removeprefix("digest."): uri for name, uri in artifacts.items() if name.startswith("digest.")
-        },
+        artifacts=artifacts,
         error=_error(job),
         exit_code=_exit_code(job),
     )
+
+
+def _artifacts(workshop: Workshop, job: Job) -> dict[str, str]:
+    """Return the addresses of the minutes by ending, with that of the page that shows them."""
+    ours = {each.name: each.uri for each in workshop.catalog.artifacts(job.id)}
+    theirs = {each.name: each.uri for each in workshop.catalog.artifacts(job.settings["of"])}
+    page = theirs.get("transcript.html")
+    found = {name.removeprefix("digest."): uri for name, uri in ours.items() if name.startswith("digest.")}
+    return found | ({"html": page} if page else {})
 
 
 def refused(of: str, error: StenoflowError) -> DigestOutcome:

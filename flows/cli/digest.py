@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,13 +12,17 @@ from flows.cli import options
 from flows.cli.console import result, say
 from flows.cli.jobs import find_job
 from flows.digesting import Digesting, DigestOutcome
+from tasks.audio_api.speech import SPEECH_FORMATS
 from tasks.digest.opening import DigestWish, open_digest
+from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
 from tasks.money.amounts import show
 from tasks.settings import load_settings
+from tasks.speaking.settings import Voicing
 from tasks.workshop import Workshop, open_workshop
 
 _INTERRUPTED = 130
+_ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)
 
 
 def digest(
@@ -26,6 +31,22 @@ def digest(
         typer.Argument(help="A transcription's job, or the beginning of its id.", show_default=False),
     ],
     model: options.ChatModel = None,
+    speak: Annotated[bool, typer.Option("--speak", help="Have the minutes read aloud as well.")] = False,
+    voice: Annotated[
+        str | None, typer.Option(help="The voice that reads them; implies --speak.", show_default=False)
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="mp3, opus, …: of the sound; implies --speak.", show_default=False),
+    ] = None,
+    speech_model: Annotated[
+        str | None,
+        typer.Option(help="The model that speaks. Default: tts-1, or the embedded one.", show_default=False),
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(help="Artifacts to report: md, json, html, mp3, … Default: all.", show_default=False),
+    ] = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -36,21 +57,40 @@ def digest(
     Example: [bold]stenoflow digest 3f9a2c[/]
     """
     settings = load_settings().with_budget(budget)
+    wanted = _check(formats)
     with open_workshop(settings) as workshop:
         of = find_job(workshop, job).job
         workshop.check()
-        wish = DigestWish(model, tag=tag, budget_micro=options.budget_micro(budget))
+        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ else None
+        wish = DigestWish(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
         opened = open_digest(workshop, of, wish)
-        digesting = digesting_of(workshop, calls_at_once(settings, concurrency), json=json)
+        digesting = digesting_of(workshop, calls_at_once(settings, concurrency), wanted, json=json)
         (outcome,) = run_to_its_end(digesting, digesting.run([opened]))
     if digesting.interrupted:
         raise typer.Exit(_INTERRUPTED)
     raise typer.Exit(outcome.exit_code)
 
 
-def digesting_of(workshop: Workshop, calls: int, *, json: bool) -> Digesting:
-    """Return what makes digests for a command, and prints their outcomes."""
-    return Digesting(workshop, calls, lambda outcome: tell(workshop, outcome, json=json), _stopping)
+def _check(formats: str | None) -> list[str] | None:
+    """Return the endings that were named. Raises SettingsError for one that there is none of."""
+    if formats is None:
+        return None
+    named = [name.strip().lower() for name in formats.split(",")]
+    unknown = [name for name in named if name not in _ENDINGS]
+    if unknown:
+        raise SettingsError(f"no such format: {', '.join(unknown)}", f"there are {', '.join(_ENDINGS)}")
+    return named
+
+
+def digesting_of(
+    workshop: Workshop, calls: int, formats: Sequence[str] | None = None, *, json: bool
+) -> Digesting:
+    """Return what makes digests for a command, and prints their outcomes; ``formats``: what these name."""
+
+    def told(outcome: DigestOutcome) -> None:
+        tell(workshop, outcome.naming(formats), json=json)
+
+    return Digesting(workshop, calls, told, _stopping)
 
 
 def tell(workshop: Workshop, outcome: DigestOutcome, *, json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from tasks.minutes.lines import lines_of
 from tasks.money.prices import Price, Tokens
 from tasks.publishing import assemble
 from tasks.settings import Settings
+from tasks.speaking.settings import Voicing, speech_settings
 from tasks.workshop import Workshop
 
 _DEFAULT_MODEL = "gpt-4o-mini"
@@ -45,12 +45,12 @@ class DigestWish:
     """What is asked of a digest; None: the default.
 
     Attributes:
-        speech: what spoken minutes depend on, as speech settings are stored; None: none are wanted.
+        voicing: how the minutes are read aloud; None: they are not.
         tag: None: the transcription's.
     """
 
     model: str | None = None
-    speech: Mapping[str, Any] | None = None
+    voicing: Voicing | None = None
     tag: str | None = None
     budget_micro: int | None = None
 
@@ -82,7 +82,7 @@ def open_digest(workshop: Workshop, of: Job, wish: DigestWish) -> Job:
         model=model,
         context=room.context,
         answer=room.answer,
-        speech=None if wish.speech is None else dict(wish.speech),
+        speech=_speech(workshop, wish.voicing),
     )
     work = Work(settings, transcript)
     _ = work.steps
@@ -90,6 +90,12 @@ def open_digest(workshop: Workshop, of: Job, wish: DigestWish) -> Job:
     if job.state != JobState.COMPLETE:
         _check_affordable(workshop, job, work)
     return job
+
+
+def _speech(workshop: Workshop, voicing: Voicing | None) -> dict[str, Any] | None:
+    if voicing is None:
+        return None
+    return speech_settings(workshop.settings, workshop.speech_models, voicing).to_dict()
 
 
 def work_of(workshop: Workshop, job: Job) -> Work:

@@ -13,6 +13,7 @@ from storage.errors import TakenError
 from tasks.artifacts.manifest import SCHEMA, charge_entry
 from tasks.digest.opening import work_of
 from tasks.digest.shown import shown
+from tasks.digest.voice import spoken_before
 from tasks.digest.work import Answers
 from tasks.errors import FailedError
 from tasks.minutes.writing import MinutesDocument, render_json, render_markdown
@@ -33,8 +34,13 @@ class UnfinishedError(FailedError):
     kind = "partial"
 
 
-def publish_digest(workshop: Workshop, job_id: str) -> JobState:
+def publish_digest(workshop: Workshop, job_id: str, spoken: Artifact | None = None) -> JobState:
     """Publish what a digest has, and say in its state whether that is all; calls nobody.
+
+    Args:
+        workshop: the tools.
+        job_id: the digest.
+        spoken: the sound of its minutes; None: it is put together from its stored pieces.
 
     Returns:
         Complete, partial or failed.
@@ -56,9 +62,12 @@ def publish_digest(workshop: Workshop, job_id: str) -> JobState:
     document = shown(workshop, job, answers)
     retract_manifest(workshop, job)
     artifacts = list(_stored(workshop, job, document))
+    spoken = spoken or spoken_before(workshop, job, work)
+    artifacts += [spoken] if spoken else []
     _store_manifest(workshop, job, segments, artifacts, work.transcript.duration_ms)
-    state = JobState.COMPLETE if answers.is_complete else JobState.PARTIAL
-    lacking = None if answers.is_complete else _lacking(document, why)
+    is_whole = answers.is_complete and (spoken is not None or work.settings.speech is None)
+    state = JobState.COMPLETE if is_whole else JobState.PARTIAL
+    lacking = None if is_whole else _lacking(answers, why)
     workshop.catalog.set_state(job_id, state, lacking, why.error_kind if why else None)
     _show_in_page(workshop, work.settings.of)
     return state
@@ -109,11 +118,10 @@ def _segment(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _lacking(document: MinutesDocument, why: Segment | None) -> UnfinishedError:
+def _lacking(answers: Answers, why: Segment | None) -> UnfinishedError:
+    what = "the minutes are not spoken" if answers.is_complete else "the minutes are not whole"
     reason = f": {why.error_message}" if why and why.error_message else ""
-    return UnfinishedError(
-        f"{document.remarks[-1].rstrip('.')}{reason}", "stenoflow resume asks just what is open again"
-    )
+    return UnfinishedError(f"{what}{reason}", "stenoflow resume asks just for what is open")
 
 
 def _show_in_page(workshop: Workshop, of: str) -> None:

@@ -286,3 +286,44 @@ def test_minutes_are_forgotten_with_their_recording(stenoflow: Command, api: Aud
     assert stenoflow("forget", line["recording"], "--yes").exit_code == 0
     assert not Path(line["artifacts"]["md"].removeprefix("file://")).exists()
     assert stenoflow("jobs", "--json").out == ""
+
+
+def test_minutes_are_read_aloud_in_the_format_that_is_wanted(stenoflow: Command, api: AudioApiServer) -> None:
+    job = transcribed(LINES)
+    line = stenoflow("digest", job, "--voice", "nova", "--format", "opus", "--json").line
+    assert line["status"] == "complete"
+    (spoken,) = api.speech.calls
+    assert spoken.document["voice"] == "nova"
+    assert "It was decided: 00:00:12 We ship on Friday." in spoken.text
+    assert "Action items. Write it up. Anna, Friday." in spoken.text
+    path = Path(line["artifacts"]["opus"].removeprefix("file://"))
+    assert path.read_bytes().startswith(b"OggS")
+    manifest = json.loads((path.parent / "manifest.json").read_text())
+    assert "digest.opus" in {each["name"] for each in manifest["artifacts"]}
+
+    again = stenoflow("digest", job, "--voice", "nova", "--format", "opus", "--json").line
+    assert (again["calls"], again["reused"]) == (0, 2)
+    before = path.read_bytes()
+    path.unlink()
+    assert stenoflow("verify", "--repair").exit_code == 0
+    assert path.read_bytes() == before
+    assert (len(api.chat.chats), len(api.speech.calls)) == (1, 1)
+
+
+def test_minutes_that_cannot_be_spoken_are_there_as_text(stenoflow: Command, api: AudioApiServer) -> None:
+    api.script(["ok", "400"])
+    printed = stenoflow("digest", transcribed(LINES), "--speak", "--formats", "md,mp3", "--json")
+    assert (printed.exit_code, printed.line["status"]) == (3, "partial")
+    assert list(printed.line["artifacts"]) == ["md"]
+    assert "not spoken" in printed.line["error"]["message"]
+    resumed = stenoflow("resume", printed.line["job"], "--json").line
+    assert (resumed["status"], resumed["calls"]) == ("complete", 1)
+    assert "mp3" in resumed["artifacts"]
+
+
+@pytest.mark.parametrize("option", [("--voice", "nobody"), ("--format", "midi"), ("--formats", "pdf")])
+def test_a_voice_or_format_that_there_is_none_of_is_bad_usage(
+    stenoflow: Command, api: AudioApiServer, option: tuple[str, str]
+) -> None:
+    assert stenoflow("digest", transcribed(LINES), *option).exit_code == 2
+    assert not api.chat.chats
