@@ -15,12 +15,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.at_work import at_work, is_cancelled, open_tools, state_of
+from flows.at_work import at_work, at_work_on_digests, is_cancelled, open_tools, show_minutes, state_of
 from flows.batch import Order
 from flows.ingesting import Taking
 from flows.spreading import spread, take_up_the_abandoned
 from storage.database.states import JobState
 from storage.errors import StenoflowError
+from tasks.digest.opening import DigestWish, open_digest
 from tasks.inbox.opening import open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -30,6 +31,7 @@ from tasks.job_settings import JobSettings
 from tasks.settling import settle
 from tasks.sources import resolve
 from tasks.sources.naming import display_name
+from tasks.speaking.settings import Voicing
 from tasks.verifying import verify as verify_job
 
 _log = logging.getLogger(__name__)
@@ -76,9 +78,40 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
-        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro)
+        follows = batch.workshop.settings.digest
+        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro, follows)
         found = await settle(resolve, recording.source, batch.workshop.s3)
         return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+
+
+@flow(name="digest", flow_run_name=_run_name, persist_result=False)
+async def digest(
+    job: Annotated[str, Field(description="A transcription's job.")],
+    model: Annotated[str | None, Field(description="The chat model. Default: the setting's.")] = None,
+    voice: Annotated[str | None, Field(description="Who reads the minutes aloud; none: nobody.")] = None,
+    format: Annotated[str, Field(description="Of the sound: mp3, opus, …")] = "mp3",  # noqa: A002
+) -> State[None]:
+    """Make minutes of a transcript; what is stored already is not bought again.
+
+    Args:
+        job: the transcription's id.
+        model: that writes them.
+        voice: that reads them aloud.
+        format: of the sound.
+    """
+    async with at_work_on_digests() as digesting:
+        workshop = digesting.workshop
+        voicing = None if voice is None else Voicing(voice=voice, format=format)
+        try:
+            of = await settle(workshop.catalog.job, job)
+            opened = await settle(open_digest, workshop, of, DigestWish(model, voicing))
+        except StenoflowError as error:
+            return Failed(name="Refused", message=str(error))
+        (outcome,) = await digesting.run([opened])
+        await show_minutes(workshop, outcome)
+    if outcome.status == JobState.COMPLETE:
+        return Completed(message=f"digest {outcome.job}")
+    return Failed(name=outcome.status.title(), message=(outcome.error or {}).get("message", ""))
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)

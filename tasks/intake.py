@@ -24,11 +24,16 @@ _UNREAD = ""
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asks of a job: what its result depends on, and what only concerns the accounts."""
+    """What the user asks of a job: what its result depends on, and what only concerns the accounts.
+
+    Attributes:
+        digest: whether minutes of it are to follow.
+    """
 
     settings: JobSettings
     tag: str | None = None
     budget_micro: int | None = None
+    digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from flows.batch import run_to_its_end
 from flows.cli import options
 from flows.cli.console import result, say
 from flows.cli.jobs import find_job
-from flows.digesting import Digesting, DigestOutcome
+from flows.digest_outcome import DigestOutcome
+from flows.digesting import Digesting
 from tasks.audio_api.speech import SPEECH_FORMATS
 from tasks.digest.opening import DigestWish, open_digest
 from tasks.errors import SettingsError

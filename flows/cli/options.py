@@ -90,6 +90,14 @@ Budget = Annotated[
 Tag = Annotated[
     str | None, typer.Option(help="A name to find the costs by.", callback=_tag, show_default=False)
 ]
+Digest = Annotated[
+    bool | None,
+    typer.Option(
+        "--digest/--no-digest",
+        help="Make minutes of each as well. Default: STENOFLOW_DIGEST, or no.",
+        show_default=False,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")
 ]

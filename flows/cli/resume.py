@@ -44,7 +44,7 @@ def resume(
     with open_workshop(settings) as workshop:
         lines = [find_job(workshop, job) for job in jobs]
         orders = [
-            Order(source, _wish(line, options.budget_micro(budget)), again=True)
+            Order(source, _wish(line, options.budget_micro(budget), digest=settings.digest), again=True)
             for line in lines
             for source in resolve(line.recording.source, workshop.s3)
         ]
@@ -53,11 +53,11 @@ def resume(
     raise typer.Exit(exit_code(outcomes))
 
 
-def _wish(line: JobLine, budget_micro: int | None) -> Wish:
+def _wish(line: JobLine, budget_micro: int | None, *, digest: bool) -> Wish:
     if line.job.error_kind == OptionsError.kind:
         raise SettingsError(
             f"job {line.job.id} was refused for its options, which nobody knows here",
             "mend the file beside the recording, and run ingest again",
         )
     kept = line.job.budget_micro if budget_micro is None else budget_micro
-    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept)
+    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept, digest)

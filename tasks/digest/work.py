@@ -55,10 +55,7 @@ class Work:
         try:
             return Room.of(settings.context, settings.answer, size_around())
         except NoRoomError as error:
-            raise SettingsError(
-                f"the context of {settings.model} is too small for minutes: {error}",
-                f'name another --model, or say its context under [chat_models."{settings.model}"]',
-            ) from error
+            raise too_small(settings.model, error) from error
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -161,3 +158,11 @@ class Answers:
         if found is not None:
             return found
         return joined(self._of(self.work.steps[index]) for index in step.of)
+
+
+def too_small(model: str, error: NoRoomError) -> SettingsError:
+    """Say that minutes cannot be made within a model's context."""
+    return SettingsError(
+        f"the context of {model} is too small for minutes: {error}",
+        f'name another model, or say its context under [chat_models."{model}"] in stenoflow.toml',
+    )

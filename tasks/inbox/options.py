@@ -54,6 +54,7 @@ class Options(BaseModel):
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
     budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
 
 

@@ -12,7 +12,7 @@ import html5lib
 import pytest
 
 from storage.database.states import JobState
-from tests.flows.conftest import Command, charges, read_artifact
+from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.chat import Document
@@ -326,4 +326,39 @@ def test_a_voice_or_format_that_there_is_none_of_is_bad_usage(
     stenoflow: Command, api: AudioApiServer, option: tuple[str, str]
 ) -> None:
     assert stenoflow("digest", transcribed(LINES), *option).exit_code == 2
+    assert not api.chat.chats
+
+
+def test_minutes_follow_a_transcription_where_that_is_wished(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--digest", "--tag", "board", "--json").line
+    digest = line["digest"]
+    assert (digest["status"], digest["of"], digest["calls"]) == ("complete", line["job"], 1)
+    assert 'id="minutes"' in read_artifact(line, "html")
+    again = stenoflow("transcribe", meeting.path, "--digest", "--json").line
+    assert (again["calls"], again["digest"]["calls"]) == (0, 0)
+    assert "digest" not in stenoflow("transcribe", meeting.path, "--no-digest", "--json").line
+    api.mode = "404-model"
+    Path("stenoflow.toml").write_text('chat_model = "my-llm"\n')
+    failed = stenoflow("transcribe", meeting.path, "--digest", "--json")
+    assert (failed.exit_code, failed.line["status"], failed.line["digest"]["status"]) == (
+        3,
+        "complete",
+        "failed",
+    )
+
+
+def test_minutes_are_priced_before_they_are_made(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    line = stenoflow("estimate", meeting.path, "--digest", "--json").line
+    assert line["digest"]["model"] == "gpt-4o-mini"
+    price = 0.15 * line["digest"]["tokens_in"] + 0.60 * line["digest"]["tokens_out"]
+    assert float(line["digest"]["cost"]) == pytest.approx(price / 1e6, abs=1e-6)
+    assert "digest" not in stenoflow("estimate", meeting.path, "--json").line
+    unknown = stenoflow("estimate", meeting.path, "--chat-model", "my-llm", "--json").line
+    assert unknown["digest"]["cost"] is None
+    assert "minutes by gpt-4o-mini" in stenoflow("estimate", meeting.path, "--digest").out
+    assert not api.calls
     assert not api.chat.chats
