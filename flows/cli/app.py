@@ -17,6 +17,7 @@ from flows.cli import (
     metrics,
     resume,
     serve,
+    speak,
     transcribe,
     verify,
 )
@@ -42,6 +43,7 @@ app.command("resume")(resume.resume)
 app.command("costs")(costs.costs)
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
+app.command("speak")(speak.speak)
 app.command("engine")(engine.engine)
 app.command("metrics")(metrics.metrics)
 

@@ -17,7 +17,7 @@ from tasks.audio_api.gate import Gate
 from tasks.audio_api.retrying import RetryPolicy, with_retries
 from tasks.audio_api.speech import Sound, SpeechFormat
 from tasks.errors import MediaError
-from tasks.media.spoken import converted, duration_ms, samples_of
+from tasks.media.spoken import duration_ms, samples_of
 from tasks.settling import settle
 from tasks.speaking import bills
 from tasks.speaking.live import LivePiece, StreamBrokenError
@@ -80,35 +80,24 @@ class Speaker:
         Raises:
             CallError: the API gave none; the segment is parked, unless the provider as a whole is stopped.
             BudgetError: the budget has no room for the call.
+            ListenerGoneError: whoever was to listen does not any more; nothing was sent.
             ObjectStoreError, DiskFullError: the sound cannot be stored.
         """
+        if task.live is not None:
+            await task.live.turn()
         async with self._asked.setdefault(task.work_key, asyncio.Lock()):
             try:
                 audio = await self._found(task) or await self._ask(task)
-            except StenoflowError as error:
-                self._stop_for_all(error)
-                await settle(self.workshop.ledger.park, task.job_id, task.index, error)
-                self._tell(task, error)
-                raise
             except BaseException as error:
-                self._tell(task, error)
+                if task.live is not None:
+                    task.live.fail(error)
+                if isinstance(error, StenoflowError):
+                    self._stop_for_all(error)
+                    await settle(self.workshop.ledger.park, task.job_id, task.index, error)
                 raise
-            await self._play(task, audio)
+            if task.live is not None:
+                task.live.close(audio)
             return audio
-
-    async def _play(self, task: Task, audio: StoredAudio) -> None:
-        """End what is listened to; where none of it came live, because it is stored, give it now."""
-        if task.live is None:
-            return
-        if not task.live.is_fed:
-            task.live.put(await settle(self._in_asked_form, task, audio))
-        task.live.close()
-
-    def _in_asked_form(self, task: Task, audio: StoredAudio) -> bytes:
-        data = self.workshop.store.get_bytes(audio.key)
-        if audio.form == task.asked:
-            return data
-        return converted(data, audio.form, task.asked, ffmpeg=self.workshop.ffmpeg)
 
     async def _found(self, task: Task) -> StoredAudio | None:
         """Return the sound that is stored, if there is any, and say that the piece is done."""
@@ -206,11 +195,6 @@ class Speaker:
             self.gate.stop(error)
         elif isinstance(error, DiskFullError | ObjectStoreError):
             self.gate.stop(NoRoomError(error.message, error.hint))
-
-    @staticmethod
-    def _tell(task: Task, error: BaseException) -> None:
-        if task.live is not None:
-            task.live.close(error)
 
 
 def stored_audio(workshop: Workshop, work_key: str) -> StoredAudio | None:

@@ -16,7 +16,7 @@ from tasks.media.spoken import Samples, duration_ms, encode, samples_of
 from tasks.settling import settle
 from tasks.speaking.job import cut
 from tasks.speaking.joining import Joiner
-from tasks.speaking.live import LivePiece
+from tasks.speaking.live import ListenerGoneError, LivePiece
 from tasks.speaking.script import Script
 from tasks.speaking.settings import SpeechSettings
 from tasks.speaking.speaker import Speaker, Task
@@ -61,7 +61,7 @@ async def speak_text(
     *,
     first_index: int = 0,
     name: str = "speech",
-    live: Callable[[int], Sequence[LivePiece]] | None = None,
+    live: Callable[[Script], Sequence[LivePiece]] | None = None,
 ) -> Spoken:
     """Speak a text within a job that this run has claimed; what is stored already is not sent again.
 
@@ -78,7 +78,7 @@ async def speak_text(
         settings: from `tasks.speaking.settings.speech_settings`.
         first_index: the number of the first segment.
         name: of the artifact, without its ending.
-        live: makes a listener a piece, given how many there are; None: nobody listens.
+        live: makes a listener for each piece of the script; None: nobody listens.
 
     Raises:
         NothingToSayError: there is no word in the text.
@@ -86,7 +86,7 @@ async def speak_text(
             asks for the others only. Of several errors the gravest for the others, else the first.
     """
     script = await settle(cut, speaker.workshop, job_id, clean(text), settings, first_index)
-    listeners = live(len(script.spans)) if live is not None else [None] * len(script.spans)
+    listeners = live(script) if live is not None else [None] * len(script.spans)
     tasks = [
         Task(job_id, first_index + number, piece, settings, script.asked, listener)
         for number, (piece, listener) in enumerate(zip(script.pieces, listeners, strict=True))
@@ -100,12 +100,16 @@ async def _speak_all(speaker: Speaker, tasks: Sequence[Task]) -> list[StoredAudi
     """Speak all pieces that can be; raises an error of one that cannot, once all have ended."""
     outcomes = await asyncio.gather(*map(speaker.speak, tasks), return_exceptions=True)
     errors = [each for each in outcomes if isinstance(each, BaseException)]
-    for error in errors:
-        if not isinstance(error, StenoflowError):
-            raise error
     if errors:
-        raise errors[0]
+        raise min(errors, key=_gravity)
     return [each for each in outcomes if isinstance(each, StoredAudio)]
+
+
+def _gravity(error: BaseException) -> int:
+    """Order errors by which is to be told: what nobody expects, what went wrong, what followed from it."""
+    if not isinstance(error, StenoflowError):
+        return 0
+    return 2 if isinstance(error, ListenerGoneError) else 1
 
 
 def store_whole(
