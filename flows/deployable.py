@@ -18,8 +18,9 @@ from pydantic import Field
 from flows.at_work import at_work, at_work_on_digests, is_cancelled, open_tools, show_minutes, state_of
 from flows.batch import Order
 from flows.ingesting import Taking
+from flows.speaking_again import speak_again
 from flows.spreading import spread, take_up_the_abandoned
-from storage.database.states import JobState
+from storage.database.states import JobKind, JobState
 from storage.errors import StenoflowError
 from tasks.digest.opening import DigestWish, open_digest
 from tasks.inbox.opening import open_inbox
@@ -75,6 +76,9 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     Args:
         job: its id.
     """
+    with open_tools() as workshop:
+        if (await settle(workshop.catalog.job, job)).kind == JobKind.SPEAK:
+            return await speak_again(workshop, job)
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from flows.running import InterruptedByUserError
@@ -29,14 +29,17 @@ _LOOK_AGAIN_S = 1.0
 
 
 @asynccontextmanager
-async def open_speaker(workshop: Workshop, concurrency: int) -> AsyncIterator[Speaker]:
+async def open_speaker(
+    workshop: Workshop, concurrency: int, outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
+) -> AsyncIterator[Speaker]:
     """Open what speaks: a run that is alive in the database, the client of the API and its gate.
 
-    Who has a run open already makes its own: ``Speaker(workshop, api, gate)``.
+    Who has a run open already makes its own: ``Speaker(workshop, api, gate)``. ``outer``: what each call
+    passes through beside this process's own limit.
     """
     with workshop.leases.held(workshop.run_id):
         async with open_api(workshop.settings, workshop.models) as api:
-            yield Speaker(workshop, api, Gate(concurrency))
+            yield Speaker(workshop, api, Gate(concurrency, outer=outer))
 
 
 async def speak_job(
@@ -92,12 +95,14 @@ class Speaking:
 
     Attributes:
         say: told what people are to know meanwhile.
+        outer: what each call passes through beside this process's own limit.
         interrupted: the user asked to stop.
     """
 
     workshop: Workshop
     concurrency: int
     say: Callable[[str], None]
+    outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
     interrupted: bool = False
     _speaker: Speaker | None = None
     _streams: list[Streaming] = field(default_factory=list)
@@ -111,7 +116,7 @@ class Speaking:
         for number in numbers:
             loop.add_signal_handler(number, self.stop)
         try:
-            async with open_speaker(self.workshop, self.concurrency) as self._speaker:
+            async with open_speaker(self.workshop, self.concurrency, self.outer) as self._speaker:
                 yield
         finally:
             for number in numbers:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage.database.states import JobState, SegmentState
+from storage.database.states import JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job
 from storage.errors import ObjectStoreError, StenoflowError
 from storage.objects import ObjectNotFoundError
 from tasks.errors import FailedError
 from tasks.publishing import publish
+from tasks.speaking import publishing as speech
 from tasks.workshop import Workshop
 
 
@@ -101,6 +102,9 @@ def _rebuild(workshop: Workshop, job: Job) -> None:
             f"stenoflow resume {job.id} buys them again",
         )
     try:
-        publish(workshop, job.id)
+        if job.kind == JobKind.SPEAK:
+            speech.rebuild(workshop, job)
+        else:
+            publish(workshop, job.id)
     except ObjectStoreError as error:
         raise UnrepairableError(f"job {job.id} could not be published again: {error.message}") from error

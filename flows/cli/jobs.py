@@ -12,8 +12,9 @@ from flows.cli import options
 from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
+from flows.cli.show_speech import show_speech
 from storage.database.reports import JobLine, Spending
-from storage.database.states import JobState
+from storage.database.states import JobKind, JobState
 from storage.database.tables import Segment
 from tasks.artifacts.manifest import charge_entry, seam_entry
 from tasks.damage import Damage
@@ -21,6 +22,7 @@ from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
 from tasks.publishing import assemble, document_of
 from tasks.settings import load_settings
+from tasks.speaking.publishing import duration_of
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
 from tasks.workshop import Workshop, open_workshop
@@ -41,16 +43,17 @@ def jobs(
         lines = workshop.reports.jobs(state=state, limit=limit)
     if json:
         for line in lines:
-            print_result(json_module.dumps(_summary(line), ensure_ascii=False))
+            print_result(json_module.dumps(summary(line), ensure_ascii=False))
         return
-    table = plain_table("job", "recording", "state", "duration", "model", "cost", "tag", "reason")
+    table = plain_table("job", "kind", "recording", "state", "duration", "model", "cost", "tag", "reason")
     for line in lines:
         add_plain(
             table,
             line.job.id,
+            line.job.kind,
             line.recording.name,
             line.job.state,
-            clock(line.recording.duration_ms or 0),
+            clock(_duration_ms(line)),
             line.job.settings["model"],
             _cost(line.spending),
             line.job.tag or "",
@@ -72,6 +75,9 @@ def show(
     """
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
+        if line.job.kind == JobKind.SPEAK:
+            show_speech(workshop, line, summary(line), lint=lint, json=json)
+            return
         if lint:
             print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
             return
@@ -104,14 +110,16 @@ def find_job(workshop: Workshop, prefix: str) -> JobLine:
     return found[0]
 
 
-def _summary(line: JobLine) -> dict[str, Any]:
+def summary(line: JobLine) -> dict[str, Any]:
+    """Return what `jobs --json` says of a job."""
     return {
         "job": line.job.id,
+        "kind": line.job.kind,
         "recording": line.recording.id,
         "name": line.recording.name,
         "source": line.recording.source,
         "state": line.job.state,
-        "duration": seconds(line.recording.duration_ms or 0),
+        "duration": seconds(_duration_ms(line)),
         "model": line.job.settings["model"],
         "tag": line.job.tag,
         "cost": None if line.spending.unpriced else show_money(line.spending.actual_micro),
@@ -122,12 +130,17 @@ def _summary(line: JobLine) -> dict[str, Any]:
     }
 
 
+def _duration_ms(line: JobLine) -> int:
+    """Return how long a job's recording is; of a text, how long it took to say it."""
+    return duration_of(line.job) if line.job.kind == JobKind.SPEAK else line.recording.duration_ms or 0
+
+
 def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
-    return _summary(line) | {
+    return summary(line) | {
         "settings": line.job.settings,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])

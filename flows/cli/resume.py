@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,9 +11,11 @@ from flows.batch import Order
 from flows.cli import options
 from flows.cli.copies import Copies
 from flows.cli.jobs import find_job
+from flows.cli.spoken import SpeechOrder, speak_jobs
 from flows.cli.transcribe import run_batch
-from flows.outcome import exit_code
+from flows.outcome import exit_code, gravest
 from storage.database.reports import JobLine
+from storage.database.states import JobKind
 from tasks.artifacts.formats import FORMATS, check_formats
 from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
@@ -21,7 +24,7 @@ from tasks.intake import Wish
 from tasks.job_settings import JobSettings
 from tasks.settings import load_settings
 from tasks.sources import resolve
-from tasks.workshop import open_workshop
+from tasks.workshop import Workshop, open_workshop
 
 
 def resume(
@@ -46,11 +49,25 @@ def resume(
         orders = [
             Order(source, _wish(line, options.budget_micro(budget), digest=settings.digest), again=True)
             for line in lines
+            if line.job.kind == JobKind.TRANSCRIBE
             for source in resolve(line.recording.source, workshop.s3)
         ]
         calls = calls_at_once(settings, concurrency)
-        outcomes = run_batch(workshop, orders, wanted, calls, copies, json=json)
-    raise typer.Exit(exit_code(outcomes))
+        codes = {exit_code(run_batch(workshop, orders, wanted, calls, copies, json=json))}
+        spoken = [
+            _speech(workshop, line, out, options.budget_micro(budget))
+            for line in lines
+            if line.job.kind == JobKind.SPEAK
+        ]
+        if spoken:
+            codes |= {outcome.exit_code for outcome in speak_jobs(workshop, spoken, calls, json=json)}
+    raise typer.Exit(gravest(codes))
+
+
+def _speech(workshop: Workshop, line: JobLine, out: Path | None, budget_micro: int | None) -> SpeechOrder:
+    """Return the order for a text; a copy of its sound is called after the job."""
+    job = line.job if budget_micro is None else workshop.catalog.set_budget(line.job.id, budget_micro)
+    return SpeechOrder(job, out and out / f"{job.id}.{job.settings['format']}")
 
 
 def _wish(line: JobLine, budget_micro: int | None, *, digest: bool) -> Wish:

@@ -108,6 +108,13 @@ class Catalog:
                 stored.tag = storable(job.tag)
             return stored
 
+    def set_budget(self, job_id: str, budget_micro: int) -> Job:
+        """Give a job another budget; returns the job."""
+        with self._database.write() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            job.budget_micro = budget_micro
+            return job
+
     def claim(self, job_id: str, *, again: bool = False) -> None:
         """Take a job to work on; no other run can change it from then on.
 

@@ -221,10 +221,10 @@ class Ledger:
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
-    def withdraw(self, work_key: str) -> None:
+    def withdraw(self, work_key: str, answer: str) -> None:
         """Drop an answer that names what is not there any more, so that it can be asked for again."""
         with self._database.write() as session:
-            session.execute(delete(Result).where(Result.work_key == work_key))
+            session.execute(delete(Result).where(Result.work_key == work_key, Result.answer == answer))
 
     def _keep(self, session: Session, attempt: Attempt, answer: str, suspect: str | None) -> None:
         """Store an answer under its work key, unless one is there."""

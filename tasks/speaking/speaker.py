@@ -101,7 +101,7 @@ class Speaker:
 
     async def _found(self, task: Task) -> StoredAudio | None:
         """Return the sound that is stored, if there is any, and say that the piece is done."""
-        audio = await settle(stored_audio, self.workshop, task.work_key)
+        audio = await settle(_stored_or_withdrawn, self.workshop, task.work_key)
         if audio is None:
             return None
         segment: Segment = await settle(self.workshop.catalog.segment, task.job_id, task.index)
@@ -198,18 +198,19 @@ class Speaker:
 
 
 def stored_audio(workshop: Workshop, work_key: str) -> StoredAudio | None:
-    """Return the sound that answers a piece, if it is stored.
-
-    An answer whose sound is gone from the store is withdrawn, so that it can be had again.
-    """
+    """Return the sound that answers a piece, if both the answer and the sound are there."""
     answer = workshop.ledger.answers([work_key]).get(work_key)
-    if answer is None:
-        return None
-    audio = StoredAudio.from_json(answer)
-    if workshop.store.exists(audio.key):
-        return audio
-    workshop.ledger.withdraw(work_key)
-    return None
+    audio = None if answer is None else StoredAudio.from_json(answer)
+    return audio if audio is not None and workshop.store.exists(audio.key) else None
+
+
+def _stored_or_withdrawn(workshop: Workshop, work_key: str) -> StoredAudio | None:
+    """Return the sound that is stored. An answer whose sound is gone is withdrawn, to be had again."""
+    audio = stored_audio(workshop, work_key)
+    gone = None if audio is not None else workshop.ledger.answers([work_key]).get(work_key)
+    if gone is not None and not workshop.store.exists(StoredAudio.from_json(gone).key):
+        workshop.ledger.withdraw(work_key, gone)
+    return audio
 
 
 def least_ms(text: str, speed: float) -> int:

@@ -52,4 +52,9 @@ class StoredAudio:
 
 def piece_key(work_key: str, form: SpeechFormat) -> str:
     """Return where the sound of a piece lies: jobs with the same text, voice and settings share it."""
-    return f"{FOLDER}/{work_key[:2]}/{work_key}.{form}"
+    return f"{piece_prefix(work_key)}{form}"
+
+
+def piece_prefix(work_key: str) -> str:
+    """Return how the key of a piece's sound begins, in whichever format it came."""
+    return f"{FOLDER}/{work_key[:2]}/{work_key}."
