@@ -72,6 +72,13 @@ async def show_minutes(workshop: Workshop, outcome: DigestOutcome) -> None:
     await acreate_markdown_artifact(text, f"summary-{outcome.job}", f"minutes of job {outcome.of}")
 
 
+def state_of_digest(outcome: DigestOutcome) -> State[None]:
+    """Return the state of a flow run from what became of its digest."""
+    if outcome.status == JobState.COMPLETE:
+        return Completed(message=f"digest {outcome.job}")
+    return Failed(name=outcome.status.title(), message=(outcome.error or {}).get("message", ""))
+
+
 def _log_outcome(outcome: DigestOutcome) -> None:
     _log.info("%s", outcome.to_json())
 

@@ -15,7 +15,15 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.at_work import at_work, at_work_on_digests, is_cancelled, open_tools, show_minutes, state_of
+from flows.at_work import (
+    at_work,
+    at_work_on_digests,
+    is_cancelled,
+    open_tools,
+    show_minutes,
+    state_of,
+    state_of_digest,
+)
 from flows.batch import Order
 from flows.ingesting import Taking
 from flows.speaking_again import speak_again
@@ -77,8 +85,11 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         job: its id.
     """
     with open_tools() as workshop:
-        if (await settle(workshop.catalog.job, job)).kind == JobKind.SPEAK:
+        kind = (await settle(workshop.catalog.job, job)).kind
+        if kind == JobKind.SPEAK:
             return await speak_again(workshop, job)
+    if kind == JobKind.DIGEST:
+        return await _digest_again(job)
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
@@ -86,6 +97,14 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro, follows)
         found = await settle(resolve, recording.source, batch.workshop.s3)
         return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+
+
+async def _digest_again(job: str) -> State[None]:
+    async with at_work_on_digests() as digesting:
+        stored = await settle(digesting.workshop.catalog.job, job)
+        (outcome,) = await digesting.run([stored], again=True)
+        await show_minutes(digesting.workshop, outcome)
+    return state_of_digest(outcome)
 
 
 @flow(name="digest", flow_run_name=_run_name, persist_result=False)
@@ -113,9 +132,7 @@ async def digest(
             return Failed(name="Refused", message=str(error))
         (outcome,) = await digesting.run([opened])
         await show_minutes(workshop, outcome)
-    if outcome.status == JobState.COMPLETE:
-        return Completed(message=f"digest {outcome.job}")
-    return Failed(name=outcome.status.title(), message=(outcome.error or {}).get("message", ""))
+    return state_of_digest(outcome)
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)

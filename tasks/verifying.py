@@ -11,6 +11,7 @@ from storage.database.states import JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job
 from storage.errors import ObjectStoreError, StenoflowError
 from storage.objects import ObjectNotFoundError
+from tasks.digest.publishing import publish_digest
 from tasks.errors import FailedError
 from tasks.publishing import publish
 from tasks.speaking import publishing as speech
@@ -104,6 +105,8 @@ def _rebuild(workshop: Workshop, job: Job) -> None:
     try:
         if job.kind == JobKind.SPEAK:
             speech.rebuild(workshop, job)
+        elif job.kind == JobKind.DIGEST:
+            publish_digest(workshop, job.id)
         else:
             publish(workshop, job.id)
     except ObjectStoreError as error:

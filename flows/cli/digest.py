@@ -13,6 +13,7 @@ from flows.cli.console import result, say
 from flows.cli.jobs import find_job
 from flows.digest_outcome import DigestOutcome
 from flows.digesting import Digesting
+from storage.database.tables import Job
 from tasks.audio_api.speech import SPEECH_FORMATS
 from tasks.digest.opening import DigestWish, open_digest
 from tasks.errors import SettingsError
@@ -65,10 +66,8 @@ def digest(
         voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ else None
         wish = DigestWish(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
         opened = open_digest(workshop, of, wish)
-        digesting = digesting_of(workshop, calls_at_once(settings, concurrency), wanted, json=json)
-        (outcome,) = run_to_its_end(digesting, digesting.run([opened]))
-    if digesting.interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        calls = calls_at_once(settings, concurrency)
+        (outcome,) = make_digests(workshop, [opened], calls, wanted, json=json)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -83,15 +82,23 @@ def _check(formats: str | None) -> list[str] | None:
     return named
 
 
-def digesting_of(
-    workshop: Workshop, calls: int, formats: Sequence[str] | None = None, *, json: bool
-) -> Digesting:
-    """Return what makes digests for a command, and prints their outcomes; ``formats``: what these name."""
+def make_digests(
+    workshop: Workshop, jobs: list[Job], calls: int, formats: Sequence[str] | None = None, *, json: bool
+) -> list[DigestOutcome]:
+    """Make opened digests, and print each outcome as it comes; ``formats``: what these name.
+
+    Raises:
+        typer.Exit: with 130, if the user stopped it.
+    """
 
     def told(outcome: DigestOutcome) -> None:
         tell(workshop, outcome.naming(formats), json=json)
 
-    return Digesting(workshop, calls, told, _stopping)
+    digesting = Digesting(workshop, calls, told, _stopping)
+    outcomes = run_to_its_end(digesting, digesting.run(jobs, again=True))
+    if digesting.interrupted:
+        raise typer.Exit(_INTERRUPTED)
+    return outcomes
 
 
 def tell(workshop: Workshop, outcome: DigestOutcome, *, json: bool) -> None:

@@ -12,6 +12,7 @@ from flows.cli import options
 from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
+from flows.cli.show_chat import show_chat
 from flows.cli.show_speech import show_speech
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobKind, JobState
@@ -77,6 +78,9 @@ def show(
         line = find_job(workshop, job)
         if line.job.kind == JobKind.SPEAK:
             show_speech(workshop, line, summary(line), lint=lint, json=json)
+            return
+        if line.job.kind in {JobKind.DIGEST, JobKind.REPLY}:
+            show_chat(workshop, line, summary(line), lint=lint, json=json)
             return
         if lint:
             print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
