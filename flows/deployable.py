@@ -88,6 +88,11 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         kind = (await settle(workshop.catalog.job, job)).kind
         if kind == JobKind.SPEAK:
             return await speak_again(workshop, job)
+        if kind == JobKind.REPLY:
+            # Whoever asked has waited long enough; `resume` goes on, if somebody still wants it.
+            await settle(workshop.catalog.claim, job, again=True)
+            await settle(workshop.catalog.set_state, job, JobState.INTERRUPTED)
+            return Completed(name="Skipped", message=f"stenoflow resume {job} goes on")
     if kind == JobKind.DIGEST:
         return await _digest_again(job)
     async with at_work() as batch:

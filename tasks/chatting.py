@@ -43,6 +43,7 @@ class Question:
         provider: whose API; as in prices and charges.
         is_answered_by: whether an answer can be used.
         told: given the answer piece by piece, as it comes; None: it is had as a whole.
+        begin: called before each call; what it raises keeps that from being made.
     """
 
     job_id: str
@@ -51,6 +52,7 @@ class Question:
     request: ChatRequest
     is_answered_by: Callable[[ChatAnswer], bool]
     told: Callable[[str], object] | None = None
+    begin: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class _Call:
         """Send it once: reserve, call, record; whether the answer can be used. What cannot is kept too."""
         ledger = self.chatter.workshop.ledger
         async with self.chatter.gate.slot():
+            self.question.begin()
             attempt_id = await self._begin()
             try:
                 answer = await self._send()

@@ -14,6 +14,7 @@ from storage.objects import ObjectNotFoundError
 from tasks.digest.publishing import publish_digest
 from tasks.errors import FailedError
 from tasks.publishing import publish
+from tasks.reply.publishing import publish_reply
 from tasks.speaking import publishing as speech
 from tasks.workshop import Workshop
 
@@ -107,6 +108,8 @@ def _rebuild(workshop: Workshop, job: Job) -> None:
             speech.rebuild(workshop, job)
         elif job.kind == JobKind.DIGEST:
             publish_digest(workshop, job.id)
+        elif job.kind == JobKind.REPLY:
+            publish_reply(workshop, job.id)
         else:
             publish(workshop, job.id)
     except ObjectStoreError as error:

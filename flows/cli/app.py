@@ -15,6 +15,7 @@ from flows.cli import (
     ingest,
     jobs,
     metrics,
+    reply,
     resume,
     serve,
     speak,
@@ -37,6 +38,7 @@ app.command("estimate")(estimate.estimate)
 app.command("ingest")(ingest.ingest)
 app.command("serve")(serve.serve)
 app.command("digest")(digest.digest)
+app.command("reply")(reply.reply)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)

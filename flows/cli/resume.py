@@ -12,6 +12,7 @@ from flows.cli import options
 from flows.cli.copies import Copies
 from flows.cli.digest import make_digests
 from flows.cli.jobs import find_job
+from flows.cli.reply import reply_again
 from flows.cli.spoken import SpeechOrder, speak_jobs
 from flows.cli.transcribe import run_batch
 from flows.outcome import exit_code, gravest
@@ -63,6 +64,9 @@ def resume(
         digests = [_job(workshop, line, micro) for line in lines if line.job.kind == JobKind.DIGEST]
         if digests:
             codes |= {outcome.exit_code for outcome in make_digests(workshop, digests, calls, json=json)}
+        for line in lines:
+            if line.job.kind == JobKind.REPLY:
+                codes.add(reply_again(workshop, _job(workshop, line, micro), calls, json=json).exit_code)
     raise typer.Exit(gravest(codes))
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Segment
 from storage.errors import TakenError
-from tasks.artifacts.manifest import SCHEMA, charge_entry
+from tasks.chat_manifest import store_manifest
 from tasks.digest.opening import work_of
 from tasks.digest.shown import shown
 from tasks.digest.voice import spoken_before
 from tasks.digest.work import Answers
 from tasks.errors import FailedError
 from tasks.minutes.writing import MinutesDocument, render_json, render_markdown
-from tasks.publishing import MANIFEST, artifact_key, artifact_of, publish, retract_manifest
-from tasks.speech.timecode import samples_to_ms, seconds
+from tasks.publishing import artifact_key, artifact_of, publish, retract_manifest
 from tasks.workshop import Workshop
 
 _FORMATS = {
@@ -64,7 +61,7 @@ def publish_digest(workshop: Workshop, job_id: str, spoken: Artifact | None = No
     artifacts = list(_stored(workshop, job, document))
     spoken = spoken or spoken_before(workshop, job, work)
     artifacts += [spoken] if spoken else []
-    _store_manifest(workshop, job, segments, artifacts, work.transcript.duration_ms)
+    store_manifest(workshop, job, artifacts, work.transcript.duration_ms)
     is_whole = answers.is_complete and (spoken is not None or work.settings.speech is None)
     state = JobState.COMPLETE if is_whole else JobState.PARTIAL
     lacking = None if is_whole else _lacking(answers, why)
@@ -80,42 +77,6 @@ def _stored(workshop: Workshop, job: Job, document: MinutesDocument) -> Iterator
         key = artifact_key(job, name)
         workshop.store.put_bytes(key, data, content_type=content_type)
         yield artifact_of(workshop, job, name, key, data)
-
-
-def _store_manifest(
-    workshop: Workshop, job: Job, segments: Sequence[Segment], artifacts: list[Artifact], duration_ms: int
-) -> None:
-    recording = workshop.catalog.recording(job.recording_id)
-    whole = {
-        "schema": SCHEMA,
-        "recording": {
-            "id": recording.id,
-            "name": recording.name,
-            "source": recording.source,
-            "sha256": recording.sha256,
-            "duration": seconds(duration_ms),
-        },
-        "job": {"id": job.id, "kind": job.kind, "settings": job.settings, "tag": job.tag},
-        "artifacts": [{"name": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in artifacts],
-        "segments": [_segment(segment) for segment in segments],
-        "charges": [charge_entry(charge) for charge in workshop.reports.charges(job.id)],
-    }
-    data = (json.dumps(whole, ensure_ascii=False, indent=1) + "\n").encode()
-    key = artifact_key(job, MANIFEST)
-    workshop.store.put_bytes(key, data, content_type="application/json")
-    recorded = [*artifacts, artifact_of(workshop, job, MANIFEST, key, data)]
-    workshop.catalog.record_artifacts(job.id, recorded, duration_ms)
-
-
-def _segment(segment: Segment) -> dict[str, Any]:
-    return {
-        "index": segment.index,
-        "activity": segment.activity,
-        "start": seconds(samples_to_ms(segment.start_sample)),
-        "end": seconds(samples_to_ms(segment.end_sample)),
-        "state": segment.state,
-        "error": segment.error_message,
-    }
 
 
 def _lacking(answers: Answers, why: Segment | None) -> UnfinishedError:

@@ -338,7 +338,6 @@ def test_minutes_follow_a_transcription_where_that_is_wished(
     assert 'id="minutes"' in read_artifact(line, "html")
     again = stenoflow("transcribe", meeting.path, "--digest", "--json").line
     assert (again["calls"], again["digest"]["calls"]) == (0, 0)
-    assert "digest" not in stenoflow("transcribe", meeting.path, "--no-digest", "--json").line
     api.mode = "404-model"
     Path("stenoflow.toml").write_text('chat_model = "my-llm"\n')
     failed = stenoflow("transcribe", meeting.path, "--digest", "--json")

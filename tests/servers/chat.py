@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +106,12 @@ class ChatDesk:
     chatter: Chatter = minutes
     chats: list[Chat] = field(default_factory=list)
     streams: bool = True
+    _held: tuple[int, threading.Event] | None = None
+
+    def hold_after(self, words: int) -> threading.Event:
+        """Give so many words of a stream, and the others once the event is set."""
+        self._held = (words, threading.Event())
+        return self._held[1]
 
     def serve(self, exchange: Exchange, name: str, body: bytes) -> None:
         asked = json.loads(body)
@@ -129,7 +136,10 @@ class ChatDesk:
             exchange.answer(200, whole)
             return
         exchange.raw(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n")
-        for piece in _pieces(asked, whole, breaks_off=mode.breaks_off):
+        for number, piece in enumerate(_pieces(asked, whole, breaks_off=mode.breaks_off)):
+            # The first is a comment; a word is two pieces.
+            if self._held is not None and number == 1 + 2 * self._held[0]:
+                self._held[1].wait(60)
             exchange.raw(piece)
         exchange.close()
 
