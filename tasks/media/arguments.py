@@ -44,7 +44,11 @@ _SPEECH: dict[str, dict[str, object]] = {
     "flac": {"format": "flac", "acodec": "flac"},
     "wav": {"format": "wav", "acodec": "pcm_s16le"},
 }
-_STREAMED: dict[str, dict[str, object]] = {"mp3": {"write_xing": 0}, "opus": {"page_duration": 20_000}}
+_STREAMED: dict[str, dict[str, object]] = {
+    "mp3": {"write_xing": 0},
+    "opus": {"page_duration": 20_000},
+    "flac": {"frame_size": 1152},
+}
 
 # ffmpeg-python hashes every name as UTF-8, which a name of other bytes is not: the names are put in
 # after it has compiled.

@@ -32,6 +32,7 @@ class Joiner:
         self._lead = _NOTHING
         self._pause = 0
         self._is_leading = False
+        self._has_sounded = False
 
     def begin(self, pause_ms: int | None) -> None:
         """Begin a piece; ``pause_ms`` is the pause before it, None: it is the first."""
@@ -76,9 +77,13 @@ class Joiner:
         """Give all up to shortly before the end of the last loud sound, and hold the rest."""
         held = np.concatenate([self._tail, samples])
         loud = _loud_frames(samples)
+        if not loud.size and not self._has_sounded:
+            # Whoever listens is not to wait for the first word.
+            return held
         if not loud.size:
             self._tail = held
             return _NOTHING
+        self._has_sounded = True
         end = held.size - samples.size + min(samples.size, (int(loud[-1]) + 1) * _FRAME)
         cut = max(0, end - _FADE)
         self._tail = held[cut:]
