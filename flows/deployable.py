@@ -15,7 +15,15 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.at_work import at_work, is_cancelled, open_tools, state_of
+from flows.at_work import (
+    at_work,
+    at_work_on_digests,
+    is_cancelled,
+    open_tools,
+    show_minutes,
+    state_of,
+    state_of_digest,
+)
 from flows.batch import Order
 from flows.ingesting import Taking
 from flows.speaking_again import speak_again
@@ -23,6 +31,7 @@ from flows.spreading import spread
 from flows.taking_up import TAG, take_up_what_was_left
 from storage.database.states import JobKind, JobState
 from storage.errors import StenoflowError
+from tasks.digest.opening import DigestWish, open_digest
 from tasks.inbox.opening import open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -32,6 +41,7 @@ from tasks.job_settings import JobSettings
 from tasks.settling import settle
 from tasks.sources import resolve
 from tasks.sources.naming import display_name
+from tasks.speaking.settings import Voicing
 from tasks.verifying import verify as verify_job
 
 _log = logging.getLogger(__name__)
@@ -81,14 +91,59 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         job: its id.
     """
     with open_tools() as workshop:
-        if (await settle(workshop.catalog.job, job)).kind == JobKind.SPEAK:
+        kind = (await settle(workshop.catalog.job, job)).kind
+        if kind == JobKind.SPEAK:
             return await speak_again(workshop, job)
+        if kind == JobKind.REPLY:
+            # Whoever asked has waited long enough; `resume` goes on, if somebody still wants it.
+            await settle(workshop.catalog.claim, job, again=True)
+            await settle(workshop.catalog.set_state, job, JobState.INTERRUPTED)
+            return Completed(name="Skipped", message=f"stenoflow resume {job} goes on")
+    if kind == JobKind.DIGEST:
+        return await _digest_again(job)
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
-        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro)
+        follows = batch.workshop.settings.digest
+        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro, digest=follows)
         found = await settle(resolve, recording.source, batch.workshop.s3)
         return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
+
+
+async def _digest_again(job: str) -> State[None]:
+    async with at_work_on_digests() as digesting:
+        stored = await settle(digesting.workshop.catalog.job, job)
+        (outcome,) = await digesting.run([stored], again=True)
+        await show_minutes(digesting.workshop, outcome)
+    return state_of_digest(outcome)
+
+
+@flow(name="digest", flow_run_name=_run_name, persist_result=False)
+async def digest(
+    job: Annotated[str, Field(description="A transcription's job.")],
+    model: Annotated[str | None, Field(description="The chat model. Default: the setting's.")] = None,
+    voice: Annotated[str | None, Field(description="Who reads the minutes aloud; none: nobody.")] = None,
+    format: Annotated[str, Field(description="Of the sound: mp3, opus, …")] = "mp3",  # noqa: A002
+) -> State[None]:
+    """Make minutes of a transcript; what is stored already is not bought again.
+
+    Args:
+        job: the transcription's id.
+        model: that writes them.
+        voice: that reads them aloud.
+        format: of the sound.
+    """
+    async with at_work_on_digests() as digesting:
+        workshop = digesting.workshop
+        voicing = None if voice is None else Voicing(voice=voice, format=format)
+        try:
+            of = await settle(workshop.catalog.job, job)
+            opened = await settle(open_digest, workshop, of, DigestWish(model, voicing))
+        except StenoflowError as error:
+            return Failed(name="Refused", message=str(error))
+        (outcome,) = await digesting.run([opened])
+        await show_minutes(workshop, outcome)
+    return state_of_digest(outcome)
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)

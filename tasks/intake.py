@@ -26,13 +26,16 @@ _UNREAD = ""
 class Wish:
     """What the user asks of a job: what its result depends on, and what does not concern that.
 
-    ``formats``: artifacts beside those that every job has.
+    Attributes:
+        formats: artifacts beside those that every job has.
+        digest: whether minutes of it are to follow.
     """
 
     settings: JobSettings
     tag: str | None = None
     budget_micro: int | None = None
     formats: tuple[str, ...] = ()
+    digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tasks.artifacts.formats import FORMATS, made_with
 from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
+from tasks.digest.shown import newest_minutes
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings
 from tasks.speech.coverage import cover
@@ -71,7 +72,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         return JobState.FAILED
     document = document_of(workshop, job, segments)
     transcript = document.transcript
-    _retract_manifest(workshop, job)
+    retract_manifest(workshop, job)
     published = manifest.Published(
         recording,
         job,
@@ -91,13 +92,15 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
 def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document:
     """Make what is rendered of a job from the stored answers; calls nobody."""
     recording = workshop.catalog.recording(job.recording_id)
+    transcript = assemble(workshop, job, segments)
     return Document(
-        assemble(workshop, job, segments),
+        transcript,
         recording.name,
         PROFILES[workshop.settings.subtitles],
         recording.source,
         doubtful=tuple(_doubtful(workshop, job, segments)),
         beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        minutes=newest_minutes(workshop, job, transcript),
     )
 
 
@@ -180,11 +183,11 @@ def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
         data = format_.render(document)
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
-        artifacts.append(_artifact(workshop, job, file_name, key, data))
+        artifacts.append(artifact_of(workshop, job, file_name, key, data))
     return artifacts
 
 
-def _retract_manifest(workshop: Workshop, job: Job) -> None:
+def retract_manifest(workshop: Workshop, job: Job) -> None:
     """Remove the manifest of an earlier run, which must not name what is being replaced."""
     key = artifact_key(job, MANIFEST)
     # Looked for first: whoever publishes a job once need not be allowed to delete.
@@ -197,11 +200,12 @@ def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:
     data = manifest.render(published).encode()
     key = artifact_key(job, MANIFEST)
     workshop.store.put_bytes(key, data, content_type="application/json")
-    artifacts = [*published.artifacts, _artifact(workshop, job, MANIFEST, key, data)]
+    artifacts = [*published.artifacts, artifact_of(workshop, job, MANIFEST, key, data)]
     workshop.catalog.record_artifacts(job.id, artifacts, published.document.transcript.duration_ms)
 
 
-def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
+def artifact_of(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
+    """Describe an artifact for the record."""
     return Artifact(
         job_id=job.id,
         name=name,

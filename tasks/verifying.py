@@ -11,8 +11,10 @@ from storage.database.states import JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job
 from storage.errors import ObjectStoreError, StenoflowError
 from storage.objects import ObjectNotFoundError
+from tasks.digest.publishing import publish_digest
 from tasks.errors import FailedError
 from tasks.publishing import lacks_formats, publish
+from tasks.reply.publishing import publish_reply
 from tasks.speaking import publishing as speech
 from tasks.workshop import Workshop
 
@@ -96,6 +98,10 @@ def rebuild(workshop: Workshop, job: Job) -> None:
     try:
         if job.kind == JobKind.SPEAK:
             speech.rebuild(workshop, job)
+        elif job.kind == JobKind.DIGEST:
+            publish_digest(workshop, job.id)
+        elif job.kind == JobKind.REPLY:
+            publish_reply(workshop, job.id)
         else:
             publish(workshop, job.id)
     except ObjectStoreError as error:

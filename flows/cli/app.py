@@ -8,12 +8,14 @@ from flows.cli import (
     costs,
     database,
     demo,
+    digest,
     engine,
     estimate,
     forget,
     ingest,
     jobs,
     metrics,
+    reply,
     resume,
     serve,
     speak,
@@ -35,6 +37,8 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("estimate")(estimate.estimate)
 app.command("ingest")(ingest.ingest)
 app.command("serve")(serve.serve)
+app.command("digest")(digest.digest)
+app.command("reply")(reply.reply)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)

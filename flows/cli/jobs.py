@@ -14,6 +14,7 @@ from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
 from flows.cli.page import print_page
+from flows.cli.show_chat import show_chat
 from flows.cli.show_speech import show_speech
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobKind, JobState
@@ -28,6 +29,8 @@ from tasks.speaking.publishing import duration_of
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
 from tasks.workshop import Workshop, open_workshop
+
+_SHOWN_OTHERWISE = {JobKind.SPEAK: show_speech, JobKind.DIGEST: show_chat, JobKind.REPLY: show_chat}
 
 
 def jobs(
@@ -86,8 +89,9 @@ def show(
         raise SettingsError("--embed is for --page FILE")
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
-        if line.job.kind == JobKind.SPEAK:
-            show_speech(workshop, line, summary(line), lint=lint, json=json)
+        other = _SHOWN_OTHERWISE.get(JobKind(line.job.kind))
+        if other is not None:
+            other(workshop, line, summary(line), lint=lint or page is not None, json=json)
             return
         if page is not None:
             print_page(workshop, line.job, page, embed=embed, json=json)

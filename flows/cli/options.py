@@ -39,6 +39,14 @@ Model = Annotated[
     str | None,
     typer.Option(help="The model. Default: whisper-1, or the embedded engine's.", show_default=False),
 ]
+ChatModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="The chat model. Default: gpt-4o-mini, or the embedded engine's.",
+        show_default=False,
+    ),
+]
 Language = Annotated[
     str | None,
     typer.Option(help="The language spoken (en, de, ja, …), if it is known.", show_default=False),
@@ -85,6 +93,14 @@ Budget = Annotated[
 ]
 Tag = Annotated[
     str | None, typer.Option(help="A name to find the costs by.", callback=_tag, show_default=False)
+]
+Digest = Annotated[
+    bool | None,
+    typer.Option(
+        "--digest/--no-digest",
+        help="Make minutes of each as well. Default: STENOFLOW_DIGEST, or no.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")

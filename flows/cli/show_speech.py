@@ -20,7 +20,7 @@ def show_speech(
 ) -> None:
     """Print all of a job that speaks. Raises SettingsError where subtitles are asked for."""
     if lint:
-        raise SettingsError(f"job {line.job.id} speaks a text: it has no subtitles")
+        raise SettingsError(f"job {line.job.id} speaks a text: it has no subtitles and no page")
     document = summary | _whole(workshop, line)
     if json:
         result(json_module.dumps(document, ensure_ascii=False))

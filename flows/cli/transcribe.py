@@ -11,6 +11,7 @@ from flows.cli import options
 from flows.cli.console import complain, result
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
+from flows.digest_outcome import DigestOutcome
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
@@ -38,6 +39,7 @@ def transcribe(
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
+    digest: options.Digest = None,
     json: options.Json = False,
 ) -> None:
     """Transcribe recordings: text, subtitles and JSON, with what each cost.
@@ -57,6 +59,7 @@ def transcribe(
             tag=tag,
             budget_micro=options.budget_micro(budget),
             formats=optional(wanted),
+            digest=settings.digest if digest is None else digest,
         )
         found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:
@@ -123,6 +126,18 @@ def tell(outcome: Outcome, *, json: bool) -> None:
     )
     for name, uri in outcome.artifacts.items():
         result(f"  {name:5} {uri}")
+    if outcome.digest is not None:
+        _tell_digest(outcome.digest)
+
+
+def _tell_digest(digest: DigestOutcome) -> None:
+    """Print what became of the minutes that followed."""
+    cost = "price unknown" if digest.cost_micro is None else f"{show(digest.cost_micro)} {digest.currency}"
+    why = f": {digest.error['message']}" if digest.error else ""
+    result(f"  minutes {digest.status}, {digest.calls} calls, {cost}, job {digest.job}{why}")
+    for name, uri in digest.artifacts.items():
+        if name != "html":
+            result(f"  {name:5} {uri}")
 
 
 def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:

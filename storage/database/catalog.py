@@ -13,7 +13,7 @@ from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
-from storage.database.states import Activity, JobState, SegmentState
+from storage.database.states import Activity, JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
@@ -263,6 +263,17 @@ class Catalog:
         if job.run_id != self._run_id and self._leases.has_in_hand(session, job):
             raise TakenError(f"another run is at work on job {job_id}", "it is waited for, or interrupt it")
         return job
+
+    def digests(self, recording_id: str) -> Sequence[Job]:
+        """Return the published digests of a recording's transcripts: whole ones first, then the newest."""
+        published = [JobState.COMPLETE, JobState.PARTIAL]
+        query = (
+            select(Job)
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.DIGEST, Job.state.in_(published))
+            .order_by(Job.state, Job.created_at.desc(), Job.id)
+        )
+        with self._database.read() as session:
+            return session.scalars(query).all()
 
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.states import Activity
-from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment
+from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment, Turn
 from storage.errors import TakenError
 
 
@@ -72,7 +72,7 @@ class Forgetting:
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
             _erase_answers(session, ids)
-            for table in (Artifact, Attempt, Segment):
+            for table in (Artifact, Attempt, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))

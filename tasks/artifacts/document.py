@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tasks.artifacts.inert import one_line, readable
+from tasks.minutes.writing import MinutesDocument
 from tasks.speech.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from tasks.speech.cues import make_cues
 from tasks.speech.doubt import Doubt
@@ -29,6 +30,7 @@ class Document:
         source: the recording's address (``file:///…``, ``s3://…``).
         doubtful: the answers that it is made of and that are not to be trusted.
         beside: the formats that lie beside a page, which it links.
+        minutes: of the meeting, for the page; None where there are none.
     """
 
     transcript: Transcript
@@ -37,6 +39,7 @@ class Document:
     source: str = ""
     doubtful: tuple[DoubtfulAnswer, ...] = ()
     beside: tuple[str, ...] = BESIDE
+    minutes: MinutesDocument | None = None
 
     @cached_property
     def readable(self) -> Transcript:

@@ -38,6 +38,9 @@ _BY_STATUS: dict[int, type[errors.CallError]] = {
 _ABOUT_FORMAT = re.compile(
     r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
 )
+_ABOUT_CONTEXT = re.compile(
+    r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
+)
 # httpx raises these before the first byte of a request is out.
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -82,6 +85,8 @@ def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError
         return errors.WrongAddressError
     if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
         return errors.FormatRefusedError
+    if _ABOUT_CONTEXT.search(f"{complaint.code} {complaint.text}"):
+        return errors.ContextExceededError
     return errors.SegmentRefusedError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +15,21 @@ import httpx
 
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.catalogue import ListedModel, parse_catalogue
+from tasks.audio_api.chat import ChatAnswer, ChatRequest, document_of, parse_chat
+from tasks.audio_api.chat_dialect import Dialect
+from tasks.audio_api.chat_stream import Pieces
 from tasks.audio_api.classification import error_of_failure, error_of_reply
-from tasks.audio_api.errors import FormatRefusedError
+from tasks.audio_api.errors import FormatRefusedError, SegmentRefusedError
 from tasks.audio_api.exchange import Reply, Target
 from tasks.audio_api.models import Model, ModelTable
-from tasks.audio_api.reading import read_reply
+from tasks.audio_api.reading import read_lines, read_reply
 from tasks.audio_api.requests import TranscriptionRequest, form_fields
 from tasks.audio_api.settings import AudioApiSettings
 from tasks.audio_api.speech import Sound, SpeechRequest, read_sound, speech_document
 from tasks.audio_api.upload import Upload
+
+_CHAT = "chat/completions"
+_EVENTS = "text/event-stream"
 
 
 class AudioApi:
@@ -47,6 +53,7 @@ class AudioApi:
         self._models = models
         self._transport = transport
         self._plain: set[str] = set()
+        self._dialects: dict[str, Dialect] = {}
         self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,6 +124,55 @@ class AudioApi:
         target = self._target()
         return parse_catalogue(await self._exchange("GET", "models", target), target)
 
+    async def chat(self, request: ChatRequest) -> ChatAnswer:
+        """Ask a chat model and read its whole answer; one call, at most one of them charged.
+
+        A server that refuses a field (free of charge) is asked without it, then and later.
+
+        Raises:
+            CallError: there is no usable answer; its class says what that means.
+        """
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            reply = await self._exchange(
+                "POST", _CHAT, target, Upload(document=document_of(request, dialect))
+            )
+            return parse_chat(reply.body, target)
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def stream_chat(self, request: ChatRequest, told: Callable[[str], object]) -> ChatAnswer:
+        """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`."""
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            upload = Upload(document=document_of(request, dialect, stream=True))
+            pieces = Pieces(target, told)
+            async with self._response("POST", _CHAT, target, upload, {"Accept": _EVENTS}) as response:
+                if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
+                    # Refused, or a server that does not stream.
+                    return _told_at_once(await self._checked(response, target), target, told)
+                async for line in read_lines(response, target, self.settings):
+                    pieces.take(line)
+            return pieces.answer()
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def _in_its_dialect(
+        self, model: str, ask: Callable[[Dialect], Awaitable[ChatAnswer]]
+    ) -> ChatAnswer:
+        """Ask, and again in other ways as long as a refusal tells of one."""
+        while True:
+            dialect = self._dialects.get(model, Dialect())
+            try:
+                return await ask(dialect)
+            except SegmentRefusedError as refusal:
+                other = dialect.after(refusal)
+                if other is None:
+                    raise
+                self._dialects[model] = other
+
     async def _transcribe(
         self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
     ) -> Answer:
@@ -176,3 +232,10 @@ class AudioApi:
                 transport=self._transport,
             )
         return self._http
+
+
+def _told_at_once(reply: Reply, target: Target, told: Callable[[str], object]) -> ChatAnswer:
+    answer = parse_chat(reply.body, target)
+    if answer.text:
+        told(answer.text)
+    return answer

@@ -12,7 +12,8 @@ tasks.errors.ApiError
     ├── BillingStoppedError       no          provider   402, 429 with a code of billing
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
-    │   └── SegmentTooLargeError  no          segment    413
+    │   ├── SegmentTooLargeError  no          segment    413
+    │   └── ContextExceededError  no          segment    ... about a chat model's context
     └── DoubtfulError             possible    retry      at most twice
         ├── UnknownOutcomeError                          no answer, or 5xx
         └── BadAnswerError                               a 200 that is no good
@@ -125,6 +126,12 @@ class SegmentTooLargeError(SegmentRefusedError):
     """The segment is larger than the API takes."""
 
     kind = "api-too-large"
+
+
+class ContextExceededError(SegmentRefusedError):
+    """The question is longer than the chat model's context."""
+
+    kind = "api-context"
 
 
 class DoubtfulError(CallError):

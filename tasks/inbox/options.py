@@ -57,6 +57,7 @@ class Options(BaseModel):
     formats: list[str] = Field(
         default=[], description="Artifacts beside those that every job has: tsv, ass, docx, karaoke."
     )
+    digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
 
 

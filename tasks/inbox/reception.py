@@ -117,9 +117,9 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         stream=options.stream,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)
-    return Wish(
-        job_settings(workshop.settings, workshop.models, wanted), options.tag, budget_micro, _formats(options)
-    )
+    digest = workshop.settings.digest if options.digest is None else options.digest
+    settings = job_settings(workshop.settings, workshop.models, wanted)
+    return Wish(settings, options.tag, budget_micro, _formats(options), digest)
 
 
 def _formats(options: Options) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ import av
 from python_multipart import parse_form
 
 from tests.servers.audio_api_modes import MODES, Exchange, Mode, refuse, wrong_key
+from tests.servers.chat import CHAT_MODES, ChatDesk
 from tests.servers.speech import SPEECH_MODES, SpeechDesk
 
 Fields = tuple[tuple[str, str], ...]
@@ -81,6 +82,7 @@ class AudioApiServer:
         self.key = key
         self.delay_s = delay_s
         self.calls: list[Call] = []
+        self.chat = ChatDesk()
         self.speech = SpeechDesk()
         self.models: list[dict[str, Any]] = [{"id": "whisper-1", "object": "model"}]
         self.connections = 0
@@ -103,7 +105,7 @@ class AudioApiServer:
     def script(self, modes: Iterable[str]) -> None:
         """Name the modes of the next calls; after them the server's own mode holds again."""
         wanted = list(modes)
-        unknown = [mode for mode in wanted if mode not in MODES and mode not in SPEECH_MODES]
+        unknown = [mode for mode in wanted if mode not in {*MODES, *CHAT_MODES, *SPEECH_MODES}]
         assert not unknown, f"no such modes: {unknown}"
         with self._lock:
             self._script.extend(wanted)
@@ -203,6 +205,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = self.server.owner
         key = self.headers.get("Authorization")
+        if self.path == "/v1/chat/completions":
+            with owner.in_flight():
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(owner.delay_s)
+                owner.chat.serve(Exchange(self, owner.stopping), owner.next_name(), body)
+            return
         if self.path == "/v1/audio/speech":
             with owner.in_flight():
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -19,6 +19,9 @@ from tasks.artifacts.document import Document
 from tasks.artifacts.facts import facts
 from tasks.artifacts.page.doubt import is_unsure
 from tasks.artifacts.page.layout import lay_out, times
+from tasks.minutes.minutes import Point
+from tasks.minutes.writing import MinutesDocument, moment, points_with_titles
+from tasks.speech.timecode import clock
 
 _SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js")
 _LINKED: Final = frozenset({"file", "http", "https"})
@@ -63,6 +66,10 @@ def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
             facts=facts(document),
             beside=document.beside,
             has_doubts=_has_doubts(document),
+            minutes=document.minutes,
+            sections=_sections(document.minutes),
+            moment=moment,
+            clock=clock,
         )
     )
 
@@ -72,6 +79,10 @@ def _in_base64(file: Path) -> Iterator[str]:
     with file.open("rb") as opened:
         while piece := opened.read(_PIECE_BYTES):
             yield base64.b64encode(piece).decode()
+
+
+def _sections(minutes: MinutesDocument | None) -> list[tuple[str, tuple[Point, ...]]]:
+    return [] if minutes is None else list(points_with_titles(minutes.minutes, minutes.language))
 
 
 def _has_doubts(document: Document) -> bool:

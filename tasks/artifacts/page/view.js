@@ -80,6 +80,15 @@ function goToMoment() {
   elementOf(word).scrollIntoView({ block: "center" });
 }
 
+document.getElementById("minutes")?.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (!link) return;
+  event.preventDefault();
+  history.replaceState(null, "", link.hash);
+  goToMoment();
+  play();
+});
+
 addEventListener("hashchange", goToMoment);
 // Not before: until then the browser itself scrolls to what the address names.
 addEventListener("load", () => setTimeout(goToMoment));
