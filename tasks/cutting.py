@@ -23,7 +23,7 @@ from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
-from tasks.media.energy import FRAME_SAMPLES
+from tasks.media.energy import FRAME_SAMPLES, speech_levels
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
@@ -174,9 +174,10 @@ class Cutting:
         yield from slicer.finish()
 
     def _store(self, index: int, piece: Slice) -> Segment:
-        self._listened.add(_own_levels(piece))
+        levels: list[float] = speech_levels(piece.sound).tolist()
+        self._listened.add(levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :])
         sent = Excerpt.of_regions(
-            stretches_to_send(piece.levels, self._listened.loudness()), piece.sound_start, piece.sound_end
+            stretches_to_send(levels, self._listened.loudness()), piece.sound_start, piece.sound_end
         )
         before_ms = samples_to_ms(piece.start_sample - piece.sound_start)
         regions = sent.clipped(find_regions(piece.levels), piece.sound_start)
