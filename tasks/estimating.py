@@ -20,7 +20,8 @@ class Estimate:
         segments: about how many; cuts go where the pauses are.
         price: as the price book has it; None where it is unknown.
         segment_micro: what a segment of mean length costs, in micro-units.
-        cost_micro: what the whole costs at most, were it speech throughout.
+        cost_micro: what the whole costs at most, were it speech throughout; with its translation, if it is to
+            be translated and in another language than English.
     """
 
     source: Source
@@ -45,7 +46,7 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
     check_length(workshop, stream, source.name)
     length_ms = stream.demuxed_end_ms - stream.origin_ms
     segments = max(1, round(length_ms / settings.target_ms))
-    price = price_of(workshop, settings)
+    price, calls = price_of(workshop, settings), settings.calls_a_segment
     return Estimate(
         source,
         stream.demuxed_end_ms,
@@ -53,7 +54,7 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
         settings.provider,
         settings.model,
         f"{price.amount} {price.currency} a {price.per}" if price else None,
-        price.charge(round(length_ms / segments)) if price else None,
-        price.charge(length_ms) if price else None,
+        calls * price.charge(round(length_ms / segments)) if price else None,
+        calls * price.charge(length_ms) if price else None,
         price.currency if price else "USD",
     )

@@ -12,7 +12,9 @@ from storage.database.tables import Artifact, Job
 from storage.errors import ObjectStoreError, StenoflowError
 from storage.objects import ObjectNotFoundError
 from tasks.errors import FailedError
+from tasks.job_settings import JobSettings
 from tasks.publishing import publish
+from tasks.translating import untranslated
 from tasks.workshop import Workshop
 
 
@@ -95,6 +97,8 @@ def _rebuild(workshop: Workshop, job: Job) -> None:
     segments = workshop.catalog.segments(job.id)
     done = {each.work_key for each in segments if each.state == SegmentState.DONE}
     gone = done - workshop.ledger.answered(done)
+    if job.state == JobState.COMPLETE:
+        gone |= untranslated(workshop, JobSettings.from_dict(job.settings), done)
     if gone:
         raise UnrepairableError(
             f"{len(gone)} of the answers that job {job.id} was made of are not stored",

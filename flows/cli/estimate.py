@@ -26,6 +26,7 @@ def estimate(
     model: options.Model = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    translate: options.Translate = False,
     json: options.Json = False,
 ) -> None:
     """Tell how long recordings are, into how many segments they go, and what they would cost.
@@ -37,7 +38,9 @@ def estimate(
     with open_workshop(settings) as workshop:
         found, outcomes = find_sources(workshop, sources)
         wish = job_settings(
-            settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
+            settings,
+            workshop.models,
+            Wanted(model, segment_seconds=segment_seconds, stream=stream, translate=translate),
         )
         for source in found:
             try:

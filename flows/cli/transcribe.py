@@ -8,13 +8,13 @@ import typer
 
 from flows.batch import Batch, Order, run_to_its_end
 from flows.cli import options
-from flows.cli.console import complain, result
+from flows.cli.console import complain, result, say
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import FORMATS, check_formats
-from tasks.hearing import Wanted, calls_at_once, job_settings
+from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
 from tasks.intake import Wish
 from tasks.money.amounts import show
 from tasks.redaction import without_queries
@@ -33,6 +33,9 @@ def transcribe(
     formats: options.Formats = ",".join(FORMATS),
     model: options.Model = None,
     language: options.Language = None,
+    languages: options.Languages = None,
+    glossary: options.Glossary = None,
+    translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     concurrency: options.Concurrency = None,
@@ -47,16 +50,21 @@ def transcribe(
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
+    asked = Wanted(
+        model,
+        language=language,
+        segment_seconds=segment_seconds,
+        stream=stream,
+        languages=options.listed(languages),
+        glossary=options.terms_of(glossary),
+        translate=translate,
+    )
     with open_workshop(settings) as workshop:
-        wish = Wish(
-            job_settings(
-                settings,
-                workshop.models,
-                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream),
-            ),
-            tag=tag,
-            budget_micro=options.budget_micro(budget),
-        )
+        of_job = job_settings(settings, workshop.models, asked)
+        remark = remark_on_glossary(of_job, asked.glossary)
+        if remark is not None:
+            say(remark)
+        wish = Wish(of_job, tag=tag, budget_micro=options.budget_micro(budget))
         found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:
             tell(outcome, json=json)
@@ -120,8 +128,9 @@ def tell(outcome: Outcome, *, json: bool) -> None:
         f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
         f"job {outcome.job}"
     )
+    width = max(map(len, outcome.artifacts), default=0)
     for name, uri in outcome.artifacts.items():
-        result(f"  {name:5} {uri}")
+        result(f"  {name:{max(5, width)}} {uri}")
 
 
 def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:

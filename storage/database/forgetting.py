@@ -9,9 +9,13 @@ from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
+from storage.database.derived_keys import translation_key
 from storage.database.leases import Leases
 from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment
 from storage.errors import TakenError
+
+# Keys in one statement; databases bound how many they take.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ def _described(session: Session, recording: Recording) -> Forgettable:
 def _erase_answers(session: Session, job_ids: list[str]) -> None:
     """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
     other = aliased(Segment)
-    used = exists().where(other.work_key == Result.work_key, other.job_id.not_in(job_ids))
+    used = exists().where(other.work_key == Segment.work_key, other.job_id.not_in(job_ids))
     keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
-    session.execute(delete(Result).where(Result.work_key.in_(keys), ~used))
+    unused = session.scalars(keys.where(~used)).all()
+    gone = [*unused, *map(translation_key, unused)]
+    for first in range(0, len(gone), _AT_ONCE):
+        session.execute(delete(Result).where(Result.work_key.in_(gone[first : first + _AT_ONCE])))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from storage.database.connection import Database
 from storage.database.rows import integer_sum
-from storage.database.states import AttemptState, ChargeKind, SegmentState
+from storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
 # The kind of tasks.audio_api.errors.UnreachableError: the request never left.
@@ -54,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one run of the program did for a job: requests made, and those that were answered."""
+    """What one run of the program did for a job: requests made, and segments that were answered."""
 
     calls: int
     answered: int
@@ -133,9 +133,8 @@ class Reports:
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
             sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
-            counts = select(
-                func.count(case((sent, 1))), func.count(case((Attempt.state == AttemptState.OK, 1)))
-            )
+            heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATING)
+            counts = select(func.count(case((sent, 1))), func.count(case((heard, 1))))
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.artifacts.document import Document
 from tasks.speech.timecode import seconds
-from tasks.speech.transcript import Stretch, Transcript
+from tasks.speech.transcript import OtherLanguage, Stretch, Transcript
 from tasks.speech.words import Utterance, Word
 
 SCHEMA = "stenoflow.transcript/1"
@@ -38,7 +38,7 @@ def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
     """Yield the fields of the document; lists are made as they are written."""
     spoken = (word for utterance in transcript.utterances for word in utterance.words)
     yield "schema", SCHEMA
-    yield "task", "transcribe"
+    yield "task", "translate" if transcript.translated else "transcribe"
     yield "language", transcript.language
     yield "duration", seconds(transcript.duration_ms)
     yield "timing", transcript.timing.value
@@ -46,6 +46,7 @@ def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
     yield "segments", (_with_ours(index, each) for index, each in enumerate(transcript.utterances))
     yield "words", (word_entry(word) for word in spoken)
     yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
+    yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
 
 
@@ -81,6 +82,15 @@ def word_entry(word: Word) -> dict[str, Any]:
     """Describe a word as the API's verbose_json does, with its probability where that is known."""
     timed = {"word": word.text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
+
+
+def _other_language(heard: OtherLanguage) -> dict[str, Any]:
+    """Describe a stretch in which another language was heard than in the whole."""
+    return {
+        "start": seconds(heard.start_ms),
+        "end": seconds(heard.end_ms),
+        "language": heard.language,
+    }
 
 
 def _with_ours(index: int, utterance: Utterance) -> dict[str, Any]:

@@ -15,11 +15,17 @@ import httpx
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.catalogue import ListedModel, parse_catalogue
 from tasks.audio_api.classification import error_of_failure, error_of_reply
-from tasks.audio_api.errors import FormatRefusedError
+from tasks.audio_api.errors import (
+    FormatRefusedError,
+    ModelNotFoundError,
+    NotTranslatedError,
+    WrongAddressError,
+)
 from tasks.audio_api.exchange import Reply, Target
+from tasks.audio_api.hints import hint_for
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.reading import read_reply
-from tasks.audio_api.requests import TranscriptionRequest, form_fields
+from tasks.audio_api.requests import TranscriptionRequest, form_fields, translation_fields
 from tasks.audio_api.settings import AudioApiSettings
 from tasks.audio_api.upload import Upload
 
@@ -89,6 +95,23 @@ class AudioApi:
             self._plain.add(request.model)
             return await self._transcribe(path, request, model.plain(), duration_ms)
 
+    async def translate(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
+        """Send one segment and read its translation into English; otherwise as `transcribe`.
+
+        Raises:
+            NotTranslatedError: there is no such endpoint here, or not for this model.
+            CallError, OSError: as `transcribe`.
+        """
+        model = self.model(request.model)
+        try:
+            return await self._translate(path, request, model, duration_ms)
+        except FormatRefusedError:
+            return await self._translate(path, request, model.plain(), duration_ms)
+        except (ModelNotFoundError, WrongAddressError) as error:
+            # The same model hears all the same: the others are to go on.
+            hint = hint_for(NotTranslatedError, self._target(request.model))
+            raise NotTranslatedError(error.message, hint, error.status) from error
+
     async def models(self) -> tuple[ListedModel, ...]:
         """Ask which models there are.
 
@@ -101,11 +124,21 @@ class AudioApi:
     async def _transcribe(
         self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
     ) -> Answer:
-        target = self._target(request.model)
+        fields = form_fields(request, model)
+        return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
+
+    async def _translate(
+        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
+    ) -> Answer:
+        fields = translation_fields(request, model)
+        return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+
+    async def _hear(
+        self, endpoint: str, path: Path, model: str, fields: Sequence[tuple[str, str]], duration_ms: int
+    ) -> Answer:
+        target = self._target(model)
         with await asyncio.to_thread(path.open, "rb") as file:
-            reply = await self._exchange(
-                "POST", "audio/transcriptions", target, form_fields(request, model), file
-            )
+            reply = await self._exchange("POST", endpoint, target, fields, file)
         return parse_answer(reply.body, target, duration_ms, reply.content_type)
 
     async def _exchange(

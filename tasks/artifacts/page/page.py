@@ -56,7 +56,9 @@ def _facts(transcript: Transcript) -> list[str]:
     """Say in short what there is to read."""
     facts = [clock(transcript.duration_ms), f"{sum(1 for _ in words_of(transcript)):,} words"]
     if transcript.language:
-        facts.append(f"language: {transcript.language}")
+        others = sorted({each.language for each in transcript.other_languages})
+        parts = f" (parts: {', '.join(others)})" if others else ""
+        facts.append(f"language: {transcript.language}{parts}")
     if transcript.timing is Timing.ESTIMATED:
         facts.append("times of words are estimated")
     if transcript.missing:
