@@ -30,7 +30,7 @@ class Outcome:
         cost_micro: spent in this run; None where a price is unknown.
         missing: stretches in seconds.
         damaged: what is wrong with the recording itself; None where nothing is.
-        artifacts: URIs by format.
+        artifacts: URIs by format; those of a translation as ``translation.txt`` and so on.
         error: kind and message, of a failure or a refusal.
         digest: what became of the minutes that followed; None: none did.
     """
@@ -104,6 +104,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
     answered = sum(segment.state == SegmentState.DONE for segment in segments)
     published = {artifact.name: artifact.uri for artifact in workshop.catalog.artifacts(job_id)}
     names = {name: published.get(f"transcript.{name}") for name in formats}
+    names |= {f"translation.{name}": published.get(f"translation.{name}") for name in formats}
     return Outcome(
         source=recording.source,
         status=_status(job),

@@ -23,7 +23,7 @@ from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
-from tasks.media.energy import FRAME_SAMPLES
+from tasks.media.energy import FRAME_SAMPLES, speech_levels
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
@@ -33,6 +33,7 @@ from tasks.speech.planning import Cut
 from tasks.speech.regions import find_regions
 from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
+from tasks.translating import untranslated
 from tasks.workshop import Workshop
 
 _ENCODERS = 2
@@ -69,6 +70,7 @@ class Cutting:
         self._listened = Listened()
         self._zeros = Zeros()
         self._decoding: Decoding | None = None
+        self._untranslated: set[str] = set()
 
     def run(self, hand_over: Callable[[int], None]) -> None:
         """Cut the whole recording; ``hand_over`` gets the index of each segment that is to be transcribed.
@@ -80,9 +82,10 @@ class Cutting:
             StoppedError: `stop` was called.
         """
         stored = self._stored()
-        waiting = [segment for segment in stored if segment.state == SegmentState.CUT]
+        self._untranslated = self._find_untranslated(stored)
+        waiting = [segment for segment in stored if self._is_waiting(segment)]
         answered = see_through(self._workshop.ledger.answered, [segment.work_key for segment in waiting])
-        handed = {segment.index for segment in waiting if segment.work_key in answered}
+        handed = {segment.index for segment in waiting if segment.work_key in answered - self._untranslated}
         for index in sorted(handed):
             hand_over(index)
         planned = see_through(self._workshop.catalog.job, self._taken.job.id).planned
@@ -143,7 +146,7 @@ class Cutting:
             for index, piece in enumerate(self._slices(decoding, slicer)):
                 self._zeros.add(_own_levels(piece))
                 segment = known.get(index) or self._store(index, piece)
-                if segment.state != SegmentState.CUT or index in handed:
+                if not self._is_waiting(segment) or index in handed:
                     continue
                 if self._needs_sound(segment):
                     self._take(self._room, encodes)
@@ -174,9 +177,10 @@ class Cutting:
         yield from slicer.finish()
 
     def _store(self, index: int, piece: Slice) -> Segment:
-        self._listened.add(_own_levels(piece))
+        levels: list[float] = speech_levels(piece.sound).tolist()
+        self._listened.add(levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :])
         sent = Excerpt.of_regions(
-            stretches_to_send(piece.levels, self._listened.loudness()), piece.sound_start, piece.sound_end
+            stretches_to_send(levels, self._listened.loudness()), piece.sound_start, piece.sound_end
         )
         before_ms = samples_to_ms(piece.start_sample - piece.sound_start)
         regions = sent.clipped(find_regions(piece.levels), piece.sound_start)
@@ -202,8 +206,18 @@ class Cutting:
         cut_off = stream.cut_off or decoding.decoded.capped
         return Damage(lost_ms, gaps, cut_off, complaints)
 
+    def _is_waiting(self, segment: Segment) -> bool:
+        return segment.state == SegmentState.CUT or segment.work_key in self._untranslated
+
     def _needs_sound(self, segment: Segment) -> bool:
-        return not see_through(self._workshop.ledger.answered, [segment.work_key])
+        if not see_through(self._workshop.ledger.answered, [segment.work_key]):
+            return True
+        return bool(self._find_untranslated([segment]))
+
+    def _find_untranslated(self, segments: Sequence[Segment]) -> set[str]:
+        """Return the work keys of those that were heard and are yet to be translated."""
+        keys = [segment.work_key for segment in segments if segment.state != SegmentState.SILENT]
+        return see_through(untranslated, self._workshop, self._taken.settings, keys)
 
     def _work_key(self, cut: CutSegment) -> str:
         return self._taken.settings.work_key(self._taken.recording.sha256, cut.spans)

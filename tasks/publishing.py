@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from storage.database.derived_keys import translation_key
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
-from tasks.artifacts.document import Document
-from tasks.artifacts.formats import FORMATS, made_with
+from tasks.artifacts.document import TRANSLATION, Document
+from tasks.artifacts.formats import FORMATS, artifact_name, made_with
 from tasks.audio_api.answers import parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
@@ -27,6 +29,7 @@ from tasks.speech.suspicion import DoubtfulAnswer
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
+from tasks.translating import ENGLISH, is_to_be_translated
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"
@@ -71,21 +74,28 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         workshop.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
     document = document_of(workshop, job, segments)
-    transcript = document.transcript
+    translation = translation_of(workshop, job, segments)
     retract_manifest(workshop, job)
+    artifacts = _store(workshop, job, document)
+    if translation is not None:
+        artifacts += _store(workshop, job, translation)
     published = manifest.Published(
         recording,
         job,
-        _store(workshop, job, document),
+        artifacts,
         segments,
         document,
         workshop.reports.charges(job_id),
         workshop.ledger.suspects(segment.work_key for segment in segments),
+        translation,
     )
     _store_manifest(workshop, published)
-    missing = _missing(recording, transcript, failed, Damage.of_job(job))
+    missing = _missing(recording, document.transcript, failed, Damage.of_job(job))
+    kind = failed[0].error_kind if failed else None
+    if missing is None and translation is not None:
+        missing, kind = _untranslated(workshop, recording, translation.transcript, segments)
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
-    workshop.catalog.set_state(job_id, state, missing, failed[0].error_kind if failed else None)
+    workshop.catalog.set_state(job_id, state, missing, kind)
     return state
 
 
@@ -104,12 +114,34 @@ def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Do
     )
 
 
+def translation_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document | None:
+    """Make what is rendered of a job's translation; None where none was asked for."""
+    settings = JobSettings.from_dict(job.settings)
+    if not settings.translate:
+        return None
+    target = Target(settings.provider, settings.model)
+    pieces = (_translated_piece(workshop, segment, settings, target) for segment in segments)
+    transcript = replace(_stitch(job, pieces), language=ENGLISH, other_languages=(), translated=True)
+    recording = workshop.catalog.recording(job.recording_id)
+    return Document(
+        transcript,
+        recording.name,
+        PROFILES[workshop.settings.subtitles],
+        recording.source,
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        stem=TRANSLATION,
+    )
+
+
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
     settings = JobSettings.from_dict(job.settings)
     target = Target(settings.provider, settings.model)
     # One answer at a time: together those of a day take as much memory as what is made of them.
-    pieces = (_piece(segment, _answer(workshop, segment), target) for segment in segments)
+    return _stitch(job, (_piece(segment, _answer(workshop, segment), target) for segment in segments))
+
+
+def _stitch(job: Job, pieces: Iterable[Piece]) -> Transcript:
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
@@ -121,11 +153,6 @@ def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -
     """Return the stretches of a job that was broken off for which there is no answer yet."""
     done = [_region(each, origin_ms) for each in segments if each.state in _ENDED]
     return tuple(each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
-
-
-def artifact_name(format_: str) -> str:
-    """Return what a format's artifact is called."""
-    return f"transcript.{format_}"
 
 
 def lacks_formats(workshop: Workshop, job: Job) -> bool:
@@ -158,6 +185,15 @@ def _answer(workshop: Workshop, segment: Segment) -> str | None:
     return workshop.ledger.answers([segment.work_key]).get(segment.work_key)
 
 
+def _translated_piece(workshop: Workshop, segment: Segment, settings: JobSettings, target: Target) -> Piece:
+    """Return a segment in English: its translation, or what was heard where that is English already."""
+    answer = _answer(workshop, segment)
+    if answer is not None and is_to_be_translated(answer, settings):
+        key = translation_key(segment.work_key)
+        answer = workshop.ledger.answers([key]).get(key)
+    return _piece(segment, answer, target)
+
+
 def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
     speech = tuple(Region(start, end) for start, end in segment.speech)
     sent = Excerpt(segment.spans)
@@ -179,7 +215,7 @@ def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
     artifacts = []
     for name in made_with(job.formats):
         format_ = FORMATS[name]
-        file_name = artifact_name(name)
+        file_name = artifact_name(name, document.stem)
         data = format_.render(document)
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
@@ -222,11 +258,26 @@ def _missing(
     """Say what the transcript lacks, and why; None where it lacks nothing."""
     if not transcript.missing and not damage:
         return None
-    spans = [f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5]]
-    where = f"missing {', '.join(spans)}: " if spans else ""
+    where = f"missing {_spans(transcript)}: " if transcript.missing else ""
     if failed:
         why = failed[0].error_message or "not transcribed"
         return IncompleteError(
             f"{recording.name}: {where}{why}", "stenoflow resume tries just those parts again"
         )
     return DamagedError(f"{recording.name} is damaged: {where}{damage.reason}")
+
+
+def _untranslated(
+    workshop: Workshop, recording: Recording, translation: Transcript, segments: Sequence[Segment]
+) -> tuple[IncompleteError | None, str | None]:
+    """Say what the translation lacks and why, with the kind of that; all was heard."""
+    if not translation.missing:
+        return None, None
+    keys = [translation_key(segment.work_key) for segment in segments]
+    kind, why = next(iter(workshop.ledger.complaints(keys).values()), (None, "not translated"))
+    message = f"{recording.name}: the translation lacks {_spans(translation)}: {why}"
+    return IncompleteError(message, "stenoflow resume tries just those parts again"), kind
+
+
+def _spans(transcript: Transcript) -> str:
+    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])

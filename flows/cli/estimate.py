@@ -28,6 +28,7 @@ def estimate(
     model: options.Model = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    translate: options.Translate = False,
     digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
     chat_model: Annotated[
         str | None,
@@ -44,7 +45,9 @@ def estimate(
     with open_workshop(settings) as workshop:
         found, outcomes = find_sources(workshop, sources)
         wish = job_settings(
-            settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
+            settings,
+            workshop.models,
+            Wanted(model, segment_seconds=segment_seconds, stream=stream, translate=translate),
         )
         writer = chosen_model(settings, chat_model) if digest or chat_model else None
         for source in found:

@@ -53,6 +53,9 @@ def ingest(
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
+    languages: options.Languages = None,
+    glossary: options.Glossary = None,
+    translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
@@ -62,15 +65,24 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, segment_seconds, stream, formats, tag, budget, priority (urgent, normal, bulk).
+    language, languages, glossary (terms, or the name of a file beside it), translate, segment_seconds,
+    stream, formats, tag, budget, priority (urgent, normal, bulk).
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
-    given = _given(model=model, language=language, segment_seconds=segment_seconds, tag=tag, budget=budget)
-    if optional(wanted):
-        given["formats"] = list(optional(wanted))
+    given = _given(
+        model=model,
+        language=language,
+        languages=options.listed(languages) or None,
+        glossary=options.terms_of(glossary) or None,
+        translate=translate or None,
+        segment_seconds=segment_seconds,
+        formats=list(optional(wanted)) or None,
+        tag=tag,
+        budget=budget,
+    )
     copies = Copies(out)
     with open_workshop(settings) as workshop:
         wish_of(workshop, Options.model_validate(given))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,7 +104,18 @@ def show(
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))
         return
-    for name in ("job", "name", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
+    for name in (
+        "job",
+        "name",
+        "source",
+        "state",
+        "duration",
+        "model",
+        "language",
+        "tag",
+        "cost",
+        "possible_cost",
+    ):
         results.print(f"[dim]{name:14}[/]", end="")
         results.print(str(document[name] if document[name] is not None else "-"), markup=False)
     if document["error"]:
@@ -158,14 +170,17 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    transcript = assemble(workshop, line.job, segments)
+    others = {each.segment: each.language for each in transcript.other_languages}
     return summary(line) | {
         "settings": line.job.settings,
+        "language": line.job.settings.get("language") or line.job.language or transcript.language,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])
-            | {"suspect": suspects.get(segment.work_key)}
+            | {"suspect": suspects.get(segment.work_key), "other_language": others.get(segment.index)}
             for segment in segments
         ],
-        "seams": [seam_entry(seam) for seam in assemble(workshop, line.job, segments).seams],
+        "seams": [seam_entry(seam) for seam in transcript.seams],
         "damaged": Damage.of_job(line.job).to_json(),
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
@@ -200,9 +215,16 @@ def _print_segments(segments: list[dict[str, Any]]) -> None:
             each["state"],
             each["cut"],
             str(each["attempts"]),
-            each["error"] or (f"suspect: {each['suspect']}" if each["suspect"] else ""),
+            each["error"] or ", ".join(_remarks(each)),
         )
     print_table(table)
+
+
+def _remarks(segment: dict[str, Any]) -> Iterator[str]:
+    if segment["suspect"]:
+        yield f"suspect: {segment['suspect']}"
+    if segment["other_language"]:
+        yield f"heard as {segment['other_language']}"
 
 
 def _print_seams(seams: list[dict[str, Any]]) -> None:

@@ -8,14 +8,14 @@ import typer
 
 from flows.batch import Batch, Order, run_to_its_end
 from flows.cli import options
-from flows.cli.console import complain, result
+from flows.cli.console import complain, result, say
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.digest_outcome import DigestOutcome
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
-from tasks.hearing import Wanted, calls_at_once, job_settings
+from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
 from tasks.intake import Wish
 from tasks.money.amounts import show
 from tasks.redaction import without_queries
@@ -34,6 +34,9 @@ def transcribe(
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
+    languages: options.Languages = None,
+    glossary: options.Glossary = None,
+    translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     concurrency: options.Concurrency = None,
@@ -49,13 +52,22 @@ def transcribe(
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
+    asked = Wanted(
+        model,
+        language=language,
+        segment_seconds=segment_seconds,
+        stream=stream,
+        languages=options.listed(languages),
+        glossary=options.terms_of(glossary),
+        translate=translate,
+    )
     with open_workshop(settings) as workshop:
+        of_job = job_settings(settings, workshop.models, asked)
+        remark = remark_on_glossary(of_job, asked.glossary)
+        if remark is not None:
+            say(remark)
         wish = Wish(
-            job_settings(
-                settings,
-                workshop.models,
-                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream),
-            ),
+            of_job,
             tag=tag,
             budget_micro=options.budget_micro(budget),
             formats=optional(wanted),
@@ -124,8 +136,9 @@ def tell(outcome: Outcome, *, json: bool) -> None:
         f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
         f"job {outcome.job}"
     )
+    width = max(map(len, outcome.artifacts), default=0)
     for name, uri in outcome.artifacts.items():
-        result(f"  {name:5} {uri}")
+        result(f"  {name:{max(5, width)}} {uri}")
     if outcome.digest is not None:
         _tell_digest(outcome.digest)
 
