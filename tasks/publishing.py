@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from storage.database.derived_keys import translation_key
+from storage.database.derived_keys import translation_key, with_translations
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
@@ -86,7 +86,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         segments,
         document,
         workshop.reports.charges(job_id),
-        workshop.ledger.suspects(segment.work_key for segment in segments),
+        workshop.ledger.suspects(with_translations(segment.work_key for segment in segments)),
         translation,
     )
     _store_manifest(workshop, published)

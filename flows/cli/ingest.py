@@ -18,7 +18,7 @@ from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.errors import SettingsError
-from tasks.hearing import calls_at_once
+from tasks.hearing import calls_at_once, remark_on_glossary
 from tasks.inbox.opening import Inbox, open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -85,7 +85,10 @@ def ingest(
     )
     copies = Copies(out)
     with open_workshop(settings) as workshop:
-        wish_of(workshop, Options.model_validate(given))
+        wish = wish_of(workshop, Options.model_validate(given))
+        remark = remark_on_glossary(wish.settings, given.get("glossary", ()))
+        if remark is not None:
+            say(remark)
         box = open_inbox(inbox, workshop.s3)
         events = _queue(queue, box)
         workshop.check()

@@ -17,6 +17,7 @@ from flows.cli.lint import print_lint
 from flows.cli.page import print_page
 from flows.cli.show_chat import show_chat
 from flows.cli.show_speech import show_speech
+from storage.database.derived_keys import translation_key, with_translations
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobKind, JobState
 from storage.database.tables import Segment
@@ -169,7 +170,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
-    suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    suspects = workshop.ledger.suspects(with_translations(segment.work_key for segment in segments))
     transcript = assemble(workshop, line.job, segments)
     others = {each.segment: each.language for each in transcript.other_languages}
     return summary(line) | {
@@ -177,7 +178,11 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
         "language": line.job.settings.get("language") or line.job.language or transcript.language,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])
-            | {"suspect": suspects.get(segment.work_key), "other_language": others.get(segment.index)}
+            | {
+                "suspect": suspects.get(segment.work_key),
+                "translation_suspect": suspects.get(translation_key(segment.work_key)),
+                "other_language": others.get(segment.index),
+            }
             for segment in segments
         ],
         "seams": [seam_entry(seam) for seam in transcript.seams],
@@ -223,6 +228,8 @@ def _print_segments(segments: list[dict[str, Any]]) -> None:
 def _remarks(segment: dict[str, Any]) -> Iterator[str]:
     if segment["suspect"]:
         yield f"suspect: {segment['suspect']}"
+    if segment["translation_suspect"]:
+        yield f"suspect translation: {segment['translation_suspect']}"
     if segment["other_language"]:
         yield f"heard as {segment['other_language']}"
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+
+
+def with_translations(work_keys: Iterable[str]) -> list[str]:
+    """Return work keys, and those of the translations."""
+    keys = list(work_keys)
+    return [*keys, *map(translation_key, keys)]
 
 
 def translation_key(work_key: str) -> str:

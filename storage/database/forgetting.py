@@ -9,7 +9,7 @@ from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
-from storage.database.derived_keys import translation_key
+from storage.database.derived_keys import with_translations
 from storage.database.leases import Leases
 from storage.database.states import Activity
 from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment, Turn
@@ -103,7 +103,7 @@ def _erase_answers(session: Session, job_ids: list[str]) -> None:
     """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
     keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
     unused = session.scalars(keys.where(~_used_elsewhere(Segment, job_ids))).all()
-    gone = [*unused, *map(translation_key, unused)]
+    gone = with_translations(unused)
     for first in range(0, len(gone), _AT_ONCE):
         session.execute(delete(Result).where(Result.work_key.in_(gone[first : first + _AT_ONCE])))
 

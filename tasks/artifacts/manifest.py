@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage.database.derived_keys import translation_key
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
 from tasks.artifacts.document import Document
 from tasks.damage import Damage
@@ -57,6 +58,7 @@ def _document(published: Published) -> dict[str, Any]:
             _segment(segment, job.origin_ms)
             | {
                 "suspect": published.suspects.get(segment.work_key),
+                "translation_suspect": published.suspects.get(translation_key(segment.work_key)),
                 "other_language": others.get(segment.index),
             }
             for segment in published.segments

@@ -155,6 +155,13 @@ def test_a_server_without_translations_hears_all_the_same(
     assert (line["status"], line["missing"]) == ("partial", [])
     assert line["error"]["kind"] == "api-not-translated"
     assert read_artifact(line, "txt").split() == [word.text for word in meeting.words]
+    # One that translates nothing, though somebody speaks, is asked twice and not believed.
+    api.translator = lambda _sound, _fields: {"text": "", "segments": [], "language": "english"}
+    resumed = stenoflow("resume", line["job"], "--json").line
+    assert (resumed["status"], resumed["calls"]) == ("complete", 6)
+    shown = json.loads(stenoflow("show", line["job"], "--json").out)
+    assert sorted(each["translation_suspect"] or "" for each in shown["segments"]) == ["", *["empty"] * 3]
+    assert {each["suspect"] for each in shown["segments"]} == {None}
 
 
 def test_an_estimate_counts_both_and_the_embedded_engine_refuses(
