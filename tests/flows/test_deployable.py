@@ -19,6 +19,7 @@ from storage.database.states import JobState
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
 from tests.flows.conftest import Command, Meeting
+from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -227,3 +228,26 @@ def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, 
             return [run for run in await client.read_flow_runs() if run.parameters.get("job") == line["job"]]
 
     assert len(prefect(act)) == 1
+
+
+def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow: Command) -> None:
+    job = transcribed(("Good morning.", "We ship on Friday."))
+
+    async def act() -> Any:
+        from prefect.artifacts import Artifact
+
+        from flows.deployable import digest, resume
+
+        state = await digest(job, return_state=True)
+        (made,) = [each for each in stenoflow("jobs", "--json").lines if each["kind"] == "digest"]
+        return (
+            state,
+            await Artifact.aget(f"summary-{made['job']}"),
+            await resume(made["job"], return_state=True),
+        )
+
+    state, shown, again = prefect(act)
+    assert state.is_completed()
+    assert again.is_completed()
+    assert "We ship on Friday" in shown.data
+    assert len(api.chat.chats) == 1

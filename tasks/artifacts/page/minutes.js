@@ -29,3 +29,6 @@ function goToAddress() {
 
 addEventListener("hashchange", goToAddress);
 goToAddress();
+
+// A copy of the page elsewhere does not have the minutes' own file beside its folder.
+if (copied && copied[1] !== "transcript") document.getElementById("markdown")?.remove();
