@@ -46,7 +46,7 @@ def estimate(
         wish = job_settings(
             settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
         )
-        writer = chosen_model(settings, chat_model) if digest or chat_model else None
+        writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:
                 estimates.append(estimate_source(workshop, source, wish, writer))

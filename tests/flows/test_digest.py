@@ -20,6 +20,7 @@ from tasks.settings import load_settings
 from tasks.workshop import open_workshop
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.transcripts import transcribed
+from tests.instrument.recording import write
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.chat import Document
 
@@ -398,3 +399,13 @@ def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
     line = stenoflow("resume", job, "--json").line
     assert (line["status"], line["reused"]) == ("complete", 2)
     assert len(api.chat.chats) == line["segments"]
+
+
+def test_no_minutes_follow_where_nothing_was_said_and_that_is_no_fault(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_DIGEST", "1")
+    printed = stenoflow("transcribe", write(tmp_path / "silence.wav", [], 5), "--json")
+    assert (printed.exit_code, printed.line["status"]) == (0, "complete")
+    assert printed.line["digest"]["error"]["kind"] == "nothing-to-digest"
+    assert not api.chat.chats

@@ -205,3 +205,14 @@ def test_a_closed_pipe_ends_it_cleanly(
     assert b"Traceback" not in said
     jobs: list[dict[str, Any]] = stenoflow("jobs", "--json").lines
     assert {job["state"] for job in jobs if job["kind"] == "reply"} == {"interrupted"}
+
+
+def test_what_is_not_heard_is_not_answered(
+    stenoflow: Command, api: AudioApiServer, question: Path, tmp_path: Path
+) -> None:
+    api.script(["400"])
+    printed = stenoflow("reply", question, "-o", tmp_path / "a.mp3", "--json")
+    assert printed.exit_code == 3
+    assert printed.line["error"]["kind"] == "not-heard"
+    assert not api.chat.chats
+    assert stenoflow("reply", question, "-o", tmp_path / "a.mp3", "--json").exit_code == 0
