@@ -78,16 +78,22 @@ class SpeechOutcome:
         )
 
 
+def refusal(error: BaseException | None) -> SpeechOutcome:
+    """Tell of a text that never had a job."""
+    exit_code = _code_of(error)
+    status = JobState.REFUSED if exit_code == RefusedError.exit_code else JobState.FAILED
+    told = None if error is None else _described(error)
+    return SpeechOutcome(status.value, error=told, exit_code=exit_code)
+
+
 def outcome_of(
     workshop: Workshop, job_id: str | None, file: Path | str | None, error: BaseException | None = None
 ) -> SpeechOutcome:
     """Tell of a job as it stands now, or of a text that never had one."""
-    told = None if error is None else _described(error)
-    exit_code = _COMPLETE if error is None else error.exit_code if isinstance(error, StenoflowError) else 1
     if job_id is None:
-        refused = exit_code == RefusedError.exit_code
-        status = (JobState.REFUSED if refused else JobState.FAILED).value
-        return SpeechOutcome(status, error=told, exit_code=exit_code)
+        return refusal(error)
+    told = None if error is None else _described(error)
+    exit_code = _code_of(error)
     job = workshop.catalog.job(job_id)
     segments = workshop.catalog.segments(job_id)
     totals = workshop.reports.run_totals(job_id, workshop.run_id)
@@ -108,6 +114,12 @@ def outcome_of(
         # Where the budget ends midway, something was done.
         exit_code=_FAILED if exit_code == RefusedError.exit_code and spent else exit_code,
     )
+
+
+def _code_of(error: BaseException | None) -> int:
+    if error is None:
+        return _COMPLETE
+    return error.exit_code if isinstance(error, StenoflowError) else StenoflowError.exit_code
 
 
 def _status(state: str) -> str:

@@ -12,9 +12,9 @@ from flows.cli import options
 from flows.cli.console import result, say
 from flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
 from flows.outcome import gravest
-from flows.speech_outcome import SpeechOutcome, outcome_of
+from flows.speech_outcome import SpeechOutcome, outcome_of, refusal
 from storage.errors import StenoflowError
-from tasks.errors import SettingsError
+from tasks.errors import RefusedError, SettingsError
 from tasks.hearing import calls_at_once
 from tasks.money.amounts import show
 from tasks.settings import load_settings
@@ -78,7 +78,7 @@ def speak(
     """
     settings = load_settings().with_budget(budget)
     target = _target(out, sample=sample, json=json)
-    said = clean(_text(text, file, default=SAMPLE_LINE if sample else None))
+    said = _said(text, file, SAMPLE_LINE if sample else None, json=json)
     form = format_ or (None if sample or target == STREAM else format_of_name(target))
     wanted = Voicing(model, voice, form and form.lower(), speed, instructions)
     with open_workshop(settings) as workshop:
@@ -117,6 +117,17 @@ def _target(out: Path | None, *, sample: bool, json: bool) -> Path:
     elif sys.stdout.isatty():
         raise SettingsError("a terminal cannot play sound", "-o FILE, or: -o - | mpv -")
     return out
+
+
+def _said(text: str | None, file: Path | None, default: str | None, *, json: bool) -> str:
+    """Return what is to be said, cleaned; where it is refused, say so."""
+    try:
+        return clean(_text(text, file, default))
+    except RefusedError as error:
+        if not json:
+            raise
+        result(refusal(error).to_json())
+        raise typer.Exit(error.exit_code) from error
 
 
 def _text(text: str | None, file: Path | None, default: str | None) -> str:

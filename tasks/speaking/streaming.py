@@ -127,13 +127,19 @@ class Streaming:
 
     async def _sound(self, number: int, script: Script) -> AsyncIterator[bytes]:
         """Yield a piece's sound as it comes, or from the store where it is whole already."""
-        for piece in self._pieces[number : number + 1 + self._ahead]:
-            piece.let()
         piece = self._pieces[number]
+        piece.let()
         async for part in piece:
+            # Not before: what is listened to now is to be asked for first.
+            self._let_ahead(number)
             yield part
+        self._let_ahead(number)
         if not piece.is_begun and piece.audio is not None:
             yield await settle(self._stored, piece.audio, script.asked)
+
+    def _let_ahead(self, number: int) -> None:
+        for piece in self._pieces[number + 1 : number + 1 + self._ahead]:
+            piece.let()
 
     def _stored(self, audio: StoredAudio, asked: str) -> bytes:
         data = self._workshop.store.get_bytes(audio.key)

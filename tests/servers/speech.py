@@ -70,8 +70,13 @@ def samples_of_text(text: str, speed: float = 1.0) -> NDArray[np.int16]:
     return np.rint(np.concatenate(parts)).astype(np.int16)
 
 
-@cache
 def sound_of_text(text: str, format_: str, speed: float = 1.0) -> bytes:
+    """Return what the server says; the same bytes each time."""
+    return _sound_of_text(text, format_, speed)
+
+
+@cache
+def _sound_of_text(text: str, format_: str, speed: float) -> bytes:
     data = samples_of_text(text, speed).astype("<i2").tobytes()
     return data if format_ == "pcm" else converted(data, "pcm", format_, ffmpeg=find_ffmpeg())
 
@@ -83,6 +88,7 @@ class SpeechDesk:
         first_byte_s: how long it thinks before it speaks.
         chunk_s: how long between two tenths of a second of sound.
         given_at: when each call's first byte went out, by `time.monotonic`.
+        hold_after_bytes: after so many the first call waits until `go_on`; None: it does not.
     """
 
     def __init__(self) -> None:
@@ -90,6 +96,8 @@ class SpeechDesk:
         self.first_byte_s = 0.0
         self.chunk_s = 0.0
         self.given_at: list[float] = []
+        self.hold_after_bytes: int | None = None
+        self.go_on = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -112,7 +120,10 @@ class SpeechDesk:
         """Send sound as it is made; unframed, only the end of the connection ends it."""
         how = "Transfer-Encoding: chunked" if framed else "Connection: close"
         exchange.raw(f"HTTP/1.1 200 X\r\nContent-Type: {_TYPES[format_]}\r\n{how}\r\n\r\n".encode())
+        holds = self.hold_after_bytes if len(self.calls) == 1 else None
         for number, chunk in enumerate(_chunks(data)):
+            if holds is not None and number * _CHUNK_BYTES >= holds:
+                self.go_on.wait()
             if number:
                 time.sleep(self.chunk_s)
             else:
