@@ -19,6 +19,7 @@ from tasks.digest.opening import DigestWish, open_digest
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
+from tests.flows.processes import command, wait_for
 from tests.flows.transcripts import transcribed
 from tests.instrument.recording import write
 from tests.servers.audio_api import AudioApiServer
@@ -409,3 +410,22 @@ def test_no_minutes_follow_where_nothing_was_said_and_that_is_no_fault(
     assert (printed.exit_code, printed.line["status"]) == (0, "complete")
     assert printed.line["digest"]["error"]["kind"] == "nothing-to-digest"
     assert not api.chat.chats
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
+    stenoflow: Command, api: AudioApiServer, home: Path
+) -> None:
+    job = transcribed(LONG)
+    api.delay_s = 1.5
+    with command(["digest", job, "--concurrency", "2"], Path.cwd()) as process:
+        wait_for(lambda: api.busy == 2, process)
+        process.kill()
+        process.wait()
+    api.delay_s = 0.0
+    line = stenoflow("digest", job, "--json").line
+    assert line["status"] == "complete"
+    assert len(api.chat.chats) <= line["segments"] + 2
+    kinds = [kind for kind, _ in charges(home)]
+    assert kinds.count("reserve") == kinds.count("release")
+    assert kinds.count("possible") == 2
