@@ -12,6 +12,7 @@ from storage.database.states import JobState, SegmentState
 from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
 from tasks.damage import Damage
+from tasks.digest.opening import NothingToDigestError
 from tasks.money.amounts import show
 from tasks.publishing import assemble, still_to_do
 from tasks.speech.timecode import seconds
@@ -76,7 +77,9 @@ class Outcome:
 
 
 def with_digest(outcome: Outcome, digest: DigestOutcome) -> Outcome:
-    """Add what became of the minutes; they count for the exit code."""
+    """Add what became of the minutes, which counts for the exit code, unless nothing was said."""
+    if digest.error is not None and digest.error["kind"] == NothingToDigestError.kind:
+        return replace(outcome, digest=digest)
     return replace(outcome, digest=digest, exit_code=gravest({outcome.exit_code, digest.exit_code}))
 
 

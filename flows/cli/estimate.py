@@ -49,7 +49,7 @@ def estimate(
             workshop.models,
             Wanted(model, segment_seconds=segment_seconds, stream=stream, translate=translate),
         )
-        writer = chosen_model(settings, chat_model) if digest or chat_model else None
+        writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:
                 estimates.append(estimate_source(workshop, source, wish, writer))
