@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -34,7 +35,9 @@ async def watching(workshop: Workshop, job_ids: Sequence[str]) -> AsyncIterator[
 
 async def _bars(workshop: Workshop, job_ids: Sequence[str]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with Progress(*columns, console=messages, transient=True, redirect_stdout=False) as bars:
+    # Results keep going to stdout where that is a file or a pipe.
+    redirected = sys.stdout.isatty()
+    with Progress(*columns, console=messages, transient=True, redirect_stdout=redirected) as bars:
         bar = bars.add_task("speaking", total=None)
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
