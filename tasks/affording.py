@@ -7,6 +7,7 @@ from storage.database.tables import Job, Recording
 from tasks.job_settings import JobSettings
 from tasks.money.prices import Price, Unit
 from tasks.speech.excerpt import Excerpt
+from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
 
@@ -51,10 +52,8 @@ def _missing_ms(workshop: Workshop, job: Job, settings: JobSettings, sha256: str
     plan = workshop.catalog.find_plan(sha256, job.plan_hash)
     if plan is None:
         return None
-    sent = {
-        settings.work_key(sha256, cut.spans): Excerpt(cut.spans).duration_ms
-        for cut in plan.segments
-        if cut.speech
-    }
+    keys = WorkKeys(settings, sha256)
+    keyed = [(keys.of(cut), cut) for cut in plan.segments]
+    sent = {work_key: Excerpt(cut.spans).duration_ms for work_key, cut in keyed if cut.speech}
     answered = workshop.ledger.answered(sent)
     return sum(ms for work_key, ms in sent.items() if work_key not in answered)

@@ -16,7 +16,7 @@ from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnknownOutcomeError
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
-from tasks.audio_api.requests import TranscriptionRequest
+from tasks.audio_api.requests import TranscriptionRequest, Voice
 from tasks.job_settings import JobSettings
 from tasks.money.prices import Price
 from tasks.settling import settle
@@ -40,6 +40,7 @@ class Call:
         segment: what is to be heard.
         settings: of its job.
         sound: its MP3.
+        voices: who may speak in it.
     """
 
     workshop: Workshop
@@ -48,6 +49,7 @@ class Call:
     segment: Segment
     settings: JobSettings
     sound: Path
+    voices: tuple[Voice, ...] = ()
 
     async def attempt(self, _number: int) -> bool:
         """Send it once: reserve, call, record.
@@ -88,7 +90,7 @@ class Call:
 
     def _doubt(self, answer: Answer) -> Doubt | None:
         speech = Excerpt(self.segment.spans).joined(
-            [Region(start, end) for start, end in self.segment.speech], self.segment.start_sample
+            [Region(start, end) for start, end in self.segment.regions], self.segment.start_sample
         )
         return doubt(answer.text, sum(region.duration_ms for region in speech))
 
@@ -143,6 +145,7 @@ class Call:
             language=self.settings.language,
             prompt=self.settings.prompt,
             temperature=None if again is None else _SECOND_TEMPERATURE,
+            voices=self.voices,
         )
 
 

@@ -9,6 +9,7 @@ from tasks.intake import check_length, choose_stream
 from tasks.job_settings import JobSettings
 from tasks.media.probe import probe
 from tasks.sources import Source, fetch
+from tasks.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
 
 
@@ -44,7 +45,9 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
     stream = choose_stream(probe(fetched.path), settings.stream, source.name)
     check_length(workshop, stream, source.name)
     length_ms = stream.demuxed_end_ms - stream.origin_ms
-    segments = max(1, round(length_ms / settings.target_ms))
+    check_speakers(settings, (), stream, source.name)
+    tracks = tracks_of(settings, stream)
+    segments = tracks * max(1, round(length_ms / settings.target_ms))
     price = price_of(workshop, settings)
     return Estimate(
         source,
@@ -53,7 +56,7 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
         settings.provider,
         settings.model,
         f"{price.amount} {price.currency} a {price.per}" if price else None,
-        price.charge(round(length_ms / segments)) if price else None,
-        price.charge(length_ms) if price else None,
+        price.charge(round(length_ms * tracks / segments)) if price else None,
+        price.charge(length_ms * tracks) if price else None,
         price.currency if price else "USD",
     )

@@ -15,7 +15,7 @@ from tasks.audio_api.client import AudioApi
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
 from tasks.errors import SettingsError
-from tasks.job_settings import JobSettings
+from tasks.job_settings import JobSettings, Speakers
 from tasks.settings import Settings
 from tasks.speech.languages import language_code
 from tasks.speech.planning import CutRule
@@ -43,13 +43,15 @@ class Wanted:
     prompt: str | None = None
     segment_seconds: float | None = None
     stream: int | None = None
+    speakers: str | None = None
 
 
 def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobSettings:
     """Work out what a job's result will depend on.
 
     Raises:
-        SettingsError: the language is not known, or the segments would be too short.
+        SettingsError: the language is not known, the segments would be too short, or the model cannot tell
+            speakers apart.
     """
     name = wanted.model or settings.model or default_model(settings)
     model = models.get(name)
@@ -63,6 +65,7 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
         language=_language(wanted.language),
         prompt=wanted.prompt or None,
         stream=wanted.stream,
+        speakers=_speakers(wanted.speakers, model, models),
     )
 
 
@@ -132,6 +135,16 @@ def embedded_engine(settings: Settings) -> Engine:
     from tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
 
     return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
+    """Say how speakers are told apart; a model that is made for it does so unless it is told not to."""
+    if wanted is None:
+        return Speakers.MODEL.value if model.tells_speakers else Speakers.NONE.value
+    if wanted == Speakers.MODEL and not model.tells_speakers:
+        able = ", ".join(name for name, each in models.listed.items() if each.tells_speakers)
+        raise SettingsError(f"the model {model.name} cannot tell speakers apart", f"these can: {able}")
+    return wanted
 
 
 def _language(wanted: str | None) -> str | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
-from tasks.artifacts.document import Document
+from tasks.artifacts.document import Document, Speaking
 from tasks.artifacts.formats import FORMATS
-from tasks.audio_api.answers import parse_answer
+from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
 from tasks.errors import FailedError
-from tasks.job_settings import JobSettings
+from tasks.job_settings import JobSettings, Speakers
 from tasks.speech.coverage import cover
 from tasks.speech.cue_rules import PROFILES
 from tasks.speech.excerpt import Excerpt
@@ -24,6 +24,19 @@ from tasks.speech.stitching import Piece, Timeline, stitch
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
+from tasks.telling_apart import (
+    Told,
+    by_channels,
+    by_model,
+    by_turns,
+    called,
+    called_nothing,
+    carried,
+    keyed,
+    levels_on,
+    opening_of,
+    stored_turns,
+)
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"
@@ -90,30 +103,71 @@ def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Do
     """Make what is rendered of a job from the stored answers; calls nobody."""
     recording = workshop.catalog.recording(job.recording_id)
     rules = PROFILES[workshop.settings.subtitles]
-    return Document(assemble(workshop, job, segments), recording.name, rules, recording.source)
+    told, names = tell_apart(workshop, job, segments), job.speakers or {}
+    speakers = Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout)
+    transcript = called(told.transcript, names)
+    return Document(transcript, recording.name, rules, recording.source, speakers)
 
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
+    return called(tell_apart(workshop, job, segments).transcript, job.speakers or {})
+
+
+def tell_apart(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Told:
+    """Make a job's transcript, its speakers called as we call them.
+
+    Raises:
+        TurnsGoneError: it rests on a diariser's turns, which are not stored any more.
+    """
     settings = JobSettings.from_dict(job.settings)
-    target = Target(settings.provider, settings.model)
-    # One answer at a time: together those of a day take as much memory as what is made of them.
-    pieces = (_piece(segment, _answer(workshop, segment), target) for segment in segments)
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
     )
-    return stitch(timeline, pieces)
+    if settings.speakers == Speakers.CHANNELS:
+        channels = _by_channel(segments)
+        pieces = {channel: _pieces(workshop, settings, each) for channel, each in channels.items()}
+        levels = {channel: levels_on(timeline, each) for channel, each in channels.items()}
+        return by_channels(timeline, pieces, levels)
+    if settings.speakers == Speakers.MODEL:
+        recognised: set[str] = set()
+        numbered = ((each.index, _piece(workshop, settings, each)) for each in segments)
+        transcript = stitch(timeline, keyed(numbered, recognised))
+        opening = [(each.index, _said(workshop, settings, each)) for each in opening_of(segments)]
+        known = carried((index, said.utterances) for index, said in opening if said)
+        return by_model(transcript, known, recognised)
+    transcript = called_nothing(stitch(timeline, _pieces(workshop, settings, segments)))
+    if settings.turns is not None:
+        return by_turns(transcript, stored_turns(workshop.ledger, settings.turns))
+    return Told(transcript, ())
 
 
 def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> tuple[Stretch, ...]:
-    """Return the stretches of a job that was broken off for which there is no answer yet."""
+    """Return the stretches of a job that was broken off for which there is no answer yet, in some channel."""
+    open_ = [
+        Region(each.start_ms, each.end_ms)
+        for channel in (_by_channel(segments) or {0: []}).values()
+        for each in _without_answer(origin_ms, duration_ms, channel)
+    ]
+    return tuple(each for each in cover(duration_ms, [], open_) if each.kind is Kind.MISSING)
+
+
+def _without_answer(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> Iterator[Stretch]:
     done = [
         Region(origin_ms + samples_to_ms(each.start_sample), origin_ms + samples_to_ms(each.end_sample))
         for each in segments
         if each.state in _ENDED
     ]
-    return tuple(each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
+    return (each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
+
+
+def _by_channel(segments: Iterable[Segment]) -> dict[int, list[Segment]]:
+    """Group segments by channel, in order; those of all channels mixed are of the first."""
+    channels: dict[int, list[Segment]] = {}
+    for segment in segments:
+        channels.setdefault(segment.channel or 0, []).append(segment)
+    return channels
 
 
 def artifact_key(job: Job, name: str) -> str:
@@ -121,21 +175,30 @@ def artifact_key(job: Job, name: str) -> str:
     return f"{job.recording_id}/{job.id}/{name}"
 
 
-def _answer(workshop: Workshop, segment: Segment) -> str | None:
+def _said(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
     if segment.state != SegmentState.DONE:
         return None
-    return workshop.ledger.answers([segment.work_key]).get(segment.work_key)
+    answer = workshop.ledger.answers([segment.work_key]).get(segment.work_key)
+    if answer is None:
+        return None
+    target = Target(settings.provider, settings.model)
+    return parse_answer(answer.encode(), target, Excerpt(segment.spans).duration_ms)
 
 
-def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
-    speech = tuple(Region(start, end) for start, end in segment.speech)
+def _pieces(workshop: Workshop, settings: JobSettings, segments: Iterable[Segment]) -> Iterator[Piece]:
+    """Yield what was heard; one answer at a time: a day's together take as much memory as what they make."""
+    return (_piece(workshop, settings, segment) for segment in segments)
+
+
+def _piece(workshop: Workshop, settings: JobSettings, segment: Segment) -> Piece:
+    said = _said(workshop, settings, segment)
+    speech = tuple(Region(start, end) for start, end in segment.regions)
     sent = Excerpt(segment.spans)
     placed: Placed | None = None
     language = None
     if segment.state == SegmentState.SILENT:
         placed = Placed((), Timing.WORD)
-    elif segment.state == SegmentState.DONE and answer is not None:
-        said = parse_answer(answer.encode(), target, sent.duration_ms)
+    elif said is not None:
         heard = Heard(said.text, said.utterances, said.words)
         placed = place(heard, sent.duration_ms, sent.joined(speech, segment.start_sample))
         language = language_code(said.language)

@@ -16,6 +16,7 @@ from tasks.audio_api.retrying import RetryPolicy, with_retries
 from tasks.calling import Call
 from tasks.job_settings import JobSettings
 from tasks.settling import settle
+from tasks.voices import Voices
 from tasks.workshop import Workshop
 
 
@@ -45,13 +46,14 @@ class Transcriber:
     # The same audio may come in twice in one call; the second waits for the first one's answer.
     _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    async def transcribe(self, job_id: str, index: int, sound: Path) -> None:
+    async def transcribe(self, job_id: str, index: int, sound: Path, voices: Voices | None = None) -> None:
         """Get a segment its answer and store it; nothing is sent where it is stored already.
 
         Args:
             job_id: the job.
             index: the segment.
             sound: its MP3; need not exist where the answer is stored.
+            voices: gives who may speak in it, once that is known.
 
         Raises:
             CallError: the API gave none; the segment is parked, unless the provider as a whole is stopped.
@@ -65,8 +67,9 @@ class Transcriber:
                 await settle(self.workshop.ledger.reuse, job_id, index)
                 return
             job = await settle(self.workshop.catalog.job, job_id)
+            known = () if voices is None else await voices.before(index)
             call = Call(
-                self.workshop, self.api, self.gate, segment, JobSettings.from_dict(job.settings), sound
+                self.workshop, self.api, self.gate, segment, JobSettings.from_dict(job.settings), sound, known
             )
             try:
                 await self._ask(call)

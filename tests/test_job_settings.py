@@ -20,3 +20,15 @@ def test_what_is_asked_for_makes_another_job() -> None:
     asked = replace(_PLAIN, language="en")
     assert asked.settings_hash != _PLAIN.settings_hash
     assert JobSettings.from_dict(asked.to_dict()) == asked
+
+
+def test_speakers_make_another_job_and_channels_other_segments() -> None:
+    channels, model, turns = (replace(_PLAIN, speakers=each) for each in ("channels", "model", "turns"))
+    assert len({each.settings_hash for each in (_PLAIN, channels, model, turns)}) == 4
+    assert channels.plan_hash != _PLAIN.plan_hash == model.plan_hash == turns.plan_hash
+    spans = [(0, 16_000)]
+    # Who speaks by turns changes no request, so what was bought is found.
+    assert turns.work_key("a", spans) == _PLAIN.work_key("a", spans) == model.work_key("a", spans)
+    keys = {channels.work_key("a", spans, channel=channel) for channel in (None, 0, 1)}
+    assert len(keys) == 3
+    assert len({model.work_key("a", spans, after=after) for after in ((), ("x",), ("y",), ("x", "y"))}) == 4

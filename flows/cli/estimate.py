@@ -26,6 +26,7 @@ def estimate(
     model: options.Model = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    speakers: options.Speakers = None,
     json: options.Json = False,
 ) -> None:
     """Tell how long recordings are, into how many segments they go, and what they would cost.
@@ -36,9 +37,9 @@ def estimate(
     estimates: list[Estimate] = []
     with open_workshop(settings) as workshop:
         found, outcomes = find_sources(workshop, sources)
-        wish = job_settings(
-            settings, workshop.models, Wanted(model, segment_seconds=segment_seconds, stream=stream)
-        )
+        by, _ = options.speakers_of(speakers)
+        wanted = Wanted(model, segment_seconds=segment_seconds, stream=stream, speakers=by)
+        wish = job_settings(settings, workshop.models, wanted)
         for source in found:
             try:
                 estimates.append(estimate_source(workshop, source, wish))

@@ -54,6 +54,10 @@ def ingest(
     model: options.Model = None,
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(help="How to tell who speaks.", metavar="none|channels|model", show_default=False),
+    ] = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -62,13 +66,26 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, segment_seconds, stream, tag, budget, priority (urgent, normal, bulk).
+    language, segment_seconds, stream, speakers (none, channels, model), names, tag, budget, priority (urgent,
+    normal, bulk). A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
-    given = _given(model=model, language=language, segment_seconds=segment_seconds, tag=tag, budget=budget)
+    by, rttm = options.speakers_of(speakers)
+    if rttm is not None:
+        raise SettingsError(
+            "an inbox has many recordings", "put the RTTM file of each beside it, as NAME.rttm"
+        )
+    given = _given(
+        model=model,
+        language=language,
+        segment_seconds=segment_seconds,
+        speakers=by,
+        tag=tag,
+        budget=budget,
+    )
     copies = Copies(out)
     with open_workshop(settings) as workshop:
         wish_of(workshop, Options.model_validate(given))

@@ -19,7 +19,8 @@ from tasks.artifacts.manifest import charge_entry, seam_entry
 from tasks.damage import Damage
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
-from tasks.publishing import assemble, document_of
+from tasks.publishing import document_of, tell_apart
+from tasks.renaming import rename as rename_speakers
 from tasks.settings import load_settings
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
@@ -64,6 +65,14 @@ def show(
     lint: Annotated[
         bool, typer.Option("--lint", help="Show where the subtitles do not keep their rules.")
     ] = False,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Call a speaker otherwise, and write the artifacts anew; calls nobody. May be repeated.",
+            metavar="A=Anna",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Show one job whole: its segments, requests, charges and artifacts.
@@ -72,6 +81,9 @@ def show(
     """
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
+        if rename:
+            rename_speakers(workshop, line.job.id, options.names_of(rename))
+            line = find_job(workshop, line.job.id)
         if lint:
             print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
             return
@@ -88,6 +100,9 @@ def show(
     if document["damaged"]:
         results.print(f"[dim]{'damaged':14}[/]", end="")
         results.print(document["damaged"]["reason"], markup=False)
+    for label, name in document["speakers"].items():
+        results.print(f"[dim]{'speaker':14}[/]", end="")
+        results.print(label if label == name else f"{label}: {name}", markup=False)
     _print_segments(document["segments"])
     _print_seams(document["seams"])
     for name, artifact in document["artifacts"].items():
@@ -127,6 +142,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
     return _summary(line) | {
         "settings": line.job.settings,
         "segments": [
@@ -134,7 +150,8 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
             | {"suspect": suspects.get(segment.work_key)}
             for segment in segments
         ],
-        "seams": [seam_entry(seam) for seam in assemble(workshop, line.job, segments).seams],
+        "seams": [seam_entry(seam) for seam in told.transcript.seams],
+        "speakers": {label: names.get(label, label) for label in told.speakers},
         "damaged": Damage.of_job(line.job).to_json(),
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
@@ -147,6 +164,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
 def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
     return {
         "index": segment.index,
+        "channel": segment.channel,
         "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
         "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
         "state": segment.state,
@@ -158,11 +176,14 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
 
 
 def _print_segments(segments: list[dict[str, Any]]) -> None:
-    table = plain_table("segment", "from", "to", "sent", "state", "cut", "requests", "remark")
+    apart = any(each["channel"] is not None for each in segments)
+    channel = ["channel"] if apart else []
+    table = plain_table("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark")
     for each in segments:
         add_plain(
             table,
             str(each["index"]),
+            *([str(each["channel"] + 1)] if apart else []),
             _precise(each["start"]),
             _precise(each["end"]),
             f"{each['sent']:.1f} s",

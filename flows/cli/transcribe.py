@@ -8,18 +8,22 @@ import typer
 
 from flows.batch import Batch, Order, run_to_its_end
 from flows.cli import options
-from flows.cli.console import complain, result
+from flows.cli.console import complain, result, say
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.diarised import with_turns
+from tasks.errors import RefusedError, SettingsError
 from tasks.hearing import Wanted, calls_at_once, job_settings
 from tasks.intake import Wish
+from tasks.job_settings import Speakers
 from tasks.money.amounts import show
 from tasks.redaction import without_queries
 from tasks.settings import load_settings
 from tasks.sources import Source, resolve
+from tasks.speech.rttm import Rttm
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop, open_workshop
 
@@ -35,6 +39,8 @@ def transcribe(
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    speakers: options.Speakers = None,
+    speaker: options.SpeakerNames = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -47,23 +53,43 @@ def transcribe(
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
+    by, rttm = options.speakers_of(speakers)
+    names = options.names_of(speaker or [])
     with open_workshop(settings) as workshop:
         wish = Wish(
             job_settings(
                 settings,
                 workshop.models,
-                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream),
+                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream, speakers=by),
             ),
             tag=tag,
             budget_micro=options.budget_micro(budget),
+            names=names,
         )
+        if names and rttm is None and wish.settings.speakers == Speakers.NONE:
+            raise SettingsError(
+                "--speaker gives a name to nobody", "say how to tell who speaks by --speakers"
+            )
         found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:
             tell(outcome, json=json)
-        orders = [Order(source, wish) for source in found]
+        orders = [
+            Order(source, wish)
+            if rttm is None
+            else _told(workshop, source, wish, rttm, alone=len(found) == 1)
+            for source in found
+        ]
         calls = calls_at_once(settings, concurrency)
         outcomes += run_batch(workshop, orders, wanted, calls, copies, json=json)
     raise typer.Exit(exit_code(outcomes))
+
+
+def _told(workshop: Workshop, source: Source, wish: Wish, rttm: Rttm, *, alone: bool) -> Order:
+    """Order a recording with its turns; one that the file says nothing of is refused, the others go on."""
+    try:
+        return Order(source, with_turns(workshop, wish, rttm, source.name, alone=alone))
+    except RefusedError as error:
+        return Order(source, wish, refused=error)
 
 
 def find_sources(workshop: Workshop, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
@@ -127,6 +153,8 @@ def tell(outcome: Outcome, *, json: bool) -> None:
 def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
     """Print an outcome, and make the copies that were asked for."""
     tell(outcome, json=json)
+    for note in outcome.notes:
+        say(note)
     try:
         copied = copies.make(workshop, outcome)
     except StenoflowError as error:

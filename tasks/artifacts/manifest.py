@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
-from tasks.artifacts.document import Document
+from tasks.artifacts.document import Document, Speaking
 from tasks.damage import Damage
 from tasks.money.amounts import from_micro
 from tasks.speech.timecode import samples_to_ms, seconds
@@ -58,6 +58,7 @@ def _document(published: Published) -> dict[str, Any]:
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
             for each in published.document.transcript.coverage
         ],
+        **_speakers(published.document.speaking),
         "seams": [seam_entry(seam) for seam in published.document.transcript.seams],
         "subtitles": {
             "profile": published.document.rules.name,
@@ -69,9 +70,17 @@ def _document(published: Published) -> dict[str, Any]:
     }
 
 
+def _speakers(speaking: Speaking) -> dict[str, Any]:
+    if speaking.by is None:
+        return {}
+    names = {label: speaking.names.get(label, label) for label in speaking.labels}
+    return {"speakers": {"by": speaking.by, "names": names, "throughout": speaking.throughout}}
+
+
 def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
     return {
         "index": segment.index,
+        **({} if segment.channel is None else {"channel": segment.channel}),
         "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
         "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
         "start_sample": segment.start_sample,

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.artifacts.document import Document
 from tasks.artifacts.paragraphs import paragraphs
 from tasks.speech.text import join_words
+from tasks.speech.words import Utterance
 
 
 def render(document: Document) -> str:
-    """Render the text, a blank line between paragraphs."""
+    """Render the text, a blank line between paragraphs; each begins with who speaks, where that is told."""
     groups = paragraphs(document.transcript.utterances)
-    return "".join(f"{join_words(each.text for each in group)}\n\n" for group in groups).rstrip("\n") + "\n"
+    return "".join(f"{_paragraph(group)}\n\n" for group in groups).rstrip("\n") + "\n"
+
+
+def _paragraph(group: Sequence[Utterance]) -> str:
+    speaker = group[0].speaker
+    text = join_words(each.text for each in group)
+    return text if speaker is None else f"{speaker}: {text}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.artifacts.document import Document
 from tasks.speech.timecode import seconds
-from tasks.speech.transcript import Stretch, Transcript
+from tasks.speech.transcript import Stretch
 from tasks.speech.words import Utterance, Word
 
 SCHEMA = "stenoflow.transcript/1"
@@ -23,7 +23,7 @@ def render(document: Document) -> str:
     """
     written = io.StringIO()
     opening = "{\n"
-    for name, value in _fields(document.transcript):
+    for name, value in _fields(document):
         written.write(f"{opening}{_json(name)}: ")
         opening = ",\n"
         if isinstance(value, Iterator):
@@ -34,9 +34,10 @@ def render(document: Document) -> str:
     return written.getvalue()
 
 
-def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
+def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     """Yield the fields of the document; lists are made as they are written."""
-    spoken = (word for utterance in transcript.utterances for word in utterance.words)
+    transcript, speaking = document.transcript, document.speaking
+    spoken = (_by(word, each.speaker) for each in transcript.utterances for word in each.words)
     yield "schema", SCHEMA
     yield "task", "transcribe"
     yield "language", transcript.language
@@ -44,8 +45,11 @@ def _fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
     yield "timing", transcript.timing.value
     yield "text", transcript.text
     yield "segments", (_with_ours(index, each) for index, each in enumerate(transcript.utterances))
-    yield "words", (word_entry(word) for word in spoken)
+    yield "words", spoken
     yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
+    if speaking.by is not None:
+        yield "speakers_by", speaking.by
+        yield "speakers_throughout", speaking.throughout
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
 
 
@@ -81,6 +85,10 @@ def word_entry(word: Word) -> dict[str, Any]:
     """Describe a word as the API's verbose_json does, with its probability where that is known."""
     timed = {"word": word.text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
+
+
+def _by(word: Word, speaker: str | None) -> dict[str, Any]:
+    return word_entry(word) if speaker is None else {**word_entry(word), "speaker": speaker}
 
 
 def _with_ours(index: int, utterance: Utterance) -> dict[str, Any]:

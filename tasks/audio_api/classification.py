@@ -38,6 +38,7 @@ _BY_STATUS: dict[int, type[errors.CallError]] = {
 _ABOUT_FORMAT = re.compile(
     r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
 )
+_ABOUT_VOICES = re.compile(r"known_speaker", re.IGNORECASE)
 # httpx raises these before the first byte of a request is out.
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -80,6 +81,8 @@ def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
 def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError]:
     if status < 400:
         return errors.WrongAddressError
+    if _ABOUT_VOICES.search(f"{complaint.param} {complaint.text}"):
+        return errors.VoicesRefusedError
     if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
         return errors.FormatRefusedError
     return errors.SegmentRefusedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ import httpx
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.catalogue import ListedModel, parse_catalogue
 from tasks.audio_api.classification import error_of_failure, error_of_reply
-from tasks.audio_api.errors import FormatRefusedError
+from tasks.audio_api.errors import FormatRefusedError, VoicesRefusedError
 from tasks.audio_api.exchange import Reply, Target
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.reading import read_reply
@@ -45,6 +46,7 @@ class AudioApi:
         self._models = models
         self._transport = transport
         self._plain: set[str] = set()
+        self._voiceless: set[str] = set()
         self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,7 +71,8 @@ class AudioApi:
     async def transcribe(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
         """Send one segment and read the answer; one call, at most one of them charged.
 
-        A server that refuses the richer format (free of charge) is asked for plain json, then and later.
+        A server that refuses the richer format (free of charge) is asked for plain json, then and later; one
+        that refuses the clips of who may speak is sent none.
 
         Args:
             path: the segment's file, read as it is sent.
@@ -81,6 +84,8 @@ class AudioApi:
             OSError: the file cannot be opened.
         """
         model = self.model(request.model)
+        if request.model in self._voiceless:
+            request = replace(request, voices=())
         try:
             return await self._transcribe(path, request, model, duration_ms)
         except FormatRefusedError:
@@ -88,6 +93,11 @@ class AudioApi:
                 raise
             self._plain.add(request.model)
             return await self._transcribe(path, request, model.plain(), duration_ms)
+        except VoicesRefusedError:
+            if not request.voices:
+                raise
+            self._voiceless.add(request.model)
+            return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
 
     async def models(self) -> tuple[ListedModel, ...]:
         """Ask which models there are.

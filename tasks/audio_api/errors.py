@@ -12,6 +12,7 @@ tasks.errors.ApiError
     ├── BillingStoppedError       no          provider   402, 429 with a code of billing
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
+    │   ├── VoicesRefusedError    no          segment    ... about known_speaker_references
     │   └── SegmentTooLargeError  no          segment    413
     └── DoubtfulError             possible    retry      at most twice
         ├── UnknownOutcomeError                          no answer, or 5xx
@@ -119,6 +120,10 @@ class SegmentRefusedError(CallError):
 
 class FormatRefusedError(SegmentRefusedError):
     """The API refused the answer's format, not the audio."""
+
+
+class VoicesRefusedError(SegmentRefusedError):
+    """The API does not take the clips of known speakers."""
 
 
 class SegmentTooLargeError(SegmentRefusedError):

@@ -8,12 +8,14 @@ from typing import Any
 
 from storage.database.arrivals import arrival_id
 from storage.errors import StenoflowError
+from tasks.diarised import NoTurnsError, with_turns
 from tasks.errors import RefusedError
 from tasks.hearing import Wanted, job_settings
 from tasks.inbox.entry import Entry
 from tasks.inbox.opening import Inbox
 from tasks.inbox.options import Options, OptionsError, Priority, options_of
 from tasks.inbox.settling import Settling
+from tasks.inbox.turns import turns_of
 from tasks.intake import Wish
 from tasks.money.amounts import to_micro
 from tasks.workshop import Workshop
@@ -88,11 +90,24 @@ class Reception:
         """Read what is said of a recording."""
         try:
             options = options_of(entry.path, self.inbox.read, self.given)
-            return Arrived(entry, options, wish_of(self.workshop, options))
+            wish = wish_of(self.workshop, options)
+            return Arrived(
+                entry, options, self._with_turns(entry, wish) if options.speakers is None else wish
+            )
         except StenoflowError as error:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
             options = Options.model_validate(dict(self.given))
             return Arrived(entry, options, wish_of(self.workshop, options), refused)
+
+    def _with_turns(self, entry: Entry, wish: Wish) -> Wish:
+        """Add a diariser's turns that lie beside a recording."""
+        rttm = turns_of(entry.path, self.inbox.read)
+        if rttm is None:
+            return wish
+        try:
+            return with_turns(self.workshop, wish, rttm, entry.source.name, alone=True)
+        except NoTurnsError as error:
+            raise OptionsError(error.message, error.hint) from error
 
     def _without_ended(self, arrived: list[Arrived]) -> list[Arrived]:
         """Leave out what was refused for its options before, and has them still."""
@@ -114,9 +129,11 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         language=options.language,
         segment_seconds=options.segment_seconds,
         stream=options.stream,
+        speakers=options.speakers,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)
-    return Wish(job_settings(workshop.settings, workshop.models, wanted), options.tag, budget_micro)
+    settings = job_settings(workshop.settings, workshop.models, wanted)
+    return Wish(settings, options.tag, budget_micro, options.names)
 
 
 def id_of(entry: Entry) -> str:
