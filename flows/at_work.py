@@ -9,22 +9,29 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.batch import Batch
+from flows.batch import Batch, Stoppable
 from flows.dashboard import Dashboard
+from flows.digest_outcome import DigestOutcome
+from flows.digesting import Digesting
 from flows.limits import set_limits, shared_limits
 from flows.outcome import Outcome
 from flows.transcription import work_on
+from flows.watching import LogWatcher
 from storage.database.states import JobState
 from tasks.artifacts.formats import FORMATS
 from tasks.hearing import calls_at_once
 from tasks.settings import load_settings
+from tasks.settling import settle
 from tasks.workshop import Workshop, open_workshop
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -42,6 +49,38 @@ async def at_work() -> AsyncIterator[Batch]:
             batch = Batch(workshop, list(FORMATS), calls, dashboard, work_on, outer)
             with _stopped_by_sigterm(batch):
                 yield batch
+
+
+@asynccontextmanager
+async def at_work_on_digests() -> AsyncIterator[Digesting]:
+    """Open what makes minutes for the flow run that this is called in; it ends as `at_work` does."""
+    with open_tools() as workshop:
+        workshop.check()
+        await set_limits(workshop.settings)
+        calls, outer = calls_at_once(workshop.settings, None), shared_limits(workshop.settings)
+        digesting = Digesting(workshop, calls, _log_outcome, LogWatcher().stopping, outer)
+        with _stopped_by_sigterm(digesting):
+            yield digesting
+
+
+async def show_minutes(workshop: Workshop, outcome: DigestOutcome) -> None:
+    """Show minutes in the dashboard, under the key of a job's summary."""
+    artifacts = {each.name: each.key for each in workshop.catalog.artifacts(outcome.job or "")}
+    if outcome.job is None or "digest.md" not in artifacts:
+        return
+    text = (await settle(workshop.store.get_bytes, artifacts["digest.md"])).decode()
+    await acreate_markdown_artifact(text, f"summary-{outcome.job}", f"minutes of job {outcome.of}")
+
+
+def state_of_digest(outcome: DigestOutcome) -> State[None]:
+    """Return the state of a flow run from what became of its digest."""
+    if outcome.status == JobState.COMPLETE:
+        return Completed(message=f"digest {outcome.job}")
+    return Failed(name=outcome.status.title(), message=(outcome.error or {}).get("message", ""))
+
+
+def _log_outcome(outcome: DigestOutcome) -> None:
+    _log.info("%s", outcome.to_json())
 
 
 @contextmanager
@@ -89,7 +128,7 @@ def _logs_in_the_dashboard() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_sigterm(batch: Batch) -> Iterator[None]:
+def _stopped_by_sigterm(batch: Stoppable) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     before = signal.getsignal(signal.SIGTERM)
     loop.add_signal_handler(signal.SIGTERM, batch.stop)

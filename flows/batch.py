@@ -11,16 +11,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from flows.digest_outcome import DigestOutcome, refused
+from flows.digesting import digest_of
 from flows.notifying import notifying
 from flows.orchestration import Start, begin_start, surround
-from flows.outcome import Outcome, of_error, of_job
+from flows.outcome import Outcome, of_error, of_job, with_digest
 from flows.running import Run, open_run
 from storage.database.states import JobState
 from storage.errors import StenoflowError, TakenError
 from tasks.cutting import StoppedError
+from tasks.digest.opening import DigestWish
 from tasks.intake import TakenIn, Wish
 from tasks.settling import settle
 from tasks.sources import Source
+from tasks.verifying import make_up
 from tasks.workshop import Workshop
 
 T = TypeVar("T")
@@ -33,6 +37,14 @@ _log = logging.getLogger(__name__)
 _SETTLING_S = 2.0
 # How long Prefect may take to note the end of a flow whose job has ended; it tries for minutes otherwise.
 _PREFECT_GRACE_S = 5.0
+_PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
+
+
+class Stoppable(Protocol):
+    """What can be asked to stop; a second time: at once."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
 
 
 class Watcher(Protocol):
@@ -90,6 +102,7 @@ class Batch:
     interrupted: bool = False
     _run: Run | None = None
     _flows: set[asyncio.Future[None]] = field(default_factory=set)
+    _digests: set[asyncio.Future[DigestOutcome]] = field(default_factory=set)
 
     async def run(self, orders: Sequence[Order]) -> list[Outcome]:
         """Transcribe all; each source's end is told as it comes.
@@ -174,10 +187,29 @@ class Batch:
             if not isinstance(error, StenoflowError):
                 _log.exception("%s", order.source.name)
             outcome = of_error(order.source.uri, error)
+        outcome = await self._followed_by_digest(run, order, outcome)
         if order.told is not None:
             outcome = await order.told(outcome)
         self.watcher.ended(outcome)
         return outcome
+
+    async def _followed_by_digest(self, run: Run, order: Order, outcome: Outcome) -> Outcome:
+        """Make minutes of what was transcribed, where that is wished; they do not take it back."""
+        wish = order.wish
+        if not wish.digest or outcome.job is None or outcome.status not in _PUBLISHED or self.interrupted:
+            return outcome
+        asked = DigestWish(tag=wish.tag, budget_micro=wish.budget_micro)
+        digest = asyncio.ensure_future(digest_of(run, outcome.job, asked))
+        self._digests.add(digest)
+        try:
+            return with_digest(outcome, await digest)
+        except StenoflowError as error:
+            return with_digest(outcome, refused(outcome.job, error))
+        except asyncio.CancelledError:
+            stopped = StoppedError("interrupted before minutes were begun", "stenoflow digest makes them")
+            return with_digest(outcome, refused(outcome.job, stopped))
+        finally:
+            self._digests.remove(digest)
 
     async def _transcribe(self, run: Run, order: Order, start: Start) -> Outcome:
         if self.interrupted:
@@ -190,6 +222,8 @@ class Batch:
         try:
             if taken.stream is not None:
                 await self._work(run, order, taken, start)
+            else:
+                await settle(make_up, self.workshop, taken.job)
             return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
         except StenoflowError as error:
             # Its job could not say so itself: the database is gone, or never let us begin.
@@ -244,12 +278,13 @@ class Batch:
             raise reason if isinstance(reason, Exception) else StenoflowError(f"the flow ended {state.name}")
 
     def _cancel(self) -> None:
-        for flow in self._flows:
-            flow.cancel()
+        under_way: list[asyncio.Future[Any]] = [*self._flows, *self._digests]
+        for work in under_way:
+            work.cancel()
 
 
 def run_to_its_end(
-    batch: Batch, work: Coroutine[Any, Any, T], stop: Callable[[], object] = lambda: None
+    batch: Stoppable, work: Coroutine[Any, Any, T], stop: Callable[[], object] = lambda: None
 ) -> T:
     """Run a batch's work from the main thread; SIGINT and SIGTERM stop the batch, and call ``stop``.
 

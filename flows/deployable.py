@@ -15,12 +15,23 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.at_work import at_work, is_cancelled, open_tools, state_of
+from flows.at_work import (
+    at_work,
+    at_work_on_digests,
+    is_cancelled,
+    open_tools,
+    show_minutes,
+    state_of,
+    state_of_digest,
+)
 from flows.batch import Order
 from flows.ingesting import Taking
-from flows.spreading import spread, take_up_the_abandoned
-from storage.database.states import JobState
+from flows.speaking_again import speak_again
+from flows.spreading import spread
+from flows.taking_up import TAG, take_up_what_was_left
+from storage.database.states import JobKind, JobState
 from storage.errors import StenoflowError
+from tasks.digest.opening import DigestWish, open_digest
 from tasks.inbox.opening import open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -30,6 +41,7 @@ from tasks.job_settings import JobSettings
 from tasks.settling import settle
 from tasks.sources import resolve
 from tasks.sources.naming import display_name
+from tasks.speaking.settings import Voicing
 from tasks.verifying import verify as verify_job
 
 _log = logging.getLogger(__name__)
@@ -49,6 +61,11 @@ def _run_name() -> str:
     return display_name(unquote(str(what)))
 
 
+def _is_asked_for() -> bool:
+    """Tell whether a person asked for this flow run: what was set aside is tried again for nobody else."""
+    return TAG not in flow_run.tags
+
+
 @flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
 async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State[None]:
     """Transcribe a recording, or all in a folder; what is stored already is not bought again.
@@ -63,7 +80,7 @@ async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State
             found = await settle(resolve, source, batch.workshop.s3)
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
-        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
 
 
 @flow(name="resume", flow_run_name=_run_name, persist_result=False)
@@ -73,12 +90,60 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     Args:
         job: its id.
     """
+    with open_tools() as workshop:
+        kind = (await settle(workshop.catalog.job, job)).kind
+        if kind == JobKind.SPEAK:
+            return await speak_again(workshop, job)
+        if kind == JobKind.REPLY:
+            # Whoever asked has waited long enough; `resume` goes on, if somebody still wants it.
+            await settle(workshop.catalog.claim, job, again=True)
+            await settle(workshop.catalog.set_state, job, JobState.INTERRUPTED)
+            return Completed(name="Skipped", message=f"stenoflow resume {job} goes on")
+    if kind == JobKind.DIGEST:
+        return await _digest_again(job)
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
-        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro)
+        follows = batch.workshop.settings.digest
+        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro, digest=follows)
         found = await settle(resolve, recording.source, batch.workshop.s3)
-        return state_of(await batch.run([Order(each, wish, again=True) for each in found]))
+        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
+
+
+async def _digest_again(job: str) -> State[None]:
+    async with at_work_on_digests() as digesting:
+        stored = await settle(digesting.workshop.catalog.job, job)
+        (outcome,) = await digesting.run([stored], again=True)
+        await show_minutes(digesting.workshop, outcome)
+    return state_of_digest(outcome)
+
+
+@flow(name="digest", flow_run_name=_run_name, persist_result=False)
+async def digest(
+    job: Annotated[str, Field(description="A transcription's job.")],
+    model: Annotated[str | None, Field(description="The chat model. Default: the setting's.")] = None,
+    voice: Annotated[str | None, Field(description="Who reads the minutes aloud; none: nobody.")] = None,
+    format: Annotated[str, Field(description="Of the sound: mp3, opus, …")] = "mp3",  # noqa: A002
+) -> State[None]:
+    """Make minutes of a transcript; what is stored already is not bought again.
+
+    Args:
+        job: the transcription's id.
+        model: that writes them.
+        voice: that reads them aloud.
+        format: of the sound.
+    """
+    async with at_work_on_digests() as digesting:
+        workshop = digesting.workshop
+        voicing = None if voice is None else Voicing(voice=voice, format=format)
+        try:
+            of = await settle(workshop.catalog.job, job)
+            opened = await settle(open_digest, workshop, of, DigestWish(model, voicing))
+        except StenoflowError as error:
+            return Failed(name="Refused", message=str(error))
+        (outcome,) = await digesting.run([opened])
+        await show_minutes(workshop, outcome)
+    return state_of_digest(outcome)
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)
@@ -152,7 +217,7 @@ async def verify(
 
 @flow(name="take up", persist_result=False)
 async def take_up() -> State[None]:
-    """Resume the jobs over which a process died: Prefect's own server does not find those."""
+    """Have done anew what a process died over: Prefect's own server does not find that."""
     with open_tools() as workshop:
-        jobs = await take_up_the_abandoned(workshop)
-    return Completed(message=f"{len(jobs)} jobs were taken up")
+        asked = await take_up_what_was_left(workshop)
+    return Completed(message=f"{asked} flow runs were asked for")

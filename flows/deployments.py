@@ -35,6 +35,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
     on_demand: list[AnyFlow] = [
         deployable.transcribe,
         deployable.resume,
+        deployable.digest,
         deployable.take_in,
         deployable.ingest,
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flows.digest_outcome import DigestOutcome
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
@@ -32,6 +33,7 @@ class Outcome:
         damaged: what is wrong with the recording itself; None where nothing is.
         artifacts: URIs by format.
         error: kind and message, of a failure or a refusal.
+        digest: what became of the minutes that followed; None: none did.
         notes: what people should know besides; not in the line of the contract.
     """
 
@@ -49,6 +51,7 @@ class Outcome:
     damaged: dict[str, Any] | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     error: dict[str, str] | None = None
+    digest: DigestOutcome | None = None
     exit_code: int = _COMPLETE
     notes: tuple[str, ...] = ()
 
@@ -70,7 +73,14 @@ class Outcome:
             "artifacts": self.artifacts,
             "error": self.error,
         }
+        if self.digest is not None:
+            line["digest"] = self.digest.to_dict()
         return json.dumps(line, ensure_ascii=False)
+
+
+def with_digest(outcome: Outcome, digest: DigestOutcome) -> Outcome:
+    """Add what became of the minutes; they count for the exit code."""
+    return replace(outcome, digest=digest, exit_code=gravest({outcome.exit_code, digest.exit_code}))
 
 
 def of_error(source: str, error: BaseException, job: str | None = None) -> Outcome:

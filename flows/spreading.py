@@ -1,21 +1,18 @@
-"""One flow run a recording, on whichever worker is free; Prefect hands them out, our leases find the dead."""
+"""One flow run a recording, on whichever worker is free: Prefect hands them out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas import FlowRun
 from prefect.deployments.flow_runs import arun_deployment
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
 
 from tasks.inbox.reception import Arrived, Reception
 from tasks.settling import settle
-from tasks.workshop import Workshop
 
 DEPLOYMENT = "stenoflow"
 """What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
@@ -45,16 +42,6 @@ async def spread(reception: Reception, interval_s: float, *, reject: bool) -> in
     return asked
 
 
-async def take_up_the_abandoned(workshop: Workshop) -> list[str]:
-    """Have jobs resumed that a run died over, and mark its flow run as crashed; returns the jobs."""
-    abandoned = await settle(workshop.catalog.abandoned)
-    for job_id, run_id in abandoned:
-        async with get_client() as client:
-            await _mark_crashed(client, run_id)
-        await _ask_for(RESUME, {"job": job_id}, f"resume {job_id} {run_id}")
-    return [job_id for job_id, _ in abandoned]
-
-
 async def _hand_over(reception: Reception, arrived: Arrived, *, reject: bool) -> bool:
     in_hand, last_run = await settle(reception.workshop.arrivals.is_in_hand, arrived.id)
     if in_hand:
@@ -67,11 +54,15 @@ async def _hand_over(reception: Reception, arrived: Arrived, *, reject: bool) ->
     }
     # Asked for again and again, it is one run; if that dies with the recording in hand, another.
     key = f"{arrived.id} {last_run or ''}"
-    return await _ask_for(TAKE_IN, parameters, key, arrived.options.priority) is not None
+    return await ask_for(TAKE_IN, parameters, key, arrived.options.priority) is not None
 
 
-async def _ask_for(
-    deployment: str, parameters: dict[str, Any], key: str, queue: str | None = None
+async def ask_for(
+    deployment: str,
+    parameters: dict[str, Any],
+    key: str,
+    queue: str | None = None,
+    tags: Sequence[str] | None = None,
 ) -> FlowRun | None:
     """Ask for a flow run under a key; for another one where that has ended, and what it was for has not."""
     async with get_client() as client:
@@ -84,19 +75,10 @@ async def _ask_for(
             idempotency_key=key,
             as_subflow=False,
             work_queue_name=queue if pooled else None,
+            tags=tags,
         )
         if run.state is None or not run.state.is_final():
             return run
         key = f"{key} {run.id}"
     _log.error("%s has ended %d times without a result: %s", deployment, _TRIES, parameters)
     return None
-
-
-async def _mark_crashed(client: PrefectClient, run_id: str | None) -> None:
-    """Say of a dead run's flow run what Prefect's server does not find out by itself."""
-    try:
-        found = await client.read_flow_run(UUID(run_id or ""))
-        if found.state is not None and not found.state.is_final():
-            await client.set_flow_run_state(found.id, Crashed(message="its process died"), force=True)
-    except (ValueError, ObjectNotFound):
-        return  # it was started by a command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from storage.database.postings import Bill
 from storage.database.tables import Job, Recording
 from tasks.job_settings import JobSettings
-from tasks.money.prices import Price, Unit
+from tasks.money.prices import Price, Tokens, Unit
 from tasks.speech.excerpt import Excerpt
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
@@ -45,6 +45,27 @@ def bill_of(price: Price | None, quantity_ms: int, amount_micro: int | None) -> 
         return Bill(quantity_ms, Unit.MS, None, None, "USD")
     written = f"{price.amount} {price.currency} a {price.per} ({price.source}, {price.date})"
     return Bill(quantity_ms, Unit.MS, written, amount_micro, price.currency)
+
+
+def bill_of_tokens(
+    price: Price | None, tokens: Tokens, amount_micro: int | None, *, counted: bool = True
+) -> Bill:
+    """Return the bill for a question and its answer, so written that it can be worked out again.
+
+    Args:
+        price: of the model; None: unknown.
+        tokens: that it read and wrote.
+        amount_micro: what they come to.
+        counted: False where the provider did not say how many they were.
+    """
+    if price is None:
+        return Bill(tokens.total, Unit.TOKEN, None, None, "USD")
+    said = f"{tokens.read} in, {tokens.written} out{'' if counted else ' at most'}"
+    output = price.amount if price.output is None else price.output
+    written = f"{price.amount} in, {output} out {price.currency} a {price.per}: {said}"
+    return Bill(
+        tokens.total, Unit.TOKEN, f"{written} ({price.source}, {price.date})", amount_micro, price.currency
+    )
 
 
 def _missing_ms(workshop: Workshop, job: Job, settings: JobSettings, sha256: str) -> int | None:

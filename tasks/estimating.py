@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.affording import price_of
+from tasks.digest.pricing import DigestEstimate, estimate_digest
+from tasks.digest.work import too_small
 from tasks.intake import check_length, choose_stream
 from tasks.job_settings import JobSettings
 from tasks.media.probe import probe
+from tasks.minutes.planning import NoRoomError
 from tasks.sources import Source, fetch
 from tasks.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
@@ -22,6 +25,7 @@ class Estimate:
         price: as the price book has it; None where it is unknown.
         segment_micro: what a segment of mean length costs, in micro-units.
         cost_micro: what the whole costs at most, were it speech throughout.
+        digest: about what minutes of it take besides; None: none are asked for.
     """
 
     source: Source
@@ -33,10 +37,19 @@ class Estimate:
     segment_micro: int | None
     cost_micro: int | None
     currency: str
+    digest: DigestEstimate | None = None
 
 
-def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -> Estimate:
+def estimate_source(
+    workshop: Workshop, source: Source, settings: JobSettings, chat_model: str | None = None
+) -> Estimate:
     """Estimate one source.
+
+    Args:
+        workshop: the tools.
+        source: where it is.
+        settings: how it would be transcribed.
+        chat_model: what would write minutes of it; None: nothing.
 
     Raises:
         RefusedError: it would be refused.
@@ -59,4 +72,13 @@ def estimate_source(workshop: Workshop, source: Source, settings: JobSettings) -
         price.charge(round(length_ms * tracks / segments)) if price else None,
         price.charge(length_ms * tracks) if price else None,
         price.currency if price else "USD",
+        None if chat_model is None else _digest(workshop, length_ms, settings.provider, chat_model),
     )
+
+
+def _digest(workshop: Workshop, length_ms: int, provider: str, name: str) -> DigestEstimate:
+    price = workshop.prices.find(provider, name)
+    try:
+        return estimate_digest(length_ms, provider, name, workshop.chat_models.get(name), price)
+    except NoRoomError as error:
+        raise too_small(name, error) from error

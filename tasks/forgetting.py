@@ -7,6 +7,7 @@ import shutil
 from storage.database.forgetting import Forgettable, Forgetting
 from tasks.errors import SettingsError
 from tasks.sources.downloading import copy_path
+from tasks.speaking.stored import piece_prefix
 from tasks.workshop import Workshop
 
 
@@ -44,5 +45,7 @@ def forget(workshop: Workshop, recording: Forgettable) -> int:
         for folder in (work / "segments").glob(f"{job_id}.*"):
             shutil.rmtree(folder, ignore_errors=True)
     erased = workshop.store.erase(f"{recording.recording_id}/")
+    for work_key in forgetting.spoken(recording.recording_id):
+        erased += workshop.store.erase(piece_prefix(work_key))
     forgetting.erase(recording.recording_id)
     return erased

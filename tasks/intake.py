@@ -29,12 +29,16 @@ class Wish:
     """What the user asks of a job: what its result depends on, and what does not make it another job.
 
     Attributes:
+        formats: artifacts beside those that every job has.
+        digest: whether minutes of it are to follow.
         names: what speakers are to be called, by what they are called otherwise.
     """
 
     settings: JobSettings
     tag: str | None = None
     budget_micro: int | None = None
+    formats: tuple[str, ...] = ()
+    digest: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -181,6 +185,7 @@ def _job(recording: Recording, wish: Wish) -> Job:
         plan_hash=wish.settings.plan_hash,
         tag=wish.tag,
         budget_micro=wish.budget_micro,
+        formats=list(wish.formats) or None,
     )
 
 

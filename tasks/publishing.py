@@ -9,18 +9,21 @@ from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
 from tasks.artifacts.document import Document, Speaking
-from tasks.artifacts.formats import FORMATS
+from tasks.artifacts.formats import FORMATS, made_with
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
+from tasks.digest.shown import newest_minutes
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings, Speakers
 from tasks.speech.coverage import cover
 from tasks.speech.cue_rules import PROFILES
+from tasks.speech.doubt import Doubt
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.languages import language_code
 from tasks.speech.placing import Heard, Placed, place
 from tasks.speech.stitching import Piece, Timeline, stitch
+from tasks.speech.suspicion import DoubtfulAnswer
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
@@ -82,7 +85,7 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         return JobState.FAILED
     document = document_of(workshop, job, segments)
     transcript = document.transcript
-    _retract_manifest(workshop, job)
+    retract_manifest(workshop, job)
     published = manifest.Published(
         recording,
         job,
@@ -102,11 +105,18 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
 def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document:
     """Make what is rendered of a job from the stored answers; calls nobody."""
     recording = workshop.catalog.recording(job.recording_id)
-    rules = PROFILES[workshop.settings.subtitles]
     told, names = tell_apart(workshop, job, segments), job.speakers or {}
-    speakers = Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout)
     transcript = called(told.transcript, names)
-    return Document(transcript, recording.name, rules, recording.source, speakers)
+    return Document(
+        transcript,
+        recording.name,
+        PROFILES[workshop.settings.subtitles],
+        recording.source,
+        Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
+        doubtful=tuple(_doubtful(workshop, job, segments)),
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        minutes=newest_minutes(workshop, job, transcript),
+    )
 
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
@@ -154,11 +164,7 @@ def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -
 
 
 def _without_answer(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> Iterator[Stretch]:
-    done = [
-        Region(origin_ms + samples_to_ms(each.start_sample), origin_ms + samples_to_ms(each.end_sample))
-        for each in segments
-        if each.state in _ENDED
-    ]
+    done = [_region(each, origin_ms) for each in segments if each.state in _ENDED]
     return (each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
 
 
@@ -170,9 +176,33 @@ def _by_channel(segments: Iterable[Segment]) -> dict[int, list[Segment]]:
     return channels
 
 
+def artifact_name(format_: str) -> str:
+    """Return what a format's artifact is called."""
+    return f"transcript.{format_}"
+
+
+def lacks_formats(workshop: Workshop, job: Job) -> bool:
+    """Tell whether a job that was published lacks a format that it was asked for since."""
+    published = {artifact.name for artifact in workshop.catalog.artifacts(job.id)}
+    return any(artifact_name(name) not in published for name in job.formats or ())
+
+
 def artifact_key(job: Job, name: str) -> str:
     """Return where an artifact lies in the store."""
     return f"{job.recording_id}/{job.id}/{name}"
+
+
+def _doubtful(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Iterator[DoubtfulAnswer]:
+    suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    for segment in segments:
+        if segment.state == SegmentState.DONE and segment.work_key in suspects:
+            yield DoubtfulAnswer(_region(segment, job.origin_ms), Doubt(suspects[segment.work_key]))
+
+
+def _region(segment: Segment, origin_ms: int) -> Region:
+    return Region(
+        origin_ms + samples_to_ms(segment.start_sample), origin_ms + samples_to_ms(segment.end_sample)
+    )
 
 
 def _said(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
@@ -209,16 +239,17 @@ def _piece(workshop: Workshop, settings: JobSettings, segment: Segment) -> Piece
 
 def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
     artifacts = []
-    for name, format_ in FORMATS.items():
-        file_name = f"transcript.{name}"
-        data = format_.render(document).encode()
+    for name in made_with(job.formats):
+        format_ = FORMATS[name]
+        file_name = artifact_name(name)
+        data = format_.render(document)
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
-        artifacts.append(_artifact(workshop, job, file_name, key, data))
+        artifacts.append(artifact_of(workshop, job, file_name, key, data))
     return artifacts
 
 
-def _retract_manifest(workshop: Workshop, job: Job) -> None:
+def retract_manifest(workshop: Workshop, job: Job) -> None:
     """Remove the manifest of an earlier run, which must not name what is being replaced."""
     key = artifact_key(job, MANIFEST)
     # Looked for first: whoever publishes a job once need not be allowed to delete.
@@ -231,11 +262,12 @@ def _store_manifest(workshop: Workshop, published: manifest.Published) -> None:
     data = manifest.render(published).encode()
     key = artifact_key(job, MANIFEST)
     workshop.store.put_bytes(key, data, content_type="application/json")
-    artifacts = [*published.artifacts, _artifact(workshop, job, MANIFEST, key, data)]
+    artifacts = [*published.artifacts, artifact_of(workshop, job, MANIFEST, key, data)]
     workshop.catalog.record_artifacts(job.id, artifacts, published.document.transcript.duration_ms)
 
 
-def _artifact(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
+def artifact_of(workshop: Workshop, job: Job, name: str, key: str, data: bytes) -> Artifact:
+    """Describe an artifact for the record."""
     return Artifact(
         job_id=job.id,
         name=name,

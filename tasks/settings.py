@@ -45,6 +45,7 @@ class PriceEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount: Decimal = Field(ge=0)
+    output: Decimal | None = Field(default=None, ge=0)
     per: str
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     least: int = Field(default=0, ge=0)
@@ -98,6 +99,14 @@ class Settings(BaseSettings):
     store: str = ""
 
     model: str | None = None
+    chat_model: str | None = None
+    """The model that writes minutes and replies."""
+    digest: bool = False
+    """Whether minutes follow each transcription."""
+    speech_model: str | None = None
+    """The model that speaks."""
+    voice: str | None = None
+    """The voice that it speaks with."""
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
@@ -130,6 +139,9 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    chat_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """How much chat models take, over those of ``chat_models.toml``."""
+    speech_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @check_model(mode="after")
     def _fill(self) -> Self:

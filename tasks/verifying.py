@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage.database.states import JobState, SegmentState
+from storage.database.states import JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job
 from storage.errors import ObjectStoreError, StenoflowError
 from storage.objects import ObjectNotFoundError
+from tasks.digest.publishing import publish_digest
 from tasks.errors import FailedError
-from tasks.publishing import publish
+from tasks.publishing import lacks_formats, publish
+from tasks.reply.publishing import publish_reply
+from tasks.speaking import publishing as speech
 from tasks.workshop import Workshop
 
 
@@ -65,7 +68,7 @@ def verify(workshop: Workshop, job: Job, *, repair: bool = False) -> Verified:
         spoilt = tuple(name for name, condition in found.items() if condition is not Condition.OK)
         if not spoilt or not repair:
             return Verified(job.id, found)
-        _rebuild(workshop, job)
+        rebuild(workshop, job)
         return Verified(job.id, _conditions(workshop, workshop.catalog.artifacts(job.id)), spoilt)
     except StenoflowError as error:
         return Verified(job.id, found, error=error)
@@ -75,6 +78,43 @@ def published(workshop: Workshop) -> list[Job]:
     """Return the jobs that have artifacts to look at, newest first."""
     jobs = [line.job for line in workshop.reports.jobs()]
     return [job for job in jobs if job.state in {JobState.COMPLETE, JobState.PARTIAL}]
+
+
+def rebuild(workshop: Workshop, job: Job) -> None:
+    """Publish a job again from stored answers; calls nobody.
+
+    Raises:
+        UnrepairableError: answers that it had are gone, so less would come of it than there was; or its
+            artifacts cannot be stored.
+    """
+    segments = workshop.catalog.segments(job.id)
+    done = {each.work_key for each in segments if each.state == SegmentState.DONE}
+    gone = done - workshop.ledger.answered(done)
+    if gone:
+        raise UnrepairableError(
+            f"{len(gone)} of the answers that job {job.id} was made of are not stored",
+            f"stenoflow resume {job.id} buys them again",
+        )
+    try:
+        if job.kind == JobKind.SPEAK:
+            speech.rebuild(workshop, job)
+        elif job.kind == JobKind.DIGEST:
+            publish_digest(workshop, job.id)
+        elif job.kind == JobKind.REPLY:
+            publish_reply(workshop, job.id)
+        else:
+            publish(workshop, job.id)
+    except ObjectStoreError as error:
+        raise UnrepairableError(f"job {job.id} could not be published again: {error.message}") from error
+
+
+def make_up(workshop: Workshop, job: Job) -> None:
+    """Publish a job again if it lacks a format that it was asked for after it was published.
+
+    Raises UnrepairableError, as `rebuild` does.
+    """
+    if lacks_formats(workshop, job):
+        rebuild(workshop, job)
 
 
 def _conditions(workshop: Workshop, artifacts: Sequence[Artifact]) -> dict[str, Condition]:
@@ -88,19 +128,3 @@ def _condition(workshop: Workshop, artifact: Artifact) -> Condition:
         return Condition.MISSING
     same = hashlib.sha256(content).hexdigest() == artifact.sha256
     return Condition.OK if same else Condition.CHANGED
-
-
-def _rebuild(workshop: Workshop, job: Job) -> None:
-    """Publish a job again, unless answers that it had are gone: less would come of it than there was."""
-    segments = workshop.catalog.segments(job.id)
-    done = {each.work_key for each in segments if each.state == SegmentState.DONE}
-    gone = done - workshop.ledger.answered(done)
-    if gone:
-        raise UnrepairableError(
-            f"{len(gone)} of the answers that job {job.id} was made of are not stored",
-            f"stenoflow resume {job.id} buys them again",
-        )
-    try:
-        publish(workshop, job.id)
-    except ObjectStoreError as error:
-        raise UnrepairableError(f"job {job.id} could not be published again: {error.message}") from error

@@ -27,7 +27,7 @@ class WorkKeys:
         key = self.settings.work_key(self.sha256, cut.spans, channel=cut.channel, after=tuple(self._opening))
         if (
             self.settings.speakers == Speakers.MODEL
-            and cut.is_heard
+            and not cut.is_silent
             and len(self._opening) < OPENING_SEGMENTS
         ):
             self._opening.append(key)

@@ -19,7 +19,9 @@ from storage.database.reports import Reports
 from storage.database.upgrade import make_ready
 from storage.errors import DiskFullError
 from storage.objects import ObjectStore, open_store
+from tasks.audio_api.chat_models import ChatModelTable, load_chat_models
 from tasks.audio_api.models import ModelTable, load_models
+from tasks.audio_api.speech_models import SpeechModelTable, load_speech_models
 from tasks.errors import SettingsError
 from tasks.media.programs import Ffmpeg, find_ffmpeg
 from tasks.money.book import load_book
@@ -104,6 +106,16 @@ class Workshop:
     def models(self) -> ModelTable:
         """What each model can do."""
         return load_models(self.settings.models)
+
+    @cached_property
+    def chat_models(self) -> ChatModelTable:
+        """How much each chat model takes."""
+        return load_chat_models(self.settings.chat_models)
+
+    @cached_property
+    def speech_models(self) -> SpeechModelTable:
+        """What each model that speaks can do."""
+        return load_speech_models(self.settings.speech_models)
 
     @cached_property
     def prices(self) -> PriceBook:

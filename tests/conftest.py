@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from storage.database.connection import Database, open_database
 from storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
-from tests.servers.s3 import bucket, s3_client, s3_endpoint
+from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 
-__all__ = ["bucket", "s3_client", "s3_endpoint"]
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+__all__ = ["bucket", "s3_client", "s3_endpoint", "sqs_endpoint"]
 
 
 @pytest.fixture(autouse=True)

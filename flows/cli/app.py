@@ -8,14 +8,17 @@ from flows.cli import (
     costs,
     database,
     demo,
+    digest,
     engine,
     estimate,
     forget,
     ingest,
     jobs,
     metrics,
+    reply,
     resume,
     serve,
+    speak,
     transcribe,
     verify,
 )
@@ -34,12 +37,15 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("estimate")(estimate.estimate)
 app.command("ingest")(ingest.ingest)
 app.command("serve")(serve.serve)
+app.command("digest")(digest.digest)
+app.command("reply")(reply.reply)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.command("resume")(resume.resume)
 app.command("costs")(costs.costs)
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
+app.command("speak")(speak.speak)
 app.command("engine")(engine.engine)
 app.command("metrics")(metrics.metrics)
 

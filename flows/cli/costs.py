@@ -1,4 +1,4 @@
-"""`stenoflow costs`: what was spent, by day, month, model, recording or tag."""
+"""`stenoflow costs`: what was spent, by day, month, model, recording, tag or activity."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from flows.cli.console import add_plain, plain_table, print_table, result, say
 from storage.database.reports import CostLine, CostsBy
+from storage.database.states import Activity
 from tasks.money.amounts import from_micro, show
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
@@ -35,7 +36,9 @@ def costs(
     format_: Annotated[_Format, typer.Option("--format", help="How to print it.")] = _Format.TABLE,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Show what was spent. "possible" is what lost replies may have cost beside that.
+    """Show what was spent, and of that on hearing, chat and speaking.
+
+    "possible" is what lost replies may have cost beside that.
 
     Example: [bold]stenoflow costs --by tag --since 2026-11-01 --format csv[/]
     """
@@ -63,11 +66,14 @@ def _row(by: CostsBy, line: CostLine) -> dict[str, Any]:
         "possible": f"{from_micro(line.spending.possible_micro):.6f}",
         "unpriced": line.spending.unpriced,
         "currency": line.currency,
+        **{name: f"{from_micro(micro):.6f}" for name, micro in line.by_activity.items()},
+        "characters": line.characters,
     }
 
 
 def _columns(by: CostsBy) -> list[str]:
-    return [by.value, "requests", "audio_seconds", "cost", "possible", "unpriced", "currency"]
+    counted = [by.value, "requests", "audio_seconds", "cost", "possible", "unpriced", "currency"]
+    return [*counted, *Activity, "characters"]
 
 
 def _csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from flows.cli.console import result, say
 from flows.cli.copies import Copies
 from flows.cli.transcribe import run_batch
 from flows.outcome import Outcome, exit_code
-from tasks.artifacts.formats import FORMATS
+from tasks.artifacts.formats import STANDARD
 from tasks.hearing import Wanted, job_settings
 from tasks.intake import Wish
 from tasks.money.amounts import show
@@ -47,7 +47,7 @@ def demo(
         )
         say("A meeting of two minutes in three voices, heard by the embedded engine.")
         orders = [Order(source, wish) for source in resolve(str(recording))]
-        outcomes = run_batch(workshop, orders, list(FORMATS), concurrency, Copies(None), json=json)
+        outcomes = run_batch(workshop, orders, STANDARD, concurrency, Copies(None), json=json)
         if not json:
             _explain(workshop, settings, outcomes[0])
     raise typer.Exit(exit_code(outcomes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,6 +13,8 @@ from flows.cli.console import add_plain, plain_table, print_table, result, say
 from flows.cli.transcribe import find_sources, tell
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
+from tasks.digest.opening import chat_model as chosen_model
+from tasks.digest.pricing import DigestEstimate
 from tasks.estimating import Estimate, estimate_source
 from tasks.hearing import Wanted, job_settings
 from tasks.money.amounts import show
@@ -27,6 +29,11 @@ def estimate(
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     speakers: options.Speakers = None,
+    digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
+    chat_model: Annotated[
+        str | None,
+        typer.Option(help="What would write the minutes; implies --digest.", show_default=False),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Tell how long recordings are, into how many segments they go, and what they would cost.
@@ -40,9 +47,10 @@ def estimate(
         by, _ = options.speakers_of(speakers)
         wanted = Wanted(model, segment_seconds=segment_seconds, stream=stream, speakers=by)
         wish = job_settings(settings, workshop.models, wanted)
+        writer = chosen_model(settings, chat_model) if digest or chat_model else None
         for source in found:
             try:
-                estimates.append(estimate_source(workshop, source, wish))
+                estimates.append(estimate_source(workshop, source, wish, writer))
             except StenoflowError as error:
                 outcomes.append(of_error(source.uri, error))
     _print(estimates, outcomes, json=json)
@@ -58,11 +66,26 @@ def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) ->
         return
     if estimates:
         print_table(_table(estimates))
-    if any(each.cost_micro is None for each in estimates):
+    if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
 
 
 def _line(each: Estimate) -> dict[str, Any]:
+    return _transcription(each) | ({} if each.digest is None else {"digest": _digest(each.digest)})
+
+
+def _digest(each: DigestEstimate) -> dict[str, Any]:
+    return {
+        "provider": each.provider,
+        "model": each.model,
+        "questions": each.questions,
+        "tokens_in": each.tokens.read,
+        "tokens_out": each.tokens.written,
+        "cost": None if each.cost_micro is None else show(each.cost_micro),
+    }
+
+
+def _transcription(each: Estimate) -> dict[str, Any]:
     return {
         "source": each.source.uri,
         "name": each.source.name,
@@ -78,7 +101,9 @@ def _line(each: Estimate) -> dict[str, Any]:
 
 
 def _table(estimates: list[Estimate]) -> Table:
-    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost")
+    digests = [each.digest for each in estimates if each.digest is not None]
+    minutes = [f"minutes by {digests[0].model}, about"] if digests else []
+    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost", *minutes)
     for each in estimates:
         add_plain(
             table,
@@ -88,8 +113,8 @@ def _table(estimates: list[Estimate]) -> Table:
             each.model,
             _money(each.segment_micro),
             _money(each.cost_micro),
+            *([_money(each.digest.cost_micro)] if each.digest else []),
         )
-    known = [each.cost_micro for each in estimates if each.cost_micro is not None]
     add_plain(
         table,
         "in total",
@@ -97,9 +122,16 @@ def _table(estimates: list[Estimate]) -> Table:
         str(sum(each.segments for each in estimates)),
         "",
         "",
-        _money(sum(known) if len(known) == len(estimates) else None),
+        _money(_total([each.cost_micro for each in estimates])),
+        *([_money(_total([each.cost_micro for each in digests]))] if digests else []),
     )
     return table
+
+
+def _total(costs: list[int | None]) -> int | None:
+    """Sum up; unknown where one is."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
 def _money(micro: int | None) -> str:

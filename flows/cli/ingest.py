@@ -16,7 +16,7 @@ from flows.ingesting import Ingest, Taking
 from flows.orchestration import begin_start, surround
 from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
-from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.errors import SettingsError
 from tasks.hearing import calls_at_once
 from tasks.inbox.opening import Inbox, open_inbox
@@ -50,7 +50,7 @@ def ingest(
         bool, typer.Option("--reject", help="Move what is refused to rejected/ beside the inbox.")
     ] = False,
     out: options.Out = None,
-    formats: options.Formats = ",".join(FORMATS),
+    formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
@@ -66,8 +66,8 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, segment_seconds, stream, speakers (none, channels, model), names, tag, budget, priority (urgent,
-    normal, bulk). A NAME.rttm beside it says who speaks when.
+    language, segment_seconds, stream, speakers (none, channels, model), names, formats, tag, budget, priority
+    (urgent, normal, bulk). A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
@@ -86,6 +86,8 @@ def ingest(
         tag=tag,
         budget=budget,
     )
+    if optional(wanted):
+        given["formats"] = list(optional(wanted))
     copies = Copies(out)
     with open_workshop(settings) as workshop:
         wish_of(workshop, Options.model_validate(given))

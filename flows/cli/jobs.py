@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +13,11 @@ from flows.cli import options
 from flows.cli.console import add_plain, plain_table, print_table, results
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
+from flows.cli.page import print_page
+from flows.cli.show_chat import show_chat
+from flows.cli.show_speech import show_speech
 from storage.database.reports import JobLine, Spending
-from storage.database.states import JobState
+from storage.database.states import JobKind, JobState
 from storage.database.tables import Segment
 from tasks.artifacts.manifest import charge_entry, seam_entry
 from tasks.damage import Damage
@@ -22,9 +26,12 @@ from tasks.money.amounts import show as show_money
 from tasks.publishing import document_of, tell_apart
 from tasks.renaming import rename as rename_speakers
 from tasks.settings import load_settings
+from tasks.speaking.publishing import duration_of
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
 from tasks.workshop import Workshop, open_workshop
+
+_SHOWN_OTHERWISE = {JobKind.SPEAK: show_speech, JobKind.DIGEST: show_chat, JobKind.REPLY: show_chat}
 
 
 def jobs(
@@ -42,16 +49,17 @@ def jobs(
         lines = workshop.reports.jobs(state=state, limit=limit)
     if json:
         for line in lines:
-            print_result(json_module.dumps(_summary(line), ensure_ascii=False))
+            print_result(json_module.dumps(summary(line), ensure_ascii=False))
         return
-    table = plain_table("job", "recording", "state", "duration", "model", "cost", "tag", "reason")
+    table = plain_table("job", "kind", "recording", "state", "duration", "model", "cost", "tag", "reason")
     for line in lines:
         add_plain(
             table,
             line.job.id,
+            line.job.kind,
             line.recording.name,
             line.job.state,
-            clock(line.recording.duration_ms or 0),
+            clock(_duration_ms(line)),
             line.job.settings["model"],
             _cost(line.spending),
             line.job.tag or "",
@@ -73,24 +81,44 @@ def show(
             show_default=False,
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the page to listen and read to this file.", show_default=False),
+    ] = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="With --page: put the recording into it, about 15 MB an hour.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Show one job whole: its segments, requests, charges and artifacts.
 
-    Example: [bold]stenoflow show 3f9a2c[/]
+    Example: [bold]stenoflow show 3f9a2c --page talk.html --embed[/]
     """
+    if embed and page is None:
+        raise SettingsError("--embed is for --page FILE")
     with open_workshop(load_settings()) as workshop:
         line = find_job(workshop, job)
+        other = _SHOWN_OTHERWISE.get(JobKind(line.job.kind))
+        if other is not None:
+            other(workshop, line, summary(line), lint=lint or page is not None or bool(rename), json=json)
+            return
         if rename:
             rename_speakers(workshop, line.job.id, options.names_of(rename))
             line = find_job(workshop, line.job.id)
+        if page is not None:
+            print_page(workshop, line.job, page, embed=embed, json=json)
+            return
         if lint:
             print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
             return
         document = _whole(workshop, line)
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))
-        return
+    else:
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
     for name in ("job", "name", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
         results.print(f"[dim]{name:14}[/]", end="")
         results.print(str(document[name] if document[name] is not None else "-"), markup=False)
@@ -119,14 +147,16 @@ def find_job(workshop: Workshop, prefix: str) -> JobLine:
     return found[0]
 
 
-def _summary(line: JobLine) -> dict[str, Any]:
+def summary(line: JobLine) -> dict[str, Any]:
+    """Return what `jobs --json` says of a job."""
     return {
         "job": line.job.id,
+        "kind": line.job.kind,
         "recording": line.recording.id,
         "name": line.recording.name,
         "source": line.recording.source,
         "state": line.job.state,
-        "duration": seconds(line.recording.duration_ms or 0),
+        "duration": seconds(_duration_ms(line)),
         "model": line.job.settings["model"],
         "tag": line.job.tag,
         "cost": None if line.spending.unpriced else show_money(line.spending.actual_micro),
@@ -137,13 +167,18 @@ def _summary(line: JobLine) -> dict[str, Any]:
     }
 
 
+def _duration_ms(line: JobLine) -> int:
+    """Return how long a job's recording is; of a text, how long it took to say it."""
+    return duration_of(line.job) if line.job.kind == JobKind.SPEAK else line.recording.duration_ms or 0
+
+
 def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
     told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
-    return _summary(line) | {
+    return summary(line) | {
         "settings": line.job.settings,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])

@@ -43,6 +43,14 @@ Model = Annotated[
     str | None,
     typer.Option(help="The model. Default: whisper-1, or the embedded engine's.", show_default=False),
 ]
+ChatModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="The chat model. Default: gpt-4o-mini, or the embedded engine's.",
+        show_default=False,
+    ),
+]
 Language = Annotated[
     str | None,
     typer.Option(help="The language spoken (en, de, ja, …), if it is known.", show_default=False),
@@ -68,7 +76,11 @@ Concurrency = Annotated[
     ),
 ]
 Formats = Annotated[
-    str, typer.Option(help="Artifacts to report and to copy to --out; the store has all of them.")
+    str,
+    typer.Option(
+        help="Artifacts to report and to copy to --out; the store has all of these. Made where they are "
+        "asked for, and kept from then on: tsv, ass, docx, karaoke (VTT with the time of each word)."
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -101,6 +113,14 @@ SpeakerNames = Annotated[
         "--speaker",
         help="What a speaker is to be called; may be repeated.",
         metavar="A=Anna",
+        show_default=False,
+    ),
+]
+Digest = Annotated[
+    bool | None,
+    typer.Option(
+        "--digest/--no-digest",
+        help="Make minutes of each as well. Default: STENOFLOW_DIGEST, or no.",
         show_default=False,
     ),
 ]

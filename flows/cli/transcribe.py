@@ -11,9 +11,10 @@ from flows.cli import options
 from flows.cli.console import complain, result, say
 from flows.cli.copies import Copies
 from flows.cli.progress import Display
+from flows.digest_outcome import DigestOutcome
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
-from tasks.artifacts.formats import FORMATS, check_formats
+from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.diarised import with_turns
 from tasks.errors import RefusedError, SettingsError
 from tasks.hearing import Wanted, calls_at_once, job_settings
@@ -34,7 +35,7 @@ INTERRUPTED = 130
 def transcribe(
     sources: options.Sources,
     out: options.Out = None,
-    formats: options.Formats = ",".join(FORMATS),
+    formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
     segment_seconds: options.SegmentSeconds = None,
@@ -44,6 +45,7 @@ def transcribe(
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
+    digest: options.Digest = None,
     json: options.Json = False,
 ) -> None:
     """Transcribe recordings: text, subtitles and JSON, with what each cost.
@@ -65,6 +67,8 @@ def transcribe(
             tag=tag,
             budget_micro=options.budget_micro(budget),
             names=names,
+            formats=optional(wanted),
+            digest=settings.digest if digest is None else digest,
         )
         if names and rttm is None and wish.settings.speakers == Speakers.NONE:
             raise SettingsError(
@@ -148,6 +152,18 @@ def tell(outcome: Outcome, *, json: bool) -> None:
     )
     for name, uri in outcome.artifacts.items():
         result(f"  {name:5} {uri}")
+    if outcome.digest is not None:
+        _tell_digest(outcome.digest)
+
+
+def _tell_digest(digest: DigestOutcome) -> None:
+    """Print what became of the minutes that followed."""
+    cost = "price unknown" if digest.cost_micro is None else f"{show(digest.cost_micro)} {digest.currency}"
+    why = f": {digest.error['message']}" if digest.error else ""
+    result(f"  minutes {digest.status}, {digest.calls} calls, {cost}, job {digest.job}{why}")
+    for name, uri in digest.artifacts.items():
+        if name != "html":
+            result(f"  {name:5} {uri}")
 
 
 def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:

@@ -13,7 +13,7 @@ from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
-from storage.database.states import JobState, SegmentState
+from storage.database.states import Activity, JobKind, JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
@@ -28,6 +28,7 @@ class CutSegment:
         speech: [start, end] in ms from its start; of a channel, followed by its levels (see `Segment`).
         sent: [first, end) in samples of the recording; None: all of it.
         channel: the one that is sent, from 0; None: all, mixed.
+        activity: other than hearing: its place is counted in characters, and it is always sent.
     """
 
     index: int
@@ -37,16 +38,17 @@ class CutSegment:
     speech: tuple[tuple[int, ...], ...]
     sent: tuple[tuple[int, int], ...] | None = None
     channel: int | None = None
+    activity: Activity = Activity.HEARING
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to be sent."""
+        return self.activity == Activity.HEARING and not (self.speech and self.spans)
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """What is sent, whatever was kept of that."""
         return ((self.start_sample, self.end_sample),) if self.sent is None else self.sent
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether there is anything to be asked for."""
-        return bool(self.speech and self.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,10 @@ class Catalog:
             )
 
     def open_job(self, job: Job) -> Job:
-        """Store a job, or return the one with the same id, its budget and tag brought up to date."""
+        """Store a job, or return the one with the same id, its budget, tag and formats brought up to date.
+
+        A format that was asked for once is kept: what is built anew is not to lack what there was.
+        """
         job.created_at = self._clock()
         job.state = JobState.NEW
         with self._database.write() as session:
@@ -106,7 +111,16 @@ class Catalog:
             stored.budget_micro = job.budget_micro
             if job.tag:
                 stored.tag = storable(job.tag)
+            if job.formats:
+                stored.formats = sorted({*(stored.formats or ()), *job.formats})
             return stored
+
+    def set_budget(self, job_id: str, budget_micro: int) -> Job:
+        """Give a job another budget; returns the job."""
+        with self._database.write() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            job.budget_micro = budget_micro
+            return job
 
     def claim(self, job_id: str, *, again: bool = False) -> None:
         """Take a job to work on; no other run can change it from then on.
@@ -262,6 +276,17 @@ class Catalog:
             raise TakenError(f"another run is at work on job {job_id}", "it is waited for, or interrupt it")
         return job
 
+    def digests(self, recording_id: str) -> Sequence[Job]:
+        """Return the published digests of a recording's transcripts: whole ones first, then the newest."""
+        published = [JobState.COMPLETE, JobState.PARTIAL]
+        query = (
+            select(Job)
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.DIGEST, Job.state.in_(published))
+            .order_by(Job.state, Job.created_at.desc(), Job.id)
+        )
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""
         with self._database.read() as session:
@@ -287,12 +312,13 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         index=cut.index,
         start_sample=cut.start_sample,
         end_sample=cut.end_sample,
+        activity=cut.activity,
         forced=cut.forced,
         channel=cut.channel,
         speech=[list(region) for region in cut.speech],
         work_key=work_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
-        state=SegmentState.CUT if cut.is_heard else SegmentState.SILENT,
+        state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
 
@@ -306,4 +332,5 @@ def cut_of(segment: Segment) -> CutSegment:
         tuple(tuple(region) for region in segment.speech),
         None if segment.sent is None else segment.spans,
         segment.channel,
+        Activity(segment.activity),
     )

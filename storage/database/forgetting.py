@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
 from storage.database.leases import Leases
-from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment
+from storage.database.states import Activity
+from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment, Turn
 from storage.errors import TakenError
 
 
@@ -51,6 +52,15 @@ class Forgetting:
         with self._database.read() as session:
             self._check_idle(session, session.scalars(_jobs_of(recording_id)).all())
 
+    def spoken(self, recording_id: str) -> Sequence[str]:
+        """Return the work keys of a recording's pieces of text whose sound no other recording uses."""
+        with self._database.read() as session:
+            ids = [job.id for job in session.scalars(_jobs_of(recording_id))]
+            pieces = select(Segment.work_key).where(
+                Segment.job_id.in_(ids), Segment.activity == Activity.SPEAKING, ~_used_elsewhere(Segment, ids)
+            )
+            return session.scalars(pieces.distinct()).all()
+
     def erase(self, recording_id: str) -> None:
         """Erase a recording with its jobs, segments, requests, artifacts, and answers that no other one uses.
 
@@ -63,7 +73,7 @@ class Forgetting:
             ids = [job.id for job in jobs]
             _erase_answers(session, ids)
             _erase_turns(session, jobs)
-            for table in (Artifact, Attempt, Segment):
+            for table in (Artifact, Attempt, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
@@ -98,7 +108,12 @@ def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
 
 def _erase_answers(session: Session, job_ids: list[str]) -> None:
     """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
-    other = aliased(Segment)
-    used = exists().where(other.work_key == Result.work_key, other.job_id.not_in(job_ids))
     keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
+    used = _used_elsewhere(Result, job_ids)
     session.execute(delete(Result).where(Result.work_key.in_(keys), ~used))
+
+
+def _used_elsewhere(table: type[Result | Segment], job_ids: list[str]) -> Exists:
+    """Tell whether another recording has a segment with the work key of a row."""
+    other = aliased(Segment)
+    return exists().where(other.work_key == table.work_key, other.job_id.not_in(job_ids))

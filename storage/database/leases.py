@@ -78,6 +78,12 @@ class Leases:
         """Tell whether the run that claimed a job last may still be at work on it."""
         return job.state == JobState.RUNNING and self.is_alive(session, job.run_id)
 
+    def heard_within(self, run_id: str, time: timedelta) -> bool:
+        """Tell whether a run is alive, or its lease ended no longer ago than a time."""
+        with self._database.read() as session:
+            run = session.get(Run, run_id)
+            return run is not None and not self._is_silent(session, run, time)
+
     def renew(self, run_id: str) -> None:
         """Say that a run is alive."""
         self._set(run_id, LEASE)
@@ -107,14 +113,14 @@ class Leases:
             return now
         return self._clock()
 
-    def _is_silent(self, session: Session, run: Run) -> bool:
+    def _is_silent(self, session: Session, run: Run, longer: timedelta = timedelta()) -> bool:
         if not self._has_servers_clock:
-            return run.alive_until <= self._clock()
+            return run.alive_until + longer <= self._clock()
         # While the server was away nobody could say anything: the living get as long as a lease to do so.
         now: datetime
         up_since: datetime
         now, up_since = session.execute(select(func.clock_timestamp(), func.pg_postmaster_start_time())).one()
-        return max(run.alive_until, up_since + LEASE) <= now
+        return max(run.alive_until, up_since + LEASE) + longer <= now
 
     @property
     def _has_servers_clock(self) -> bool:

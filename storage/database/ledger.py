@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -228,6 +228,11 @@ class Ledger:
         """Record that a segment is answered by a stored result."""
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
+
+    def withdraw(self, work_key: str, answer: str) -> None:
+        """Drop an answer that names what is not there any more, so that it can be asked for again."""
+        with self._database.write() as session:
+            session.execute(delete(Result).where(Result.work_key == work_key, Result.answer == answer))
 
     def _keep(self, session: Session, attempt: Attempt, answer: str, suspect: str | None) -> None:
         """Store an answer under its work key, unless one is there."""

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.exposures import Budgets, Scope, used
 from storage.database.rows import integer_sum
-from storage.database.states import JobState, SegmentState
+from storage.database.states import Activity, JobState, SegmentState
 from storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
 
 _OPEN = (JobState.NEW, JobState.RUNNING, JobState.INTERRUPTED)
@@ -50,6 +51,7 @@ class Entries:
     unpriced: int
     amount_micro: int
     quantity: int
+    activity: str = Activity.HEARING
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ def _entries(session: Session) -> tuple[Entries, ...]:
         integer_sum(Charge.amount_micro),
         integer_sum(Charge.quantity),
     )
-    rows = session.execute(select(*by, *sums).group_by(*by))
+    columns: list[ColumnElement[Any] | InstrumentedAttribute[str]] = [*by, *sums, Charge.activity]
+    rows = session.execute(select(*columns).group_by(*by, Charge.activity))
     return tuple(Entries(*row) for row in rows)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from storage.database.connection import Database
 from storage.database.rows import integer_sum
-from storage.database.states import AttemptState, ChargeKind, SegmentState
+from storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
 from storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
 # The kind of tasks.audio_api.errors.UnreachableError: the request never left.
@@ -78,6 +78,8 @@ class CostLine:
         heading: "-" for what has none: no tag, or a recording that was forgotten.
         calls: requests that were or may have been charged.
         audio_ms: what was heard for actual charges.
+        characters: what was spoken for actual charges.
+        by_activity: what each activity was charged, in micro-units.
     """
 
     heading: str
@@ -85,10 +87,13 @@ class CostLine:
     calls: int
     audio_ms: int
     spending: Spending
+    characters: int = 0
+    by_activity: Mapping[str, int] = field(default_factory=dict)
 
 
 _NONE = "-"
-_MS = "ms"  # the unit of what is heard; speech is charged by characters or tokens
+_MS = "ms"  # the unit of what is heard
+_CHARACTER = "character"  # and of what is spoken
 
 
 class CostsBy(StrEnum):
@@ -99,6 +104,7 @@ class CostsBy(StrEnum):
     MODEL = "model"
     RECORDING = "recording"
     TAG = "tag"
+    ACTIVITY = "activity"
 
 
 class Reports:
@@ -185,13 +191,21 @@ class Reports:
             since: leaves out what was charged before this time.
         """
         heading = _HEADINGS[by](self._database.is_embedded)
-        heard = (Charge.kind == ChargeKind.ACTUAL) & (Charge.unit == _MS)
+        actual = Charge.kind == ChargeKind.ACTUAL
+        heard = actual & (Charge.unit == _MS) & (Charge.activity == Activity.HEARING)
+        spoken = actual & (Charge.unit == _CHARACTER)
+        spent = [
+            integer_sum(case((actual & (Charge.activity == activity), Charge.amount_micro)))
+            for activity in Activity
+        ]
         query = (
             select(
                 heading,
                 Charge.currency,
                 func.count(distinct(Charge.attempt_id)),
                 integer_sum(case((heard, Charge.quantity))),
+                integer_sum(case((spoken, Charge.quantity))),
+                *spent,
                 *_spending(),
             )
             .outerjoin(Job, Job.id == Charge.job_id)
@@ -211,8 +225,10 @@ class Reports:
 
 
 def _cost_line(row: Any) -> CostLine:
-    heading, currency, calls, audio_ms, *money = row
-    return CostLine(heading, currency, calls, audio_ms, Spending(*money))
+    heading, currency, calls, audio_ms, characters, *money = row
+    spent, total = money[: len(Activity)], money[len(Activity) :]
+    by_activity = {activity.value: micro for activity, micro in zip(Activity, spent, strict=True)}
+    return CostLine(heading, currency, calls, audio_ms, Spending(*total), characters, by_activity)
 
 
 def _spending() -> tuple[ColumnElement[Any], ...]:
@@ -242,5 +258,6 @@ _HEADINGS: dict[CostsBy, Callable[[bool], SQLColumnExpression[Any]]] = {
     CostsBy.MONTH: _date(7),
     CostsBy.MODEL: lambda _: Charge.provider + "/" + Charge.model,
     CostsBy.RECORDING: lambda _: func.coalesce(Recording.name, _NONE),
+    CostsBy.ACTIVITY: lambda _: Charge.activity,
     CostsBy.TAG: lambda _: func.coalesce(func.nullif(Charge.tag, ""), _NONE),
 }

@@ -68,6 +68,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime(),
         dict[str, Any]: JSON(),
         list[list[int]]: JSON(),
+        list[str]: JSON(none_as_null=True),
     }
 
 
@@ -106,7 +107,8 @@ class Job(Base):
     it without getting any further than ``progress``.
 
     ``language`` is the one that was decided for all segments, where that was left to the job; ``speakers``
-    holds the names given to speakers, by what they are called otherwise.
+    holds the names given to speakers, by what they are called otherwise; ``formats`` lists the artifacts that
+    it was asked for beside those that every job has.
     """
 
     __tablename__ = "jobs"
@@ -130,6 +132,7 @@ class Job(Base):
     damage: Mapped[dict[str, Any] | None]
     language: Mapped[str | None] = mapped_column(String(40))
     speakers: Mapped[dict[str, Any] | None]
+    formats: Mapped[list[str] | None]
     error_kind: Mapped[str | None] = mapped_column(String(40))
     run_id: Mapped[str | None] = mapped_column(String(40))
     crashes: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tasks.artifacts.inert import one_line, readable
+from tasks.minutes.writing import MinutesDocument
 from tasks.speech.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from tasks.speech.cues import make_cues
+from tasks.speech.doubt import Doubt
+from tasks.speech.labels import labelled
+from tasks.speech.suspicion import DoubtfulAnswer, Suspicion, suspicions
 from tasks.speech.transcript import Transcript
+from tasks.speech.words import Region
+
+BESIDE = ("txt", "srt", "vtt", "json")
+"""The formats that lie beside a page, unless others are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,9 @@ class Document:
         rules: which its subtitles keep.
         source: the recording's address (``file:///…``, ``s3://…``).
         speaking: how it is told who speaks.
+        doubtful: the answers that it is made of and that are not to be trusted.
+        beside: the formats that lie beside a page, which it links.
+        minutes: of the meeting, for the page; None where there are none.
     """
 
     transcript: Transcript
@@ -50,11 +62,46 @@ class Document:
     rules: CueRules = NETFLIX
     source: str = ""
     speaking: Speaking = field(default_factory=Speaking)
+    doubtful: tuple[DoubtfulAnswer, ...] = ()
+    beside: tuple[str, ...] = BESIDE
+    minutes: MinutesDocument | None = None
+
+    @cached_property
+    def readable(self) -> Transcript:
+        """The transcript for people: its texts hold nothing but text."""
+        return readable(self.transcript)
+
+    @property
+    def title(self) -> str:
+        """The recording's name, as text."""
+        return one_line(self.name)
+
+    @cached_property
+    def suspicions(self) -> tuple[tuple[Suspicion, ...], ...]:
+        """Why each utterance may be wrong."""
+        return suspicions(self.transcript, self.doubtful)
+
+    @property
+    def unheard(self) -> list[Region]:
+        """Stretches in which somebody speaks, by their levels, and no word was heard."""
+        return [each.region for each in self.doubtful if each.doubt is Doubt.EMPTY]
+
+    @cached_property
+    def speakers(self) -> list[str]:
+        """The names of those who speak, in order."""
+        return sorted({each.speaker for each in self.readable.utterances if each.speaker})
 
     @cached_property
     def cues(self) -> list[Cue]:
-        """The subtitles; made once for all formats."""
-        return make_cues(self.transcript.utterances, self.rules)
+        """The subtitles, with the names of speakers in their text where several speak."""
+        if len(self.speakers) < 2:
+            return self.unnamed_cues
+        return make_cues(labelled(self.readable.utterances, self.rules), self.rules)
+
+    @cached_property
+    def unnamed_cues(self) -> list[Cue]:
+        """The subtitles for formats that have a place of their own for who speaks."""
+        return make_cues(self.readable.utterances, self.rules)
 
     @cached_property
     def breaches(self) -> dict[Breach, int]:

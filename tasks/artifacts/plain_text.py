@@ -12,11 +12,9 @@ from tasks.speech.words import Utterance
 
 def render(document: Document) -> str:
     """Render the text, a blank line between paragraphs; each begins with who speaks, where that is told."""
-    groups = paragraphs(document.transcript.utterances)
-    return "".join(f"{_paragraph(group)}\n\n" for group in groups).rstrip("\n") + "\n"
+    return "\n\n".join(map(_paragraph, paragraphs(document.readable.utterances))) + "\n"
 
 
 def _paragraph(group: Sequence[Utterance]) -> str:
-    speaker = group[0].speaker
     text = join_words(each.text for each in group)
-    return text if speaker is None else f"{speaker}: {text}"
+    return f"{group[0].speaker}: {text}" if group[0].speaker else text

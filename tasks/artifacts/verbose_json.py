@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.artifacts.document import Document
+from tasks.speech.suspicion import DoubtfulAnswer, Suspicion
 from tasks.speech.timecode import seconds
 from tasks.speech.transcript import Stretch
 from tasks.speech.words import Utterance, Word
@@ -44,13 +45,20 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     yield "duration", seconds(transcript.duration_ms)
     yield "timing", transcript.timing.value
     yield "text", transcript.text
-    yield "segments", (_with_ours(index, each) for index, each in enumerate(transcript.utterances))
+    yield (
+        "segments",
+        (
+            _with_ours(index, *each)
+            for index, each in enumerate(zip(transcript.utterances, document.suspicions, strict=True))
+        ),
+    )
     yield "words", spoken
     yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
     if speaking.by is not None:
         yield "speakers_by", speaking.by
         yield "speakers_throughout", speaking.throughout
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
+    yield "doubtful", (_doubtful(answer) for answer in document.doubtful)
 
 
 def _write_list(written: io.StringIO, entries: Iterator[dict[str, Any]]) -> None:
@@ -91,9 +99,17 @@ def _by(word: Word, speaker: str | None) -> dict[str, Any]:
     return word_entry(word) if speaker is None else {**word_entry(word), "speaker": speaker}
 
 
-def _with_ours(index: int, utterance: Utterance) -> dict[str, Any]:
-    ours = {"speaker": utterance.speaker, "missing": not utterance.words}
+def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[Suspicion]) -> dict[str, Any]:
+    ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(suspicions)}
     return segment_entry(index, utterance) | ours
+
+
+def _doubtful(answer: DoubtfulAnswer) -> dict[str, Any]:
+    return {
+        "start": seconds(answer.region.start_ms),
+        "end": seconds(answer.region.end_ms),
+        "why": answer.doubt.value,
+    }
 
 
 def _stretch(stretch: Stretch) -> dict[str, Any]:

@@ -39,6 +39,9 @@ _ABOUT_FORMAT = re.compile(
     r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
 )
 _ABOUT_VOICES = re.compile(r"known_speaker", re.IGNORECASE)
+_ABOUT_CONTEXT = re.compile(
+    r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
+)
 # httpx raises these before the first byte of a request is out.
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -85,6 +88,8 @@ def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError
         return errors.VoicesRefusedError
     if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
         return errors.FormatRefusedError
+    if _ABOUT_CONTEXT.search(f"{complaint.code} {complaint.text}"):
+        return errors.ContextExceededError
     return errors.SegmentRefusedError
 
 

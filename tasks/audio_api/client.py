@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import httpx
 
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.catalogue import ListedModel, parse_catalogue
+from tasks.audio_api.chat import ChatAnswer, ChatRequest, document_of, parse_chat
+from tasks.audio_api.chat_dialect import Dialect
+from tasks.audio_api.chat_stream import Pieces
 from tasks.audio_api.classification import error_of_failure, error_of_reply
-from tasks.audio_api.errors import FormatRefusedError, VoicesRefusedError
+from tasks.audio_api.errors import FormatRefusedError, SegmentRefusedError, VoicesRefusedError
 from tasks.audio_api.exchange import Reply, Target
 from tasks.audio_api.models import Model, ModelTable
-from tasks.audio_api.reading import read_reply
+from tasks.audio_api.reading import read_lines, read_reply
 from tasks.audio_api.requests import TranscriptionRequest, form_fields
 from tasks.audio_api.settings import AudioApiSettings
+from tasks.audio_api.speech import Sound, SpeechRequest, read_sound, speech_document
 from tasks.audio_api.upload import Upload
+
+_CHAT = "chat/completions"
+_EVENTS = "text/event-stream"
 
 
 class AudioApi:
@@ -47,6 +55,7 @@ class AudioApi:
         self._transport = transport
         self._plain: set[str] = set()
         self._voiceless: set[str] = set()
+        self._dialects: dict[str, Dialect] = {}
         self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,6 +108,23 @@ class AudioApi:
             self._voiceless.add(request.model)
             return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
 
+    async def speak(self, request: SpeechRequest, take: Callable[[bytes], object] = lambda _: None) -> Sound:
+        """Have a text spoken; one call, at most one of them charged.
+
+        Args:
+            request: what is wanted.
+            take: given the sound as it comes, if it is in the format that was asked for.
+
+        Raises:
+            CallError: there is no sound, or not all of it; its class says what that means.
+        """
+        target = self._target(request.model)
+        upload = Upload(document=speech_document(request))
+        async with self._response("POST", "audio/speech", target, upload, {"Accept": "*/*"}) as response:
+            if not response.is_success:
+                await self._checked(response, target)
+            return await read_sound(response, request, target, self.settings, take)
+
     async def models(self) -> tuple[ListedModel, ...]:
         """Ask which models there are.
 
@@ -108,33 +134,89 @@ class AudioApi:
         target = self._target()
         return parse_catalogue(await self._exchange("GET", "models", target), target)
 
+    async def chat(self, request: ChatRequest) -> ChatAnswer:
+        """Ask a chat model and read its whole answer; one call, at most one of them charged.
+
+        A server that refuses a field (free of charge) is asked without it, then and later.
+
+        Raises:
+            CallError: there is no usable answer; its class says what that means.
+        """
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            reply = await self._exchange(
+                "POST", _CHAT, target, Upload(document=document_of(request, dialect))
+            )
+            return parse_chat(reply.body, target)
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def stream_chat(self, request: ChatRequest, told: Callable[[str], object]) -> ChatAnswer:
+        """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`."""
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            upload = Upload(document=document_of(request, dialect, stream=True))
+            pieces = Pieces(target, told)
+            async with self._response("POST", _CHAT, target, upload, {"Accept": _EVENTS}) as response:
+                if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
+                    # Refused, or a server that does not stream.
+                    return _told_at_once(await self._checked(response, target), target, told)
+                async for line in read_lines(response, target, self.settings):
+                    pieces.take(line)
+            return pieces.answer()
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def _in_its_dialect(
+        self, model: str, ask: Callable[[Dialect], Awaitable[ChatAnswer]]
+    ) -> ChatAnswer:
+        """Ask, and again in other ways as long as a refusal tells of one."""
+        while True:
+            dialect = self._dialects.get(model, Dialect())
+            try:
+                return await ask(dialect)
+            except SegmentRefusedError as refusal:
+                other = dialect.after(refusal)
+                if other is None:
+                    raise
+                self._dialects[model] = other
+
     async def _transcribe(
         self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
     ) -> Answer:
         target = self._target(request.model)
         with await asyncio.to_thread(path.open, "rb") as file:
-            reply = await self._exchange(
-                "POST", "audio/transcriptions", target, form_fields(request, model), file
-            )
+            upload = Upload(form_fields(request, model), file)
+            reply = await self._exchange("POST", "audio/transcriptions", target, upload)
         return parse_answer(reply.body, target, duration_ms, reply.content_type)
 
-    async def _exchange(
+    async def _exchange(self, method: str, path: str, target: Target, upload: Upload | None = None) -> Reply:
+        """Send a request and return its 2xx reply, or raise what the other outcome means."""
+        async with self._response(method, path, target, upload or Upload()) as response:
+            return await self._checked(response, target)
+
+    @asynccontextmanager
+    async def _response(
         self,
         method: str,
         path: str,
         target: Target,
-        fields: Sequence[tuple[str, str]] = (),
-        file: BinaryIO | None = None,
-    ) -> Reply:
-        """Send a request and return its 2xx reply, or raise what the other outcome means."""
-        upload = Upload(fields, file)
+        upload: Upload,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request; what goes wrong until its response is read is raised as what it means."""
         http = self._client()
         try:
             async with asyncio.timeout(self.settings.deadline_s):
-                async with http.stream(method, path, **upload.arguments()) as response:
-                    reply = await read_reply(response, target, self.settings)
+                async with http.stream(method, path, headers=headers, **upload.arguments()) as response:
+                    yield response
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as failure:
             raise error_of_failure(failure, target, upload_whole=upload.whole) from failure
+
+    async def _checked(self, response: httpx.Response, target: Target) -> Reply:
+        reply = await read_reply(response, target, self.settings)
         if not 200 <= reply.status < 300:
             raise error_of_reply(reply, target, datetime.now(UTC))
         return reply
@@ -160,3 +242,10 @@ class AudioApi:
                 transport=self._transport,
             )
         return self._http
+
+
+def _told_at_once(reply: Reply, target: Target, told: Callable[[str], object]) -> ChatAnswer:
+    answer = parse_chat(reply.body, target)
+    if answer.text:
+        told(answer.text)
+    return answer

@@ -13,7 +13,8 @@ tasks.errors.ApiError
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
     │   ├── VoicesRefusedError    no          segment    ... about known_speaker_references
-    │   └── SegmentTooLargeError  no          segment    413
+    │   ├── SegmentTooLargeError  no          segment    413
+    │   └── ContextExceededError  no          segment    ... about a chat model's context
     └── DoubtfulError             possible    retry      at most twice
         ├── UnknownOutcomeError                          no answer, or 5xx
         └── BadAnswerError                               a 200 that is no good
@@ -130,6 +131,12 @@ class SegmentTooLargeError(SegmentRefusedError):
     """The segment is larger than the API takes."""
 
     kind = "api-too-large"
+
+
+class ContextExceededError(SegmentRefusedError):
+    """The question is longer than the chat model's context."""
+
+    kind = "api-context"
 
 
 class DoubtfulError(CallError):

@@ -19,6 +19,7 @@ _HINTS: dict[type[errors.CallError], str] = {
     errors.BillingStoppedError: "add credit or raise the limit at {provider}, then resume",
     errors.SegmentRefusedError: "the other segments go on; resume tries this one again",
     errors.SegmentTooLargeError: "choose a smaller --segment-seconds",
+    errors.ContextExceededError: 'say its context in stenoflow.toml: [chat_models."{model}"] context = …',
     errors.UnknownOutcomeError: "it may have been charged, and is recorded so; resume tries again",
     errors.BadAnswerError: "it was probably charged, and is recorded so; resume tries again",
 }

@@ -86,8 +86,13 @@ class ModelTable:
 
     def get(self, name: str) -> Model:
         """Return a model by name; a dated snapshot counts as its model, the unknown as whisper-like."""
-        found = self.listed.get(name) or self.listed.get(_DATED_SNAPSHOT.sub("", name)) or self.default
+        found = self.listed.get(name) or self.listed.get(without_date(name)) or self.default
         return replace(found, name=name)
+
+
+def without_date(name: str) -> str:
+    """Return the name of the model that a dated snapshot is one of."""
+    return _DATED_SNAPSHOT.sub("", name)
 
 
 def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable:

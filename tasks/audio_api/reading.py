@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import httpx
@@ -33,17 +34,36 @@ async def read_reply(response: httpx.Response, target: Target, settings: AudioAp
     return Reply(response.status_code, body, headers)
 
 
+async def read_lines(
+    response: httpx.Response, target: Target, settings: AudioApiSettings
+) -> AsyncIterator[str]:
+    """Yield the lines of a response as they come; raises as above. Only where a line feed ends them."""
+    left, size = b"", 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > settings.largest_answer_bytes:
+            raise _too_large(response, target, settings)
+        *lines, left = (left + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+    yield left.decode("utf-8", "replace")
+
+
 async def _answer(response: httpx.Response, target: Target, settings: AudioApiSettings) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > settings.largest_answer_bytes:
-            raise BadAnswerError(
-                f"{target} sent an answer of more than {settings.largest_answer_bytes} bytes",
-                hint_for(BadAnswerError, target),
-                response.status_code,
-            )
+            raise _too_large(response, target, settings)
     return bytes(body)
+
+
+def _too_large(response: httpx.Response, target: Target, settings: AudioApiSettings) -> BadAnswerError:
+    return BadAnswerError(
+        f"{target} sent an answer of more than {settings.largest_answer_bytes} bytes",
+        hint_for(BadAnswerError, target),
+        response.status_code,
+    )
 
 
 async def _complaint(response: httpx.Response) -> bytes:

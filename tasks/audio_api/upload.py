@@ -1,23 +1,30 @@
-"""The multipart form of one call, and how far it got out."""
+"""The body of one call, a multipart form or JSON, and how far it got out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 
 class Upload:
-    """A form with one file, streamed from disk.
+    """A form with one file, streamed from disk; or a document; or nothing.
 
     Args:
         fields: names and values; a name may come several times.
         file: open for reading in binary; None for calls without a form.
+        document: what is sent as JSON.
     """
 
-    def __init__(self, fields: Sequence[tuple[str, str]], file: BinaryIO | None) -> None:
+    def __init__(
+        self,
+        fields: Sequence[tuple[str, str]] = (),
+        file: BinaryIO | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
         self._fields = fields
         self._file = file
+        self._document = document
         self.whole = True
         """False from the moment that sending begins until the body's last byte is handed over.
 
@@ -27,6 +34,8 @@ class Upload:
     def arguments(self) -> dict[str, Any]:
         """Return what ``httpx.AsyncClient.stream`` needs for it."""
         arguments: dict[str, Any] = {"extensions": {"trace": self._follow}}
+        if self._document is not None:
+            arguments["json"] = self._document
         if self._file is not None:
             # A name of ours: servers tell the codec by the ending, and the recording's title is not theirs.
             name = f"segment{Path(str(self._file.name)).suffix or '.mp3'}"

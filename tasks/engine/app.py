@@ -1,4 +1,4 @@
-"""The engine's API: OpenAI's routes for transcription and models, as an ASGI app.
+"""The engine's API: OpenAI's routes for transcription, speech, chat and models, as an ASGI app.
 
 It keeps no state of its own and needs no lifespan events, so httpx's ASGITransport can drive it; close
 the engine when done.
@@ -6,6 +6,7 @@ the engine when done.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator
@@ -20,16 +21,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tasks.engine.answers import Transcript, answer
-from tasks.engine.engine import Engine, load_sound
+from tasks.engine.bodies import Body, read_body
+from tasks.engine.engine import EXTRACTIVE_SUMMARY, Engine, default_speech_model, load_sound
 from tasks.engine.problems import HANDLERS, Problem, answer_problem, invalid, problem_of
 from tasks.engine.recogniser import Hearing, Recogniser
+from tasks.engine.speaking.answers import answer_speech
+from tasks.engine.speaking.making import flowing, made
+from tasks.engine.speaking.wishes import read_speech_wish
 from tasks.engine.uploads import received
 from tasks.engine.wishes import Wish
+from tasks.media.programs import find_ffmpeg
 from tasks.speech.languages import NAME_OF
 from tasks.speech.timecode import samples_to_ms
 
 # The status that nginx gave to a client that left; nobody is there to read it.
 _CLIENT_LEFT = 499
+# A meeting of a day is 1 MB of text, and takes most of a minute to sum up.
+_LARGEST_JSON = 2 * 1024 * 1024
 
 
 def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
@@ -43,6 +51,9 @@ def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
         routes=[
             Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
             Route("/v1/audio/translations", translate, methods=["POST"]),
+            Route("/v1/audio/speech", speak, methods=["POST"]),
+            Route("/v1/audio/voices", list_voices),
+            Route("/v1/chat/completions", complete, methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/v1/models/{model}", show_model),
         ],
@@ -79,6 +90,28 @@ async def translate(_: Request) -> NoReturn:
     raise Problem(400, message, code="not_supported")
 
 
+async def speak(request: Request) -> Response:
+    """Answer POST /v1/audio/speech."""
+    wish = read_speech_wish(await read_body(request, _LARGEST_JSON))
+    speaker = _engine(request).speaker(wish.model)
+    script = speaker.script(wish.text, wish.voice, wish.speed)
+    ffmpeg = await asyncio.to_thread(find_ffmpeg)
+    return await answer_speech(wish, flowing(made(script, wish.format, ffmpeg)))
+
+
+async def list_voices(request: Request) -> Response:
+    """Answer GET /v1/audio/voices?model=: not OpenAI's, but other servers of its API have it."""
+    model = request.query_params.get("model") or default_speech_model()
+    voices = _engine(request).speaker(model).voices
+    return JSONResponse({"model": model, "voices": list(voices)})
+
+
+async def complete(request: Request) -> Response:
+    """Answer POST /v1/chat/completions."""
+    body = await read_body(request, _LARGEST_JSON)
+    return await asyncio.to_thread(_completed, body)
+
+
 async def list_models(request: Request) -> Response:
     """Answer GET /v1/models."""
     return JSONResponse({"object": "list", "data": [_model(name) for name in _engine(request).models]})
@@ -87,7 +120,7 @@ async def list_models(request: Request) -> Response:
 async def show_model(request: Request) -> Response:
     """Answer GET /v1/models/{model}."""
     name = request.path_params["model"]
-    _engine(request).recogniser(name)
+    _engine(request).check(name)
     return JSONResponse(_model(name))
 
 
@@ -124,6 +157,12 @@ def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
         known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
         raise invalid("language", f"{wish.model} does not hear {NAME_OF[language]}, only {known}")
     return recogniser
+
+
+def _completed(body: Body) -> Response:
+    from tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
+
+    return completed(body, EXTRACTIVE_SUMMARY)
 
 
 def _model(name: str) -> dict[str, str | int]:

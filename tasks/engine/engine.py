@@ -1,4 +1,7 @@
-"""The engine behind the API: which models there are, and what they hear in a file."""
+"""The engine behind the API: which models there are, and what they hear in a file.
+
+Of each kind there is a table of models: those that hear (recognisers), speak (speakers) and answer (chat).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,22 @@ from tasks.engine import whisper
 from tasks.engine.errors import ModelUnavailableError
 from tasks.engine.pocketsphinx import PocketsphinxRecogniser
 from tasks.engine.recogniser import Recogniser, Samples
+from tasks.engine.speaking import espeak, flite
+from tasks.engine.speaking.espeak import ESPEAK, EspeakSpeaker
+from tasks.engine.speaking.flite import FLITE, FliteSpeaker
+from tasks.engine.speaking.speaker import Speaker
 from tasks.engine.whisper import WhisperRecogniser, WhisperSettings
 from tasks.media.decode import decode_all
 from tasks.media.programs import find_ffmpeg
 
 POCKETSPHINX = "pocketsphinx"
 FASTER_WHISPER = "faster-whisper"
+EXTRACTIVE_SUMMARY = "extractive-summary"
+"""The model of the chat: it writes nothing of its own, but picks sentences out of what it is given."""
 
 # 25 MB hold three hours of Opus; a few kB of FLAC can claim days.
 _LONGEST_UPLOAD_MS = 4 * 3600 * 1000
+_HOW_TO_SPEAK = {FLITE: "install the program flite (Debian: apt-get install flite)", ESPEAK: espeak.INSTALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +50,33 @@ def default_model() -> str:
     return FASTER_WHISPER if whisper.is_installed() else POCKETSPHINX
 
 
+def default_speech_model() -> str:
+    """Name the model that speaks: flite where the machine has it, else espeak-ng, installed or not."""
+    return FLITE if flite.find_flite() else ESPEAK
+
+
 class Engine:
-    """The recognisers by the names of their models; each is made when it is first asked for.
+    """The models by their names; a recogniser is made when it is first asked for.
 
     Use it from any event loop, and close it.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], Recogniser]]) -> None:
+    def __init__(
+        self, makers: Mapping[str, Callable[[], Recogniser]], speakers: Mapping[str, Speaker] | None = None
+    ) -> None:
         self._makers = dict(makers)
         self._recognisers: dict[str, Recogniser] = {}
+        self._speakers = dict(speakers or {})
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What it offers, the smallest first."""
-        return tuple(self._makers)
+        """All that it offers: what hears, the smallest first, what speaks, and what answers."""
+        return (*self._makers, *self._speakers, EXTRACTIVE_SUMMARY)
+
+    def check(self, model: str) -> None:
+        """Raise `ModelUnavailableError` if there is none of that name."""
+        if model not in self.models:
+            raise _unknown(model, self.models)
 
     def recogniser(self, model: str) -> Recogniser:
         """Return the recogniser of a model.
@@ -63,9 +86,23 @@ class Engine:
         """
         if model not in self._recognisers:
             if model not in self._makers:
-                raise _unknown(model, self.models)
+                raise _unknown(model, tuple(self._makers))
             self._recognisers[model] = self._makers[model]()
         return self._recognisers[model]
+
+    def speaker(self, model: str) -> Speaker:
+        """Return the speaker of a model.
+
+        Raises:
+            ModelUnavailableError: there is none of that name.
+        """
+        if model in self._speakers:
+            return self._speakers[model]
+        if not self._speakers:
+            raise ModelUnavailableError("This machine has no voice", espeak.INSTALL)
+        if model in {FLITE, ESPEAK}:
+            raise ModelUnavailableError(f"{model} is not installed", _HOW_TO_SPEAK[model])
+        raise _unknown(model, tuple(self._speakers))
 
     async def warm_up(self, model: str) -> None:
         """Begin to load a model before its first request.
@@ -82,14 +119,24 @@ class Engine:
 
 
 def open_engine(settings: EngineSettings | None = None) -> Engine:
-    """Gather the recognisers that this machine has; loads nothing yet."""
+    """Gather the models that this machine has; loads nothing yet."""
     chosen = settings or EngineSettings()
     makers: dict[str, Callable[[], Recogniser]] = {
         POCKETSPHINX: lambda: PocketsphinxRecogniser(chosen.processes)
     }
     if whisper.is_installed():
         makers[FASTER_WHISPER] = lambda: WhisperRecogniser(chosen.whisper)
-    return Engine(makers)
+    return Engine(makers, find_speakers())
+
+
+def find_speakers() -> dict[str, Speaker]:
+    """Gather the speakers that this machine has, the better first; loads nothing yet."""
+    speakers: dict[str, Speaker] = {}
+    if program := flite.find_flite():
+        speakers[FLITE] = FliteSpeaker(program)
+    if package := espeak.find_espeak():
+        speakers[ESPEAK] = EspeakSpeaker(package)
+    return speakers
 
 
 async def load_sound(path: Path) -> Samples:

@@ -62,6 +62,10 @@ class Options(BaseModel):
     )
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
     budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    formats: list[str] = Field(
+        default=[], description="Artifacts beside those that every job has: tsv, ass, docx, karaoke."
+    )
+    digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
 
     @field_validator("names")

@@ -8,6 +8,7 @@ from typing import Any
 
 from storage.database.arrivals import arrival_id
 from storage.errors import StenoflowError
+from tasks.artifacts.formats import check_formats, optional
 from tasks.diarised import NoTurnsError, with_turns
 from tasks.errors import RefusedError
 from tasks.hearing import Wanted, job_settings
@@ -132,8 +133,13 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         speakers=options.speakers,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)
+    digest = workshop.settings.digest if options.digest is None else options.digest
     settings = job_settings(workshop.settings, workshop.models, wanted)
-    return Wish(settings, options.tag, budget_micro, options.names)
+    return Wish(settings, options.tag, budget_micro, _formats(options), digest, options.names)
+
+
+def _formats(options: Options) -> tuple[str, ...]:
+    return optional(check_formats(options.formats)) if options.formats else ()
 
 
 def id_of(entry: Entry) -> str:

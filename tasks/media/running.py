@@ -97,6 +97,23 @@ class Running:
             size -= len(part)
         return b"".join(parts)
 
+    def read_some(self, most: int) -> bytes:
+        """Read what there is of standard output, waiting for the first byte; nothing only at its end.
+
+        Another thread than the one that writes may do this.
+
+        Raises:
+            OverdueError: nothing came within the deadline; the program is killed.
+        """
+        source = _piped(self._process.stdout)
+        self._wait(source, selectors.EVENT_READ)
+        return os.read(source, most)
+
+    def end_input(self) -> None:
+        """Close standard input: nothing more is written."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
     def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data`` to standard input.
 

@@ -14,9 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from storage.database.metrics import Calls, Entries, Snapshot
-from storage.database.states import ChargeKind
+from storage.database.states import Activity, ChargeKind
 
 _MS: Final = "ms"
+_CHARACTER: Final = "character"
 _MICRO: Final = 1_000_000
 _Labels = tuple[str, ...]
 _HEARD_BY: Final = ("provider", "model")
@@ -71,6 +72,12 @@ def _ledger(snapshot: Snapshot) -> Iterator[Metric]:
         "Audio that was answered and charged; free of charge is charged at 0.",
         _HEARD_BY,
         _sums(entries, _heard_by, _heard_ms, ChargeKind.ACTUAL, scale=1_000),
+    )
+    yield _counter(
+        "stenoflow_spoken_characters",
+        "Text that was spoken and charged.",
+        _HEARD_BY,
+        _sums(entries, _heard_by, _spoken_characters, ChargeKind.ACTUAL),
     )
     yield _counter(
         "stenoflow_unpriced_calls",
@@ -139,7 +146,11 @@ def _sums(
 
 
 def _heard_ms(entries: Entries) -> int:
-    return entries.quantity if entries.unit == _MS else 0
+    return entries.quantity if entries.unit == _MS and entries.activity == Activity.HEARING else 0
+
+
+def _spoken_characters(entries: Entries) -> int:
+    return entries.quantity if entries.unit == _CHARACTER else 0
 
 
 def _amount(entries: Entries) -> int:

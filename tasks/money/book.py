@@ -33,7 +33,8 @@ def load_book(overrides: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = 
 
 def _price(provider: str, model: str, entry: Mapping[str, Any]) -> Price:
     try:
-        return Price(provider, model, **{**entry, "amount": Decimal(entry["amount"])})
+        amounts = {name: Decimal(entry[name]) for name in ("amount", "output") if entry.get(name) is not None}
+        return Price(provider, model, **{**entry, **amounts, "amount": Decimal(entry["amount"])})
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         message = f"the price of {model} at {provider}: {error}"
         raise ValueError(message) from error

@@ -33,12 +33,27 @@ _QUANTITY_PER = {
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How many tokens a model reads (the input) and writes (the output)."""
+
+    read: int
+    written: int
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.read + self.written
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """One entry of the price book.
 
     Attributes:
         amount: in ``currency`` for one ``per`` ("minute", "hour", "second", "million characters", ...).
         least: the smallest quantity that is charged, in the unit's own count (ms for audio).
+        output: in ``currency`` for one ``per`` of tokens that the model writes, where these cost something
+            else than those that it reads; None: ``amount``.
         source: where the price was read.
         date: when, ISO 8601.
     """
@@ -51,6 +66,7 @@ class Price:
     date: str
     currency: str = "USD"
     least: int = 0
+    output: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.per not in _QUANTITY_PER:
@@ -58,6 +74,11 @@ class Price:
             raise ValueError(message)
         if self.amount < 0:
             message = f"a negative price: {self.amount}"
+            raise ValueError(message)
+        if self.output is not None and (self.output < 0 or self.unit is not Unit.TOKEN):
+            message = (
+                f"an output price of {self.output} a {self.per}: only tokens have one, and none is negative"
+            )
             raise ValueError(message)
 
     @property
@@ -72,6 +93,19 @@ class Price:
     def reserve(self, quantity: int) -> int:
         """Return what a quantity may cost at most, in micro-units, rounded up."""
         return to_micro_at_least(self._exact(quantity))
+
+    def charge_tokens(self, tokens: Tokens) -> int:
+        """Return what tokens read and written cost, in micro-units, halves rounded up."""
+        return to_micro(self._exact_tokens(tokens))
+
+    def reserve_tokens(self, tokens: Tokens) -> int:
+        """Return what they may cost at most, in micro-units, rounded up."""
+        return to_micro_at_least(self._exact_tokens(tokens))
+
+    def _exact_tokens(self, tokens: Tokens) -> Decimal:
+        written = self.amount if self.output is None else self.output
+        per = _QUANTITY_PER[self.per][1]
+        return (self.amount * tokens.read + written * tokens.written) / per
 
     def _exact(self, quantity: int) -> Decimal:
         return self.amount * max(quantity, self.least) / _QUANTITY_PER[self.per][1]

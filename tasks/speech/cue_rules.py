@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from tasks.speech.words import Word
+
 
 @dataclass(frozen=True, slots=True)
 class CueRules:
@@ -49,6 +51,7 @@ class Cue:
 
     Attributes:
         is_mark: it stands for a stretch without words, and is as long as that.
+        words: those of each line; none in a mark.
     """
 
     start_ms: int
@@ -56,6 +59,7 @@ class Cue:
     lines: tuple[str, ...]
     speaker: str | None = None
     is_mark: bool = False
+    words: tuple[tuple[Word, ...], ...] = ()
 
     @property
     def duration_ms(self) -> int:

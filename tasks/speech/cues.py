@@ -64,6 +64,13 @@ class _Run:
         """Return words as a line."""
         return join_words(word.text for word in self.words[first : last + 1])
 
+    def cue(self, first: int, lasts: Sequence[int], end_ms: int) -> Cue:
+        """Return a cue whose lines end with these words."""
+        edges = [first, *(last + 1 for last in lasts)]
+        lines = tuple(self.line(start, end - 1) for start, end in pairwise(edges))
+        words = tuple(tuple(self.words[start:end]) for start, end in pairwise(edges))
+        return Cue(self.words[first].start_ms, end_ms, lines, self.speaker, words=words)
+
     def line_ends(self, length: int) -> list[int]:
         """Return for each word the last one that fits on a line with it; itself, if it is too wide."""
         found, last = [], 0
@@ -116,8 +123,8 @@ def _cues(run: _Run, next_ms: int, rules: CueRules) -> list[Cue]:
     while first < count:
         last = ends[first]
         end_ms = max(word.end_ms for word in run.words[first : last + 1])
-        lines = _lines(run, first, last, line_ends, rules)
-        cues.append(Cue(run.words[first].start_ms, end_ms, lines, run.speaker))
+        ends_of_lines = _lines(run, first, last, line_ends, rules)
+        cues.append(run.cue(first, ends_of_lines, end_ms))
         first = last + 1
     return cues
 
@@ -163,17 +170,21 @@ def _haste(shown_ms: int, width: int, rules: CueRules) -> float:
     return cost + (_TOO_FAST * min(2.0, needed_ms / shown_ms - 1.0) if shown_ms < needed_ms else 0.0)
 
 
-def _lines(run: _Run, first: int, last: int, line_ends: Sequence[int], rules: CueRules) -> tuple[str, ...]:
-    """Break a cue's words into lines: where it disturbs least, the lower line not the shorter one."""
+def _lines(run: _Run, first: int, last: int, line_ends: Sequence[int], rules: CueRules) -> tuple[int, ...]:
+    """Break a cue's words into lines: where it disturbs least, the lower line not the shorter one.
+
+    Returns:
+        The last word of each line.
+    """
     if line_ends[first] >= last or rules.lines == 1:
-        return (run.line(first, last),)
+        return (last,)
 
     def cost(at: int) -> float:
         upper, lower = run.width(first, at), run.width(at + 1, last)
         return run.breaks[at] + _IMBALANCE * abs(upper - lower) + _TOP_HEAVY * (upper > lower)
 
     at = min((at for at in range(first, line_ends[first] + 1) if line_ends[at + 1] >= last), key=cost)
-    return run.line(first, at), run.line(at + 1, last)
+    return at, last
 
 
 def _timed(cues: list[Cue], rules: CueRules) -> list[Cue]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 
 from tasks.speech.text import spoken_form
 
@@ -37,13 +38,23 @@ def doubt(text: str, speech_ms: int) -> Doubt | None:
     return Doubt.REPETITION if repeated_words(words) else None
 
 
-def repeated_words(words: list[str]) -> int:
+def repeated_words(words: Sequence[str]) -> int:
     """Return how many words the longest row of one phrase is made of; 0 where no row is long enough."""
-    return max(_longest_row(words, length) for length in range(1, _LONGEST_PHRASE + 1))
+    return max((len(row) for row in repeated_rows(words)), default=0)
 
 
-def _longest_row(words: list[str], length: int) -> int:
-    """Return the longest row of a phrase of so many words, by how long each word equals that many before."""
-    same = (word == before for word, before in zip(words[length:], words, strict=False))
-    row = length + max((sum(1 for _ in run) for equal, run in groupby(same) if equal), default=0)
-    return row if row >= max(_WORDS, _TIMES * length) else 0
+def repeated_rows(words: Sequence[str]) -> Iterator[range]:
+    """Yield where one phrase is said again and again, as numbers of words; rows may overlap."""
+    for length in range(1, _LONGEST_PHRASE + 1):
+        yield from _rows(words, length)
+
+
+def _rows(words: Sequence[str], length: int) -> Iterator[range]:
+    """Yield the rows of a phrase of so many words: where each word equals that many before, long enough."""
+    same = (word == before for word, before in zip(islice(words, length, None), words, strict=False))
+    first = 0
+    for equal, run in groupby(same):
+        count = sum(1 for _ in run)
+        if equal and length + count >= max(_WORDS, _TIMES * length):
+            yield range(first, first + length + count)
+        first += count

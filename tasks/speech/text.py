@@ -39,6 +39,11 @@ def space_between(before: str, word: str) -> str:
     return "" if _ENDS_UNSPACED.search(before) and _STARTS_UNSPACED.match(word) else " "
 
 
+def is_unspaced(word: str) -> bool:
+    """Tell whether a word is of a script that is written without spaces: an ideograph, or a kana."""
+    return _STARTS_UNSPACED.match(word) is not None
+
+
 def ends_sentence(word: str) -> bool:
     """Tell whether a word, as written, closes a sentence."""
     return _SENTENCE_END.search(word) is not None

@@ -13,6 +13,9 @@ import pytest
 
 from tasks.artifacts.formats import FORMATS
 from tasks.artifacts.page import render
+from tasks.speech.doubt import Doubt
+from tasks.speech.suspicion import DoubtfulAnswer
+from tasks.speech.words import Region
 from tests.artifacts.talk import document, missing, talk, utterance
 
 HOSTILE = [
@@ -132,6 +135,29 @@ def test_what_is_missing_and_what_is_doubtful_is_marked() -> None:
     assert (gap.findtext("p"), gap.get("data-at")) == ("[missing 00:00:10-00:01:10]", "10000")
     assert "00:01:00 missing" in (page.findtext(".//p[@class='facts']") or "")
     assert page.find(".//p[@class='legend']") is not None
+
+
+def test_where_no_word_was_heard_though_somebody_speaks_is_noted_in_its_place() -> None:
+    empty = DoubtfulAnswer(Region(20_000, 40_000), Doubt.EMPTY)
+    loop = DoubtfulAnswer(Region(50_000, 60_000), Doubt.REPETITION)
+    made = document(utterance(["one"], 0), utterance(["two"], 50_000), utterance(["three"], 60_000))
+    page = _parsed(render(replace(made, doubtful=(empty, loop))))
+    texts = ["".join(each.itertext()) for each in page.iterfind(".//main/div/p")]
+    assert texts == ["one", "[no word heard 00:00:20-00:00:40, though somebody speaks]", "two", "three"]
+    assert [each.text for each in page.iterfind(".//main//i")] == ["repeats itself"]
+    assert _words(page) == ["one", "two", "three"]
+
+
+def test_each_paragraph_has_an_address_of_its_own() -> None:
+    said = (
+        utterance(["a"], 36_000_123, "Anna"),
+        utterance(["b"], 36_000_123, "Ben"),
+        utterance(["c"], 36_005_500),
+    )
+    page = _parsed(render(document(*said)))
+    links = page.findall(".//main//a")
+    assert [link.get("href") for link in links] == ["#t=36000.123", "#p1", "#t=36005.5"]
+    assert [link.get("id") for link in links] == ["t=36000.123", None, "t=36005.5"]
 
 
 def test_the_same_is_rendered_the_same_and_an_empty_one_whole() -> None:

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import re
 import wave
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tasks.artifacts.document import Document
-from tasks.artifacts.page import render
-from tests.artifacts.chromium import chromium, find_chromium
+from tasks.artifacts.page import render, write
+from tasks.media.opus import encode_opus
+from tasks.media.programs import find_ffmpeg
+from tasks.speech.doubt import Doubt
+from tasks.speech.suspicion import DoubtfulAnswer
+from tasks.speech.words import Region
 from tests.artifacts.talk import WORD_MS, document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 
@@ -25,21 +30,6 @@ _HEAR = """number => new Promise((done, failed) => {
   setTimeout(() => failed(new Error(`word ${number} was not highlighted`)), 10_000);
   look();
 })"""
-
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +86,76 @@ def test_a_time_is_heard_and_is_an_address(page: Page, tmp_path: Path, recording
     _listen(page, tmp_path, recording)
     page.get_by_role("link", name="00:00:24").click()
     assert _hear(page, 61) >= 61 * WORD_MS / 1000
-    assert page.url.endswith("#p1")
+    assert page.url.endswith("#t=24")
     page.reload()
     expect(_word(page, 60)).to_have_class("now")
+
+
+def _go(page: Page, hash_: str) -> None:
+    page.evaluate("hash => { location.hash = hash }", hash_)
+
+
+@pytest.mark.parametrize(
+    ("moment", "word", "heard_s"),
+    [("t=48", 120, 48), ("t=47.9", 120, 48), ("t=0:48.1", 120, 48.1), ("t=80.5", 201, 80.5)],
+)
+def test_an_address_leads_to_its_moment(
+    page: Page, tmp_path: Path, recording: Path, moment: str, word: int, heard_s: float
+) -> None:
+    page.goto(f"{_write(tmp_path, talk(300))}#{moment}")
+    expect(_word(page, word)).to_have_class("now")
+    expect(_word(page, word)).to_be_in_viewport()
+    opened = page.locator("#text > .opened")
+    expect(opened).to_have_id(f"p{word // 60}")
+    colour = "each => getComputedStyle(each).backgroundColor"
+    assert opened.evaluate(colour) != page.locator("#p0").evaluate(colour)
+    page.set_input_files("#file", recording)
+    page.wait_for_function("() => document.querySelector('#media').readyState > 0")
+    assert _seconds(page) == pytest.approx(heard_s, abs=0.01)
+    expect(_word(page, word)).to_have_class("now")
+
+
+def test_an_address_that_changes_leads_on_even_to_who_is_hidden(page: Page, tmp_path: Path) -> None:
+    said = (utterance(["one", "two"], 0, "Anna"), missing(2_000, 9_000), utterance(["three"], 9_000, "Ben"))
+    page.goto(_write(tmp_path, document(*said)))
+    page.get_by_label("Ben").uncheck()
+    _go(page, "t=9")
+    expect(_word(page, 2)).to_have_class("now")
+    expect(page.locator("#p2")).to_be_visible()
+    # In a pause: what comes next.
+    _go(page, "t=5")
+    expect(page.locator("#p2")).to_have_class(re.compile("opened"))
+    _go(page, "p0")
+    expect(_word(page, 0)).to_have_class("now")
+    for nonsense in ("t=", "t=abc", "t=-5", "%zz", "nothing", "t=99999999"):
+        _go(page, nonsense)
+    expect(page.locator("#text")).to_be_visible()
+
+
+def test_a_time_is_an_address_without_scripts_too(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{_write(tmp_path, talk(3_000))}#t=1152")
+    expect(page.get_by_role("link", name="00:19:12")).to_be_in_viewport()
+    context.close()
+
+
+def test_a_recording_in_the_page_is_heard_from_it(page: Page, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.webm"
+    encode_opus([np.zeros(16_000 * 60, np.int16)] * 2, sound, ffmpeg=find_ffmpeg())
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    path = tmp_path / "transcript.html"
+    with path.open("w", encoding="utf-8") as file:
+        write(talk(300), file, sound)
+    page.goto(f"{path.as_uri()}#t=100")
+    expect(_word(page, 250)).to_have_class("now")
+    page.wait_for_function("() => document.querySelector('#media').readyState > 0")
+    assert page.evaluate("document.querySelector('#media').duration") == pytest.approx(120, abs=0.1)
+    _word(page, 255).click()
+    assert _hear(page, 258) * 1000 == pytest.approx(258 * WORD_MS, abs=WORD_MS / 2)
+    expect(page.locator("script.sound")).to_have_count(0)
+    assert [each for each in requests if not each.startswith(("blob:", "data:"))] == [path.as_uri()]
 
 
 def test_what_the_browser_cannot_play_is_said(page: Page, tmp_path: Path) -> None:
@@ -235,10 +292,14 @@ def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, s
     page = context.new_page()
     names = [f"Speaker {number}" for number in range(8)]
     said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
-    _listen(page, tmp_path, recording, document(*said, missing(30_000, 40_000)))
+    unheard = DoubtfulAnswer(Region(50_000, 60_000), Doubt.EMPTY)
+    made = replace(document(*said, missing(30_000, 40_000)), doubtful=(unheard,))
+    _listen(page, tmp_path, recording, made)
     _word(page, 3).click()
     page.fill("#query", "new")
     expect(page.locator("#count")).to_have_text(re.compile("of 8"))
+    _go(page, "t=18")
+    expect(page.locator(".opened")).to_have_count(1)
     found = Axe().run(page)
     context.close()
     assert found.violations_count == 0, found.generate_report()

@@ -45,6 +45,7 @@ def test_what_each_error_means_for_money_and_for_the_others() -> None:
         "FormatRefusedError": ("no", "segment"),
         "VoicesRefusedError": ("no", "segment"),
         "SegmentTooLargeError": ("no", "segment"),
+        "ContextExceededError": ("no", "segment"),
         "DoubtfulError": ("possible", "retry"),
         "UnknownOutcomeError": ("possible", "retry"),
         "BadAnswerError": ("possible", "retry"),

@@ -21,7 +21,7 @@ from unittest.mock import patch
 from flows.batch import Batch, Order, run_to_its_end
 from flows.orchestration import begin_start, surround
 from flows.outcome import Outcome
-from tasks.artifacts.formats import FORMATS
+from tasks.artifacts.formats import STANDARD
 from tasks.cutting import Cutting
 from tasks.hearing import Wanted, job_settings
 from tasks.intake import Wish, take_in
@@ -100,7 +100,7 @@ def job(path: Path) -> dict[str, Any]:
     """Do the whole job, from taking in to publishing."""
     _Noted.handed.clear()
     with _workshop() as workshop, patch("flows.running.Cutting", _Noted):
-        batch = Batch(workshop, list(FORMATS), workshop.settings.concurrency, _Silent())
+        batch = Batch(workshop, STANDARD, workshop.settings.concurrency, _Silent())
         order = Order(*_asked(workshop, path))
         began = time.monotonic()
         with spending() as spent:

@@ -69,7 +69,7 @@ def test_an_unknown_compute_type_is_named(whisper_model: Path) -> None:
 
 def test_it_is_the_default_where_it_is_installed() -> None:
     assert default_model() == FASTER_WHISPER
-    assert open_engine().models == (POCKETSPHINX, FASTER_WHISPER)
+    assert open_engine().models[:2] == (POCKETSPHINX, FASTER_WHISPER)
 
 
 def test_without_the_extra_it_says_how_to_install_it() -> None:
@@ -77,7 +77,7 @@ def test_without_the_extra_it_says_how_to_install_it() -> None:
     program = (
         "import sys; sys.modules['faster_whisper'] = None\n"
         "from tasks.engine.engine import default_model, open_engine\n"
-        "print(default_model(), *open_engine().models)\n"
+        "print(default_model(), *open_engine().models[:1], 'faster-whisper' in open_engine().models)\n"
         "try: open_engine().recogniser('faster-whisper')\n"
         "except Exception as error: print(error)\n"
     )
@@ -89,5 +89,5 @@ def test_without_the_extra_it_says_how_to_install_it() -> None:
         cwd=Path(__file__).parents[2],
     )
     models, error = ran.stdout.splitlines()
-    assert models == "pocketsphinx pocketsphinx"
+    assert models == "pocketsphinx pocketsphinx False"
     assert "pip install 'stenoflow[whisper]'" in error

@@ -1,7 +1,8 @@
 """`make fleet`: two workers on one Prefect server, one of them killed midway; what that came to.
 
 They share nothing but PostgreSQL and S3: homes of their own, and recordings that come in by a drop folder.
-Prefect's own database is SQLite here: PostgreSQL's wheel lacks pg_trgm, which its migrations ask for.
+Prefect's own database is in PostgreSQL too where one with pg_trgm is installed (its migrations ask for that),
+or where STENOFLOW_TEST_POSTGRES names the folder of its programs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
 from rich.console import Console
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.orm import Session
 
 from flows.prefect_server import start_server
@@ -36,14 +37,15 @@ from tests.flows.processes import descendants
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server
+from tests.servers.installed_postgres import find_programs, has_extension, installed_postgres
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.s3 import start_s3
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 600.0
 _SEGMENT_S = 60
-# More than one worker can have in flight by itself, almost surely.
-_AT_ONCE = 8
+# Runs at once on one worker. With more jobs than that, both are at work.
+_RUNS = 3
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -55,17 +57,20 @@ class Fleet:
         folder: for homes and logs.
         environment: names the Prefect server, the database, the store and the API.
         database: its address.
+        prefects: the address of Prefect's own; None: it is in SQLite.
         inbox: a drop folder's.
     """
 
     folder: Path
     environment: dict[str, str]
     database: str
+    prefects: str | None
     inbox: str
 
     def start_worker(self, name: str) -> subprocess.Popen[bytes]:
         """Start one in a home of its own, as the leader of its processes."""
-        return self._start(name, "worker", "start", "--pool", "stenoflow", "--name", name, "--limit", "3")
+        limits = ["--pool", "stenoflow", "--name", name, "--limit", str(_RUNS)]
+        return self._start(name, "worker", "start", *limits)
 
     def prefect(self, *arguments: str) -> None:
         """Run Prefect's own command to its end."""
@@ -95,6 +100,10 @@ class Fleet:
         """Return how many jobs are complete."""
         return self.states().count(JobState.COMPLETE)
 
+    def at_work(self) -> int:
+        """Return how many jobs a run has in hand."""
+        return self.states().count(JobState.RUNNING)
+
     def states(self) -> list[str]:
         """Return the states of all jobs."""
         with self._reading() as session:
@@ -107,6 +116,19 @@ class Fleet:
             return int(
                 session.scalar(select(func.sum(Charge.amount_micro)).where(Charge.kind.in_(kinds))) or 0
             )
+
+    def kept_by_prefect(self) -> str:
+        """Return where Prefect's server kept what, read from that database itself."""
+        if self.prefects is None:
+            return "Prefect's own database: SQLite, as no PostgreSQL with pg_trgm was found"
+        engine = create_engine(self.prefects)
+        try:
+            with engine.connect() as connection:
+                runs = connection.scalar(text("SELECT count(*) FROM flow_run"))
+                version = connection.scalar(text("SHOW server_version"))
+        finally:
+            engine.dispose()
+        return f"Prefect's own database: PostgreSQL {version}, with {runs} flow runs"
 
     def crashed(self) -> list[FlowRun]:
         """Return the flow runs that were found dead."""
@@ -132,7 +154,7 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        api = stack.enter_context(audio_api_server(lambda sound, _fields: recognise(sound), delay_s=8.0))
+        api = stack.enter_context(audio_api_server(lambda sound, _fields: recognise(sound), delay_s=15.0))
         fleet = stack.enter_context(_fleet(folder, api))
         return _trial(fleet, api, options.recordings, options.seconds)
 
@@ -144,7 +166,7 @@ def _trial(fleet: Fleet, api: AudioApiServer, recordings: int, seconds: int) -> 
     try:
         _drop(fleet, recordings, seconds)
         fleet.prefect("deployment", "run", "ingest/stenoflow", "-p", f"inbox={fleet.inbox}")
-        _wait(lambda: fleet.complete() >= 1 and api.busy >= _AT_ONCE, fleet)
+        _wait(lambda: fleet.complete() >= 1 and fleet.at_work() > _RUNS and api.busy > 0, fleet)
         in_flight = api.busy
         _kill(first.pid)
         _console.print(f"killed the first worker with all it had started; {in_flight} calls in flight in all")
@@ -162,6 +184,7 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     exposed = fleet.exposure()
     again = len(charged) - len(sounds)
     crashed = [run.name for run in fleet.crashed()]
+    _console.print(fleet.kept_by_prefect())
     _console.print(f"found dead, marked as crashed and resumed: {crashed}")
     _console.print(
         f"all complete after {took_s:.0f} s: {len(sounds)} segments, {len(charged)} bills, "
@@ -203,10 +226,21 @@ def _wait(condition: Callable[[], bool], fleet: Fleet) -> None:
 
 
 @contextmanager
+def _databases(folder: Path) -> Iterator[tuple[str, str | None]]:
+    """Run PostgreSQL; gives the address of our database, and of Prefect's: None where that must be SQLite."""
+    with ExitStack() as stack:
+        programs = find_programs()
+        run = postgres_server(folder / "data") if programs is None else installed_postgres(programs)
+        server = stack.enter_context(run)
+        ours = stack.enter_context(postgres_database(server))
+        theirs = postgres_database(server) if has_extension(server, "pg_trgm") else nullcontext(None)
+        yield ours, stack.enter_context(theirs)
+
+
+@contextmanager
 def _fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
     with ExitStack() as stack:
-        server = stack.enter_context(postgres_server(folder / "data"))
-        ours = stack.enter_context(postgres_database(server))
+        ours, theirs = stack.enter_context(_databases(folder))
         endpoint = stack.enter_context(start_s3())
         database = open_database(ours)
         upgrade(database)
@@ -224,6 +258,9 @@ def _fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
             "STENOFLOW_DATABASE_URL": ours,
             "STENOFLOW_STORE": "s3://store/artifacts",
         }
+        if theirs is not None:
+            driven = make_url(theirs).set(drivername="postgresql+asyncpg")
+            os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = driven.render_as_string(False)
         client = boto3.session.Session().client("s3")
         for bucket in ("store", "meetings"):
             client.create_bucket(Bucket=bucket)
@@ -231,7 +268,7 @@ def _fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
         stack.callback(prefect.stop)
         prefect.wait()
         os.environ["PREFECT_API_URL"] = prefect.api_url
-        fleet = Fleet(folder, dict(os.environ), ours, "s3://meetings/in/")
+        fleet = Fleet(folder, dict(os.environ), ours, theirs, "s3://meetings/in/")
         fleet.prefect("work-pool", "create", "stenoflow", "--type", "process")
         for priority, name in enumerate(["urgent", "normal", "bulk"], 1):
             fleet.prefect("work-queue", "create", name, "--pool", "stenoflow", "--priority", str(priority))

@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -216,14 +218,120 @@ def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, 
         assert workshop.catalog.job(line["job"]).state == JobState.RUNNING
 
     async def act() -> Any:
-        from prefect.client.orchestration import get_client
-
         from flows.deployable import take_up
 
         await registered("resume")
         await take_up()
         await take_up()
-        async with get_client() as client:
-            return [run for run in await client.read_flow_runs() if run.parameters.get("job") == line["job"]]
+        return [run for run in await all_runs() if run.parameters.get("job") == line["job"]]
 
     assert len(prefect(act)) == 1
+
+
+async def all_runs() -> list[Any]:
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        return await client.read_flow_runs()
+
+
+async def started(name: str, **parameters: Any) -> str:
+    """Return the id of a flow run that is running, as far as Prefect knows."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Running
+
+    await registered(name)
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(f"{name.replace('_', ' ')}/stenoflow")
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+        await client.set_flow_run_state(run.id, Running(), force=True)
+    return str(run.id)
+
+
+async def came_of(*run_ids: str) -> list[tuple[str, str, list[str]]]:
+    """Return source, state and tags of flow runs and of those that were asked for since."""
+    runs = sorted(await all_runs(), key=lambda run: run.created)
+    first = next(number for number, run in enumerate(runs) if str(run.id) in run_ids)
+    since = [run for run in runs[first:] if run.tags or "source" in run.parameters]
+    return [(run.parameters.get("source"), run.state_name, run.tags) for run in since]
+
+
+@pytest.fixture
+def no_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.client.schemas.objects import StateType
+
+    from flows import taking_up
+
+    monkeypatch.setattr(
+        taking_up, "_STARTING", {StateType.RUNNING: timedelta(), StateType.PENDING: timedelta()}
+    )
+    monkeypatch.setattr(taking_up, "LEASE", timedelta())
+
+
+@pytest.mark.usefixtures("no_time_to_start")
+def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any, inbox: Path) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from flows.deployable import take_up
+
+        lost = await started("take_in", inbox=str(inbox), source="lost")
+        alive = await started("transcribe", source="alive")
+        with open_workshop(load_settings()) as workshop, workshop.leases.held(alive):
+            await take_up()
+        seen = await came_of(lost)
+        async with get_client() as client:
+            # Else the next test would find it dead.
+            await client.delete_flow_run(UUID(alive))
+        return seen
+
+    as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["taken up"])]
+    assert prefect(act)[:3] == as_they_are
+
+
+@pytest.mark.usefixtures("api", "no_time_to_start")
+@pytest.mark.parametrize("said_by_its_worker", [False, True])
+def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
+    prefect: Any, meeting: Meeting, stenoflow: Command, said_by_its_worker: bool
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+        from prefect.states import Crashed
+
+        from flows.deployable import take_up
+
+        run_id = await started("transcribe", source="folder")
+        with open_workshop(load_settings(), run_id) as workshop:
+            workshop.catalog.claim(line["job"])
+        if said_by_its_worker:
+            async with get_client() as client:
+                await client.set_flow_run_state(UUID(run_id), Crashed(), force=True)
+        await take_up()
+        return await came_of(run_id)
+
+    assert prefect(act) == [("folder", "Crashed", []), ("folder", "Scheduled", ["taken up"])]
+
+
+@pytest.mark.usefixtures("api")
+def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
+    prefect: Any, meeting: Meeting, stenoflow: Command
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    for _ in range(3):
+        with open_workshop(load_settings()) as workshop:
+            workshop.catalog.claim(line["job"])
+
+    async def act() -> Any:
+        from prefect import tags
+
+        from flows.deployable import resume
+
+        with tags("taken up"):
+            by_itself = await resume(line["job"], return_state=True)
+        return by_itself, await resume(line["job"], return_state=True)
+
+    by_itself, by_somebody = prefect(act)
+    assert "3 runs in a row died" in by_itself.message
+    assert by_somebody.is_completed()

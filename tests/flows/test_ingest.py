@@ -183,11 +183,11 @@ def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
     api: AudioApiServer,
     meeting: Meeting,
     bucket: Bucket,
-    s3_endpoint: str,
+    sqs_endpoint: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", s3_endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
     sqs = boto3.session.Session().client("sqs")
     queue = sqs.create_queue(QueueName=bucket.name)["QueueUrl"]
     bucket.put("in/before.mp3", meeting.path.read_bytes())

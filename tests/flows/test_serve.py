@@ -30,6 +30,16 @@ def _complete(home: Path) -> list[str]:
         return [name for (name,) in found]
 
 
+def _scheduled(client: SyncPrefectClient) -> set[str]:
+    """Return the flows that will be run by themselves."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+
+    scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=scheduled))
+    return {client.read_flow(flow_id).name for flow_id in {run.flow_id for run in runs}}
+
+
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     stenoflow: Command,
     home: Path,
@@ -57,6 +67,8 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
         wait_for(lambda: _complete(home) == ["talk.mp3"], process)
+        with prefect_client(f"{address}/api") as client:
+            wait_for(lambda: {"ingest", "take up", "verify"} <= _scheduled(client), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(DEADLINE_S)

@@ -66,9 +66,9 @@ def test_an_inbox_ends_with_a_slash_whether_it_is_given_or_not(bucket: Bucket) -
 
 
 @pytest.fixture
-def sqs(bucket: Bucket, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
+def sqs(bucket: Bucket, sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
     """A queue's URL, and a client for it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", s3_endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
     client = boto3.session.Session().client("sqs")
     return client.create_queue(QueueName=bucket.name)["QueueUrl"], client
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from tasks.money.amounts import from_micro, show, to_micro, to_micro_at_least
 from tasks.money.book import load_book
-from tasks.money.prices import Price
+from tasks.money.prices import Price, Tokens
 
+_READ = {"source": "x", "date": "y"}
 _PER_MINUTE = Price("openai", "whisper-1", Decimal("0.006"), "minute", "list", "2026-10-01")
 
 
@@ -62,3 +64,27 @@ def test_micro_units_and_decimals_are_the_same_amount(micro: int) -> None:
 )
 def test_amounts_are_written_with_four_decimals_or_as_many_as_they_have(micro: int, shown: str) -> None:
     assert show(micro) == shown
+
+
+_CHAT = Price("openai", "m", Decimal("0.15"), "million tokens", "list", "2026", output=Decimal("0.60"))
+
+
+def test_tokens_read_and_written_have_prices_of_their_own() -> None:
+    assert _CHAT.charge_tokens(Tokens(20_000, 1_000)) == 3_000 + 600
+    assert replace(_CHAT, output=None).charge_tokens(Tokens(20_000, 1_000)) == 3_150
+    book = load_book({"here": {"m": {"amount": "1", "output": "2", "per": "million tokens"} | _READ}})
+    price = book.find("here", "m")
+    assert price is not None
+    assert price.output == 2
+
+
+@pytest.mark.parametrize(("output", "per"), [("-1", "million tokens"), ("1", "minute")])
+def test_an_output_price_that_makes_no_sense_is_named(output: str, per: str) -> None:
+    with pytest.raises(ValueError, match="my-model at here"):
+        load_book({"here": {"my-model": {"amount": "1", "output": output, "per": per} | _READ}})
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**6))
+def test_what_tokens_may_cost_covers_what_they_cost(read: int, written: int) -> None:
+    tokens = Tokens(read, written)
+    assert 0 <= _CHAT.reserve_tokens(tokens) - _CHAT.charge_tokens(tokens) <= 1

@@ -26,6 +26,8 @@ import av
 from python_multipart import parse_form
 
 from tests.servers.audio_api_modes import MODES, Exchange, Mode, refuse, wrong_key
+from tests.servers.chat import CHAT_MODES, ChatDesk
+from tests.servers.speech import SPEECH_MODES, SpeechDesk
 
 Fields = tuple[tuple[str, str], ...]
 Recogniser = Callable[[bytes, Fields], dict[str, Any]]
@@ -80,6 +82,8 @@ class AudioApiServer:
         self.key = key
         self.delay_s = delay_s
         self.calls: list[Call] = []
+        self.chat = ChatDesk()
+        self.speech = SpeechDesk()
         self.models: list[dict[str, Any]] = [{"id": "whisper-1", "object": "model"}]
         self.connections = 0
         self.peak = 0
@@ -101,7 +105,7 @@ class AudioApiServer:
     def script(self, modes: Iterable[str]) -> None:
         """Name the modes of the next calls; after them the server's own mode holds again."""
         wanted = list(modes)
-        unknown = [mode for mode in wanted if mode not in MODES]
+        unknown = [mode for mode in wanted if mode not in {*MODES, *CHAT_MODES, *SPEECH_MODES}]
         assert not unknown, f"no such modes: {unknown}"
         with self._lock:
             self._script.extend(wanted)
@@ -112,9 +116,12 @@ class AudioApiServer:
             self._script.clear()
 
     def next_mode(self) -> tuple[str, Mode]:
-        with self._lock:
-            name = self._script.popleft() if self._script else self.mode
+        name = self.next_name()
         return name, MODES[name]
+
+    def next_name(self) -> str:
+        with self._lock:
+            return self._script.popleft() if self._script else self.mode
 
     def record(self, mode: str, fields: Fields, audio: bytes, *, charged: bool, key: str | None) -> Call:
         seconds = seconds_of(audio) if audio else 0.0
@@ -198,6 +205,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = self.server.owner
         key = self.headers.get("Authorization")
+        if self.path == "/v1/chat/completions":
+            with owner.in_flight():
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(owner.delay_s)
+                owner.chat.serve(Exchange(self, owner.stopping), owner.next_name(), body)
+            return
+        if self.path == "/v1/audio/speech":
+            with owner.in_flight():
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.speech.serve(Exchange(self, owner.stopping), owner.next_name(), body)
+            return
         name, mode = owner.next_mode()
         if not mode.reads_body:
             owner.record(name, (), b"", charged=False, key=key)

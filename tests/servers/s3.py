@@ -1,4 +1,7 @@
-"""A server that speaks S3 over real HTTP on loopback: moto's, in a process of its own."""
+"""A server that speaks S3 over real HTTP on loopback: moto's, in a process of its own.
+
+Or Ceph's, where the environment names its packages.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +21,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.objects.s3_client import make_client
+from tests.servers.ceph import packages, start_ceph
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+ACCESS_KEY = SECRET_KEY = "testing"
 _DEADLINE_SECONDS = 60.0
+# Read here: each test's own environment has nothing of this machine's settings.
+_CEPH = packages()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,13 @@ class Bucket:
 @contextmanager
 def start_s3() -> Iterator[str]:
     """Run the server for the block and give its endpoint URL; nothing else of this process changes."""
+    server = _start_moto() if _CEPH is None else start_ceph(_CEPH, ACCESS_KEY, SECRET_KEY)
+    with server as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def _start_moto() -> Iterator[str]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     # Small pages, so that every longer listing is of several.
     environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
@@ -74,8 +88,8 @@ def set_aws_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """Point boto3 at the endpoint, and away from this machine's own settings."""
     settings = {
         "AWS_ENDPOINT_URL_S3": endpoint,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": "/dev/null",
@@ -91,6 +105,13 @@ def set_aws_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
 def s3_endpoint() -> Iterator[str]:
     """The URL of a running server."""
     with start_s3() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def sqs_endpoint(s3_endpoint: str) -> Iterator[str]:
+    """The URL of a server with queues: moto's has both, Ceph's has none."""
+    with nullcontext(s3_endpoint) if _CEPH is None else _start_moto() as endpoint:
         yield endpoint
 
 

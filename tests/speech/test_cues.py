@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tasks.speech.cue_rules import BBC, FREE, NETFLIX, Breach, Cue, CueRules, breaches, columns
 from tasks.speech.cues import make_cues
+from tasks.speech.labels import labelled
 from tasks.speech.placing import group
-from tasks.speech.text import split_words
+from tasks.speech.text import join_words, split_words
 from tasks.speech.words import Utterance, Word
 
 _text = st.text(alphabet="abcdefgh", min_size=1, max_size=14)
@@ -106,6 +107,66 @@ def test_a_cue_never_crosses_a_change_of_speaker() -> None:
         (("Yes.",), "Anna"),
         (("No.",), "Robert"),
     ]
+
+
+@st.composite
+def _turns(draw: st.DrawFn) -> list[Utterance]:
+    """Utterances of several speakers, at times over one another, with stretches that are missing."""
+    turns, position = [], 0
+    for number in range(draw(st.integers(1, 12))):
+        words = draw(_words())[:12]
+        shift = position - (words[0].start_ms if words else 0)
+        moved = tuple(Word(w.text, w.start_ms + shift, w.end_ms + shift) for w in words)
+        end_ms = moved[-1].end_ms if moved else position + 5_000
+        speaker = draw(st.sampled_from([None, "Anna", "Ben", "Prof. Dr. Annegret Schulze-Kowalski"]))
+        text = " ".join(w.text for w in moved) if moved else f"[missing {number}]"
+        turns.append(Utterance(text, position, end_ms, moved, speaker if moved else None))
+        position = end_ms - draw(st.sampled_from([-2_000, -100, 0, 0, 400]))
+    return turns
+
+
+@given(_turns(), st.sampled_from([NETFLIX, BBC, FREE]))
+def test_no_cue_is_of_two_speakers_and_each_holds_its_own_words(
+    turns: list[Utterance], rules: CueRules
+) -> None:
+    cues = make_cues(turns, rules)
+    said = [(w.text, turn.speaker) for turn in turns for w in turn.words]
+    assert [(w.text, cue.speaker) for cue in cues for line in cue.words for w in line] == said
+    for cue in cues:
+        assert [join_words(w.text for w in line) for line in cue.words] == (
+            [] if cue.is_mark else [*cue.lines]
+        )
+        spoken = [word for line in cue.words for word in line]
+        assert all(two.start_ms - one.end_ms <= rules.pause_ms for one, two in pairwise(spoken))
+
+
+@given(_turns(), st.sampled_from([NETFLIX, BBC]))
+def test_names_stand_where_speakers_change_and_lines_are_no_longer_for_it(
+    turns: list[Utterance], rules: CueRules
+) -> None:
+    cues = make_cues(list(labelled(turns, rules)), rules)
+    several = len({turn.speaker for turn in turns if turn.words}) > 1
+    before = None
+    for cue in cues:
+        is_turn = several and cue.speaker is not None and cue.speaker != before
+        name, colon, _ = cue.lines[0].partition(": ")
+        assert bool(colon) is is_turn
+        assert not is_turn or str(cue.speaker).startswith(name.removesuffix("…"))
+        assert all(columns(line) <= rules.line_length for line in cue.lines)
+        before = None if cue.is_mark else cue.speaker
+    assert list(labelled(turns, rules)) == turns or several
+
+
+def test_a_name_leaves_room_for_the_first_word() -> None:
+    def first_line(name: str, word: str) -> str:
+        turns = [Utterance(word, 0, 900, (Word(word, 0, 900),), name), Utterance("b", 0, 9, (), None)]
+        turns.append(Utterance("Yes.", 900, 1_500, (Word("Yes.", 900, 1_500),), "Ben"))
+        return make_cues(list(labelled(turns, NETFLIX)))[0].lines[0]
+
+    assert first_line("Anna", "Hello") == "Anna: Hello"
+    assert first_line("Annegret Maria Schulze-Kowalski", "Hello") == "Annegret Maria Schul…: Hello"
+    assert first_line("Annegret", "x" * 36) == f"Ann…: {'x' * 36}"
+    assert first_line("Annegret", "x" * 40) == "x" * 40
 
 
 def test_lines_do_not_end_in_an_article_or_before_its_noun() -> None:

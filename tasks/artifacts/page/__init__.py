@@ -1,5 +1,5 @@
 """`transcript.html`: a page to listen and read, whole in one file."""
 
-from tasks.artifacts.page.page import render
+from tasks.artifacts.page.page import render, write
 
-__all__ = ["render"]
+__all__ = ["render", "write"]

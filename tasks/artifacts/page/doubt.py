@@ -1,24 +1,27 @@
-"""Which words a reader should not take on trust, by the scores that came with them."""
+"""Which words a reader should not take on trust, and how the page says why."""
 
 from __future__ import annotations
 
-from tasks.speech.words import Utterance, Word
+from collections.abc import Iterable
 
-# Those at which Whisper itself tries again, or takes what it heard for silence.
-_REPETITIVE = 2.4
-_UNLIKELY = -1.0
-_NO_SPEECH = 0.6
+from tasks.speech.suspicion import Suspicion
+from tasks.speech.words import Word
+
 # More likely wrong than right.
 _UNSURE = 0.5
+_SAID = {
+    Suspicion.COMPRESSION: "repeats itself",
+    Suspicion.REPETITION: "repeats itself",
+    Suspicion.LOGPROB: "hard to hear",
+    Suspicion.NO_SPEECH: "perhaps not speech",
+    Suspicion.RATE: "too many words for the time",
+    Suspicion.SILENCE: "words where nobody seems to speak",
+}
 
 
-def doubt(utterance: Utterance) -> str | None:
-    """Say why an utterance may be wrong; None where nothing tells against it."""
-    if (utterance.compression_ratio or 0) > _REPETITIVE:
-        return "repeats itself"
-    if (utterance.avg_logprob or 0) >= _UNLIKELY:
-        return None
-    return "perhaps not speech" if (utterance.no_speech_prob or 0) > _NO_SPEECH else "hard to hear"
+def in_words(suspicions: Iterable[Suspicion]) -> list[str]:
+    """Say why a passage may be wrong, each reason once."""
+    return sorted({_SAID[each] for each in suspicions})
 
 
 def is_unsure(word: Word) -> bool:

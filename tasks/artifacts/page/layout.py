@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
-from tasks.artifacts.page.doubt import doubt, is_unsure
+from tasks.artifacts.document import Document
+from tasks.artifacts.page.doubt import in_words, is_unsure
 from tasks.artifacts.paragraphs import paragraphs
+from tasks.speech.suspicion import Suspicion
 from tasks.speech.text import space_between
 from tasks.speech.timecode import clock
 from tasks.speech.transcript import Transcript
-from tasks.speech.words import Utterance, Word
+from tasks.speech.words import Region, Utterance
 
 _CHARACTERS_A_LINE = 75
+_Group = tuple[Sequence[Utterance], Sequence[tuple[Suspicion, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Paragraph:
     """A paragraph of the page.
 
     Attributes:
+        anchor: its time as a fragment of the page's address; None: the paragraph before has the same.
         words: what was said; nothing in a missing stretch.
         text: what stands in place of words.
         speaker: the number of the speaker, in order of names.
@@ -38,6 +43,7 @@ class Paragraph:
 
     number: int
     start_ms: int
+    anchor: str | None
     words: Sequence[ShownWord]
     text: str
     speaker: int | None
@@ -50,31 +56,39 @@ class Paragraph:
         return clock(self.start_ms)
 
 
-def speakers(transcript: Transcript) -> list[str]:
-    """Return the names of those who speak, in order."""
-    return sorted({each.speaker for each in transcript.utterances if each.speaker})
-
-
-def lay_out(transcript: Transcript) -> Iterator[Paragraph]:
+def lay_out(document: Document) -> Iterator[Paragraph]:
     """Yield the paragraphs, one by one: a day has thousands."""
-    numbers = {name: number for number, name in enumerate(speakers(transcript))}
-    for number, group in enumerate(paragraphs(transcript.utterances)):
-        text = "" if group[0].words else group[0].text
-        length = len(text) + sum(len(each.text) + 1 for each in group)
+    numbers = {name: number for number, name in enumerate(document.speakers)}
+    before_ms = -1
+    for number, (group, suspicions) in enumerate(_groups(document)):
+        first = group[0]
+        length = sum(len(each.text) + 1 for each in group)
         yield Paragraph(
             number=number,
-            start_ms=group[0].start_ms,
-            words=list(_shown(group)),
-            text=text,
-            speaker=numbers.get(group[0].speaker or ""),
-            doubts=sorted({why for each in group if (why := doubt(each))}),
+            start_ms=first.start_ms,
+            anchor=None if first.start_ms == before_ms else _anchor(first.start_ms),
+            words=list(_shown(group, suspicions)),
+            text="" if first.words else first.text,
+            speaker=numbers.get(first.speaker or ""),
+            doubts=in_words(each for reasons in suspicions for each in reasons),
             size=1 << (length // _CHARACTERS_A_LINE).bit_length(),
         )
+        before_ms = first.start_ms
 
 
-def words_of(transcript: Transcript) -> Iterator[Word]:
-    """Yield all words, in the order in which they stand on the page."""
-    return (word for utterance in transcript.utterances for word in utterance.words)
+def _groups(document: Document) -> Iterator[_Group]:
+    """Yield the utterances of each paragraph with what tells against them, and notes where none was heard."""
+    suspicions = iter(document.suspicions)
+    spoken = (
+        (group, [next(suspicions) for _ in group]) for group in paragraphs(document.readable.utterances)
+    )
+    notes = (([_note(region)], [()]) for region in document.unheard)
+    return merge(spoken, notes, key=lambda each: each[0][0].start_ms)
+
+
+def _note(region: Region) -> Utterance:
+    text = f"[no word heard {clock(region.start_ms)}-{clock(region.end_ms + 999)}, though somebody speaks]"
+    return Utterance(text, region.start_ms, region.end_ms)
 
 
 def times(transcript: Transcript) -> str:
@@ -95,11 +109,15 @@ def times(transcript: Transcript) -> str:
     return f'{{"words":[{",".join(words)}],"passages":[{",".join(passages)}]}}'
 
 
-def _shown(group: Sequence[Utterance]) -> Iterator[ShownWord]:
+def _anchor(milliseconds: int) -> str:
+    """Write a time as the fragment of an address: ``t=754.2``, in seconds."""
+    return f"t={milliseconds / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def _shown(group: Sequence[Utterance], suspicions: Sequence[tuple[Suspicion, ...]]) -> Iterator[ShownWord]:
     before = None
-    for utterance in group:
-        doubted = doubt(utterance) is not None
+    for utterance, reasons in zip(group, suspicions, strict=True):
         for word in utterance.words:
             space = "" if before is None else space_between(before, word.text)
-            yield ShownWord(space, word.text, doubted or is_unsure(word))
+            yield ShownWord(space, word.text, bool(reasons) or is_unsure(word))
             before = word.text

@@ -5,68 +5,89 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePosixPath
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from tasks.artifacts.document import Document
-from tasks.artifacts.page.doubt import doubt, is_unsure
-from tasks.artifacts.page.layout import lay_out, speakers, times, words_of
+from tasks.artifacts.facts import facts
+from tasks.artifacts.page.doubt import is_unsure
+from tasks.artifacts.page.layout import lay_out, times
+from tasks.minutes.minutes import Point
+from tasks.minutes.writing import MinutesDocument, moment, points_with_titles
 from tasks.speech.timecode import clock
-from tasks.speech.transcript import Timing, Transcript
 
 _SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js")
 _LINKED: Final = frozenset({"file", "http", "https"})
 """Schemes of addresses that a browser may be able to play."""
 _PICTURES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ogv"})
 """Endings of recordings in which a browser may find something to see."""
+# A multiple of 3, so that only the last piece is padded.
+_PIECE_BYTES = 3 << 20
 
 
 def render(document: Document) -> str:
     """Render the page. It depends on nothing but what is given: the same again is the same byte for byte."""
-    transcript = document.transcript
-    script, style = _script(), _read("page.css")
-    scheme = urlsplit(document.source).scheme
     written = io.StringIO()
-    written.writelines(
-        _template().generate(
-            transcript=transcript,
-            name=document.name,
-            link=document.source if scheme in _LINKED else None,
-            has_picture=PurePosixPath(document.name).suffix.lower() in _PICTURES,
-            policy=_policy(script, style, scheme),
-            script=script,
-            style=style,
-            paragraphs=lay_out(transcript),
-            speakers=speakers(transcript),
-            times=times(transcript),
-            facts=_facts(transcript),
-            has_doubts=_has_doubts(transcript),
-        )
-    )
+    write(document, written)
     return written.getvalue()
 
 
-def _facts(transcript: Transcript) -> list[str]:
-    """Say in short what there is to read."""
-    facts = [clock(transcript.duration_ms), f"{sum(1 for _ in words_of(transcript)):,} words"]
-    if transcript.language:
-        facts.append(f"language: {transcript.language}")
-    if transcript.timing is Timing.ESTIMATED:
-        facts.append("times of words are estimated")
-    if transcript.missing:
-        lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
-        facts.append(f"{clock(lost + 999)} missing")
-    return facts
+def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
+    """Write the page.
+
+    Args:
+        document: what is rendered.
+        out: where to.
+        sound: a file of Opus in WebM that is put into the page; None: it plays the recording where it was.
+    """
+    transcript = document.readable
+    script, style = _script(), _read("page.css")
+    scheme = urlsplit(document.source).scheme if sound is None else ""
+    out.writelines(
+        _template().generate(
+            transcript=transcript,
+            name=document.title,
+            link=document.source if scheme in _LINKED else None,
+            sound=None if sound is None else _in_base64(sound),
+            has_picture=sound is None and PurePosixPath(document.name).suffix.lower() in _PICTURES,
+            policy=_policy(script, style, scheme),
+            script=script,
+            style=style,
+            paragraphs=lay_out(document),
+            speakers=document.speakers,
+            times=times(transcript),
+            facts=facts(document),
+            beside=document.beside,
+            has_doubts=_has_doubts(document),
+            minutes=document.minutes,
+            sections=_sections(document.minutes),
+            moment=moment,
+            clock=clock,
+        )
+    )
 
 
-def _has_doubts(transcript: Transcript) -> bool:
-    return any(doubt(each) or any(map(is_unsure, each.words)) for each in transcript.utterances)
+def _in_base64(file: Path) -> Iterator[str]:
+    """Yield a file in pieces, each encoded by itself: whole, it may be too long for a browser."""
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE_BYTES):
+            yield base64.b64encode(piece).decode()
+
+
+def _sections(minutes: MinutesDocument | None) -> list[tuple[str, tuple[Point, ...]]]:
+    return [] if minutes is None else list(points_with_titles(minutes.minutes, minutes.language))
+
+
+def _has_doubts(document: Document) -> bool:
+    words = (word for utterance in document.readable.utterances for word in utterance.words)
+    return any(document.suspicions) or any(map(is_unsure, words))
 
 
 def _policy(script: str, style: str, scheme: str) -> str:

@@ -18,13 +18,30 @@ function askForRecording(why) {
   state.textContent = `${why}Open the recording from your disk to listen.`;
 }
 
-function open(file) {
+function open(recording, name) {
   if (media.src.startsWith("blob:")) URL.revokeObjectURL(media.src);
-  media.src = URL.createObjectURL(file);
+  media.src = URL.createObjectURL(recording);
   media.hidden = false;
   media.playbackRate = Number(document.getElementById("speed").value);
   media.currentTime = pending / 1000;
-  state.textContent = file.name;
+  state.textContent = name;
+}
+
+function bytesOf(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const signs = atob(base64);
+  const bytes = new Uint8Array(signs.length);
+  for (let at = 0; at < signs.length; at++) bytes[at] = signs.charCodeAt(at);
+  return bytes;
+}
+
+// A recording may come in the page itself, in pieces. What was taken out is not kept twice.
+function takeOut() {
+  const pieces = [...document.querySelectorAll("script.sound")];
+  if (!pieces.length) return;
+  const parts = pieces.map((piece) => bytesOf(piece.textContent));
+  for (const piece of pieces) piece.remove();
+  open(new Blob(parts, { type: "audio/webm; codecs=opus" }), "");
 }
 
 function seek(ms) {
@@ -34,6 +51,7 @@ function seek(ms) {
 }
 
 function play() {
+  takeOut();
   if (!hasRecording()) askForRecording("");
   else media.play().catch(() => {});
 }
@@ -82,7 +100,7 @@ media.addEventListener("error", () => {
   const isOpened = media.src.startsWith("blob:");
   askForRecording(isOpened ? "This browser cannot play that file. " : "The recording cannot be played from where it was. ");
 });
-document.getElementById("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0]));
+document.getElementById("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0], target.files[0].name));
 document.getElementById("speed").addEventListener("change", ({ target }) => {
   media.defaultPlaybackRate = media.playbackRate = Number(target.value);
 });
@@ -95,22 +113,25 @@ for (const kind of ["wheel", "touchmove"]) {
   document.addEventListener(kind, () => media.paused || setFollowing(false), { passive: true });
 }
 
+// The address says which moment was chosen last, to be copied; the page itself need not jump.
+function choose(ms) {
+  history.replaceState(null, "", `#t=${ms / 1000}`);
+  setFollowing(true);
+  seek(ms);
+  play();
+}
+
 document.getElementById("text").addEventListener("click", (event) => {
   if (!getSelection().isCollapsed) return;
   const time = event.target.closest("a");
   const word = event.target.closest("p > span");
   if (!time && !word) return;
-  if (time) {
-    // The address is there to be copied; the page need not jump.
-    event.preventDefault();
-    history.replaceState(null, "", time.hash);
-  }
-  setFollowing(true);
-  seek(time ? Number(time.closest("[data-at]").dataset.at) : starts[numberOf(word)]);
-  play();
+  if (time) event.preventDefault();
+  choose(time ? Number(time.closest("[data-at]").dataset.at) : starts[numberOf(word)]);
 });
 
-if (!hasRecording()) askForRecording("");
+if (document.querySelector("script.sound")) addEventListener("load", () => setTimeout(takeOut));
+else if (!hasRecording()) askForRecording("");
 else if (media.src.startsWith("file:")) {
   if (location.protocol === "file:") media.preload = "metadata";
   else askForRecording("");

@@ -425,5 +425,5 @@ def test_whatever_becomes_of_runs_nothing_is_done_twice_and_no_charge_is_lost(
         pass
 
     Machine.database, Machine.folder = database, tmp_path
-    limits = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    limits = settings(max_examples=15, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(Machine, settings=limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,20 @@ def test_only_if_absent(store: ObjectStore, tmp_path: Path) -> None:
     store.delete("claim")
     store.put_file("claim", source, only_if_absent=True)
     assert store.get_bytes("claim") == b"from a file"
+
+
+def test_of_many_claims_one_wins(store: ObjectStore) -> None:
+    def claim(number: int) -> bool:
+        try:
+            store.put_bytes("claims/one", str(number).encode(), only_if_absent=True)
+        except ObjectExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(claim, range(40)))
+    assert won.count(True) == 1
+    assert store.get_bytes("claims/one") == str(won.index(True)).encode()
 
 
 def test_what_is_not_there(store: ObjectStore, tmp_path: Path) -> None:

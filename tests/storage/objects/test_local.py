@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import DiskFullError, ObjectStoreError
-from storage.objects import ObjectExistsError, StoreAccessError
+from storage.objects import StoreAccessError
 from storage.objects.local import LocalStore
 from tests.storage.objects.unprivileged import no_permission
 
@@ -103,20 +103,6 @@ def test_a_key_cannot_be_the_folder_of_another(store: LocalStore) -> None:
     with pytest.raises(ObjectStoreError, match="not a directory"):
         store.put_bytes("a/b/c", b"x")
     assert list(store.list()) == ["a/b"]
-
-
-def test_of_many_claims_one_wins(store: LocalStore) -> None:
-    def claim(number: int) -> bool:
-        try:
-            store.put_bytes("claims/one", str(number).encode(), only_if_absent=True)
-        except ObjectExistsError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(claim, range(40)))
-    assert won.count(True) == 1
-    assert store.get_bytes("claims/one") == str(won.index(True)).encode()
 
 
 def test_puts_and_deletes_in_one_folder_at_once(store: LocalStore) -> None:

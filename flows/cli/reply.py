@@ -1,0 +1,148 @@
+"""`stenoflow reply`: the round trip from voice to voice."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.batch import run_to_its_end
+from flows.cli import options
+from flows.cli.console import complain, result, say
+from flows.cli.spoken import STREAM
+from flows.cli.transcribe import INTERRUPTED
+from flows.reply_outcome import ReplyOutcome
+from flows.replying import Replying, ReplyOrder
+from storage.database.tables import Job
+from storage.errors import StenoflowError
+from tasks.errors import SettingsError
+from tasks.hearing import Wanted, calls_at_once, job_settings
+from tasks.intake import Wish
+from tasks.money.amounts import show
+from tasks.reply.opening import ReplyWish, check_wish
+from tasks.settings import load_settings
+from tasks.sources import resolve
+from tasks.speaking.settings import Voicing
+from tasks.speaking.target import check_target, format_of_name, write
+from tasks.workshop import Workshop, open_workshop
+
+
+def reply(
+    audio: Annotated[str, typer.Argument(help="A recording of what is said.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file; - streams to stdout.", show_default=False)
+    ],
+    session: Annotated[
+        str | None,
+        typer.Option(
+            help="The conversation that it goes on with; a new name begins one.", show_default=False
+        ),
+    ] = None,
+    instructions: Annotated[
+        str | None, typer.Option(help="What the chat model is told to be and do.", show_default=False)
+    ] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="The voice. Default: the model's.", show_default=False)
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Of the sound. Default: by the file's name, or mp3.", show_default=False
+        ),
+    ] = None,
+    model: options.Model = None,
+    chat_model: Annotated[
+        str | None,
+        typer.Option(help="What answers. Default: gpt-4o-mini, or the embedded one.", show_default=False),
+    ] = None,
+    speech_model: Annotated[
+        str | None,
+        typer.Option(help="What speaks. Default: tts-1, or the embedded one.", show_default=False),
+    ] = None,
+    language: options.Language = None,
+    budget: options.Budget = None,
+    tag: options.Tag = None,
+    json: options.Json = False,
+) -> None:
+    """Answer what is said in a recording, in voice. Each step's time and cost go to stderr.
+
+    Example: [bold]stenoflow reply question.m4a -o answer.mp3 --session kitchen[/]
+    or: [bold]stenoflow reply question.m4a -o - | mpv -[/]
+    """
+    settings = load_settings().with_budget(budget)
+    micro = options.budget_micro(budget)
+    voicing = Voicing(speech_model, voice, _format(out, format_, json=json))
+    wish = ReplyWish(chat_model, instructions, session, voicing, tag, micro)
+    with open_workshop(settings) as workshop:
+        check_wish(workshop, wish)
+        sources = resolve(audio, workshop.s3)
+        if len(sources) != 1:
+            raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
+        heard = job_settings(settings, workshop.models, Wanted(model, language=language))
+        order = ReplyOrder(sources[0], Wish(heard, tag, micro), wish)
+        workshop.check()
+        outcome = _run(workshop, order, out, calls_at_once(settings, None))
+        tell(outcome, json=json, quiet=out == STREAM)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _run(workshop: Workshop, order: ReplyOrder, out: Path, calls: int) -> ReplyOutcome:
+    stream = sys.stdout.fileno() if out == STREAM else None
+    replying = Replying(workshop, calls, stream, lambda step: say(step.told()), _stopping)
+    outcome = run_to_its_end(replying, replying.run(order))
+    if replying.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.exit_code or stream is not None or outcome.job is None:
+        return outcome
+    form = order.wish.voicing.format
+    keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
+    write(workshop, keys[f"reply.{form}"], out)
+    return replace(outcome, file=str(out))
+
+
+def reply_again(workshop: Workshop, job: Job, calls: int, *, json: bool) -> ReplyOutcome:
+    """Go on with a reply that stopped, and tell of it; its sound goes to the store."""
+    workshop.check()
+    replying = Replying(workshop, calls, None, lambda step: say(step.told()), _stopping)
+    outcome = run_to_its_end(replying, replying.resume(job))
+    if replying.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    tell(outcome, json=json)
+    return outcome
+
+
+def tell(outcome: ReplyOutcome, *, json: bool, quiet: bool = False) -> None:
+    """Print an outcome: a JSON line, or the answer as text; to stderr if stdout is for the sound."""
+    if json:
+        result(outcome.to_json())
+        return
+    if outcome.error is not None:
+        complain(StenoflowError(outcome.error["message"]))
+    if outcome.heard:
+        say(f"heard: {outcome.heard}")
+    if outcome.text:
+        (say if quiet else result)(outcome.text.strip())
+    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} USD"
+    say(f"{outcome.status}, {cost} in all, job {outcome.job}")
+
+
+def _format(out: Path, wanted: str | None, *, json: bool) -> str:
+    """Return the format of the sound, once it is sure that it can go where it is to go."""
+    if out != STREAM:
+        check_target(out)
+        return (wanted or format_of_name(out)).lower()
+    if json:
+        raise SettingsError("--json and -o - both want stdout", "write to a file with --json")
+    if sys.stdout.isatty():
+        raise SettingsError("a terminal cannot play sound", "-o FILE, or: -o - | mpv -")
+    return (wanted or "mp3").lower()
+
+
+def _stopping(calls: int, grace_s: float) -> None:
+    if calls:
+        say(f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already.")
+    else:
+        say("Stopping.")

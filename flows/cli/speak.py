@@ -1,0 +1,198 @@
+"""`stenoflow speak`: a text to a file, or to a player."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli import options
+from flows.cli.console import result, say
+from flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
+from flows.outcome import gravest
+from flows.speech_outcome import SpeechOutcome, outcome_of, refusal
+from storage.errors import StenoflowError
+from tasks.errors import RefusedError, SettingsError
+from tasks.hearing import calls_at_once
+from tasks.money.amounts import show
+from tasks.settings import load_settings
+from tasks.speaking import reading
+from tasks.speaking.choosing import SAMPLE_LINE, Sample, file_name, voices_to_try, write_page
+from tasks.speaking.job import open_speech_job
+from tasks.speaking.publishing import published
+from tasks.speaking.settings import FASTEST, SLOWEST, SpeechSettings, Voicing, speech_settings
+from tasks.speaking.target import check_target, format_of_name
+from tasks.speaking.text import clean
+from tasks.workshop import Workshop, open_workshop
+
+
+def speak(
+    text: Annotated[
+        str | None, typer.Argument(help="What to say; - reads it from stdin.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The file; - streams to stdout. With --sample: a folder.", show_default=False
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A text file to say.", show_default=False)
+    ] = None,
+    voice: Annotated[
+        str | None,
+        typer.Option(
+            help="The voice. Default: the model's. With --sample: several, a,b,c.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model. Default: tts-1, or the embedded engine's.", show_default=False),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="mp3, opus, aac, flac, wav or pcm. Default: by the file's name.",
+            show_default=False,
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="How fast.", min=SLOWEST, max=FASTEST)] = 1.0,
+    instructions: Annotated[
+        str | None, typer.Option(help="How to say it, where the model takes that.", show_default=False)
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Say one line in several voices, into a folder with a page.")
+    ] = False,
+    concurrency: options.Concurrency = None,
+    budget: options.Budget = None,
+    tag: options.Tag = None,
+    json: options.Json = False,
+) -> None:
+    """Speak a text. A long one is spoken in pieces side by side, and joined.
+
+    Example: [bold]stenoflow speak --file chapter.txt -o chapter.mp3 --voice nova[/]
+    or: [bold]stenoflow speak "It is ready." -o - | mpv -[/]
+    """
+    settings = load_settings().with_budget(budget)
+    target = _target(out, sample=sample, json=json)
+    said = _said(text, file, SAMPLE_LINE if sample else None, json=json)
+    form = format_ or (None if sample or target == STREAM else format_of_name(target))
+    wanted = Voicing(model, voice, form and form.lower(), speed, instructions)
+    with open_workshop(settings) as workshop:
+        voices = (
+            voices_to_try(settings, workshop, wanted)
+            if sample
+            else [speech_settings(settings, workshop.speech_models, wanted)]
+        )
+        files = [target / file_name(each.voice, each.format) if sample else target for each in voices]
+        micro = options.budget_micro(budget)
+        orders, outcomes = _open(workshop, said, voices, files, tag=tag, budget_micro=micro, json=json)
+        if orders:
+            calls = calls_at_once(settings, concurrency)
+            outcomes += speak_jobs(workshop, orders, calls, json=json)
+        if sample:
+            _offer(workshop, target, said, orders, outcomes, json=json)
+    raise typer.Exit(gravest({outcome.exit_code for outcome in outcomes}))
+
+
+def _target(out: Path | None, *, sample: bool, json: bool) -> Path:
+    """Return where the sound goes, once it is sure that it can go there."""
+    if out is None:
+        raise SettingsError("where shall the sound go?", "-o FILE, or -o - for stdout")
+    if sample:
+        if out == STREAM:
+            raise SettingsError("several voices cannot go to stdout", "name a folder: -o voices")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"cannot make the folder {out}: {error.strerror}") from error
+        check_target(out / "index.html")
+    elif out != STREAM:
+        check_target(out)
+    elif json:
+        raise SettingsError("--json and -o - both want stdout", "write to a file with --json")
+    elif sys.stdout.isatty():
+        raise SettingsError("a terminal cannot play sound", "-o FILE, or: -o - | mpv -")
+    return out
+
+
+def _said(text: str | None, file: Path | None, default: str | None, *, json: bool) -> str:
+    """Return what is to be said, cleaned; where it is refused, say so."""
+    try:
+        return clean(_text(text, file, default))
+    except RefusedError as error:
+        if not json:
+            raise
+        result(refusal(error).to_json())
+        raise typer.Exit(error.exit_code) from error
+
+
+def _text(text: str | None, file: Path | None, default: str | None) -> str:
+    """Return what is to be said, from wherever it is."""
+    if text is not None and file is not None:
+        raise SettingsError("there is a text and a file", "give one of them")
+    if file is not None:
+        return reading.read(sys.stdin.buffer, "stdin") if file == STREAM else reading.read_file(file)
+    if text == "-":
+        return reading.read(sys.stdin.buffer, "stdin")
+    if text is None and default is None:
+        raise SettingsError("there is no text", "give it as an argument, with --file, or - for stdin")
+    return text if text is not None else default or ""
+
+
+def _open(
+    workshop: Workshop,
+    said: str,
+    voices: list[SpeechSettings],
+    files: list[Path],
+    *,
+    tag: str | None,
+    budget_micro: int | None,
+    json: bool,
+) -> tuple[list[SpeechOrder], list[SpeechOutcome]]:
+    """Open a job a voice; those that are refused are outcomes already."""
+    orders: list[SpeechOrder] = []
+    refused: list[SpeechOutcome] = []
+    for each, file in zip(voices, files, strict=True):
+        try:
+            job = open_speech_job(workshop, said, each, tag=tag, budget_micro=budget_micro)
+            orders.append(SpeechOrder(job, file))
+        except StenoflowError as error:
+            refused.append(outcome_of(workshop, error.job_id, None, error))
+            tell(refused[-1], json=json, quiet=file == STREAM)
+    return orders, refused
+
+
+def _offer(
+    workshop: Workshop,
+    folder: Path,
+    said: str,
+    orders: list[SpeechOrder],
+    outcomes: list[SpeechOutcome],
+    *,
+    json: bool,
+) -> None:
+    """Write the page on which the voices that there are can be heard."""
+    costs = {outcome.job: outcome.cost_micro for outcome in outcomes}
+    samples = []
+    for order in orders:
+        spoken = published(workshop, workshop.catalog.job(order.job.id))
+        if spoken is None or order.file is None:
+            continue
+        cost = costs.get(order.job.id)
+        samples.append(
+            Sample(
+                order.job.settings["voice"],
+                order.file.name,
+                spoken.audio.content_type,
+                workshop.store.get_bytes(spoken.audio.key),
+                "price unknown" if cost is None else f"{show(cost)} USD",
+            )
+        )
+    if not samples:
+        return
+    page = write_page(folder, said, orders[0].job.settings["model"], samples)
+    (say if json else result)(f"{page}: {len(samples)} voices to choose from")

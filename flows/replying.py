@@ -1,0 +1,289 @@
+"""The round trip: a recording is heard, answered by a chat model, and the answer is spoken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from flows.reply_outcome import ReplyOutcome, Step, outcome_of, step_of
+from flows.running import Run, open_run
+from storage.database.catalog import CutSegment
+from storage.database.states import Activity, JobState
+from storage.database.tables import Job
+from storage.errors import BudgetError, StenoflowError, TakenError
+from tasks.audio_api.chat import ChatAnswer
+from tasks.chatting import Chatter, Question
+from tasks.cutting import StoppedError
+from tasks.errors import FailedError
+from tasks.intake import Wish
+from tasks.publishing import publish
+from tasks.reply.opening import ReplyWish, messages_of, open_reply
+from tasks.reply.publishing import TEXT, answer_of, publish_reply
+from tasks.reply.settings import ReplySettings
+from tasks.reply.stream import GrowingStream
+from tasks.reply.voice import Voice
+from tasks.settling import settle
+from tasks.sources import Source
+from tasks.speaking.live import ListenerGoneError
+from tasks.speaking.settings import SpeechSettings
+from tasks.speaking.speaker import Speaker
+from tasks.speaking.text import is_speakable
+from tasks.speech.timecode import ms_to_samples
+from tasks.workshop import Workshop
+
+_LOOK_AGAIN_S = 1.0
+_SETTLING_S = 2.0
+
+
+class NotHeardError(FailedError):
+    """What was said could not be transcribed, so there is nothing to answer."""
+
+    kind = "not-heard"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOrder:
+    """What is to be answered, and how.
+
+    Attributes:
+        source: the recording.
+        hearing: how it is transcribed.
+        wish: how it is answered.
+    """
+
+    source: Source
+    hearing: Wish
+    wish: ReplyWish
+
+
+@dataclass(slots=True)
+class Replying:
+    """Answers one recording; Ctrl-C stops it.
+
+    Attributes:
+        out: the descriptor that the sound is streamed to; None: it goes to the store only.
+        told: given each step as it ends.
+        stopping: told how many calls are waited for, and for how long, when the user asks to stop.
+        interrupted: somebody called `stop`.
+    """
+
+    workshop: Workshop
+    concurrency: int
+    out: int | None
+    told: Callable[[Step], object]
+    stopping: Callable[[int, float], object]
+    interrupted: bool = False
+    _run: Run | None = None
+    _stream: GrowingStream | None = None
+    _work: asyncio.Task[ReplyOutcome] | None = None
+
+    async def run(self, order: ReplyOrder) -> ReplyOutcome:
+        """Hear, answer and speak.
+
+        Raises:
+            BrokenPipeError: whoever listened is gone.
+        """
+        return await self._to_its_end(lambda run: self._reply(run, order))
+
+    async def resume(self, job: Job) -> ReplyOutcome:
+        """Go on with a reply that stopped."""
+        return await self._to_its_end(lambda run: self._answer(run, job, []))
+
+    async def _to_its_end(self, work: Callable[[Run], Coroutine[Any, Any, ReplyOutcome]]) -> ReplyOutcome:
+        async with open_run(self.workshop, self.concurrency) as run:
+            self._run = run
+            if self.interrupted:
+                run.interrupt()
+            self._work = asyncio.create_task(work(run))
+            return await self._work
+
+    def stop(self) -> None:
+        """Ask nothing more and keep the answers of calls in flight; a second time: drop those too."""
+        if self.interrupted or self._run is None:
+            self.interrupted = True
+            self._cancel()
+            return
+        self.interrupted = True
+        self._run.interrupt()
+        if self._stream is not None:
+            self._stream.stop()
+        calls = self._run.transcriber.gate.busy
+        grace_s = self.workshop.settings.grace_s if calls else _SETTLING_S
+        self.stopping(calls, grace_s)
+        asyncio.get_running_loop().call_later(grace_s, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _reply(self, run: Run, order: ReplyOrder) -> ReplyOutcome:
+        began = time.monotonic()
+        try:
+            of = await self._hear(run, order)
+            steps = [await settle(step_of, self.workshop, of.id, Activity.HEARING, _ms_since(began))]
+            self.told(steps[0])
+            job = await settle(open_reply, self.workshop, of, order.wish)
+        except StenoflowError as error:
+            return await settle(outcome_of, self.workshop, None, [], error)
+        return await self._answer(run, job, steps)
+
+    async def _hear(self, run: Run, order: ReplyOrder) -> Job:
+        """Transcribe the recording, here and at once: somebody waits for the answer."""
+        taken = await run.take_in(order.source, order.hearing)
+        job_id = taken.job.id
+        if taken.stream is not None:
+            await run.begin(taken, again=True, wait=lambda _: None)
+            asked = [asyncio.create_task(run.transcribe(job_id, index)) async for index in run.feeds[job_id]]
+            # What could not be heard stands in its segment.
+            await asyncio.gather(*asked, return_exceptions=True)
+            if run.interrupted:
+                await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+                raise StoppedError(f"{order.source.name}: interrupted")
+            await settle(publish, self.workshop, job_id)
+            await run.end(job_id)
+        job = await settle(self.workshop.catalog.job, job_id)
+        if job.state != JobState.COMPLETE:
+            error = NotHeardError(
+                f"{order.source.name} was not heard whole, so it is not answered: {job.error_message}",
+                f"stenoflow resume {job_id} hears what is missing",
+            )
+            error.job_id = job_id
+            raise error
+        return job
+
+    async def _answer(self, run: Run, job: Job, steps: list[Step]) -> ReplyOutcome:
+        workshop = self.workshop
+        try:
+            steps += await self._work_on(run, job)
+        except StenoflowError as error:
+            gone = isinstance(error, ListenerGoneError)
+            await settle(_set_broken, workshop, job.id, error, interrupted=run.interrupted or gone)
+            if gone and not self.interrupted:
+                raise BrokenPipeError from error
+            return await settle(outcome_of, workshop, job.id, steps, error)
+        except BaseException as error:
+            # Cancelled, or nobody listens any more.
+            with suppress(TakenError):
+                await settle(workshop.catalog.set_state, job.id, JobState.INTERRUPTED)
+            if isinstance(error, asyncio.CancelledError) and self.interrupted:
+                return await settle(outcome_of, workshop, job.id, steps, StoppedError("interrupted"))
+            raise
+        return await settle(outcome_of, workshop, job.id, steps)
+
+    async def _work_on(self, run: Run, job: Job) -> list[Step]:
+        workshop = self.workshop
+        if self.out is None and await settle(_is_done, workshop, job):
+            return []
+        began = time.monotonic()
+        await _claim(run, job)
+        settings = ReplySettings.from_dict(job.settings)
+        voice = self._voice(run, job, SpeechSettings.from_dict(settings.speech))
+        first: list[float] = []
+
+        def take(piece: str) -> None:
+            if not first:
+                first.append(time.monotonic())
+            voice.take(piece)
+
+        messages = await settle(messages_of, workshop, job)
+        question = Question(
+            job.id, 0, settings.provider, settings.request(messages), _is_usable, take, voice.begin
+        )
+        try:
+            await Chatter(workshop, run.transcriber.api, run.transcriber.gate).ask(question)
+            text = await settle(answer_of, workshop, job) or ""
+            chat = await settle(step_of, workshop, job.id, Activity.CHAT, _ms_since(began), _ms(began, first))
+            self.told(chat)
+            spoke = time.monotonic()
+            audio = await voice.end(text)
+            if self._stream is not None:
+                await self._stream.ended()
+        finally:
+            await voice.settled()
+            if self._stream is not None:
+                self._stream.stop()
+        heard = [] if self._stream is None or self._stream.first_at is None else [self._stream.first_at]
+        spoken = await settle(
+            step_of, workshop, job.id, Activity.SPEAKING, _ms_since(spoke), _ms(began, heard)
+        )
+        self.told(spoken)
+        await settle(publish_reply, workshop, job.id, audio)
+        return [chat, spoken]
+
+    def _voice(self, run: Run, job: Job, settings: SpeechSettings) -> Voice:
+        speaker = Speaker(self.workshop, run.transcriber.api, run.transcriber.gate)
+        if self.out is not None:
+            self._stream = GrowingStream(self.workshop, self.out, settings, self._give_up)
+            self._stream.begin()
+        return Voice(speaker, job, settings, self._stream)
+
+    def _give_up(self) -> None:
+        """Nobody listens any more: see calls in flight through, and send no others."""
+        if self._run is not None:
+            self._run.transcriber.gate.stop(ListenerGoneError("nobody listens any more", "run it again"))
+
+
+async def _claim(run: Run, job: Job) -> None:
+    """Take a reply to work on, once no other run that is alive has it, and store its question."""
+    catalog = run.workshop.catalog
+    while True:
+        try:
+            await settle(catalog.claim, job.id, again=True)
+            break
+        except TakenError:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            if run.interrupted:
+                raise StoppedError("interrupted before it was begun") from None
+    broken = StenoflowError("the run that made this call was broken off")
+    await settle(run.workshop.ledger.recover, job.id, broken)
+    await settle(catalog.retry_parked, job.id)
+    await settle(_store_question, run.workshop, job)
+
+
+def _store_question(workshop: Workshop, job: Job) -> None:
+    settings = ReplySettings.from_dict(job.settings)
+    duration_ms = workshop.catalog.recording(job.recording_id).duration_ms or 0
+    samples = ms_to_samples(duration_ms)
+    cut = CutSegment(0, 0, samples, forced=False, speech=(), activity=Activity.CHAT)
+    workshop.catalog.add_segment(job.id, cut, settings.work_key)
+    workshop.catalog.finish_plan(job.id, samples, 0)
+
+
+def _is_usable(answer: ChatAnswer) -> bool:
+    return not answer.refusal and is_speakable(answer.text)
+
+
+def _is_done(workshop: Workshop, job: Job) -> bool:
+    if workshop.catalog.job(job.id).state != JobState.COMPLETE:
+        return False
+    artifacts = workshop.catalog.artifacts(job.id)
+    named = any(artifact.name == TEXT for artifact in artifacts)
+    return named and all(workshop.store.exists(artifact.key) for artifact in artifacts)
+
+
+def _set_broken(workshop: Workshop, job_id: str, error: StenoflowError, *, interrupted: bool) -> None:
+    """Say in a job how far it came."""
+    error.job_id = job_id
+    state: JobState
+    reason: StenoflowError | None
+    if interrupted:
+        state, reason = JobState.INTERRUPTED, None
+    elif isinstance(error, BudgetError) and answer_of(workshop, workshop.catalog.job(job_id)) is None:
+        state, reason = JobState.REFUSED, error
+    else:
+        state, reason = JobState.FAILED, error
+    # A run that took it meanwhile knows better.
+    with suppress(TakenError):
+        workshop.catalog.set_state(job_id, state, reason)
+
+
+def _ms_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _ms(began: float, moments: list[float]) -> int | None:
+    return round((moments[0] - began) * 1000) if moments else None

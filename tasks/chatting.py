@@ -1,0 +1,200 @@
+"""Asking a chat model: its answer from the store, or from the API, with every call in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from storage.database.ledger import Request
+from storage.database.postings import Bill
+from storage.database.states import Activity, SegmentState
+from storage.errors import AnsweredError, DiskFullError, StenoflowError, TakenError
+from tasks.affording import bill_of_tokens
+from tasks.audio_api.chat import ChatAnswer, ChatRequest
+from tasks.audio_api.client import AudioApi
+from tasks.audio_api.errors import CallError, UnknownOutcomeError, UnreachableError
+from tasks.audio_api.gate import Gate
+from tasks.audio_api.retrying import RetryPolicy, with_retries
+from tasks.errors import FailedError
+from tasks.money.prices import Price, Tokens
+from tasks.settling import settle
+from tasks.transcription import NoRoomError
+from tasks.workshop import Workshop
+
+# How often to look for the answer to what another run has asked.
+_LOOK_AGAIN_S = 1.0
+_TIMES = 2
+# The second time: a model that is asked the same in the same way says the same.
+_SECOND_TEMPERATURE = 0.7
+
+
+class UnusableAnswerError(FailedError):
+    """The model answered twice, and nothing can be made of either; both were paid for and are kept."""
+
+    kind = "unusable-answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for one segment of a job.
+
+    Attributes:
+        provider: whose API; as in prices and charges.
+        is_answered_by: whether an answer can be used.
+        told: given the answer piece by piece, as it comes; None: it is had as a whole.
+        begin: called before each call; what it raises keeps that from being made.
+    """
+
+    job_id: str
+    index: int
+    provider: str
+    request: ChatRequest
+    is_answered_by: Callable[[ChatAnswer], bool]
+    told: Callable[[str], object] | None = None
+    begin: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Chatter:
+    """Asks chat models at one provider; belongs to one event loop.
+
+    Attributes:
+        gate: how many calls at once, and the stop for all; the same as for hearing, where both are asked.
+    """
+
+    workshop: Workshop
+    api: AudioApi
+    gate: Gate
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    async def ask(self, question: Question) -> None:
+        """Get a segment its answer and store it; nothing is sent where it is stored already.
+
+        Raises:
+            CallError: the API gave none; the segment is parked.
+            UnusableAnswerError: nothing can be made of what it gave; the same.
+            BudgetError: the budget has no room for the call; the same.
+        """
+        catalog, ledger = self.workshop.catalog, self.workshop.ledger
+        segment = await settle(catalog.segment, question.job_id, question.index)
+        if segment.state == SegmentState.DONE:
+            return
+        try:
+            if await settle(ledger.answered, [segment.work_key]):
+                raise AnsweredError("it is stored")
+            await self._until_usable(question, segment.work_key)
+        except AnsweredError:
+            await settle(ledger.reuse, question.job_id, question.index)
+        except StenoflowError as error:
+            self._stop_for_all(error)
+            await settle(ledger.park, question.job_id, question.index, error)
+            raise
+
+    async def _until_usable(self, question: Question, work_key: str) -> None:
+        for time in range(_TIMES):
+            again = replace(question.request, temperature=_SECOND_TEMPERATURE)
+            asked = question if time == 0 else replace(question, request=again)
+            call = _Call(self, asked, work_key)
+            if await _unless_taken(lambda call=call: with_retries(call.attempt, policy=self.policy)):  # type: ignore[misc]
+                return
+        model = f"{question.request.model} at {question.provider}"
+        raise UnusableAnswerError(
+            f"{model} answered {_TIMES} times, and not as it was asked to",
+            "both answers are kept; try another --model",
+        )
+
+    def _stop_for_all(self, error: StenoflowError) -> None:
+        """Stop all calls where none of them could do better."""
+        if isinstance(error, UnreachableError):
+            self.gate.stop(error)
+        elif isinstance(error, DiskFullError):
+            self.gate.stop(NoRoomError(error.message, error.hint))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One question's way to its answer."""
+
+    chatter: Chatter
+    question: Question
+    work_key: str
+
+    async def attempt(self, _number: int) -> bool:
+        """Send it once: reserve, call, record; whether the answer can be used. What cannot is kept too."""
+        ledger = self.chatter.workshop.ledger
+        async with self.chatter.gate.slot():
+            self.question.begin()
+            attempt_id = await self._begin()
+            try:
+                answer = await self._send()
+            except BaseException as error:
+                await self._end(attempt_id, error)
+                raise
+            if self.question.is_answered_by(answer):
+                doubt = "cut-short" if answer.is_cut_short else None
+                await settle(ledger.succeed, attempt_id, answer.raw, self._bill(answer), doubt)
+                return True
+            await settle(ledger.doubt, attempt_id, answer.raw, self._bill(answer))
+            return False
+
+    async def _send(self) -> ChatAnswer:
+        request, told = self.question.request, self.question.told
+        api = self.chatter.api
+        return await (api.chat(request) if told is None else api.stream_chat(request, told))
+
+    async def _begin(self) -> str:
+        question = self.question
+        request = Request(
+            question.job_id,
+            question.index,
+            self.work_key,
+            self.chatter.workshop.run_id,
+            question.provider,
+            question.request.model,
+            reserve_of(self._price, question.request),
+            Activity.CHAT,
+        )
+        return await settle(self.chatter.workshop.ledger.begin, request)
+
+    async def _end(self, attempt_id: str, error: BaseException) -> None:
+        """Record a call without a result. One that was broken off here may have been charged too."""
+        ledger = self.chatter.workshop.ledger
+        if isinstance(error, CallError) and error.charged == "no":
+            await settle(ledger.refuse, attempt_id, error)
+        elif isinstance(error, StenoflowError):
+            await settle(ledger.lose, attempt_id, error)
+        else:
+            what = f"question {self.question.index}: the call was broken off ({type(error).__name__})"
+            await settle(ledger.lose, attempt_id, UnknownOutcomeError(what))
+
+    def _bill(self, answer: ChatAnswer) -> Bill:
+        """Charge what the API says that it counted; what it does not say, as the most that it can be."""
+        read, written = answer.input_tokens, answer.output_tokens
+        counted = read is not None and written is not None
+        tokens = Tokens(
+            self.question.request.most_input_tokens if read is None else read,
+            min(self.question.request.most_tokens, len(answer.raw)) if written is None else written,
+        )
+        price = self._price
+        return bill_of_tokens(price, tokens, price.charge_tokens(tokens) if price else None, counted=counted)
+
+    @property
+    def _price(self) -> Price | None:
+        prices = self.chatter.workshop.prices
+        return prices.find(self.question.provider, self.question.request.model)
+
+
+def reserve_of(price: Price | None, request: ChatRequest) -> Bill:
+    """Return what a question may cost at most: its bytes as tokens, and the longest answer."""
+    tokens = Tokens(request.most_input_tokens, request.most_tokens)
+    return bill_of_tokens(price, tokens, price.reserve_tokens(tokens) if price else None)
+
+
+async def _unless_taken(ask: Callable[[], Awaitable[bool]]) -> bool:
+    """Ask; while another run, which is alive, asks for the same, wait for its answer."""
+    while True:
+        try:
+            return await ask()
+        except TakenError:
+            await asyncio.sleep(_LOOK_AGAIN_S)

@@ -1,0 +1,1 @@
+"""Speaking texts: cut into pieces, spoken by the API, joined; every call in the ledger."""
