@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _PAGE = 100
 _PATIENCE_S = 30.0
+_WRITTEN_WITHIN_S = 6.0
+# Where Prefect's server writes what happened, with names: for seven days, by its default.
+_TELLING = {"event_resources": ["resource"], "events": ["resource", "related", "payload"], "log": ["message"]}
 
 
 def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str]) -> int:
@@ -27,7 +32,7 @@ def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str
 
     Args:
         home: our own home, in which the embedded server keeps its database.
-        name: the recording's, which its flow runs bear.
+        name: the recording's, which its flow runs bear; those that resume a job bear the job's id.
         source: its address.
         job_ids: the jobs.
 
@@ -37,23 +42,31 @@ def forget_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str
     Raises:
         PrefectError: the server could not be reached.
     """
+    is_ours = "PREFECT_API_URL" not in os.environ
     surround(home)
-    if "PREFECT_API_URL" not in os.environ and not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists():
+    is_served = is_ours and "PREFECT_API_URL" in os.environ
+    database = Path(os.environ["PREFECT_HOME"]) / "prefect.db"
+    if "PREFECT_API_URL" not in os.environ and not database.exists():
         return 0
-    is_embedded = "PREFECT_API_URL" not in os.environ
     deleted = asyncio.run(_forget(name, source, job_ids))
-    if is_embedded:
-        _scrub(Path(os.environ["PREFECT_HOME"]) / "prefect.db", name)
+    if is_ours and database.exists():
+        if is_served:
+            # Its last events are written by then.
+            time.sleep(_WRITTEN_WITHIN_S)
+        _scrub(database, name)
     return deleted
 
 
 def _scrub(database: Path, name: str) -> None:
-    """Take a recording's name out of the embedded server's events, and out of what is free in its file."""
-    told = f"%{name}%"
+    """Take a name out of our own server's events and logs, and out of what is free in its file."""
+    # As it is, or as JSON writes it.
+    spellings = {name, json.dumps(name)[1:-1]}
     with closing(sqlite3.connect(database, timeout=_PATIENCE_S, isolation_level=None)) as connection:
         try:
-            connection.execute("DELETE FROM event_resources WHERE resource LIKE ?", (told,))
-            connection.execute("DELETE FROM events WHERE resource LIKE ? OR related LIKE ?", (told, told))
+            for table, columns in _TELLING.items():
+                told = " OR ".join(f"instr({column}, :name)" for column in columns)
+                statement = f"DELETE FROM {table} WHERE {told}"  # noqa: S608 - names of ours
+                connection.executemany(statement, [{"name": spelling} for spelling in spellings])
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.OperationalError as error:
@@ -66,7 +79,7 @@ async def _forget(name: str, source: str, job_ids: Collection[str]) -> int:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - takes seconds
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName  # noqa: PLC0415
 
-    named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[name, *job_ids]))
     deleted = passed_over = 0
     async with get_client() as client:
         await _forget_what_is_shown(client, job_ids)

@@ -18,6 +18,7 @@ from storage.errors import StenoflowError
 from tasks.errors import RefusedError, SourceOutOfReachError
 from tasks.inbox.announcements import Announcement
 from tasks.inbox.entry import Entry
+from tasks.inbox.opening import Inbox
 from tasks.inbox.reception import Arrived, Reception
 from tasks.intake import refuse_unread
 from tasks.settling import settle
@@ -73,16 +74,27 @@ class Taking:
             outcome = replace(outcome, job=job)
         await settle(workshop.arrivals.end, arrived.id, outcome.status, outcome.job, message)
         if outcome.status == JobState.REFUSED and self.rejects:
-            await self._reject(arrived.entry, message or "")
+            await reject(self.reception.inbox, arrived.entry, message or "", self.say)
         return outcome
 
-    async def _reject(self, entry: Entry, reason: str) -> None:
-        try:
-            place = await settle(self.reception.inbox.reject, entry, reason)
-        except (StenoflowError, OSError) as error:
-            self.say(f"{entry.path} could not be moved to rejected: {error}")
-        else:
-            self.say(f"{entry.path} was moved to {place}")
+
+async def reject(inbox: Inbox, entry: Entry, reason: str, say: Callable[[str], None]) -> None:
+    """Move a recording out of the way, and say so."""
+    try:
+        place = await settle(inbox.reject, entry, reason)
+    except (StenoflowError, OSError) as error:
+        say(f"{entry.path} could not be moved to rejected: {error}")
+    else:
+        say(f"{entry.path} was moved to {place}")
+
+
+async def see_to(reception: Reception, say: Callable[[str], None], *, rejects: bool) -> None:
+    """Say what a look found besides recordings, and move what was refused before and left where it was."""
+    while reception.unheard:
+        say(reception.unheard.pop(0))
+    refused, reception.refused_before = reception.refused_before, []
+    for entry, reason in refused if rejects else []:
+        await reject(reception.inbox, entry, reason, say)
 
 
 @dataclass(slots=True)
@@ -135,12 +147,14 @@ class Ingest:
 
     async def _look(self) -> list[Arrived]:
         try:
-            return await settle(self.taking.reception.look)
+            arrived = await settle(self.taking.reception.look)
         except RefusedError as error:
             if not self.watch:
                 raise
             self.say(f"{error}; looking again in {self.interval_s:g} s")
             return []
+        await see_to(self.taking.reception, self.say, rejects=self.taking.rejects)
+        return arrived
 
     async def _taken(self, arrived: Sequence[Arrived]) -> AsyncIterator[Order]:
         for each in arrived:

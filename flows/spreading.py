@@ -11,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas import FlowRun
 from prefect.deployments.flow_runs import arun_deployment
 
+from flows.ingesting import see_to
 from tasks.inbox.reception import Arrived, Reception
 from tasks.settling import settle
 
@@ -34,7 +35,9 @@ async def spread(reception: Reception, interval_s: float, *, reject: bool) -> in
     """
     asked = 0
     for looks_left in reversed(range(reception.settling.looks)):
-        for arrived in await settle(reception.look):
+        look = await settle(reception.look)
+        await see_to(reception, _log.warning, rejects=reject)
+        for arrived in look:
             asked += await _hand_over(reception, arrived, reject=reject)
         if not looks_left or not reception.growing:
             break

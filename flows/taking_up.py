@@ -38,7 +38,7 @@ _MOST_TIMES = 5
 # The deployable flows that say they are alive.
 _FLOWS = ["resume", "take in", "transcribe"]
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled.
-_STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=15)}
+_STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
 
 
 async def take_up_what_was_left(workshop: Workshop) -> int:

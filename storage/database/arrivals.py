@@ -11,6 +11,7 @@ from storage.database.clock import Clock, utc_now
 from storage.database.connection import Database
 from storage.database.leases import Leases
 from storage.database.rows import insert_missing, storable
+from storage.database.states import JobState
 from storage.database.tables import Arrival
 
 # SQLite takes a limited number of parameters.
@@ -40,6 +41,19 @@ class Arrivals:
             for first in range(0, len(ids), _AT_ONCE):
                 some = Arrival.id.in_(ids[first : first + _AT_ONCE])
                 found.update(session.scalars(select(Arrival.id).where(some, Arrival.status.is_not(None))))
+        return found
+
+    def refused_by_others(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return, by id, why other runs have refused those of the ids that they have."""
+        found: dict[str, str] = {}
+        with self._database.read() as session:
+            for first in range(0, len(ids), _AT_ONCE):
+                asked = select(Arrival.id, Arrival.reason).where(
+                    Arrival.id.in_(ids[first : first + _AT_ONCE]),
+                    Arrival.status == JobState.REFUSED,
+                    Arrival.run_id != self._run_id,
+                )
+                found |= {id_: reason or "" for id_, reason in session.execute(asked)}
         return found
 
     def take(self, source: str, mark: str) -> bool:

@@ -31,6 +31,7 @@ class SpeechModel:
     voice: str
     max_characters: Annotated[int, Field(ge=16)]
     formats: Annotated[tuple[SpeechFormat, ...], Field(min_length=1)]
+    others: bool = False
     instructions: bool = False
     shutdown: date | None = None
 

@@ -44,10 +44,12 @@ class Look:
     Attributes:
         entries: the recordings, sorted by path.
         others: the other files by path, with their marks: options and markers.
+        linked: paths of folders that are only linked here; what is in them is not looked at.
     """
 
     entries: tuple[Entry, ...]
     others: Mapping[str, str] = field(default_factory=dict)
+    linked: tuple[str, ...] = ()
 
 
 def beside(path: str, suffix: str) -> tuple[str, str]:

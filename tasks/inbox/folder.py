@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from tasks.errors import SourceNotFoundError, SourceUnreadableError
 from tasks.inbox.entry import Entry, Growth, Look, beside
 from tasks.sources.local import path_of, source_at, walk
-from tasks.sources.naming import is_recording, shown
+from tasks.sources.naming import is_hidden, is_recording, shown
 
 # With what is added to it, no longer than file systems take.
 _LONGEST_NAME_BYTES = 240
@@ -50,7 +51,8 @@ class FolderInbox:
             raise SourceUnreadableError(f"cannot look into {shown(str(self.folder))}: {reason}") from error
         recordings = sorted(path for path in found if is_recording(path))
         others = {path: _mark(found[path]) for path in found if path not in set(recordings)}
-        return Look(tuple(self._entries(recordings, others)), others)
+        linked = sorted(path for path in others if not is_hidden(path) and _is_linked_folder(found[path]))
+        return Look(tuple(self._entries(recordings, others)), others, tuple(linked))
 
     def find(self, uri: str) -> Entry | None:
         """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""
@@ -61,12 +63,17 @@ class FolderInbox:
         return Entry(relative, source_at(path, self.folder), _mark(path), Growth.UNKNOWN)
 
     def read(self, path: str, most_bytes: int) -> bytes | None:
-        """Return the beginning of a small file; None if there is none. Raises OSError, for a link too."""
+        """Return the beginning of a small file; None if there is none.
+
+        Raises OSError, for a link and what is no file, too.
+        """
         try:
             handle = os.open(self.folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
             return file.read(most_bytes)
 
     def reject(self, entry: Entry, reason: str) -> str:
@@ -89,6 +96,10 @@ class FolderInbox:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
+
+
+def _is_linked_folder(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir()
 
 
 def _growth(path: Path, relative: str, others: dict[str, str]) -> Growth:

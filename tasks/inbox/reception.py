@@ -19,6 +19,7 @@ from tasks.inbox.settling import Settling
 from tasks.inbox.turns import turns_of
 from tasks.intake import Wish
 from tasks.money.amounts import to_micro
+from tasks.sources.naming import shown
 from tasks.workshop import Workshop
 
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
@@ -59,6 +60,9 @@ class Reception:
         settling: tells what is complete.
         growing: paths of what the last look found new and not complete.
         in_hand: addresses of what is being taken in now; nothing is read of those.
+        unheard: what else the looks found, to be told once; whoever tells it takes it away.
+        refused_before: what others refused and left in the inbox, with the reason; whoever moves it takes it
+            away.
     """
 
     workshop: Workshop
@@ -67,7 +71,10 @@ class Reception:
     settling: Settling
     growing: list[str] = field(default_factory=list)
     in_hand: set[str] = field(default_factory=set)
+    unheard: list[str] = field(default_factory=list)
+    refused_before: list[tuple[Entry, str]] = field(default_factory=list)
     _ended: set[str] = field(default_factory=set)
+    _linked: set[str] = field(default_factory=set)
 
     def look(self) -> list[Arrived]:
         """Return what is new and complete, the more urgent first.
@@ -76,6 +83,7 @@ class Reception:
             RefusedError: the inbox cannot be looked into.
         """
         look = self.inbox.look()
+        self._tell_of(look.linked)
         complete = {entry.path for entry in self.settling.complete(look)}
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
@@ -112,15 +120,27 @@ class Reception:
 
     def _without_ended(self, arrived: list[Arrived]) -> list[Arrived]:
         """Leave out what was refused for its options before, and has them still."""
-        refused = [each.id for each in arrived if each.refused is not None]
-        ended = self.workshop.arrivals.ended(refused)
+        refused = {each.id: each.entry for each in arrived if each.refused is not None}
+        ended = self._ended_of(refused)
         return [each for each in arrived if each.id not in ended]
 
     def _new(self, entries: Sequence[Entry]) -> list[Entry]:
         free = (entry for entry in entries if entry.source.uri not in self.in_hand)
-        unsure = [entry for entry in free if id_of(entry) not in self._ended]
-        self._ended |= self.workshop.arrivals.ended([id_of(entry) for entry in unsure])
-        return [entry for entry in unsure if id_of(entry) not in self._ended]
+        unsure = {id_of(entry): entry for entry in free if id_of(entry) not in self._ended}
+        self._ended |= self._ended_of(unsure)
+        return [entry for id_, entry in unsure.items() if id_ not in self._ended]
+
+    def _ended_of(self, entries: Mapping[str, Entry]) -> set[str]:
+        """Return the ids of what has come to its end, and note what others refused."""
+        ended = self.workshop.arrivals.ended(list(entries))
+        for id_, reason in self.workshop.arrivals.refused_by_others(list(ended)).items():
+            self.refused_before.append((entries[id_], reason))
+        return ended
+
+    def _tell_of(self, linked: Sequence[str]) -> None:
+        new = [path for path in linked if path not in self._linked]
+        self._linked.update(new)
+        self.unheard += [f"{shown(path)} is a link to a folder, and is not looked into" for path in new]
 
 
 def wish_of(workshop: Workshop, options: Options) -> Wish:

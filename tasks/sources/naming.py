@@ -36,10 +36,14 @@ def is_recording(path: str) -> bool:
 
     Hidden and unfinished files are none, and neither is anything in such a folder.
     """
-    parts = path.split("/")
-    if any(_is_hidden(part) or part.lower().endswith(_UNFINISHED) for part in parts):
+    if is_hidden(path) or any(part.lower().endswith(_UNFINISHED) for part in path.split("/")):
         return False
-    return PurePosixPath(parts[-1]).suffix.lower() in MEDIA_SUFFIXES
+    return PurePosixPath(path.rpartition("/")[2]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a ``/``-separated path is that of a hidden file, or of anything in a hidden folder."""
+    return any(map(_is_hidden, path.split("/")))
 
 
 def _is_hidden(part: str) -> bool:

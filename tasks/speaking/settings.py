@@ -143,7 +143,7 @@ def _voice(model: SpeechModel, wanted: str | None) -> str:
         raise SettingsError(f"{model.name} has no voice of its own", "name one with --voice")
     if len(voice) > _LONGEST_VOICE or not voice.isprintable():
         raise SettingsError(f"{voice[:40]!r} is no name of a voice")
-    if model.voices and voice not in model.voices:
+    if model.voices and not model.others and voice not in model.voices:
         raise SettingsError(f"{model.name} has no voice {voice}", f"it has {', '.join(model.voices)}")
     return voice
 

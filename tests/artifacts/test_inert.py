@@ -7,8 +7,10 @@ import html
 import io
 import json
 import re
+import subprocess
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
 import docx
 import html5lib
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from tasks.artifacts.document import Document
 from tasks.artifacts.formats import FORMATS
 from tasks.artifacts.inert import one_line
+from tasks.media.programs import find_ffmpeg
 from tests.artifacts.talk import document, utterance
 
 _BITS = [
@@ -124,7 +127,7 @@ def _document(words: list[str], speaker: str | None = None) -> Document:
 
 
 @pytest.mark.parametrize(("name", "read"), _CASES, ids=lambda value: getattr(value, "__name__", value))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(words=_said)
 @example(words=["{\\an8}top", "<i>slanted", "a", "-->", "b", "C:\\Now", "5", "<", "6", "--><b>"])
 def test_text_is_read_back_as_it_was_said(
@@ -136,6 +139,7 @@ def test_text_is_read_back_as_it_was_said(
     assert all(each.strip() and "\n\n" not in each for each in found)
 
 
+@settings(deadline=None)
 @given(words=_said)
 def test_json_has_every_text_as_it_came(words: list[str]) -> None:
     parsed = json.loads(FORMATS["json"].render(_document(words)))
@@ -143,7 +147,7 @@ def test_json_has_every_text_as_it_came(words: list[str]) -> None:
     assert [each["word"] for each in parsed["words"]] == came
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(name=_texts)
 def test_a_speakers_name_stays_a_name(name: str) -> None:
     made = document(utterance(["one"], 0, name), utterance(["two"], 9_000, "Ben"))
@@ -156,6 +160,15 @@ def test_a_speakers_name_stays_a_name(name: str) -> None:
     assert len(captions) == 2
     file = pysubs2.SSAFile.from_string(FORMATS["ass"].render(made).decode())
     assert [event.text for event in file] == ["one", "two"]
+
+
+def test_players_that_read_with_ffmpeg_show_the_text(tmp_path: Path) -> None:
+    words = [bit for bit in _BITS if _expected(bit) != "\N{REPLACEMENT CHARACTER}"]
+    file = tmp_path / "talk.srt"
+    file.write_bytes(FORMATS["srt"].render(_document(words)))
+    args = [find_ffmpeg().path, "-v", "error", "-i", f"file:{file}", "-f", "srt", "pipe:1"]
+    shown = subprocess.run(args, capture_output=True, check=True).stdout
+    assert _folded("".join(_read_srt(shown))) == _folded("".join(map(_expected, words)))
 
 
 def test_what_cannot_be_mistaken_is_left_alone() -> None:

@@ -98,6 +98,24 @@ def test_what_is_refused_is_in_jobs_with_its_reason_and_goes_where_it_was_asked_
     assert api.calls == []
 
 
+def test_what_was_refused_before_goes_where_it_is_asked_to_now(
+    stenoflow: Command, inbox: Path, tmp_path: Path
+) -> None:
+    for name in ("noise.mp3", "talk.mp3"):
+        (inbox / name).write_bytes(b"no sound" * 100)
+    (inbox / "talk.json").write_text("nonsense")
+    (tmp_path / "elsewhere").mkdir()
+    (inbox / "linked").symlink_to(tmp_path / "elsewhere")
+    first = stenoflow("ingest", inbox, *_LOOKS)
+    assert (first.exit_code, len(first.lines)) == (4, 2)
+    assert first.err.count("linked is a link to a folder") == 1
+    again = stenoflow("ingest", inbox, *_LOOKS, "--reject")
+    assert (again.exit_code, again.out) == (0, "")
+    assert again.err.count("was moved to") == 2
+    moved = {path.name for path in (tmp_path / "rejected").iterdir()}
+    assert moved == {"noise.mp3", "noise.mp3.reason.txt", "talk.mp3", "talk.mp3.reason.txt"}
+
+
 def test_options_beside_a_recording_are_followed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:

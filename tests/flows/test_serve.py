@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -40,6 +41,18 @@ def _scheduled(client: SyncPrefectClient) -> set[str]:
     return {client.read_flow(flow_id).name for flow_id in {run.flow_id for run in runs}}
 
 
+def _runs_of(client: SyncPrefectClient, name: str) -> list[str]:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    return [str(run.id) for run in client.read_flow_runs(flow_run_filter=named)]
+
+
+def _is_in_prefects_database(text: str) -> bool:
+    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db")) as database:
+        return any(text in line for line in database.iterdump())
+
+
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     stenoflow: Command,
     home: Path,
@@ -51,7 +64,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    shutil.copy(meeting.path, inbox / "talk.mp3")
+    shutil.copy(meeting.path, inbox / "trustees.mp3")
     said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
     (tmp_path / "here" / "stenoflow.toml").write_text(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
@@ -66,9 +79,17 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         again = stenoflow("serve", "--port", "0")
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
-        wait_for(lambda: _complete(home) == ["talk.mp3"], process)
+        wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
         with prefect_client(f"{address}/api") as client:
             wait_for(lambda: {"ingest", "take up", "verify"} <= _scheduled(client), process)
+            runs = _runs_of(client, "trustees.mp3")
+        (inbox / "trustees.mp3").unlink()
+        with command(
+            ["forget", (inbox / "trustees.mp3").as_uri(), "--yes", "--json"], tmp_path
+        ) as forgetting:
+            told, said = forgetting.communicate()
+        assert (json.loads(told)["flow_runs"], said) == (len(runs), "")
+        wait_for(lambda: not _is_in_prefects_database("trustees.mp3"), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(DEADLINE_S)

@@ -102,6 +102,22 @@ def test_a_link_is_not_followed_for_options(inbox: FolderInbox, tmp_path: Path) 
     assert inbox.read("nothing.json", 10) is None
 
 
+def test_a_fifo_is_not_read_for_options(inbox: FolderInbox) -> None:
+    os.mkfifo(inbox.folder / "talk.json")
+    with pytest.raises(OSError, match="no file"):
+        inbox.read("talk.json", 10)
+
+
+def test_links_to_folders_are_not_entered_and_told_of(inbox: FolderInbox, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "talk.mp3").write_bytes(b"x")
+    for name in ("linked", ".hidden"):
+        (inbox.folder / name).symlink_to(tmp_path / "elsewhere")
+    (inbox.folder / "notes").symlink_to(tmp_path / "elsewhere" / "talk.mp3")
+    look = inbox.look()
+    assert (look.entries, look.linked) == ((), ("linked",))
+
+
 def test_an_inbox_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for address in ("file", "nothing"):

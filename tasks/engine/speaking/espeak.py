@@ -28,12 +28,13 @@ _LANGUAGES = {
     "HANGUL": "ko", "CJK": "cmn", "THAI": "th", "BENGALI": "bn", "TAMIL": "ta", "TELUGU": "te",
     "GEORGIAN": "ka", "ARMENIAN": "hy",
 }  # fmt: skip
+# The clearest to nova and alloy, which are asked for most.
 _VARIANTS = {
-    "alloy": "Annie",
+    "alloy": "f2",
     "ash": "m7",
     "ballad": "Andy",
     "cedar": "m3",
-    "coral": "f2",
+    "coral": "Annie",
     "echo": "m6",
     "fable": "edward",
     "marin": "f3",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 
@@ -20,6 +20,10 @@ from tests.storage.database.rows import SEGMENT_SAMPLES, Hands, bill, cut, open_
 
 LOST = StenoflowError("the connection broke")
 TOKYO = timezone(timedelta(hours=9))
+
+
+def heard(micro: int) -> dict[str, int]:
+    return {"hearing": micro, "chat": 0, "speaking": 0}
 
 
 @pytest.fixture
@@ -98,7 +102,7 @@ def test_a_late_answer_is_not_counted_as_possible_too(
     assert reports.spending() == expected
     assert reports.run_totals(job_id, "run") == RunTotals(1, 1, expected)
     (line,) = reports.costs(CostsBy.MODEL)
-    assert line == CostLine("openai/whisper-1", "USD", 1, 600_000, expected)
+    assert line == CostLine("openai/whisper-1", "USD", 1, 600_000, expected, by_activity=heard(price or 0))
 
 
 def test_all_figures_are_integers(
@@ -158,8 +162,8 @@ def test_costs_by_model(job_id: str, reports: Reports, buy: Callable[..., str]) 
     buy(job_id, bill(7), model="whisper-1", lost=True)
     buy(job_id, bill(None), model="a-new-one")
     assert reports.costs(CostsBy.MODEL) == [
-        CostLine("openai/a-new-one", "USD", 1, 600_000, Spending(0, 0, 1)),
-        CostLine("openai/whisper-1", "USD", 3, 601_000, Spending(11, 7, 0)),
+        CostLine("openai/a-new-one", "USD", 1, 600_000, Spending(0, 0, 1), by_activity=heard(0)),
+        CostLine("openai/whisper-1", "USD", 3, 601_000, Spending(11, 7, 0), by_activity=heard(11)),
     ]
 
 
@@ -197,6 +201,7 @@ def test_charges_outlive_their_recording(database: Database, reports: Reports) -
                 attempt_id="gone",
                 job_id="forgotten",
                 kind="actual",
+                activity="speaking",
                 provider="openai",
                 model="tts-1",
                 quantity=9_000,
@@ -206,8 +211,9 @@ def test_charges_outlive_their_recording(database: Database, reports: Reports) -
                 created_at=datetime(2026, 3, 14, tzinfo=UTC),
             )
         )
-    line = CostLine("-", "USD", 1, 0, Spending(135, 0, 0))
+    line = CostLine("-", "USD", 1, 0, Spending(135, 0, 0), 9_000, heard(0) | {"speaking": 135})
     assert reports.costs(CostsBy.RECORDING) == reports.costs(CostsBy.TAG) == [line]
+    assert reports.costs(CostsBy.ACTIVITY) == [replace(line, heading="speaking")]
 
 
 @pytest.fixture(params=["UTC", "Asia/Tokyo", "America/Los_Angeles"])
