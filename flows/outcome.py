@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
 from tasks.damage import Damage
 from tasks.digest.opening import NothingToDigestError
+from tasks.job_settings import Speakers
 from tasks.money.amounts import show
-from tasks.publishing import assemble, still_to_do
+from tasks.publishing import assemble, still_to_do, tell_apart
 from tasks.speech.timecode import seconds
 from tasks.workshop import Workshop
 
@@ -34,6 +35,7 @@ class Outcome:
         artifacts: URIs by format; those of a translation as ``translation.txt`` and so on.
         error: kind and message, of a failure or a refusal.
         digest: what became of the minutes that followed; None: none did.
+        notes: what people should know besides; not in the line of the contract.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Outcome:
     error: dict[str, str] | None = None
     digest: DigestOutcome | None = None
     exit_code: int = _COMPLETE
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Write the line of the contract."""
@@ -123,6 +126,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
         artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
         error=_error(job, recording),
         exit_code=_exit_code(job),
+        notes=tuple(_notes(workshop, job, recording)),
     )
 
 
@@ -166,6 +170,19 @@ def _missing(workshop: Workshop, job: Job) -> tuple[tuple[float, float], ...]:
     else:
         return ()
     return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in missing)
+
+
+def _notes(workshop: Workshop, job: Job, recording: Recording) -> Iterator[str]:
+    """Say where speakers could not be told apart as was asked."""
+    if job.settings.get("speakers") != Speakers.MODEL or not _has_artifacts(job):
+        return
+    told = tell_apart(workshop, job, workshop.catalog.segments(job.id))
+    if not told.speakers:
+        yield f"{recording.name}: nobody was told apart"
+    elif not told.throughout:
+        yield f"{recording.name}: some speakers are told apart within one segment only: {told.speakers[-1]}"
+    for label in sorted((job.speakers or {}).keys() - set(told.speakers)):
+        yield f"{recording.name}: no speaker is called {label}; there are {', '.join(told.speakers)}"
 
 
 def _error(job: Job, recording: Recording) -> dict[str, str] | None:

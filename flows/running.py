@@ -16,9 +16,11 @@ from tasks.audio_api.gate import Gate
 from tasks.cutting import Cutting, StoppedError
 from tasks.hearing import open_api
 from tasks.intake import TakenIn, Wish, take_in
+from tasks.job_settings import Speakers
 from tasks.settling import settle
 from tasks.sources import Source
 from tasks.transcription import Transcriber
+from tasks.voices import Voices
 from tasks.workshop import Workshop
 
 # Encoded segments that may wait beyond those in flight, for each recording.
@@ -39,8 +41,9 @@ class InterruptedByUserError(CallError):
 class Feed:
     """The segments of one recording as they are cut. Made by `Run.begin`; iterate over it once."""
 
-    def __init__(self, cutting: Cutting, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, cutting: Cutting, pool: ThreadPoolExecutor, voices: Voices | None = None) -> None:
         self.cutting = cutting
+        self.voices = voices
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
         self._published = asyncio.Event()
@@ -129,7 +132,8 @@ class Run:
         )
         await settle(self.workshop.catalog.retry_parked, job_id)
         cutting = Cutting(self.workshop, taken, self.concurrency + _SPARE_SEGMENTS)
-        self.feeds[job_id] = Feed(cutting, self.pool)
+        voices = Voices(self.workshop, taken) if taken.settings.speakers == Speakers.MODEL else None
+        self.feeds[job_id] = Feed(cutting, self.pool, voices)
 
     async def _is_claimed(self, job_id: str, *, again: bool) -> bool:
         try:
@@ -147,11 +151,13 @@ class Run:
 
     async def transcribe(self, job_id: str, index: int) -> None:
         """Transcribe one segment; see `tasks.transcription`."""
-        cutting = self.feeds[job_id].cutting
+        feed = self.feeds[job_id]
         try:
-            await self.transcriber.transcribe(job_id, index, self.sound(job_id, index))
+            await self.transcriber.transcribe(job_id, index, self.sound(job_id, index), feed.voices)
         finally:
-            await settle(cutting.release, index)
+            await settle(feed.cutting.release, index)
+            if feed.voices is not None:
+                await feed.voices.heard()
 
     def sound(self, job_id: str, index: int) -> Path:
         """Return where a segment's sound lies."""

@@ -8,6 +8,7 @@ from tasks.job_settings import JobSettings
 from tasks.money.prices import Price, Tokens, Unit
 from tasks.speech.excerpt import Excerpt
 from tasks.translating import untranslated
+from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
 
@@ -73,11 +74,9 @@ def _missing_ms(workshop: Workshop, job: Job, settings: JobSettings, sha256: str
     plan = workshop.catalog.find_plan(sha256, job.plan_hash)
     if plan is None:
         return None
-    sent = {
-        settings.work_key(sha256, cut.spans): Excerpt(cut.spans).duration_ms
-        for cut in plan.segments
-        if cut.speech
-    }
+    keys = WorkKeys(settings, sha256)
+    keyed = [(keys.of(cut), cut) for cut in plan.segments]
+    sent = {work_key: Excerpt(cut.spans).duration_ms for work_key, cut in keyed if cut.speech}
     answered = workshop.ledger.answered(sent)
     translatable = untranslated(workshop, settings, answered)
     unheard_ms = sum(ms for work_key, ms in sent.items() if work_key not in answered)

@@ -107,4 +107,4 @@ def _vote_of(segment: Segment, answer: Answer) -> dict[int, Vote]:
     language = language_code(answer.language)
     if language is None or not answer.text.strip():
         return {}
-    return {segment.index: Vote(language, sum(end - start for start, end in segment.speech))}
+    return {segment.index: Vote(language, sum(end - start for start, end in segment.regions))}

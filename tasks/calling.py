@@ -19,7 +19,7 @@ from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnknownOutcomeError
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
-from tasks.audio_api.requests import TranscriptionRequest
+from tasks.audio_api.requests import TranscriptionRequest, Voice
 from tasks.job_settings import JobSettings
 from tasks.money.prices import Price
 from tasks.settling import settle
@@ -45,6 +45,7 @@ class Call:
         agreement: its job's settings, and the language that its segments agree on.
         sound: its MP3.
         activity: hearing or translating.
+        voices: who may speak in it.
     """
 
     workshop: Workshop
@@ -54,6 +55,7 @@ class Call:
     agreement: Agreement
     sound: Path
     activity: Activity = Activity.HEARING
+    voices: tuple[Voice, ...] = ()
 
     @property
     def work_key(self) -> str:
@@ -119,7 +121,7 @@ class Call:
     def _doubt(self, answer: Answer, hints: str) -> Doubt | None:
         """Say why an answer is strange, to a request with such hints."""
         speech = Excerpt(self.segment.spans).joined(
-            [Region(start, end) for start, end in self.segment.speech], self.segment.start_sample
+            [Region(start, end) for start, end in self.segment.regions], self.segment.start_sample
         )
         speech_ms = sum(region.duration_ms for region in speech)
         reason = doubt(answer.text, speech_ms, hints)
@@ -194,6 +196,7 @@ class Call:
             languages=self.settings.languages,
             prompt=self.settings.prompt,
             keywords=self.settings.keywords,
+            voices=self.voices,
         )
 
 

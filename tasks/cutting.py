@@ -10,30 +10,34 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from storage.database.catalog import CutSegment
+from storage.database.catalog import CutSegment, cut_of
 from storage.database.states import SegmentState
 from storage.database.tables import Segment
 from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.intake import TakenIn
+from tasks.job_settings import Speakers
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
-from tasks.media.energy import FRAME_SAMPLES, speech_levels
+from tasks.media.energy import LevelMeter, speech_levels
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
+from tasks.media.tracks import Tracks, levels_of, loudest, own_levels
 from tasks.settling import see_through
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.planning import Cut
 from tasks.speech.regions import find_regions
 from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
+from tasks.speech.words import Region
 from tasks.translating import untranslated
+from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
 _ENCODERS = 2
@@ -67,8 +71,10 @@ class Cutting:
         self._room = threading.Semaphore(ahead)
         self._memory = threading.Semaphore(_SLICES_HELD)
         self._stopped = threading.Event()
-        self._listened = Listened()
+        self._apart = taken.settings.speakers == Speakers.CHANNELS
+        self._listened: defaultdict[int | None, Listened] = defaultdict(Listened)
         self._zeros = Zeros()
+        self._keys = WorkKeys(taken.settings, taken.recording.sha256)
         self._decoding: Decoding | None = None
         self._untranslated: set[str] = set()
 
@@ -82,6 +88,8 @@ class Cutting:
             StoppedError: `stop` was called.
         """
         stored = self._stored()
+        for segment in stored:
+            self._keys.of(cut_of(segment))
         self._untranslated = self._find_untranslated(stored)
         waiting = [segment for segment in stored if self._is_waiting(segment)]
         answered = see_through(self._workshop.ledger.answered, [segment.work_key for segment in waiting])
@@ -125,8 +133,9 @@ class Cutting:
         plan = see_through(catalog.find_plan, self._taken.recording.sha256, job.plan_hash)
         if plan is None:
             return []
+        keys = WorkKeys(self._taken.settings, self._taken.recording.sha256)
         for cut in plan.segments:
-            see_through(catalog.add_segment, job.id, cut, self._work_key(cut))
+            see_through(catalog.add_segment, job.id, cut, keys.of(cut))
         see_through(catalog.finish_plan, job.id, plan.samples, plan.lost_ms, plan.damage)
         return see_through(catalog.segments, job.id)
 
@@ -134,18 +143,27 @@ class Cutting:
         self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None], *, planned: bool
     ) -> None:
         stream, fetched = self._stream(), self._taken.fetched
-        cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
-        slicer = Slicer(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
+        known = {
+            channel: deque(segment for segment in stored if segment.channel == channel)
+            for channel in (range(stream.channels) if self._apart else [None])
+        }
+        tracks = Tracks({channel: self._slicer(cuts, planned=planned) for channel, cuts in known.items()})
+        following = len(stored)
         with (
             ThreadPoolExecutor(_ENCODERS) as encoders,
-            decode(fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp) as decoding,
+            decode(
+                fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp, apart=self._apart
+            ) as decoding,
         ):
             self._decoding = decoding
-            known = {segment.index: segment for segment in stored}
             encodes: list[Future[None]] = []
-            for index, piece in enumerate(self._slices(decoding, slicer)):
-                self._zeros.add(_own_levels(piece))
-                segment = known.get(index) or self._store(index, piece)
+            for channel, piece in self._slices(decoding, tracks):
+                if known[channel]:
+                    segment = known[channel].popleft()
+                    index = segment.index
+                else:
+                    index, following = following, following + 1
+                    segment = self._store(index, channel, piece, tracks)
                 if not self._is_waiting(segment) or index in handed:
                     continue
                 if self._needs_sound(segment):
@@ -169,32 +187,69 @@ class Cutting:
                     damage.to_dict(),
                 )
 
-    def _slices(self, decoding: Decoding, slicer: Slicer) -> Iterator[Slice]:
+    def _slicer(self, stored: Iterable[Segment], *, planned: bool) -> Slicer:
+        """Make what cuts where it is decided already, then where the rule says."""
+        cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
+        return Slicer(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
+
+    def _slices(self, decoding: Decoding, tracks: Tracks) -> Iterator[tuple[int | None, Slice]]:
+        meter = LevelMeter()
         for block in decoding:
             self._check_stopped()
-            yield from slicer.add(block)
+            if self._apart:
+                self._zeros.add(meter.add(loudest(block)).tolist())
+            yield from self._seen(tracks.add(block))
         self._check_stopped()
-        yield from slicer.finish()
+        yield from self._seen(tracks.finish())
 
-    def _store(self, index: int, piece: Slice) -> Segment:
-        levels: list[float] = speech_levels(piece.sound).tolist()
-        self._listened.add(levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :])
+    def _seen(self, pieces: Iterable[tuple[int | None, Slice]]) -> Iterator[tuple[int | None, Slice]]:
+        """Note where a track that is all there is holds nothing but zeros."""
+        for channel, piece in pieces:
+            if channel is None:
+                self._zeros.add(own_levels(piece, piece.levels))
+            yield channel, piece
+
+    def _store(self, index: int, channel: int | None, piece: Slice, tracks: Tracks) -> Segment:
+        listened = self._listened[channel]
+        audible, spoken = self._levels(channel, piece, tracks, listened)
         sent = Excerpt.of_regions(
-            stretches_to_send(levels, self._listened.loudness()), piece.sound_start, piece.sound_end
+            stretches_to_send(audible, listened.loudness()), piece.sound_start, piece.sound_end
         )
-        before_ms = samples_to_ms(piece.start_sample - piece.sound_start)
-        regions = sent.clipped(find_regions(piece.levels), piece.sound_start)
         cut = CutSegment(
             index,
             piece.start_sample,
             piece.end_sample,
             piece.forced,
-            tuple((region.start_ms - before_ms, region.end_ms - before_ms) for region in regions),
+            tuple(self._speech(sent.clipped(find_regions(spoken), piece.sound_start), piece)),
             sent.spans,
+            channel,
         )
         catalog, job_id = self._workshop.catalog, self._taken.job.id
-        see_through(catalog.add_segment, job_id, cut, self._work_key(cut))
+        see_through(catalog.add_segment, job_id, cut, self._keys.of(cut))
         return see_through(catalog.segment, job_id, index)
+
+    @staticmethod
+    def _levels(
+        channel: int | None, piece: Slice, tracks: Tracks, listened: Listened
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Return the levels by which a slice is silent, and those by which somebody speaks in it.
+
+        ``listened`` takes note of the former.
+        """
+        if channel is None:
+            audible: list[float] = speech_levels(piece.sound).tolist()
+            listened.add(own_levels(piece, audible))
+            return audible, piece.levels
+        listened.add(own_levels(piece, piece.levels))
+        own = tracks.own(channel, piece, listened)
+        return own, own
+
+    def _speech(self, regions: Iterable[Region], piece: Slice) -> Iterator[tuple[int, ...]]:
+        """Yield what is kept of regions of speech (ms from its sound), of a channel with levels."""
+        before_ms = samples_to_ms(piece.start_sample - piece.sound_start)
+        for region in regions:
+            levels = levels_of(piece.levels, region.start_ms, region.end_ms) if self._apart else ()
+            yield region.start_ms - before_ms, region.end_ms - before_ms, *levels
 
     def _damage(self, stream: AudioStream, decoding: Decoding) -> Damage:
         """Hold what was decoded against what was declared or demuxed."""
@@ -219,9 +274,6 @@ class Cutting:
         keys = [segment.work_key for segment in segments if segment.state != SegmentState.SILENT]
         return see_through(untranslated, self._workshop, self._taken.settings, keys)
 
-    def _work_key(self, cut: CutSegment) -> str:
-        return self._taken.settings.work_key(self._taken.recording.sha256, cut.spans)
-
     def _take(self, room: threading.Semaphore, encodes: Sequence[Future[None]]) -> None:
         while not room.acquire(timeout=_WAIT_S):
             self._check_stopped()
@@ -244,11 +296,6 @@ class Cutting:
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise StoppedError(f"{self._taken.recording.name} was not read to its end")
-
-
-def _own_levels(piece: Slice) -> Sequence[float]:
-    """Return a segment's levels without those that it shares with the one before."""
-    return piece.levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :]
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -12,6 +12,7 @@ from tasks.job_settings import JobSettings
 from tasks.media.probe import probe
 from tasks.minutes.planning import NoRoomError
 from tasks.sources import Source, fetch
+from tasks.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
 
 
@@ -58,8 +59,10 @@ def estimate_source(
     stream = choose_stream(probe(fetched.path), settings.stream, source.name)
     check_length(workshop, stream, source.name)
     length_ms = stream.demuxed_end_ms - stream.origin_ms
-    segments = max(1, round(length_ms / settings.target_ms))
-    price, calls = price_of(workshop, settings), settings.calls_a_segment
+    check_speakers(settings, (), stream, source.name)
+    tracks = tracks_of(settings, stream)
+    segments = tracks * max(1, round(length_ms / settings.target_ms))
+    price, times = price_of(workshop, settings), tracks * settings.calls_a_segment
     return Estimate(
         source,
         stream.demuxed_end_ms,
@@ -67,8 +70,8 @@ def estimate_source(
         settings.provider,
         settings.model,
         f"{price.amount} {price.currency} a {price.per}" if price else None,
-        calls * price.charge(round(length_ms / segments)) if price else None,
-        calls * price.charge(length_ms) if price else None,
+        price.charge(round(length_ms / segments)) * times if price else None,
+        price.charge(length_ms) * times if price else None,
         price.currency if price else "USD",
         None if chat_model is None else _digest(workshop, length_ms, settings.provider, chat_model),
     )

@@ -16,7 +16,7 @@ from tasks.audio_api.glossary import terms_that_fit
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
 from tasks.errors import SettingsError
-from tasks.job_settings import JobSettings
+from tasks.job_settings import JobSettings, Speakers
 from tasks.language_tags import chosen_language, chosen_languages
 from tasks.settings import Settings
 from tasks.speech.planning import CutRule
@@ -47,14 +47,15 @@ class Wanted:
     languages: Sequence[str] = ()
     glossary: Sequence[str] = ()
     translate: bool = False
+    speakers: str | None = None
 
 
 def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobSettings:
     """Work out what a job's result will depend on.
 
     Raises:
-        SettingsError: a language is not known, or is of no use to the model; it does not translate; or the
-            segments would be too short.
+        SettingsError: a language is not known, or is of no use to the model; it does not translate, or cannot
+            tell speakers apart; or the segments would be too short.
     """
     name = wanted.model or settings.model or default_model(settings)
     model = models.get(name)
@@ -74,6 +75,7 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
         languages=languages,
         keywords=terms_that_fit(wanted.glossary, model),
         translate=wanted.translate,
+        speakers=_speakers(wanted.speakers, model, models),
     )
 
 
@@ -143,6 +145,16 @@ def embedded_engine(settings: Settings) -> Engine:
     from tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
 
     return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
+    """Say how speakers are told apart; a model that is made for it does so unless it is told not to."""
+    if wanted is None:
+        return Speakers.MODEL.value if model.tells_speakers else Speakers.NONE.value
+    if wanted == Speakers.MODEL and not model.tells_speakers:
+        able = ", ".join(name for name, each in models.listed.items() if each.tells_speakers)
+        raise SettingsError(f"the model {model.name} cannot tell speakers apart", f"these can: {able}")
+    return wanted
 
 
 def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from storage.database.states import JobState
@@ -14,8 +14,10 @@ from tasks.affording import check_affordable
 from tasks.errors import RefusedError, SettingsError, TooLongError
 from tasks.job_settings import JobSettings, job_id, recording_id
 from tasks.media.probe import AudioStream, MediaInfo, probe, probing
+from tasks.renaming import rename
 from tasks.sources import Fetched, Source, fetch, local_path
 from tasks.speech.timecode import clock
+from tasks.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
 
 # In place of a hash, where the content could not be read.
@@ -24,11 +26,12 @@ _UNREAD = ""
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asks of a job: what its result depends on, and what does not concern that.
+    """What the user asks of a job: what its result depends on, and what does not make it another job.
 
     Attributes:
         formats: artifacts beside those that every job has.
         digest: whether minutes of it are to follow.
+        names: what speakers are to be called, by what they are called otherwise.
     """
 
     settings: JobSettings
@@ -36,6 +39,7 @@ class Wish:
     budget_micro: int | None = None
     formats: tuple[str, ...] = ()
     digest: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,17 @@ def take_in(
         )
         job = workshop.catalog.open_job(_job(recording, wish))
         if job.state == JobState.COMPLETE and _is_published(workshop, job):
+            if wish.names:
+                rename(workshop, job.id, wish.names)
             return TakenIn(job, recording, fetched, None, recording.duration_ms or 0)
         try:
             info = look(fetched.path)
             stream = choose_stream(info, wish.settings.stream, source.name)
             check_length(workshop, stream, source.name)
             duration_ms = stream.demuxed_end_ms + stream.missing_ms
-            check_affordable(workshop, job, recording, duration_ms - stream.origin_ms)
+            check_speakers(wish.settings, wish.names, stream, source.name)
+            heard_ms = (duration_ms - stream.origin_ms) * tracks_of(wish.settings, stream)
+            check_affordable(workshop, job, recording, heard_ms)
         except StenoflowError as error:
             error.job_id = job.id
             # A copy of ours has a name that nobody knows.
@@ -109,6 +117,7 @@ def take_in(
             raise
     workshop.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     workshop.catalog.set_origin(job.id, stream.origin_ms)
+    workshop.catalog.name_speakers(job.id, wish.names)
     return TakenIn(workshop.catalog.job(job.id), recording, fetched, stream, duration_ms)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from tasks.speech.planning import CutRule
@@ -22,6 +23,19 @@ _ENCODING = "mp3 64 kbps mono 16 kHz/1"
 _FIRST = {"provider", "model", "format", "target_ms", "window_ms", "language", "prompt", "stream"}
 
 
+class Speakers(StrEnum):
+    """How it is told who speaks."""
+
+    NONE = "none"
+    """Not at all."""
+    CHANNELS = "channels"
+    """Each channel is one speaker, and transcribed apart."""
+    MODEL = "model"
+    """The model tells voices apart."""
+    TURNS = "turns"
+    """A diariser's turns say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobSettings:
     """Everything about a job that its transcript depends on, besides the audio.
@@ -30,6 +44,8 @@ class JobSettings:
         provider: whose API; its name, not its address.
         format: the response format asked for.
         stream: number of the audio stream; None: the container's default.
+        speakers: how it is told who speaks.
+        turns: the hash under which a diariser's turns are stored.
         target_ms: the length of segment aimed at.
         window_ms: how far from the target a cut may lie.
         language: ISO 639-1; None: the model finds out, and the segments agree on one.
@@ -49,6 +65,8 @@ class JobSettings:
     languages: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     translate: bool = False
+    speakers: str = Speakers.NONE.value
+    turns: str | None = None
 
     @property
     def rule(self) -> CutRule:
@@ -68,20 +86,32 @@ class JobSettings:
     @property
     def plan_hash(self) -> str:
         """Hash of what the cuts depend on."""
-        return _hash([_SOUND, self.target_ms, self.window_ms, self.stream])
+        apart = [Speakers.CHANNELS.value] if self.speakers == Speakers.CHANNELS else []
+        return _hash([_SOUND, self.target_ms, self.window_ms, self.stream, *apart])
 
-    def work_key(self, sha256: str, spans: Iterable[tuple[int, int]]) -> str:
+    def work_key(
+        self,
+        sha256: str,
+        spans: Iterable[tuple[int, int]],
+        *,
+        channel: int | None = None,
+        after: Sequence[str] = (),
+    ) -> str:
         """Hash what the answer for one segment of some audio depends on.
 
         Args:
             sha256: of the source.
             spans: what of it is sent, as [first, end) samples.
+            channel: the one that is sent; None: all, mixed.
+            after: work keys of the segments whose voices go along.
         """
         asked: list[Any] = [self.provider, self.model, self.format, self.language, self.prompt]
         if self.languages:
             asked.append({"languages": self.languages})
         if self.keywords:
             asked.append({"keywords": self.keywords})
+        asked += [["channel", channel]] if channel is not None else []
+        asked += [["voices", *after]] if after else []
         return _hash(
             [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
         )

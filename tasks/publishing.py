@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from storage.database.derived_keys import translation_key, with_translations
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
-from tasks.artifacts.document import TRANSLATION, Document
+from tasks.artifacts.document import TRANSLATION, Document, Speaking
 from tasks.artifacts.formats import FORMATS, artifact_name, made_with
-from tasks.audio_api.answers import parse_answer
+from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
 from tasks.digest.shown import newest_minutes
 from tasks.errors import FailedError
-from tasks.job_settings import JobSettings
+from tasks.job_settings import JobSettings, Speakers
 from tasks.speech.coverage import cover
 from tasks.speech.cue_rules import PROFILES
 from tasks.speech.doubt import Doubt
@@ -29,11 +29,25 @@ from tasks.speech.suspicion import DoubtfulAnswer
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
+from tasks.telling_apart import (
+    Told,
+    by_channels,
+    by_model,
+    by_turns,
+    called,
+    called_nothing,
+    carried,
+    keyed,
+    levels_on,
+    opening_of,
+    stored_turns,
+)
 from tasks.translating import ENGLISH, is_to_be_translated
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"
 _ENDED = {SegmentState.DONE, SegmentState.SILENT}
+_AnswerOf = Callable[[Workshop, JobSettings, Segment], Answer | None]
 
 
 class IncompleteError(FailedError):
@@ -102,12 +116,14 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
 def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document:
     """Make what is rendered of a job from the stored answers; calls nobody."""
     recording = workshop.catalog.recording(job.recording_id)
-    transcript = assemble(workshop, job, segments)
+    told, names = tell_apart(workshop, job, segments), job.speakers or {}
+    transcript = called(told.transcript, names)
     return Document(
         transcript,
         recording.name,
         PROFILES[workshop.settings.subtitles],
         recording.source,
+        Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
         doubtful=tuple(_doubtful(workshop, job, segments)),
         beside=tuple(name for name in made_with(job.formats) if name != "html"),
         minutes=newest_minutes(workshop, job, transcript),
@@ -119,15 +135,17 @@ def translation_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) ->
     settings = JobSettings.from_dict(job.settings)
     if not settings.translate:
         return None
-    target = Target(settings.provider, settings.model)
-    pieces = (_translated_piece(workshop, segment, settings, target) for segment in segments)
-    transcript = replace(_stitch(job, pieces), language=ENGLISH, other_languages=(), translated=True)
+    told, names = tell_apart(workshop, job, segments, _in_english), job.speakers or {}
+    transcript = replace(
+        called(told.transcript, names), language=ENGLISH, other_languages=(), translated=True
+    )
     recording = workshop.catalog.recording(job.recording_id)
     return Document(
         transcript,
         recording.name,
         PROFILES[workshop.settings.subtitles],
         recording.source,
+        Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
         beside=tuple(name for name in made_with(job.formats) if name != "html"),
         stem=TRANSLATION,
     )
@@ -135,24 +153,67 @@ def translation_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) ->
 
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
-    settings = JobSettings.from_dict(job.settings)
-    target = Target(settings.provider, settings.model)
-    # One answer at a time: together those of a day take as much memory as what is made of them.
-    return _stitch(job, (_piece(segment, _answer(workshop, segment), target) for segment in segments))
+    return called(tell_apart(workshop, job, segments).transcript, job.speakers or {})
 
 
-def _stitch(job: Job, pieces: Iterable[Piece]) -> Transcript:
+def tell_apart(
+    workshop: Workshop, job: Job, segments: Sequence[Segment], answer_of: _AnswerOf | None = None
+) -> Told:
+    """Make a job's transcript, its speakers called as we call them.
+
+    Args:
+        workshop: the tools.
+        job: the job.
+        segments: its segments, in order.
+        answer_of: gives what is taken of a segment; None: what was heard in it.
+
+    Raises:
+        TurnsGoneError: it rests on a diariser's turns, which are not stored any more.
+    """
+    settings, answer_of = JobSettings.from_dict(job.settings), answer_of or _said
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
     )
-    return stitch(timeline, pieces)
+    if settings.speakers == Speakers.CHANNELS:
+        channels = _by_channel(segments)
+        pieces = {channel: _pieces(workshop, settings, each, answer_of) for channel, each in channels.items()}
+        levels = {channel: levels_on(timeline, each) for channel, each in channels.items()}
+        return by_channels(timeline, pieces, levels)
+    if settings.speakers == Speakers.MODEL:
+        recognised: set[str] = set()
+        numbered = ((each.index, _piece(each, answer_of(workshop, settings, each))) for each in segments)
+        transcript = stitch(timeline, keyed(numbered, recognised))
+        opening = [(each.index, _said(workshop, settings, each)) for each in opening_of(segments)]
+        known = carried((index, said.utterances) for index, said in opening if said)
+        return by_model(transcript, known, recognised)
+    transcript = called_nothing(stitch(timeline, _pieces(workshop, settings, segments, answer_of)))
+    if settings.turns is not None:
+        return by_turns(transcript, stored_turns(workshop.ledger, settings.turns))
+    return Told(transcript, ())
 
 
 def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> tuple[Stretch, ...]:
-    """Return the stretches of a job that was broken off for which there is no answer yet."""
+    """Return the stretches of a job that was broken off for which there is no answer yet, in some channel."""
+    open_ = [
+        Region(each.start_ms, each.end_ms)
+        for channel in (_by_channel(segments) or {0: []}).values()
+        for each in _without_answer(origin_ms, duration_ms, channel)
+    ]
+    return tuple(each for each in cover(duration_ms, [], open_) if each.kind is Kind.MISSING)
+
+
+def _without_answer(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> Iterator[Stretch]:
     done = [_region(each, origin_ms) for each in segments if each.state in _ENDED]
-    return tuple(each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
+    return (each for each in cover(duration_ms, done, []) if each.kind is not Kind.SPEECH)
+
+
+def _by_channel(segments: Iterable[Segment]) -> dict[int, list[Segment]]:
+    """Group segments by channel, in order; those of all channels mixed are of the first."""
+    channels: dict[int, list[Segment]] = {}
+    for segment in segments:
+        channels.setdefault(segment.channel or 0, []).append(segment)
+    return channels
 
 
 def lacks_formats(workshop: Workshop, job: Job) -> bool:
@@ -179,30 +240,43 @@ def _region(segment: Segment, origin_ms: int) -> Region:
     )
 
 
-def _answer(workshop: Workshop, segment: Segment) -> str | None:
+def _said(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
+    return _read(workshop, settings, segment, segment.work_key)
+
+
+def _read(workshop: Workshop, settings: JobSettings, segment: Segment, work_key: str) -> Answer | None:
     if segment.state != SegmentState.DONE:
         return None
-    return workshop.ledger.answers([segment.work_key]).get(segment.work_key)
+    answer = workshop.ledger.answers([work_key]).get(work_key)
+    if answer is None:
+        return None
+    target = Target(settings.provider, settings.model)
+    return parse_answer(answer.encode(), target, Excerpt(segment.spans).duration_ms)
 
 
-def _translated_piece(workshop: Workshop, segment: Segment, settings: JobSettings, target: Target) -> Piece:
-    """Return a segment in English: its translation, or what was heard where that is English already."""
-    answer = _answer(workshop, segment)
-    if answer is not None and is_to_be_translated(answer, settings):
-        key = translation_key(segment.work_key)
-        answer = workshop.ledger.answers([key]).get(key)
-    return _piece(segment, answer, target)
+def _in_english(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
+    """Return a segment's translation, or what was heard where that is English already."""
+    said = _said(workshop, settings, segment)
+    if said is None or not is_to_be_translated(said.raw, settings):
+        return said
+    return _read(workshop, settings, segment, translation_key(segment.work_key))
 
 
-def _piece(segment: Segment, answer: str | None, target: Target) -> Piece:
-    speech = tuple(Region(start, end) for start, end in segment.speech)
+def _pieces(
+    workshop: Workshop, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
+) -> Iterator[Piece]:
+    """Yield what was heard; one answer at a time: a day's together take as much memory as what they make."""
+    return (_piece(segment, answer_of(workshop, settings, segment)) for segment in segments)
+
+
+def _piece(segment: Segment, said: Answer | None) -> Piece:
+    speech = tuple(Region(start, end) for start, end in segment.regions)
     sent = Excerpt(segment.spans)
     placed: Placed | None = None
     language = None
     if segment.state == SegmentState.SILENT:
         placed = Placed((), Timing.WORD)
-    elif segment.state == SegmentState.DONE and answer is not None:
-        said = parse_answer(answer.encode(), target, sent.duration_ms)
+    elif said is not None:
         heard = Heard(said.text, said.utterances, said.words)
         placed = place(heard, sent.duration_ms, sent.joined(speech, segment.start_sample))
         language = language_code(said.language)

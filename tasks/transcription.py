@@ -18,6 +18,7 @@ from tasks.calling import Call
 from tasks.job_settings import JobSettings
 from tasks.settling import settle
 from tasks.translating import untranslated
+from tasks.voices import Voices
 from tasks.workshop import Workshop
 
 
@@ -48,7 +49,7 @@ class Transcriber:
     _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
 
-    async def transcribe(self, job_id: str, index: int, sound: Path) -> None:
+    async def transcribe(self, job_id: str, index: int, sound: Path, voices: Voices | None = None) -> None:
         """Get a segment its answer and store it; nothing is sent where it is stored already.
 
         Where the job is to be translated, the same goes for the segment's translation.
@@ -57,6 +58,7 @@ class Transcriber:
             job_id: the job.
             index: the segment.
             sound: its MP3; need not exist where the answer is stored.
+            voices: gives who may speak in it, once that is known.
 
         Raises:
             CallError: the API gave none; the segment is parked, unless the provider as a whole is stopped.
@@ -68,7 +70,7 @@ class Transcriber:
         agreement = await self._agreement(job_id)
         call = Call(self.workshop, self.api, self.gate, segment, agreement, sound)
         if segment.state != SegmentState.DONE:
-            await self._have(call)
+            await self._have(call, voices)
             await agreement.heard(segment)
         if await settle(untranslated, self.workshop, agreement.settings, [segment.work_key]):
             await self._have(replace(call, activity=Activity.TRANSLATING))
@@ -84,13 +86,15 @@ class Transcriber:
             self._agreements.setdefault(job_id, Agreement(self.workshop, job_id, settings))
         return self._agreements[job_id]
 
-    async def _have(self, call: Call) -> None:
+    async def _have(self, call: Call, voices: Voices | None = None) -> None:
         """See that there is an answer: the stored one, or the API's."""
         job_id, index = call.segment.job_id, call.segment.index
         async with self._asked.setdefault(call.work_key, asyncio.Lock()):
             if await settle(self.workshop.ledger.answered, [call.work_key]):
                 await settle(self.workshop.ledger.reuse, job_id, index)
                 return
+            if voices is not None:
+                call = replace(call, voices=await voices.before(index))
             try:
                 await self._ask(call)
             except AnsweredError:

@@ -37,3 +37,15 @@ def test_what_is_asked_beside_the_language_makes_other_answers_but_a_translation
 def test_answers_of_before_are_found() -> None:
     """Worked out once by the first release's code."""
     assert _PLAIN.work_key("0" * 64, [(0, 16_000)]).startswith("11eb526ca24682c6")
+
+
+def test_speakers_make_another_job_and_channels_other_segments() -> None:
+    channels, model, turns = (replace(_PLAIN, speakers=each) for each in ("channels", "model", "turns"))
+    assert len({each.settings_hash for each in (_PLAIN, channels, model, turns)}) == 4
+    assert channels.plan_hash != _PLAIN.plan_hash == model.plan_hash == turns.plan_hash
+    spans = [(0, 16_000)]
+    # Who speaks by turns changes no request, so what was bought is found.
+    assert turns.work_key("a", spans) == _PLAIN.work_key("a", spans) == model.work_key("a", spans)
+    keys = {channels.work_key("a", spans, channel=channel) for channel in (None, 0, 1)}
+    assert len(keys) == 3
+    assert len({model.work_key("a", spans, after=after) for after in ((), ("x",), ("y",), ("x", "y"))}) == 4

@@ -28,6 +28,7 @@ def estimate(
     model: options.Model = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    speakers: options.Speakers = None,
     translate: options.Translate = False,
     digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
     chat_model: Annotated[
@@ -44,11 +45,11 @@ def estimate(
     estimates: list[Estimate] = []
     with open_workshop(settings) as workshop:
         found, outcomes = find_sources(workshop, sources)
-        wish = job_settings(
-            settings,
-            workshop.models,
-            Wanted(model, segment_seconds=segment_seconds, stream=stream, translate=translate),
+        by, _ = options.speakers_of(speakers)
+        wanted = Wanted(
+            model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
         )
+        wish = job_settings(settings, workshop.models, wanted)
         writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:

@@ -57,6 +57,10 @@ def ingest(
     glossary: options.Glossary = None,
     translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(help="How to tell who speaks.", metavar="none|channels|model", show_default=False),
+    ] = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -66,12 +70,18 @@ def ingest(
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
     language, languages, glossary (terms, or the name of a file beside it), translate, segment_seconds,
-    stream, formats, tag, budget, priority (urgent, normal, bulk).
+    stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority (urgent, normal,
+    bulk). A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
+    by, rttm = options.speakers_of(speakers)
+    if rttm is not None:
+        raise SettingsError(
+            "an inbox has many recordings", "put the RTTM file of each beside it, as NAME.rttm"
+        )
     given = _given(
         model=model,
         language=language,
@@ -79,6 +89,7 @@ def ingest(
         glossary=options.terms_of(glossary) or None,
         translate=translate or None,
         segment_seconds=segment_seconds,
+        speakers=by,
         formats=list(optional(wanted)) or None,
         tag=tag,
         budget=budget,

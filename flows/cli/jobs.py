@@ -25,7 +25,8 @@ from tasks.artifacts.manifest import charge_entry, seam_entry
 from tasks.damage import Damage
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
-from tasks.publishing import assemble, document_of
+from tasks.publishing import document_of, tell_apart
+from tasks.renaming import rename as rename_speakers
 from tasks.settings import load_settings
 from tasks.speaking.publishing import duration_of
 from tasks.speech.excerpt import Excerpt
@@ -74,6 +75,14 @@ def show(
     lint: Annotated[
         bool, typer.Option("--lint", help="Show where the subtitles do not keep their rules.")
     ] = False,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Call a speaker otherwise, and write the artifacts anew; calls nobody. May be repeated.",
+            metavar="A=Anna",
+            show_default=False,
+        ),
+    ] = None,
     page: Annotated[
         Path | None,
         typer.Option(help="Write the page to listen and read to this file.", show_default=False),
@@ -93,8 +102,11 @@ def show(
         line = find_job(workshop, job)
         other = _SHOWN_OTHERWISE.get(JobKind(line.job.kind))
         if other is not None:
-            other(workshop, line, summary(line), lint=lint or page is not None, json=json)
+            other(workshop, line, summary(line), lint=lint or page is not None or bool(rename), json=json)
             return
+        if rename:
+            rename_speakers(workshop, line.job.id, options.names_of(rename))
+            line = find_job(workshop, line.job.id)
         if page is not None:
             print_page(workshop, line.job, page, embed=embed, json=json)
             return
@@ -104,7 +116,11 @@ def show(
         document = _whole(workshop, line)
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))
-        return
+    else:
+        _print(document)
+
+
+def _print(document: dict[str, Any]) -> None:
     for name in (
         "job",
         "name",
@@ -125,6 +141,9 @@ def show(
     if document["damaged"]:
         results.print(f"[dim]{'damaged':14}[/]", end="")
         results.print(document["damaged"]["reason"], markup=False)
+    for label, name in document["speakers"].items():
+        results.print(f"[dim]{'speaker':14}[/]", end="")
+        results.print(label if label == name else f"{label}: {name}", markup=False)
     _print_segments(document["segments"])
     _print_seams(document["seams"])
     for name, artifact in document["artifacts"].items():
@@ -171,11 +190,11 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
     suspects = workshop.ledger.suspects(with_translations(segment.work_key for segment in segments))
-    transcript = assemble(workshop, line.job, segments)
-    others = {each.segment: each.language for each in transcript.other_languages}
+    told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
+    others = {each.segment: each.language for each in told.transcript.other_languages}
     return summary(line) | {
         "settings": line.job.settings,
-        "language": line.job.settings.get("language") or line.job.language or transcript.language,
+        "language": line.job.settings.get("language") or line.job.language or told.transcript.language,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])
             | {
@@ -185,7 +204,8 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
             }
             for segment in segments
         ],
-        "seams": [seam_entry(seam) for seam in transcript.seams],
+        "seams": [seam_entry(seam) for seam in told.transcript.seams],
+        "speakers": {label: names.get(label, label) for label in told.speakers},
         "damaged": Damage.of_job(line.job).to_json(),
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
@@ -198,6 +218,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
 def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
     return {
         "index": segment.index,
+        "channel": segment.channel,
         "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
         "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
         "state": segment.state,
@@ -209,11 +230,14 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
 
 
 def _print_segments(segments: list[dict[str, Any]]) -> None:
-    table = plain_table("segment", "from", "to", "sent", "state", "cut", "requests", "remark")
+    apart = any(each["channel"] is not None for each in segments)
+    channel = ["channel"] if apart else []
+    table = plain_table("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark")
     for each in segments:
         add_plain(
             table,
             str(each["index"]),
+            *([str(each["channel"] + 1)] if apart else []),
             _precise(each["start"]),
             _precise(each["end"]),
             f"{each['sent']:.1f} s",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tasks.diarised import read_rttm
 from tasks.glossary import read_glossary
 from tasks.inbox.options import LONGEST_TAG
 from tasks.money.amounts import to_micro
+from tasks.speaker_names import name_of
+from tasks.speech.rttm import Rttm
 
 
 def _amount(text: str) -> Decimal:
@@ -113,6 +117,24 @@ Budget = Annotated[
 Tag = Annotated[
     str | None, typer.Option(help="A name to find the costs by.", callback=_tag, show_default=False)
 ]
+Speakers = Annotated[
+    str | None,
+    typer.Option(
+        help="How to tell who speaks: none, channels (each one speaker), model, or a diariser's FILE.rttm. "
+        "Default: none, or model where the model is made for it.",
+        metavar="none|channels|model|FILE.rttm",
+        show_default=False,
+    ),
+]
+SpeakerNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--speaker",
+        help="What a speaker is to be called; may be repeated.",
+        metavar="A=Anna",
+        show_default=False,
+    ),
+]
 Digest = Annotated[
     bool | None,
     typer.Option(
@@ -134,6 +156,25 @@ def listed(text: str | None) -> tuple[str, ...]:
 def terms_of(glossary: Path | None) -> tuple[str, ...]:
     """Read a glossary, if there is one. Raises SettingsError as `read_glossary` does."""
     return () if glossary is None else read_glossary(glossary)
+
+
+def speakers_of(given: str | None) -> tuple[str | None, Rttm | None]:
+    """Return how speakers are told apart, and a diariser's turns where they say it; reads these."""
+    if given is None:
+        return None, None
+    said = given.strip().lower()
+    if said in {"none", "channels", "model"}:
+        return said, None
+    return "none", read_rttm(Path(given))
+
+
+def names_of(given: Iterable[str]) -> dict[str, str]:
+    """Return names by what the speakers are called otherwise.
+
+    Raises:
+        SettingsError: one is not written A=Anna.
+    """
+    return dict(map(name_of, given))
 
 
 def budget_micro(budget: Decimal | None) -> int | None:

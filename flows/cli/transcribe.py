@@ -15,12 +15,16 @@ from flows.digest_outcome import DigestOutcome
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
+from tasks.diarised import with_turns
+from tasks.errors import RefusedError, SettingsError
 from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
 from tasks.intake import Wish
+from tasks.job_settings import Speakers
 from tasks.money.amounts import show
 from tasks.redaction import without_queries
 from tasks.settings import load_settings
 from tasks.sources import Source, resolve
+from tasks.speech.rttm import Rttm
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop, open_workshop
 
@@ -39,6 +43,8 @@ def transcribe(
     translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
+    speakers: options.Speakers = None,
+    speaker: options.SpeakerNames = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -52,6 +58,8 @@ def transcribe(
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
+    by, rttm = options.speakers_of(speakers)
+    names = options.names_of(speaker or [])
     asked = Wanted(
         model,
         language=language,
@@ -60,6 +68,7 @@ def transcribe(
         languages=options.listed(languages),
         glossary=options.terms_of(glossary),
         translate=translate,
+        speakers=by,
     )
     with open_workshop(settings) as workshop:
         of_job = job_settings(settings, workshop.models, asked)
@@ -70,16 +79,34 @@ def transcribe(
             of_job,
             tag=tag,
             budget_micro=options.budget_micro(budget),
+            names=names,
             formats=optional(wanted),
             digest=settings.digest if digest is None else digest,
         )
+        if names and rttm is None and wish.settings.speakers == Speakers.NONE:
+            raise SettingsError(
+                "--speaker gives a name to nobody", "say how to tell who speaks by --speakers"
+            )
         found, outcomes = find_sources(workshop, sources)
         for outcome in outcomes:
             tell(outcome, json=json)
-        orders = [Order(source, wish) for source in found]
+        orders = [
+            Order(source, wish)
+            if rttm is None
+            else _told(workshop, source, wish, rttm, alone=len(found) == 1)
+            for source in found
+        ]
         calls = calls_at_once(settings, concurrency)
         outcomes += run_batch(workshop, orders, wanted, calls, copies, json=json)
     raise typer.Exit(exit_code(outcomes))
+
+
+def _told(workshop: Workshop, source: Source, wish: Wish, rttm: Rttm, *, alone: bool) -> Order:
+    """Order a recording with its turns; one that the file says nothing of is refused, the others go on."""
+    try:
+        return Order(source, with_turns(workshop, wish, rttm, source.name, alone=alone))
+    except RefusedError as error:
+        return Order(source, wish, refused=error)
 
 
 def find_sources(workshop: Workshop, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
@@ -156,6 +183,8 @@ def _tell_digest(digest: DigestOutcome) -> None:
 def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
     """Print an outcome, and make the copies that were asked for."""
     tell(outcome, json=json)
+    for note in outcome.notes:
+        say(note)
     try:
         copied = copies.make(workshop, outcome)
     except StenoflowError as error:

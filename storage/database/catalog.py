@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,9 @@ class CutSegment:
     """A segment as it is decided: its place in samples, the speech in it, and what of it is sent.
 
     Attributes:
-        speech: [start, end] in ms from its start.
+        speech: [start, end] in ms from its start; of a channel, followed by its levels (see `Segment`).
         sent: [first, end) in samples of the recording; None: all of it.
+        channel: the one that is sent, from 0; None: all, mixed.
         activity: other than hearing: its place is counted in characters, and it is always sent.
     """
 
@@ -34,8 +35,9 @@ class CutSegment:
     start_sample: int
     end_sample: int
     forced: bool
-    speech: tuple[tuple[int, int], ...]
+    speech: tuple[tuple[int, ...], ...]
     sent: tuple[tuple[int, int], ...] | None = None
+    channel: int | None = None
     activity: Activity = Activity.HEARING
 
     @property
@@ -197,6 +199,16 @@ class Catalog:
             if session.get_one(Segment, (job_id, cut.index)).work_key != work_key:
                 raise StorageError(f"segment {cut.index} of job {job_id} is cut already, and elsewhere")
 
+    def name_speakers(self, job_id: str, names: Mapping[str, str]) -> bool:
+        """Give speakers names, by what they are called otherwise; True if that changes anything."""
+        with self._database.write() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            named = {**(job.speakers or {}), **{label: storable(name) for label, name in names.items()}}
+            changes = named != (job.speakers or {})
+            if changes:
+                job.speakers = named
+            return changes
+
     def finish_plan(
         self, job_id: str, samples: int, lost_ms: int, damage: dict[str, Any] | None = None
     ) -> None:
@@ -217,7 +229,7 @@ class Catalog:
             if job is None or job.samples is None:
                 return None
             segments = session.scalars(_segments_of(job.id)).all()
-            return Plan(tuple(map(_cut, segments)), job.samples, job.lost_ms, job.damage)
+            return Plan(tuple(map(cut_of, segments)), job.samples, job.lost_ms, job.damage)
 
     def retry_parked(self, job_id: str) -> None:
         """Put parked segments back to be transcribed."""
@@ -309,20 +321,23 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         end_sample=cut.end_sample,
         activity=cut.activity,
         forced=cut.forced,
-        speech=[[start, end] for start, end in cut.speech],
+        channel=cut.channel,
+        speech=[list(region) for region in cut.speech],
         work_key=work_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
         state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
 
-def _cut(segment: Segment) -> CutSegment:
+def cut_of(segment: Segment) -> CutSegment:
+    """Return how a stored segment was decided."""
     return CutSegment(
         segment.index,
         segment.start_sample,
         segment.end_sample,
         segment.forced,
-        tuple((start, end) for start, end in segment.speech),
+        tuple(tuple(region) for region in segment.speech),
         None if segment.sent is None else segment.spans,
+        segment.channel,
         Activity(segment.activity),
     )

@@ -76,6 +76,7 @@ class Forgetting:
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
             _erase_answers(session, ids)
+            _erase_turns(session, jobs)
             for table in (Artifact, Attempt, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
@@ -97,6 +98,16 @@ def _jobs_of(recording_id: str) -> Select[Job]:
 def _described(session: Session, recording: Recording) -> Forgettable:
     jobs = session.scalars(select(Job.id).where(Job.recording_id == recording.id)).all()
     return Forgettable(recording.id, recording.name, recording.source, recording.version, tuple(jobs))
+
+
+def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
+    """Erase who spoke when, but what another recording's jobs use too."""
+    turns = {job.settings["turns"] for job in jobs if job.settings.get("turns")}
+    if not turns:
+        return
+    others = session.scalars(select(Job.settings).where(Job.id.not_in([job.id for job in jobs])))
+    turns -= {settings.get("turns") for settings in others}
+    session.execute(delete(Result).where(Result.work_key.in_(turns)))
 
 
 def _erase_answers(session: Session, job_ids: list[str]) -> None:

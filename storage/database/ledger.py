@@ -176,6 +176,14 @@ class Ledger:
             rows = session.execute(query.order_by(Attempt.started_at))
             return {work_key: (kind or "", message or "") for work_key, kind, message in rows}
 
+    def keep(self, work_key: str, answer: str) -> None:
+        """Store an answer that nobody was paid for, under the hash of what it is; it is never changed."""
+        with self._database.write() as session:
+            insert_missing(
+                session,
+                Result(work_key=work_key, attempt_id="", answer=storable(answer), created_at=self._clock()),
+            )
+
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
         """Record that a request cost nothing: it never left, or the provider did not take it.
 

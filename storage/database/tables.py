@@ -147,8 +147,9 @@ class Segment(Base):
 
     ``speech`` holds [start_ms, end_ms] pairs from the segment's own start; ``sent`` holds [first, end)
     pairs of samples: without long silences, and with a little of the neighbours where a cut is forced.
-    ``channel`` is the one that is sent, from 0; None: all, mixed. Where ``activity`` is speaking, a piece
-    of text is spoken, and its place is counted in characters.
+    ``channel`` is the one that is sent, from 0; None: all, mixed. Of a channel, each region of ``speech``
+    goes on with how loud it is, in dBFS for every 50 ms. Where ``activity`` is speaking, a piece of text is
+    spoken, and its place is counted in characters.
     """
 
     __tablename__ = "segments"
@@ -168,6 +169,11 @@ class Segment(Base):
     state: Mapped[str] = mapped_column(String(16))
     error_kind: Mapped[str | None] = mapped_column(String(40))
     error_message: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def regions(self) -> list[tuple[int, int]]:
+        """Where someone may be speaking, as (start, end) in ms from the segment's start."""
+        return [(start, end) for start, end, *_ in self.speech]
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from tasks.artifacts.inert import one_line, readable
@@ -22,6 +23,28 @@ BESIDE = ("txt", "srt", "vtt", "json")
 """The formats that lie beside a page, unless others are named."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """How it is told who speaks.
+
+    Attributes:
+        by: channels, model or turns; None: not at all.
+        labels: what the speakers are called by us, in order of appearance.
+        names: what people call them, by label; those without a name keep their label.
+        throughout: each label is one person in the whole recording.
+    """
+
+    by: str | None = None
+    labels: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    throughout: bool = True
+
+    @property
+    def shown(self) -> list[str]:
+        """What the speakers are called in the artifacts, each once, in order of appearance."""
+        return list(dict.fromkeys(self.names.get(label, label) for label in self.labels))
+
+
 @dataclass(frozen=True)
 class Document:
     """A transcript to be published.
@@ -30,6 +53,7 @@ class Document:
         name: the recording's, for people.
         rules: which its subtitles keep.
         source: the recording's address (``file:///…``, ``s3://…``).
+        speaking: how it is told who speaks.
         doubtful: the answers that it is made of and that are not to be trusted.
         beside: the formats that lie beside a page, which it links.
         stem: how the files are called, their endings apart.
@@ -40,6 +64,7 @@ class Document:
     name: str = ""
     rules: CueRules = NETFLIX
     source: str = ""
+    speaking: Speaking = field(default_factory=Speaking)
     doubtful: tuple[DoubtfulAnswer, ...] = ()
     beside: tuple[str, ...] = BESIDE
     stem: str = TRANSCRIPT

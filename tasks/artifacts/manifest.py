@@ -9,7 +9,7 @@ from typing import Any
 
 from storage.database.derived_keys import translation_key
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
-from tasks.artifacts.document import Document
+from tasks.artifacts.document import Document, Speaking
 from tasks.damage import Damage
 from tasks.money.amounts import from_micro
 from tasks.speech.timecode import samples_to_ms, seconds
@@ -67,6 +67,7 @@ def _document(published: Published) -> dict[str, Any]:
             {"start": seconds(each.start_ms), "end": seconds(each.end_ms), "kind": each.kind.value}
             for each in published.document.transcript.coverage
         ],
+        **_speakers(published.document.speaking),
         "seams": [seam_entry(seam) for seam in published.document.transcript.seams],
         "subtitles": _subtitles(published.document),
         "translation": published.translation and _translation(published.translation),
@@ -92,9 +93,17 @@ def _translation(document: Document) -> dict[str, Any]:
     }
 
 
+def _speakers(speaking: Speaking) -> dict[str, Any]:
+    if speaking.by is None:
+        return {}
+    names = {label: speaking.names.get(label, label) for label in speaking.labels}
+    return {"speakers": {"by": speaking.by, "names": names, "throughout": speaking.throughout}}
+
+
 def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
     return {
         "index": segment.index,
+        **({} if segment.channel is None else {"channel": segment.channel}),
         "start": seconds(origin_ms + samples_to_ms(segment.start_sample)),
         "end": seconds(origin_ms + samples_to_ms(segment.end_sample)),
         "start_sample": segment.start_sample,

@@ -37,8 +37,8 @@ def render(document: Document) -> str:
 
 def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     """Yield the fields of the document; lists are made as they are written."""
-    transcript = document.transcript
-    spoken = (word for utterance in transcript.utterances for word in utterance.words)
+    transcript, speaking = document.transcript, document.speaking
+    spoken = (_by(word, each.speaker) for each in transcript.utterances for word in each.words)
     yield "schema", SCHEMA
     yield "task", "translate" if transcript.translated else "transcribe"
     yield "language", transcript.language
@@ -52,8 +52,11 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
             for index, each in enumerate(zip(transcript.utterances, document.suspicions, strict=True))
         ),
     )
-    yield "words", (word_entry(word) for word in spoken)
+    yield "words", spoken
     yield "speakers", sorted({each.speaker for each in transcript.utterances if each.speaker})
+    if speaking.by is not None:
+        yield "speakers_by", speaking.by
+        yield "speakers_throughout", speaking.throughout
     yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
     yield "doubtful", (_doubtful(answer) for answer in document.doubtful)
@@ -100,6 +103,10 @@ def _other_language(heard: OtherLanguage) -> dict[str, Any]:
         "end": seconds(heard.end_ms),
         "language": heard.language,
     }
+
+
+def _by(word: Word, speaker: str | None) -> dict[str, Any]:
+    return word_entry(word) if speaker is None else {**word_entry(word), "speaker": speaker}
 
 
 def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[Suspicion]) -> dict[str, Any]:

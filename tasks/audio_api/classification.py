@@ -38,6 +38,7 @@ _BY_STATUS: dict[int, type[errors.CallError]] = {
 _ABOUT_FORMAT = re.compile(
     r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
 )
+_ABOUT_VOICES = re.compile(r"known_speaker", re.IGNORECASE)
 _ABOUT_CONTEXT = re.compile(
     r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
 )
@@ -83,6 +84,8 @@ def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
 def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError]:
     if status < 400:
         return errors.WrongAddressError
+    if _ABOUT_VOICES.search(f"{complaint.param} {complaint.text}"):
+        return errors.VoicesRefusedError
     if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
         return errors.FormatRefusedError
     if _ABOUT_CONTEXT.search(f"{complaint.code} {complaint.text}"):

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from tasks.audio_api.errors import (
     ModelNotFoundError,
     NotTranslatedError,
     SegmentRefusedError,
+    VoicesRefusedError,
     WrongAddressError,
 )
 from tasks.audio_api.exchange import Reply, Target
@@ -60,6 +62,7 @@ class AudioApi:
         self._models = models
         self._transport = transport
         self._plain: set[str] = set()
+        self._voiceless: set[str] = set()
         self._dialects: dict[str, Dialect] = {}
         self._http: httpx.AsyncClient | None = None
 
@@ -85,7 +88,8 @@ class AudioApi:
     async def transcribe(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
         """Send one segment and read the answer; one call, at most one of them charged.
 
-        A server that refuses the richer format (free of charge) is asked for plain json, then and later.
+        A server that refuses the richer format (free of charge) is asked for plain json, then and later; one
+        that refuses the clips of who may speak is sent none.
 
         Args:
             path: the segment's file, read as it is sent.
@@ -97,6 +101,8 @@ class AudioApi:
             OSError: the file cannot be opened.
         """
         model = self.model(request.model)
+        if request.model in self._voiceless:
+            request = replace(request, voices=())
         try:
             return await self._transcribe(path, request, model, duration_ms)
         except FormatRefusedError:
@@ -104,6 +110,11 @@ class AudioApi:
                 raise
             self._plain.add(request.model)
             return await self._transcribe(path, request, model.plain(), duration_ms)
+        except VoicesRefusedError:
+            if not request.voices:
+                raise
+            self._voiceless.add(request.model)
+            return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
 
     async def translate(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
         """Send one segment and read its translation into English; otherwise as `transcribe`.

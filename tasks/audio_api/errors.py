@@ -13,6 +13,7 @@ tasks.errors.ApiError
     ├── NotTranslatedError        no          segment    404 where translations are asked for
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
+    │   ├── VoicesRefusedError    no          segment    ... about known_speaker_references
     │   ├── SegmentTooLargeError  no          segment    413
     │   └── ContextExceededError  no          segment    ... about a chat model's context
     └── DoubtfulError             possible    retry      at most twice
@@ -127,6 +128,10 @@ class SegmentRefusedError(CallError):
 
 class FormatRefusedError(SegmentRefusedError):
     """The API refused the answer's format, not the audio."""
+
+
+class VoicesRefusedError(SegmentRefusedError):
+    """The API does not take the clips of known speakers."""
 
 
 class SegmentTooLargeError(SegmentRefusedError):

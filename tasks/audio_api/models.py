@@ -64,6 +64,11 @@ class Model:
         """Whether its answers carry times."""
         return self.response_format != "json"
 
+    @property
+    def tells_speakers(self) -> bool:
+        """Whether its answers tell speakers apart."""
+        return self.response_format == "diarized_json"
+
     def plain(self) -> Model:
         """Return the same model asked for bare text, for servers that refuse the richer formats."""
         return replace(self, formats=("json",), granularities=())

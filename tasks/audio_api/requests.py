@@ -9,6 +9,14 @@ from tasks.speech.doubt import HEADING
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """Someone who may speak: what to call them, and a short clip of them as a data URL."""
+
+    name: str
+    clip: str
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
     """One transcription as the user wants it; what a model cannot take is left away.
 
@@ -19,6 +27,7 @@ class TranscriptionRequest:
         prompt: text that sets the style or goes before.
         keywords: names and terms that are likely to be said.
         temperature: 0 to 1; None: the provider's default.
+        voices: who may speak, at most four.
     """
 
     model: str
@@ -27,6 +36,7 @@ class TranscriptionRequest:
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
     temperature: float | None = None
+    voices: tuple[Voice, ...] = ()
 
     @property
     def hints(self) -> str:
@@ -57,6 +67,9 @@ def form_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, 
         fields += [("timestamp_granularities[]", known) for known in model.granularities]
     if model.chunking_strategy is not None:
         fields.append(("chunking_strategy", model.chunking_strategy))
+    if model.tells_speakers:
+        fields += [("known_speaker_names[]", voice.name) for voice in request.voices]
+        fields += [("known_speaker_references[]", voice.clip) for voice in request.voices]
     return fields
 
 

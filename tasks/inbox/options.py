@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from storage.errors import StenoflowError
 from tasks.errors import RefusedError, SettingsError
 from tasks.glossary import MOST_BYTES, parse_glossary
 from tasks.inbox.entry import beside
 from tasks.sources.naming import shown
+from tasks.speaker_names import name_of
 
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"
@@ -63,6 +64,13 @@ class Options(BaseModel):
     translate: bool = Field(default=False, description="Make an English transcript as well.")
     segment_seconds: float | None = Field(default=None, ge=5, description="Length of segment to aim at.")
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
+    speakers: Literal["none", "channels", "model"] | None = Field(
+        default=None,
+        description="How to tell who speaks. Default: by a NAME.rttm beside the recording, or not at all.",
+    )
+    names: dict[str, str] = Field(
+        default_factory=dict, description="What speakers are to be called, by what they are called otherwise."
+    )
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
     budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
     formats: list[str] = Field(
@@ -70,6 +78,15 @@ class Options(BaseModel):
     )
     digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
+
+    @field_validator("names")
+    @classmethod
+    def _are_names(cls, names: dict[str, str]) -> dict[str, str]:
+        """See that they are as the command takes them; it says what is wrong."""
+        try:
+            return dict(name_of(f"{label}={name}") for label, name in names.items())
+        except StenoflowError as error:
+            raise ValueError(error.message) from error
 
 
 def options_of(path: str, read: Callable[[str, int], bytes | None], given: Mapping[str, Any]) -> Options:

@@ -9,12 +9,14 @@ from typing import Any
 from storage.database.arrivals import arrival_id
 from storage.errors import StenoflowError
 from tasks.artifacts.formats import check_formats, optional
+from tasks.diarised import NoTurnsError, with_turns
 from tasks.errors import RefusedError
 from tasks.hearing import Wanted, job_settings
 from tasks.inbox.entry import Entry
 from tasks.inbox.opening import Inbox
 from tasks.inbox.options import Options, OptionsError, Priority, options_of
 from tasks.inbox.settling import Settling
+from tasks.inbox.turns import turns_of
 from tasks.intake import Wish
 from tasks.money.amounts import to_micro
 from tasks.sources.naming import shown
@@ -97,11 +99,24 @@ class Reception:
         """Read what is said of a recording."""
         try:
             options = options_of(entry.path, self.inbox.read, self.given)
-            return Arrived(entry, options, wish_of(self.workshop, options))
+            wish = wish_of(self.workshop, options)
+            return Arrived(
+                entry, options, self._with_turns(entry, wish) if options.speakers is None else wish
+            )
         except StenoflowError as error:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
             options = Options.model_validate(dict(self.given))
             return Arrived(entry, options, wish_of(self.workshop, options), refused)
+
+    def _with_turns(self, entry: Entry, wish: Wish) -> Wish:
+        """Add a diariser's turns that lie beside a recording."""
+        rttm = turns_of(entry.path, self.inbox.read)
+        if rttm is None:
+            return wish
+        try:
+            return with_turns(self.workshop, wish, rttm, entry.source.name, alone=True)
+        except NoTurnsError as error:
+            raise OptionsError(error.message, error.hint) from error
 
     def _without_ended(self, arrived: list[Arrived]) -> list[Arrived]:
         """Leave out what was refused for its options before, and has them still."""
@@ -138,11 +153,12 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         languages=options.languages or (),
         glossary=options.glossary or (),
         translate=options.translate,
+        speakers=options.speakers,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = workshop.settings.digest if options.digest is None else options.digest
     settings = job_settings(workshop.settings, workshop.models, wanted)
-    return Wish(settings, options.tag, budget_micro, _formats(options), digest)
+    return Wish(settings, options.tag, budget_micro, _formats(options), digest, options.names)
 
 
 def _formats(options: Options) -> tuple[str, ...]:

@@ -61,7 +61,9 @@ def file_url(path: Path) -> str:
     return f"file:{os.fspath(path)}"
 
 
-def decode_args(program: str, url: str, *, stream: int, channels: int, cap_ms: int) -> list[str]:
+def decode_args(
+    program: str, url: str, *, stream: int, channels: int, cap_ms: int, apart: bool = False
+) -> list[str]:
     """Build the arguments that decode one audio stream to 16 kHz 16-bit PCM on standard output.
 
     Args:
@@ -70,6 +72,7 @@ def decode_args(program: str, url: str, *, stream: int, channels: int, cap_ms: i
         stream: number of the stream among the audio streams, from 0.
         channels: 1 or 2, interleaved; further channels are mixed into two.
         cap_ms: decode no more than this.
+        apart: give the first ``channels`` of the stream by their numbers instead, whatever their layout.
     """
     source = ffmpeg.input(
         _INPUT,
@@ -77,11 +80,13 @@ def decode_args(program: str, url: str, *, stream: int, channels: int, cap_ms: i
         format_whitelist=FORMATS,
         thread_queue_size=_QUEUED_PACKETS,
     )
+    # With -ac, six channels of one layout would be mixed to six of another.
+    pan = f",pan={channels}C|" + "|".join(f"c{n}=c{n}" for n in range(channels)) if apart else ""
     target = ffmpeg.output(
         source[f"a:{stream}"],
         "pipe:1",
-        af=f"{_RESAMPLE},{_WHOLE_SECONDS}",
-        ac=channels,
+        af=f"{_RESAMPLE},{_WHOLE_SECONDS}{pan}",
+        **({} if apart else {"ac": channels}),
         t=f"{cap_ms / 1000:.3f}",
         acodec="pcm_s16le",
         format="s16le",

@@ -1,4 +1,4 @@
-"""Decoding a recording once, from its start, to 16 kHz mono."""
+"""Decoding a recording once, from its start, to 16 kHz: mixed to one channel, or all channels apart."""
 
 from __future__ import annotations
 
@@ -58,23 +58,26 @@ class Decoding:
         samples: how many have been handed out so far; the position of the next block.
     """
 
-    def __init__(self, run: Running, file: Opened, stream: AudioStream, cap_samples: int) -> None:
+    def __init__(
+        self, run: Running, file: Opened, stream: AudioStream, cap_samples: int, *, apart: bool = False
+    ) -> None:
         self.samples = 0
         self._run = run
         self._file = file
         self._stream = stream
         self._cap_samples = cap_samples
-        self._downmix = Downmix() if channels_out(stream) == 2 else None
+        self._channels = channels_out(stream, apart=apart)
+        self._downmix = Downmix() if self._channels == 2 and not apart else None
         self._decoded: Decoded | None = None
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
-        """Yield blocks of 16 kHz mono samples, each of 1 s but the last.
+        """Yield blocks of 16 kHz samples, each of 1 s but the last; shape (samples,), or (samples, channels).
 
         Raises:
             MediaError: the decoder failed, stalled, or gave nothing.
             SourceUnreadableError: the file was written to meanwhile.
         """
-        channels = channels_out(self._stream)
+        channels = self._channels
         while raw := self._run.read(BLOCK_SAMPLES * channels * _SAMPLE_BYTES):
             # A decoder that is killed may leave half a sample.
             values = np.frombuffer(raw, "<i2", len(raw) // (channels * _SAMPLE_BYTES) * channels)
@@ -82,7 +85,7 @@ class Decoding:
             if not block.size:
                 self._run.stop()
                 break
-            self.samples += block.size
+            self.samples += len(block)
             yield block
         self._file.check_unchanged()
         self._decoded = self._judged(self._run.finish())
@@ -99,7 +102,9 @@ class Decoding:
         self._run.stop()
 
     def _mixed(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
-        return values if self._downmix is None else self._downmix.add(values.reshape(-1, 2))
+        if self._downmix is not None:
+            return self._downmix.add(values.reshape(-1, 2))
+        return values if self._channels == 1 else values.reshape(-1, self._channels)
 
     def _judged(self, finished: Finished) -> Decoded:
         expected = ms_to_samples(self._stream.demuxed_end_ms - self._stream.origin_ms)
@@ -122,6 +127,7 @@ def decode(
     cap_ms: int | None = None,
     stamp: Stamp | None = None,
     stall_s: float = 60.0,
+    apart: bool = False,
 ) -> Iterator[Decoding]:
     """Decode one audio stream from its start; leaving the block ends the decoder.
 
@@ -135,6 +141,7 @@ def decode(
             stream stays below. A damaged one can grow in repair, from 60 s to 343.
         stamp: what the file must have, since it was hashed with it.
         stall_s: the longest to wait for the next second of sound.
+        apart: give all its channels by themselves, at least two; else they are mixed.
 
     Raises:
         SourceNotFoundError, SourceUnreadableError, NotAudioError: it is not there any more.
@@ -149,14 +156,15 @@ def decode(
             ffmpeg.path,
             file.url,
             stream=stream.index,
-            channels=channels_out(stream),
+            channels=channels_out(stream, apart=apart),
             cap_ms=stream.origin_ms + cap_ms,
+            apart=apart,
         )
         bounds = Bounds(cpu_s=_LEAST_CPU_S + cap_ms // _CPU_SHARE // 1000)
         with running(
             args, what=file.name, reads=True, handles=[file.handle], bounds=bounds, stall_s=stall_s
         ) as run:
-            yield Decoding(run, file, stream, ms_to_samples(cap_ms))
+            yield Decoding(run, file, stream, ms_to_samples(cap_ms), apart=apart)
 
 
 def decode_all(path: Path, *, cap_ms: int, ffmpeg: Ffmpeg) -> NDArray[np.int16]:
@@ -180,6 +188,6 @@ def decode_all(path: Path, *, cap_ms: int, ffmpeg: Ffmpeg) -> NDArray[np.int16]:
     return np.concatenate(blocks)
 
 
-def channels_out(stream: AudioStream) -> int:
-    """Say how many channels are decoded: two of a stream that has more than one."""
-    return min(2, stream.channels)
+def channels_out(stream: AudioStream, *, apart: bool = False) -> int:
+    """Say how many channels are decoded: to be mixed, two of a stream that has more than one; apart, all."""
+    return stream.channels if apart else min(2, stream.channels)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.media.energy import FRAME_SAMPLES, LevelMeter
 from tasks.speech.planning import Cut, CutPlanner, CutRule
-from tasks.speech.timecode import SAMPLE_RATE, ms_to_samples, samples_to_ms
+from tasks.speech.timecode import SAMPLE_RATE, SAMPLES_PER_MS, ms_to_samples, samples_to_ms
 
 Samples = NDArray[np.int16]
 
@@ -144,6 +144,11 @@ class Slicer:
     _held: _Held = field(default_factory=_Held)
     _start: int = 0
 
+    @property
+    def held_from(self) -> int:
+        """The first sample of the slice that is being filled."""
+        return self._held.start
+
     def add(self, block: Samples) -> list[Slice]:
         """Take the next samples (16 kHz mono) and return the slices that are now whole."""
         self._take(block, self._meter.add(block))
@@ -158,7 +163,8 @@ class Slicer:
         slices = []
         while self.decided and ms_to_samples(self.decided[0].at_ms) < self._held.end:
             slices.append(self._slice(self.decided.popleft()))
-        if self._start < self._held.end:
+        # A cut that was stored at the end is known to the millisecond: the samples behind it are no segment.
+        if self._start < self._held.end - (SAMPLES_PER_MS // 2 if self._start else 0):
             slices.append(self._slice(None))
         return slices
 

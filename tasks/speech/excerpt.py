@@ -49,6 +49,15 @@ class Excerpt:
         inside = self._inside(regions, start_sample)
         return [_region(first + shift, end + shift) for first, end, shift in inside]
 
+    def part(self, region: Region) -> tuple[tuple[int, int], ...]:
+        """Return where in the recording a region of the joined sound is, as spans."""
+        begin, finish = ms_to_samples(region.start_ms), ms_to_samples(region.end_ms)
+        return tuple(
+            (first + max(0, begin - offset), min(end, first + finish - offset))
+            for offset, (first, end) in self._placed()
+            if max(begin, offset) < min(finish, offset + end - first)
+        )
+
     def on_timeline(self, words: Sequence[Word], origin_ms: int) -> list[Word]:
         """Bring words of the joined sound to the recording's timeline.
 

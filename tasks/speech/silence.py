@@ -51,6 +51,10 @@ class Listened:
         floor = max(LOWEST_FLOOR_DB, floor)
         return Loudness(floor, max(floor, top))
 
+    def voice_db(self) -> float:
+        """Return the level that was reached for a second in all: how loud it is when somebody speaks."""
+        return self._level_at(self._counts.total() - _SECOND)
+
     def _level_at(self, rank: int) -> float:
         seen = 0
         for level in sorted(self._counts):

@@ -100,14 +100,14 @@ def stitch(timeline: Timeline, placed: Iterable[Piece]) -> Transcript:
         for utterance in _part(utterances, start, end)
     ]
     coverage = cover(timeline.duration_ms, _speech(timeline, pieces), _missing(timeline, pieces))
-    marks = [_mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
+    marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
     language = _language(pieces, heard)
     return Transcript(
         timeline.duration_ms,
         language,
         tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
         coverage,
-        _weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
+        weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
         tuple(joint.seam for joint in joints),
         tuple(_other_languages(timeline, pieces, heard, language)),
     )
@@ -117,13 +117,14 @@ def _on_timeline(timeline: Timeline, piece: Piece) -> list[Utterance]:
     if piece.placed is None:
         return []
     return [
-        _of_words(utterance, piece.excerpt.on_timeline(utterance.words, timeline.origin_ms))
+        of_words(utterance, piece.excerpt.on_timeline(utterance.words, timeline.origin_ms))
         for utterance in piece.placed.utterances
         if utterance.words
     ]
 
 
-def _of_words(like: Utterance, words: Sequence[Word]) -> Utterance:
+def of_words(like: Utterance, words: Sequence[Word]) -> Utterance:
+    """Return an utterance of some of its words, at least one."""
     return replace(
         like,
         text=join_words(word.text for word in words),
@@ -169,7 +170,7 @@ def _part(utterances: Iterable[Utterance], start: int, end: int) -> Iterator[Utt
         if len(words) == len(utterance.words):
             yield utterance
         elif words:
-            yield _of_words(utterance, words)
+            yield of_words(utterance, words)
 
 
 def _speech(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
@@ -197,7 +198,8 @@ def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
     ]
 
 
-def _mark(stretch: Stretch) -> Utterance:
+def mark(stretch: Stretch) -> Utterance:
+    """Return what stands in the transcript in place of a missing stretch."""
     return Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
 
 
@@ -226,6 +228,7 @@ def _other_languages(
             )
 
 
-def _weakest(timings: Iterable[Timing]) -> Timing:
+def weakest(timings: Iterable[Timing]) -> Timing:
+    """Return what all words' times rest on at least."""
     order = list(Timing)
     return max(timings, key=order.index, default=Timing.WORD)

@@ -27,7 +27,7 @@ from tasks.audio_api import errors
 from tasks.audio_api.catalogue import ListedModel
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.models import load_models
-from tasks.audio_api.requests import TranscriptionRequest
+from tasks.audio_api.requests import TranscriptionRequest, Voice
 from tasks.audio_api.settings import AudioApiSettings
 from tests.servers.audio_api import AudioApiServer, audio_api_server
 
@@ -92,6 +92,24 @@ async def test_a_server_that_refuses_the_format_is_asked_for_plain_json_from_the
     asked = [call.values("response_format") for call in server.calls]
     assert asked == [["verbose_json"], ["json"], ["json"]]
     assert [call.charged for call in server.calls] == [False, True, True]
+
+
+async def test_a_server_that_refuses_clips_of_who_may_speak_is_sent_none_from_then_on(
+    server: AudioApiServer, segment: Path
+) -> None:
+    server.mode = "refuses-voices"
+    voices = (Voice("s0-A", "data:audio/mpeg;base64,AA=="), Voice("s0-B", "data:audio/mpeg;base64,BB=="))
+    request = TranscriptionRequest("gpt-4o-transcribe-diarize", voices=voices)
+    async with AudioApi(settings_for(server), MODELS) as api:
+        for _ in range(2):
+            answer = await api.transcribe(segment, request, duration_ms=DURATION_MS)
+            assert answer.text == "The quick brown fox."
+        # A model that tells nobody apart is sent none to begin with.
+        await api.transcribe(segment, replace(request, model="whisper-1"), duration_ms=DURATION_MS)
+
+    sent = [(call.values("known_speaker_names[]"), call.charged) for call in server.calls]
+    assert sent == [(["s0-A", "s0-B"], False), ([], True), ([], True), ([], True)]
+    assert server.calls[0].values("known_speaker_references[]") == [voice.clip for voice in voices]
 
 
 async def test_nobody_listening_is_free_and_names_the_address(segment: Path) -> None:

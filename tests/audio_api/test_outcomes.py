@@ -93,7 +93,7 @@ GOOD_ENOUGH = {
     "repetition",
 }
 # Tried on their own, here or in test_client.
-BY_THEMSELVES = {"refuses-verbose-json", "429-retry-after-date", "reset-before-body"}
+BY_THEMSELVES = {"refuses-verbose-json", "refuses-voices", "429-retry-after-date", "reset-before-body"}
 
 
 def test_every_mode_of_the_server_is_tried() -> None:

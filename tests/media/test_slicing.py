@@ -85,6 +85,14 @@ def test_a_segment_of_any_length_is_held(monkeypatch: pytest.MonkeyPatch) -> Non
     assert np.array_equal(piece.sound, sound)
 
 
+def test_a_cut_that_was_stored_at_the_end_leaves_no_scrap() -> None:
+    sound = _sound(20)[:-9]
+    whole = _sliced(Slicer(_RULE), sound, [])
+    decided = deque(Cut(round(piece.end_sample / 16), piece.forced) for piece in whole)
+    resumed = _sliced(Slicer(_RULE, decided), sound, [])
+    assert len(resumed) == len(whole)
+
+
 def test_cuts_that_are_decided_are_kept_and_planning_goes_on_behind_them() -> None:
     sound = _sound(20)
     whole = _sliced(Slicer(_RULE), sound, [])

@@ -102,6 +102,8 @@ def shaped(exchange: Exchange) -> dict[str, Any]:
     wanted = exchange.field("response_format") or "json"
     if wanted == "json":
         return {"text": heard["text"]}
+    if wanted == "diarized_json":
+        return {key: heard[key] for key in ("task", "duration", "text", "segments") if key in heard}
     asked = {value for key, value in exchange.fields if key == "timestamp_granularities[]"} or {"segment"}
     keys = [key for key in heard if key not in {"words", "segments"}]
     keys += [key for key, name in (("segments", "segment"), ("words", "word")) if name in asked]
@@ -152,8 +154,21 @@ def _refuse_verbose(exchange: Exchange) -> None:
     if _plain(exchange):
         exchange.answer(200, shaped(exchange))
     else:
-        message = "response_format 'verbose_json' is not compatible with this model. Use 'json' instead."
+        wanted = exchange.field("response_format")
+        message = f"response_format '{wanted}' is not compatible with this model. Use 'json' instead."
         refuse(exchange, 400, message, code="unsupported_value", param="response_format")
+
+
+def _refuse_voices(exchange: Exchange) -> None:
+    if exchange.field("known_speaker_references[]") is None:
+        exchange.answer(200, shaped(exchange))
+    else:
+        message = "Unsupported parameter: 'known_speaker_references' is not available for this organization."
+        refuse(exchange, 400, message, code="unsupported_parameter", param="known_speaker_references")
+
+
+def _has_no_voices(exchange: Exchange) -> bool:
+    return exchange.field("known_speaker_references[]") is None
 
 
 def _hang(exchange: Exchange) -> None:
@@ -217,6 +232,7 @@ MODES: dict[str, Mode] = {
     "404-model": _refusal(404, code="model_not_found", param="model"),
     "404-html": Mode(lambda x: x.answer(404, b"<html>Not Found</html>", {"Content-Type": "text/html"})),
     "302": Mode(lambda x: x.answer(302, b"", {"Location": "https://example.invalid/"})),
+    "refuses-voices": Mode(_refuse_voices, charged=_has_no_voices, hears=True),
     "refuses-verbose-json": Mode(_refuse_verbose, charged=_plain, hears=True),
     **{f"429-{code}": _refusal(429, code=code) for code in BILLING_CODES},
     "429": _slow_down(dict),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -147,6 +148,30 @@ def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
     damage = {"missing": [[10, 20]]}
     catalog.finish_plan(planning.id, 28_800_000, 40, damage)
     assert catalog.find_plan(stored.sha256, planning.plan_hash) == Plan(pieces, 28_800_000, 40, damage)
+
+
+def test_a_plan_keeps_each_channel_with_its_levels(catalog: Catalog) -> None:
+    stored = catalog.add_recording(recording())
+    planning = catalog.open_job(job(stored))
+    pieces = tuple(
+        replace(cut(index), channel=index % 2, speech=((0, 120, -20, -31, -100),)) for index in range(4)
+    )
+    for piece in pieces:
+        catalog.add_segment(planning.id, piece, work_key(piece.index))
+    catalog.finish_plan(planning.id, 28_800_000, 0)
+    plan = catalog.find_plan(stored.sha256, planning.plan_hash)
+    assert plan is not None
+    assert plan.segments == pieces
+    assert catalog.segment(planning.id, 1).regions == [(0, 120)]
+
+
+def test_names_of_speakers_are_added_and_changed(catalog: Catalog) -> None:
+    job_id = open_job(catalog)
+    assert not catalog.name_speakers(job_id, {})
+    assert catalog.name_speakers(job_id, {"A": "Anna", "B": "Ben"})
+    assert not catalog.name_speakers(job_id, {"A": "Anna"})
+    assert catalog.name_speakers(job_id, {"B": "Bert"})
+    assert catalog.job(job_id).speakers == {"A": "Anna", "B": "Bert"}
 
 
 def test_a_plan_is_one_of_the_same_audio_and_rule_under_any_name(catalog: Catalog) -> None:
