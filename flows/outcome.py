@@ -12,6 +12,7 @@ from storage.database.states import JobState, SegmentState
 from storage.database.tables import Job, Recording
 from storage.errors import StenoflowError
 from tasks.damage import Damage
+from tasks.digest.opening import NothingToDigestError
 from tasks.job_settings import Speakers
 from tasks.money.amounts import show
 from tasks.publishing import assemble, still_to_do, tell_apart
@@ -31,7 +32,7 @@ class Outcome:
         cost_micro: spent in this run; None where a price is unknown.
         missing: stretches in seconds.
         damaged: what is wrong with the recording itself; None where nothing is.
-        artifacts: URIs by format.
+        artifacts: URIs by format; those of a translation as ``translation.txt`` and so on.
         error: kind and message, of a failure or a refusal.
         digest: what became of the minutes that followed; None: none did.
         notes: what people should know besides; not in the line of the contract.
@@ -79,7 +80,9 @@ class Outcome:
 
 
 def with_digest(outcome: Outcome, digest: DigestOutcome) -> Outcome:
-    """Add what became of the minutes; they count for the exit code."""
+    """Add what became of the minutes, which counts for the exit code, unless nothing was said."""
+    if digest.error is not None and digest.error["kind"] == NothingToDigestError.kind:
+        return replace(outcome, digest=digest)
     return replace(outcome, digest=digest, exit_code=gravest({outcome.exit_code, digest.exit_code}))
 
 
@@ -107,6 +110,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
     answered = sum(segment.state == SegmentState.DONE for segment in segments)
     published = {artifact.name: artifact.uri for artifact in workshop.catalog.artifacts(job_id)}
     names = {name: published.get(f"transcript.{name}") for name in formats}
+    names |= {f"translation.{name}": published.get(f"translation.{name}") for name in formats}
     return Outcome(
         source=recording.source,
         status=_status(job),

@@ -137,23 +137,35 @@ class Replying:
         job_id = taken.job.id
         if taken.stream is not None:
             await run.begin(taken, again=True, wait=lambda _: None)
-            asked = [asyncio.create_task(run.transcribe(job_id, index)) async for index in run.feeds[job_id]]
-            # What could not be heard stands in its segment.
-            await asyncio.gather(*asked, return_exceptions=True)
-            if run.interrupted:
+            try:
+                await self._hear_segments(run, job_id)
+            except StenoflowError as error:
+                state = JobState.INTERRUPTED if run.interrupted else JobState.FAILED
+                await settle(self.workshop.catalog.set_state, job_id, state, error)
+                raise
+            except asyncio.CancelledError:
                 await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
-                raise StoppedError(f"{order.source.name}: interrupted")
-            await settle(publish, self.workshop, job_id)
+                raise
             await run.end(job_id)
         job = await settle(self.workshop.catalog.job, job_id)
         if job.state != JobState.COMPLETE:
-            error = NotHeardError(
+            unheard = NotHeardError(
                 f"{order.source.name} was not heard whole, so it is not answered: {job.error_message}",
                 f"stenoflow resume {job_id} hears what is missing",
             )
-            error.job_id = job_id
-            raise error
+            unheard.job_id = job_id
+            raise unheard
         return job
+
+    async def _hear_segments(self, run: Run, job_id: str) -> None:
+        asked = [asyncio.create_task(run.transcribe(job_id, index)) async for index in run.feeds[job_id]]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            # What could not be heard stands in its segment.
+            if isinstance(outcome, BaseException) and not isinstance(outcome, StenoflowError):
+                raise outcome
+        if run.interrupted:
+            raise StoppedError("interrupted before it was heard whole", f"stenoflow resume {job_id} goes on")
+        await settle(publish, self.workshop, job_id)
 
     async def _answer(self, run: Run, job: Job, steps: list[Step]) -> ReplyOutcome:
         workshop = self.workshop

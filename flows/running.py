@@ -144,6 +144,7 @@ class Run:
 
     async def end(self, job_id: str) -> None:
         """Forget a job's feed."""
+        self.transcriber.forget(job_id)
         feed = self.feeds.pop(job_id, None)
         if feed is not None:
             await feed.close()

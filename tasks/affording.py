@@ -7,6 +7,7 @@ from storage.database.tables import Job, Recording
 from tasks.job_settings import JobSettings
 from tasks.money.prices import Price, Tokens, Unit
 from tasks.speech.excerpt import Excerpt
+from tasks.translating import untranslated
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
@@ -30,7 +31,7 @@ def check_affordable(workshop: Workshop, job: Job, recording: Recording, duratio
         return
     settings = JobSettings.from_dict(job.settings)
     missing_ms = _missing_ms(workshop, job, settings, recording.sha256)
-    quantity_ms = duration_ms if missing_ms is None else missing_ms
+    quantity_ms = duration_ms * settings.calls_a_segment if missing_ms is None else missing_ms
     if not quantity_ms:
         return
     price = price_of(workshop, settings)
@@ -77,4 +78,6 @@ def _missing_ms(workshop: Workshop, job: Job, settings: JobSettings, sha256: str
     keyed = [(keys.of(cut), cut) for cut in plan.segments]
     sent = {work_key: Excerpt(cut.spans).duration_ms for work_key, cut in keyed if cut.speech}
     answered = workshop.ledger.answered(sent)
-    return sum(ms for work_key, ms in sent.items() if work_key not in answered)
+    translatable = untranslated(workshop, settings, answered)
+    unheard_ms = sum(ms for work_key, ms in sent.items() if work_key not in answered)
+    return unheard_ms * settings.calls_a_segment + sum(sent[work_key] for work_key in translatable)

@@ -24,7 +24,7 @@ from tasks.intake import TakenIn
 from tasks.job_settings import Speakers
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
-from tasks.media.energy import LevelMeter
+from tasks.media.energy import LevelMeter, speech_levels
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
@@ -36,6 +36,7 @@ from tasks.speech.regions import find_regions
 from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
 from tasks.speech.words import Region
+from tasks.translating import untranslated
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
@@ -75,6 +76,7 @@ class Cutting:
         self._zeros = Zeros()
         self._keys = WorkKeys(taken.settings, taken.recording.sha256)
         self._decoding: Decoding | None = None
+        self._untranslated: set[str] = set()
 
     def run(self, hand_over: Callable[[int], None]) -> None:
         """Cut the whole recording; ``hand_over`` gets the index of each segment that is to be transcribed.
@@ -88,9 +90,10 @@ class Cutting:
         stored = self._stored()
         for segment in stored:
             self._keys.of(cut_of(segment))
-        waiting = [segment for segment in stored if segment.state == SegmentState.CUT]
+        self._untranslated = self._find_untranslated(stored)
+        waiting = [segment for segment in stored if self._is_waiting(segment)]
         answered = see_through(self._workshop.ledger.answered, [segment.work_key for segment in waiting])
-        handed = {segment.index for segment in waiting if segment.work_key in answered}
+        handed = {segment.index for segment in waiting if segment.work_key in answered - self._untranslated}
         for index in sorted(handed):
             hand_over(index)
         planned = see_through(self._workshop.catalog.job, self._taken.job.id).planned
@@ -161,7 +164,7 @@ class Cutting:
                 else:
                     index, following = following, following + 1
                     segment = self._store(index, channel, piece, tracks)
-                if segment.state != SegmentState.CUT or index in handed:
+                if not self._is_waiting(segment) or index in handed:
                     continue
                 if self._needs_sound(segment):
                     self._take(self._room, encodes)
@@ -203,28 +206,43 @@ class Cutting:
         """Note where a track that is all there is holds nothing but zeros."""
         for channel, piece in pieces:
             if channel is None:
-                self._zeros.add(own_levels(piece))
+                self._zeros.add(own_levels(piece, piece.levels))
             yield channel, piece
 
     def _store(self, index: int, channel: int | None, piece: Slice, tracks: Tracks) -> Segment:
         listened = self._listened[channel]
-        listened.add(own_levels(piece))
-        levels = tracks.own(channel, piece, listened)
+        audible, spoken = self._levels(channel, piece, tracks, listened)
         sent = Excerpt.of_regions(
-            stretches_to_send(levels, listened.loudness()), piece.sound_start, piece.sound_end
+            stretches_to_send(audible, listened.loudness()), piece.sound_start, piece.sound_end
         )
         cut = CutSegment(
             index,
             piece.start_sample,
             piece.end_sample,
             piece.forced,
-            tuple(self._speech(sent.clipped(find_regions(levels), piece.sound_start), piece)),
+            tuple(self._speech(sent.clipped(find_regions(spoken), piece.sound_start), piece)),
             sent.spans,
             channel,
         )
         catalog, job_id = self._workshop.catalog, self._taken.job.id
         see_through(catalog.add_segment, job_id, cut, self._keys.of(cut))
         return see_through(catalog.segment, job_id, index)
+
+    @staticmethod
+    def _levels(
+        channel: int | None, piece: Slice, tracks: Tracks, listened: Listened
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Return the levels by which a slice is silent, and those by which somebody speaks in it.
+
+        ``listened`` takes note of the former.
+        """
+        if channel is None:
+            audible: list[float] = speech_levels(piece.sound).tolist()
+            listened.add(own_levels(piece, audible))
+            return audible, piece.levels
+        listened.add(own_levels(piece, piece.levels))
+        own = tracks.own(channel, piece, listened)
+        return own, own
 
     def _speech(self, regions: Iterable[Region], piece: Slice) -> Iterator[tuple[int, ...]]:
         """Yield what is kept of regions of speech (ms from its sound), of a channel with levels."""
@@ -243,8 +261,18 @@ class Cutting:
         cut_off = stream.cut_off or decoding.decoded.capped
         return Damage(lost_ms, gaps, cut_off, complaints)
 
+    def _is_waiting(self, segment: Segment) -> bool:
+        return segment.state == SegmentState.CUT or segment.work_key in self._untranslated
+
     def _needs_sound(self, segment: Segment) -> bool:
-        return not see_through(self._workshop.ledger.answered, [segment.work_key])
+        if not see_through(self._workshop.ledger.answered, [segment.work_key]):
+            return True
+        return bool(self._find_untranslated([segment]))
+
+    def _find_untranslated(self, segments: Sequence[Segment]) -> set[str]:
+        """Return the work keys of those that were heard and are yet to be translated."""
+        keys = [segment.work_key for segment in segments if segment.state != SegmentState.SILENT]
+        return see_through(untranslated, self._workshop, self._taken.settings, keys)
 
     def _take(self, room: threading.Semaphore, encodes: Sequence[Future[None]]) -> None:
         while not room.acquire(timeout=_WAIT_S):

@@ -24,7 +24,8 @@ class Estimate:
         segments: about how many; cuts go where the pauses are.
         price: as the price book has it; None where it is unknown.
         segment_micro: what a segment of mean length costs, in micro-units.
-        cost_micro: what the whole costs at most, were it speech throughout.
+        cost_micro: what the whole costs at most, were it speech throughout; with its translation, if it is to
+            be translated and in another language than English.
         digest: about what minutes of it take besides; None: none are asked for.
     """
 
@@ -61,7 +62,7 @@ def estimate_source(
     check_speakers(settings, (), stream, source.name)
     tracks = tracks_of(settings, stream)
     segments = tracks * max(1, round(length_ms / settings.target_ms))
-    price = price_of(workshop, settings)
+    price, times = price_of(workshop, settings), tracks * settings.calls_a_segment
     return Estimate(
         source,
         stream.demuxed_end_ms,
@@ -69,8 +70,8 @@ def estimate_source(
         settings.provider,
         settings.model,
         f"{price.amount} {price.currency} a {price.per}" if price else None,
-        price.charge(round(length_ms * tracks / segments)) if price else None,
-        price.charge(length_ms * tracks) if price else None,
+        price.charge(round(length_ms / segments)) * times if price else None,
+        price.charge(length_ms) * times if price else None,
         price.currency if price else "USD",
         None if chat_model is None else _digest(workshop, length_ms, settings.provider, chat_model),
     )

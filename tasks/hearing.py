@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tasks.audio_api.client import AudioApi
+from tasks.audio_api.glossary import terms_that_fit
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
 from tasks.errors import SettingsError
 from tasks.job_settings import JobSettings, Speakers
+from tasks.language_tags import chosen_language, chosen_languages
 from tasks.settings import Settings
-from tasks.speech.languages import language_code
 from tasks.speech.planning import CutRule
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Wanted:
     prompt: str | None = None
     segment_seconds: float | None = None
     stream: int | None = None
+    languages: Sequence[str] = ()
+    glossary: Sequence[str] = ()
+    translate: bool = False
     speakers: str | None = None
 
 
@@ -50,21 +54,27 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
     """Work out what a job's result will depend on.
 
     Raises:
-        SettingsError: the language is not known, the segments would be too short, or the model cannot tell
-            speakers apart.
+        SettingsError: a language is not known, or is of no use to the model; it does not translate, or cannot
+            tell speakers apart; or the segments would be too short.
     """
     name = wanted.model or settings.model or default_model(settings)
     model = models.get(name)
     rule = cut_rule(model, wanted.segment_seconds)
+    language, languages = _languages(wanted, model)
+    if wanted.translate and not model.translations:
+        raise SettingsError(f"{name} at {provider_name(settings)} does not translate", _translators(models))
     return JobSettings(
         provider=provider_name(settings),
         model=name,
         format=model.response_format,
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
-        language=_language(wanted.language),
+        language=language,
         prompt=wanted.prompt or None,
         stream=wanted.stream,
+        languages=languages,
+        keywords=terms_that_fit(wanted.glossary, model),
+        translate=wanted.translate,
         speakers=_speakers(wanted.speakers, model, models),
     )
 
@@ -147,10 +157,33 @@ def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
     return wanted
 
 
-def _language(wanted: str | None) -> str | None:
-    if wanted is None or wanted.strip().lower() == "auto":
+def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | None:
+    """Say how much of a glossary a job's model takes; None where that is all of it."""
+    taken = len(settings.keywords)
+    if taken == len(terms):
         return None
-    code = language_code(wanted)
-    if code is None:
-        raise SettingsError(f"the language {wanted!r} is not known", "give a code such as en, de or ja")
-    return code
+    if not taken:
+        return f"{settings.model} takes no glossary: none of the {len(terms)} terms is sent"
+    return f"{settings.model} takes the first {taken} of the {len(terms)} terms of the glossary"
+
+
+def _languages(wanted: Wanted, model: Model) -> tuple[str | None, tuple[str, ...]]:
+    """Return the one language that is spoken, or the several."""
+    language, languages = chosen_language(wanted.language), chosen_languages(wanted.languages)
+    if language is not None and languages:
+        raise SettingsError(
+            "both one language and several are given", "give the one that is spoken, or all that may be"
+        )
+    if len(languages) == 1:
+        return languages[0], ()
+    if languages and not model.languages and model.response_format != "verbose_json":
+        raise SettingsError(
+            f"{model.name} neither takes several languages nor says which one it heard",
+            "give one language, or none",
+        )
+    return language, languages
+
+
+def _translators(models: ModelTable) -> str:
+    able = ", ".join(name for name, model in models.listed.items() if model.translations)
+    return f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true'

@@ -48,7 +48,10 @@ class JobSettings:
         turns: the hash under which a diariser's turns are stored.
         target_ms: the length of segment aimed at.
         window_ms: how far from the target a cut may lie.
-        language: ISO 639-1; None: the model finds out.
+        language: ISO 639-1; None: the model finds out, and the segments agree on one.
+        languages: those that may be spoken, where there are several.
+        keywords: names and terms that are likely to be said; as many as the model takes.
+        translate: an English transcript is made as well.
     """
 
     provider: str
@@ -59,6 +62,9 @@ class JobSettings:
     language: str | None = None
     prompt: str | None = None
     stream: int | None = None
+    languages: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    translate: bool = False
     speakers: str = Speakers.NONE.value
     turns: str | None = None
 
@@ -66,6 +72,11 @@ class JobSettings:
     def rule(self) -> CutRule:
         """How to cut."""
         return CutRule(self.target_ms, self.window_ms)
+
+    @property
+    def calls_a_segment(self) -> int:
+        """How many requests a segment takes at most, if all goes well."""
+        return 2 if self.translate else 1
 
     @property
     def settings_hash(self) -> str:
@@ -95,6 +106,10 @@ class JobSettings:
             after: work keys of the segments whose voices go along.
         """
         asked: list[Any] = [self.provider, self.model, self.format, self.language, self.prompt]
+        if self.languages:
+            asked.append({"languages": self.languages})
+        if self.keywords:
+            asked.append({"keywords": self.keywords})
         asked += [["channel", channel]] if channel is not None else []
         asked += [["voices", *after]] if after else []
         return _hash(
@@ -116,7 +131,8 @@ class JobSettings:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
         """Return what `to_dict` gave."""
-        return cls(**stored)
+        listed = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+        return cls(**stored | listed)
 
 
 def recording_id(source: str, sha256: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from storage.database.derived_keys import translation_key, with_translations
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
-from tasks.artifacts.document import Document, Speaking
-from tasks.artifacts.formats import FORMATS, made_with
+from tasks.artifacts.document import TRANSLATION, Document, Speaking
+from tasks.artifacts.formats import FORMATS, artifact_name, made_with
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.exchange import Target
 from tasks.damage import Damage
@@ -40,10 +42,12 @@ from tasks.telling_apart import (
     opening_of,
     stored_turns,
 )
+from tasks.translating import ENGLISH, is_to_be_translated
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"
 _ENDED = {SegmentState.DONE, SegmentState.SILENT}
+_AnswerOf = Callable[[Workshop, JobSettings, Segment], Answer | None]
 
 
 class IncompleteError(FailedError):
@@ -84,21 +88,28 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         workshop.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
     document = document_of(workshop, job, segments)
-    transcript = document.transcript
+    translation = translation_of(workshop, job, segments)
     retract_manifest(workshop, job)
+    artifacts = _store(workshop, job, document)
+    if translation is not None:
+        artifacts += _store(workshop, job, translation)
     published = manifest.Published(
         recording,
         job,
-        _store(workshop, job, document),
+        artifacts,
         segments,
         document,
         workshop.reports.charges(job_id),
-        workshop.ledger.suspects(segment.work_key for segment in segments),
+        workshop.ledger.suspects(with_translations(segment.work_key for segment in segments)),
+        translation,
     )
     _store_manifest(workshop, published)
-    missing = _missing(recording, transcript, failed, Damage.of_job(job))
+    missing = _missing(recording, document.transcript, failed, Damage.of_job(job))
+    kind = failed[0].error_kind if failed else None
+    if missing is None and translation is not None:
+        missing, kind = _untranslated(workshop, recording, translation.transcript, segments)
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
-    workshop.catalog.set_state(job_id, state, missing, failed[0].error_kind if failed else None)
+    workshop.catalog.set_state(job_id, state, missing, kind)
     return state
 
 
@@ -119,35 +130,64 @@ def document_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Do
     )
 
 
+def translation_of(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Document | None:
+    """Make what is rendered of a job's translation; None where none was asked for."""
+    settings = JobSettings.from_dict(job.settings)
+    if not settings.translate:
+        return None
+    told, names = tell_apart(workshop, job, segments, _in_english), job.speakers or {}
+    transcript = replace(
+        called(told.transcript, names), language=ENGLISH, other_languages=(), translated=True
+    )
+    recording = workshop.catalog.recording(job.recording_id)
+    return Document(
+        transcript,
+        recording.name,
+        PROFILES[workshop.settings.subtitles],
+        recording.source,
+        Speaking(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        stem=TRANSLATION,
+    )
+
+
 def assemble(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
     return called(tell_apart(workshop, job, segments).transcript, job.speakers or {})
 
 
-def tell_apart(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> Told:
+def tell_apart(
+    workshop: Workshop, job: Job, segments: Sequence[Segment], answer_of: _AnswerOf | None = None
+) -> Told:
     """Make a job's transcript, its speakers called as we call them.
+
+    Args:
+        workshop: the tools.
+        job: the job.
+        segments: its segments, in order.
+        answer_of: gives what is taken of a segment; None: what was heard in it.
 
     Raises:
         TurnsGoneError: it rests on a diariser's turns, which are not stored any more.
     """
-    settings = JobSettings.from_dict(job.settings)
+    settings, answer_of = JobSettings.from_dict(job.settings), answer_of or _said
     heard_ms = samples_to_ms(job.samples or 0)
     timeline = Timeline(
         job.origin_ms, job.origin_ms + heard_ms + job.lost_ms, job.lost_ms, Damage.of_job(job).stretches
     )
     if settings.speakers == Speakers.CHANNELS:
         channels = _by_channel(segments)
-        pieces = {channel: _pieces(workshop, settings, each) for channel, each in channels.items()}
+        pieces = {channel: _pieces(workshop, settings, each, answer_of) for channel, each in channels.items()}
         levels = {channel: levels_on(timeline, each) for channel, each in channels.items()}
         return by_channels(timeline, pieces, levels)
     if settings.speakers == Speakers.MODEL:
         recognised: set[str] = set()
-        numbered = ((each.index, _piece(workshop, settings, each)) for each in segments)
+        numbered = ((each.index, _piece(each, answer_of(workshop, settings, each))) for each in segments)
         transcript = stitch(timeline, keyed(numbered, recognised))
         opening = [(each.index, _said(workshop, settings, each)) for each in opening_of(segments)]
         known = carried((index, said.utterances) for index, said in opening if said)
         return by_model(transcript, known, recognised)
-    transcript = called_nothing(stitch(timeline, _pieces(workshop, settings, segments)))
+    transcript = called_nothing(stitch(timeline, _pieces(workshop, settings, segments, answer_of)))
     if settings.turns is not None:
         return by_turns(transcript, stored_turns(workshop.ledger, settings.turns))
     return Told(transcript, ())
@@ -176,11 +216,6 @@ def _by_channel(segments: Iterable[Segment]) -> dict[int, list[Segment]]:
     return channels
 
 
-def artifact_name(format_: str) -> str:
-    """Return what a format's artifact is called."""
-    return f"transcript.{format_}"
-
-
 def lacks_formats(workshop: Workshop, job: Job) -> bool:
     """Tell whether a job that was published lacks a format that it was asked for since."""
     published = {artifact.name for artifact in workshop.catalog.artifacts(job.id)}
@@ -206,22 +241,35 @@ def _region(segment: Segment, origin_ms: int) -> Region:
 
 
 def _said(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
+    return _read(workshop, settings, segment, segment.work_key)
+
+
+def _read(workshop: Workshop, settings: JobSettings, segment: Segment, work_key: str) -> Answer | None:
     if segment.state != SegmentState.DONE:
         return None
-    answer = workshop.ledger.answers([segment.work_key]).get(segment.work_key)
+    answer = workshop.ledger.answers([work_key]).get(work_key)
     if answer is None:
         return None
     target = Target(settings.provider, settings.model)
     return parse_answer(answer.encode(), target, Excerpt(segment.spans).duration_ms)
 
 
-def _pieces(workshop: Workshop, settings: JobSettings, segments: Iterable[Segment]) -> Iterator[Piece]:
-    """Yield what was heard; one answer at a time: a day's together take as much memory as what they make."""
-    return (_piece(workshop, settings, segment) for segment in segments)
-
-
-def _piece(workshop: Workshop, settings: JobSettings, segment: Segment) -> Piece:
+def _in_english(workshop: Workshop, settings: JobSettings, segment: Segment) -> Answer | None:
+    """Return a segment's translation, or what was heard where that is English already."""
     said = _said(workshop, settings, segment)
+    if said is None or not is_to_be_translated(said.raw, settings):
+        return said
+    return _read(workshop, settings, segment, translation_key(segment.work_key))
+
+
+def _pieces(
+    workshop: Workshop, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
+) -> Iterator[Piece]:
+    """Yield what was heard; one answer at a time: a day's together take as much memory as what they make."""
+    return (_piece(segment, answer_of(workshop, settings, segment)) for segment in segments)
+
+
+def _piece(segment: Segment, said: Answer | None) -> Piece:
     speech = tuple(Region(start, end) for start, end in segment.regions)
     sent = Excerpt(segment.spans)
     placed: Placed | None = None
@@ -241,7 +289,7 @@ def _store(workshop: Workshop, job: Job, document: Document) -> list[Artifact]:
     artifacts = []
     for name in made_with(job.formats):
         format_ = FORMATS[name]
-        file_name = artifact_name(name)
+        file_name = artifact_name(name, document.stem)
         data = format_.render(document)
         key = artifact_key(job, file_name)
         workshop.store.put_bytes(key, data, content_type=format_.content_type)
@@ -284,11 +332,26 @@ def _missing(
     """Say what the transcript lacks, and why; None where it lacks nothing."""
     if not transcript.missing and not damage:
         return None
-    spans = [f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5]]
-    where = f"missing {', '.join(spans)}: " if spans else ""
+    where = f"missing {_spans(transcript)}: " if transcript.missing else ""
     if failed:
         why = failed[0].error_message or "not transcribed"
         return IncompleteError(
             f"{recording.name}: {where}{why}", "stenoflow resume tries just those parts again"
         )
     return DamagedError(f"{recording.name} is damaged: {where}{damage.reason}")
+
+
+def _untranslated(
+    workshop: Workshop, recording: Recording, translation: Transcript, segments: Sequence[Segment]
+) -> tuple[IncompleteError | None, str | None]:
+    """Say what the translation lacks and why, with the kind of that; all was heard."""
+    if not translation.missing:
+        return None, None
+    keys = [translation_key(segment.work_key) for segment in segments]
+    kind, why = next(iter(workshop.ledger.complaints(keys).values()), (None, "not translated"))
+    message = f"{recording.name}: the translation lacks {_spans(translation)}: {why}"
+    return IncompleteError(message, "stenoflow resume tries just those parts again"), kind
+
+
+def _spans(transcript: Transcript) -> str:
+    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])

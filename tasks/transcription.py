@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from storage.database.states import SegmentState
+from storage.database.states import Activity, SegmentState
 from storage.errors import AnsweredError, DiskFullError, StenoflowError, TakenError
+from tasks.agreement import Agreement
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnreachableError
 from tasks.audio_api.gate import Gate
@@ -16,6 +17,7 @@ from tasks.audio_api.retrying import RetryPolicy, with_retries
 from tasks.calling import Call
 from tasks.job_settings import JobSettings
 from tasks.settling import settle
+from tasks.translating import untranslated
 from tasks.voices import Voices
 from tasks.workshop import Workshop
 
@@ -45,9 +47,12 @@ class Transcriber:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     # The same audio may come in twice in one call; the second waits for the first one's answer.
     _asked: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _agreements: dict[str, Agreement] = field(default_factory=dict)
 
     async def transcribe(self, job_id: str, index: int, sound: Path, voices: Voices | None = None) -> None:
         """Get a segment its answer and store it; nothing is sent where it is stored already.
+
+        Where the job is to be translated, the same goes for the segment's translation.
 
         Args:
             job_id: the job.
@@ -60,17 +65,36 @@ class Transcriber:
             BudgetError: the budget has no room for the call.
         """
         segment = await settle(self.workshop.catalog.segment, job_id, index)
-        if segment.state in {SegmentState.DONE, SegmentState.SILENT}:
+        if segment.state == SegmentState.SILENT:
             return
-        async with self._asked.setdefault(segment.work_key, asyncio.Lock()):
-            if await settle(self.workshop.ledger.answered, [segment.work_key]):
+        agreement = await self._agreement(job_id)
+        call = Call(self.workshop, self.api, self.gate, segment, agreement, sound)
+        if segment.state != SegmentState.DONE:
+            await self._have(call, voices)
+            await agreement.heard(segment)
+        if await settle(untranslated, self.workshop, agreement.settings, [segment.work_key]):
+            await self._have(replace(call, activity=Activity.TRANSLATING))
+
+    def forget(self, job_id: str) -> None:
+        """Forget a job that has ended."""
+        self._agreements.pop(job_id, None)
+
+    async def _agreement(self, job_id: str) -> Agreement:
+        if job_id not in self._agreements:
+            job = await settle(self.workshop.catalog.job, job_id)
+            settings = JobSettings.from_dict(job.settings)
+            self._agreements.setdefault(job_id, Agreement(self.workshop, job_id, settings))
+        return self._agreements[job_id]
+
+    async def _have(self, call: Call, voices: Voices | None = None) -> None:
+        """See that there is an answer: the stored one, or the API's."""
+        job_id, index = call.segment.job_id, call.segment.index
+        async with self._asked.setdefault(call.work_key, asyncio.Lock()):
+            if await settle(self.workshop.ledger.answered, [call.work_key]):
                 await settle(self.workshop.ledger.reuse, job_id, index)
                 return
-            job = await settle(self.workshop.catalog.job, job_id)
-            known = () if voices is None else await voices.before(index)
-            call = Call(
-                self.workshop, self.api, self.gate, segment, JobSettings.from_dict(job.settings), sound, known
-            )
+            if voices is not None:
+                call = replace(call, voices=await voices.before(index))
             try:
                 await self._ask(call)
             except AnsweredError:

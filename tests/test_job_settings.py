@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from tasks.job_settings import JobSettings
@@ -20,6 +21,22 @@ def test_what_is_asked_for_makes_another_job() -> None:
     asked = replace(_PLAIN, language="en")
     assert asked.settings_hash != _PLAIN.settings_hash
     assert JobSettings.from_dict(asked.to_dict()) == asked
+
+
+def test_what_is_asked_beside_the_language_makes_other_answers_but_a_translation_does_not() -> None:
+    spans = [(0, 16_000)]
+    key = _PLAIN.work_key("0" * 64, spans)
+    assert key == replace(_PLAIN, translate=True).work_key("0" * 64, spans)
+    others = [replace(_PLAIN, languages=("en", "de")), replace(_PLAIN, keywords=("Anna",))]
+    assert len({key, *(each.work_key("0" * 64, spans) for each in others)}) == 3
+    for asked in (*others, replace(_PLAIN, translate=True)):
+        assert asked.settings_hash != _PLAIN.settings_hash
+        assert JobSettings.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+
+
+def test_answers_of_before_are_found() -> None:
+    """Worked out once by the first release's code."""
+    assert _PLAIN.work_key("0" * 64, [(0, 16_000)]).startswith("11eb526ca24682c6")
 
 
 def test_speakers_make_another_job_and_channels_other_segments() -> None:

@@ -8,12 +8,15 @@ from urllib.parse import unquote, urlsplit
 
 from flows.outcome import Outcome
 from storage.errors import StenoflowError, StorageError
+from tasks.artifacts.formats import artifact_name
 from tasks.errors import SettingsError
 from tasks.workshop import Workshop
 
 
 class Copies:
-    """Copies artifacts as ``NAME.txt`` and so on; recordings of the same name get a number behind it.
+    """Copies artifacts as ``NAME.txt`` and so on, a translation as ``NAME.en.txt``.
+
+    Recordings of the same name get a number behind it.
 
     Attributes:
         failed: a copy could not be written; the artifacts in the store are whole all the same.
@@ -40,7 +43,8 @@ class Copies:
         for source in sources:
             stem = Path(unquote(urlsplit(source).path)).stem or "recording"
             name, number = stem, 2
-            while name in self._names.values():
+            # A translation is called ``NAME.en``, as a recording may be.
+            while {name, f"{name}.en", name.removesuffix(".en")} & set(self._names.values()):
                 name, number = f"{stem}-{number}", number + 1
             self._names[source] = name
 
@@ -51,9 +55,11 @@ class Copies:
         keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
         copied = []
         for format_ in outcome.artifacts:
-            path = self._folder / f"{self._names[outcome.source]}.{format_}"
+            ending = format_.replace("translation.", "en.")
+            name = format_ if ending != format_ else artifact_name(format_)
+            path = self._folder / f"{self._names[outcome.source]}.{ending}"
             try:
-                workshop.store.fetch(keys[f"transcript.{format_}"], path)
+                workshop.store.fetch(keys[name], path)
             except StenoflowError:
                 self.failed = True
                 raise

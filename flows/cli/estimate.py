@@ -29,6 +29,7 @@ def estimate(
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     speakers: options.Speakers = None,
+    translate: options.Translate = False,
     digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
     chat_model: Annotated[
         str | None,
@@ -45,9 +46,11 @@ def estimate(
     with open_workshop(settings) as workshop:
         found, outcomes = find_sources(workshop, sources)
         by, _ = options.speakers_of(speakers)
-        wanted = Wanted(model, segment_seconds=segment_seconds, stream=stream, speakers=by)
+        wanted = Wanted(
+            model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
+        )
         wish = job_settings(settings, workshop.models, wanted)
-        writer = chosen_model(settings, chat_model) if digest or chat_model else None
+        writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:
                 estimates.append(estimate_source(workshop, source, wish, writer))

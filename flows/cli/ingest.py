@@ -18,7 +18,7 @@ from flows.outcome import Outcome, gravest
 from storage.errors import StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.errors import SettingsError
-from tasks.hearing import calls_at_once
+from tasks.hearing import calls_at_once, remark_on_glossary
 from tasks.inbox.opening import Inbox, open_inbox
 from tasks.inbox.options import Options
 from tasks.inbox.reception import Reception, wish_of
@@ -53,6 +53,9 @@ def ingest(
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
+    languages: options.Languages = None,
+    glossary: options.Glossary = None,
+    translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     speakers: Annotated[
         str | None,
@@ -66,8 +69,9 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, segment_seconds, stream, speakers (none, channels, model), names, formats, tag, budget, priority
-    (urgent, normal, bulk). A NAME.rttm beside it says who speaks when.
+    language, languages, glossary (terms, or the name of a file beside it), translate, segment_seconds,
+    stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority (urgent, normal,
+    bulk). A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
@@ -81,16 +85,21 @@ def ingest(
     given = _given(
         model=model,
         language=language,
+        languages=options.listed(languages) or None,
+        glossary=options.terms_of(glossary) or None,
+        translate=translate or None,
         segment_seconds=segment_seconds,
         speakers=by,
+        formats=list(optional(wanted)) or None,
         tag=tag,
         budget=budget,
     )
-    if optional(wanted):
-        given["formats"] = list(optional(wanted))
     copies = Copies(out)
     with open_workshop(settings) as workshop:
-        wish_of(workshop, Options.model_validate(given))
+        wish = wish_of(workshop, Options.model_validate(given))
+        remark = remark_on_glossary(wish.settings, given.get("glossary", ()))
+        if remark is not None:
+            say(remark)
         box = open_inbox(inbox, workshop.s3)
         events = _queue(queue, box)
         workshop.check()

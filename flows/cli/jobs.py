@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from flows.cli.lint import print_lint
 from flows.cli.page import print_page
 from flows.cli.show_chat import show_chat
 from flows.cli.show_speech import show_speech
+from storage.database.derived_keys import translation_key, with_translations
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobKind, JobState
 from storage.database.tables import Segment
@@ -119,7 +121,18 @@ def show(
 
 
 def _print(document: dict[str, Any]) -> None:
-    for name in ("job", "name", "source", "state", "duration", "model", "tag", "cost", "possible_cost"):
+    for name in (
+        "job",
+        "name",
+        "source",
+        "state",
+        "duration",
+        "model",
+        "language",
+        "tag",
+        "cost",
+        "possible_cost",
+    ):
         results.print(f"[dim]{name:14}[/]", end="")
         results.print(str(document[name] if document[name] is not None else "-"), markup=False)
     if document["error"]:
@@ -176,13 +189,19 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
-    suspects = workshop.ledger.suspects(segment.work_key for segment in segments)
+    suspects = workshop.ledger.suspects(with_translations(segment.work_key for segment in segments))
     told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
+    others = {each.segment: each.language for each in told.transcript.other_languages}
     return summary(line) | {
         "settings": line.job.settings,
+        "language": line.job.settings.get("language") or line.job.language or told.transcript.language,
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])
-            | {"suspect": suspects.get(segment.work_key)}
+            | {
+                "suspect": suspects.get(segment.work_key),
+                "translation_suspect": suspects.get(translation_key(segment.work_key)),
+                "other_language": others.get(segment.index),
+            }
             for segment in segments
         ],
         "seams": [seam_entry(seam) for seam in told.transcript.seams],
@@ -225,9 +244,18 @@ def _print_segments(segments: list[dict[str, Any]]) -> None:
             each["state"],
             each["cut"],
             str(each["attempts"]),
-            each["error"] or (f"suspect: {each['suspect']}" if each["suspect"] else ""),
+            each["error"] or ", ".join(_remarks(each)),
         )
     print_table(table)
+
+
+def _remarks(segment: dict[str, Any]) -> Iterator[str]:
+    if segment["suspect"]:
+        yield f"suspect: {segment['suspect']}"
+    if segment["translation_suspect"]:
+        yield f"suspect translation: {segment['translation_suspect']}"
+    if segment["other_language"]:
+        yield f"heard as {segment['other_language']}"
 
 
 def _print_seams(seams: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tasks.diarised import read_rttm
+from tasks.glossary import read_glossary
 from tasks.inbox.options import LONGEST_TAG
 from tasks.money.amounts import to_micro
 from tasks.speaker_names import name_of
@@ -53,7 +54,25 @@ ChatModel = Annotated[
 ]
 Language = Annotated[
     str | None,
-    typer.Option(help="The language spoken (en, de, ja, …), if it is known.", show_default=False),
+    typer.Option(
+        help="The language spoken (en, pt-BR, German, …). Default: auto, on which the segments agree.",
+        show_default=False,
+    ),
+]
+Languages = Annotated[
+    str | None,
+    typer.Option(help="Those that may be spoken, in a mixed meeting: en,de.", show_default=False),
+]
+Glossary = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of names and terms that are likely to be said, one a line.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Translate = Annotated[
+    bool, typer.Option("--translate", help="An English transcript as well: translation.txt, …")
 ]
 SegmentSeconds = Annotated[
     float | None,
@@ -127,6 +146,16 @@ Digest = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")
 ]
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """Return what stands between the commas."""
+    return () if text is None else tuple(part for part in map(str.strip, text.split(",")) if part)
+
+
+def terms_of(glossary: Path | None) -> tuple[str, ...]:
+    """Read a glossary, if there is one. Raises SettingsError as `read_glossary` does."""
+    return () if glossary is None else read_glossary(glossary)
 
 
 def speakers_of(given: str | None) -> tuple[str | None, Rttm | None]:

@@ -17,7 +17,7 @@ from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
 from tasks.diarised import with_turns
 from tasks.errors import RefusedError, SettingsError
-from tasks.hearing import Wanted, calls_at_once, job_settings
+from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
 from tasks.intake import Wish
 from tasks.job_settings import Speakers
 from tasks.money.amounts import show
@@ -38,6 +38,9 @@ def transcribe(
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
     language: options.Language = None,
+    languages: options.Languages = None,
+    glossary: options.Glossary = None,
+    translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     speakers: options.Speakers = None,
@@ -57,13 +60,23 @@ def transcribe(
     copies = Copies(out)
     by, rttm = options.speakers_of(speakers)
     names = options.names_of(speaker or [])
+    asked = Wanted(
+        model,
+        language=language,
+        segment_seconds=segment_seconds,
+        stream=stream,
+        languages=options.listed(languages),
+        glossary=options.terms_of(glossary),
+        translate=translate,
+        speakers=by,
+    )
     with open_workshop(settings) as workshop:
+        of_job = job_settings(settings, workshop.models, asked)
+        remark = remark_on_glossary(of_job, asked.glossary)
+        if remark is not None:
+            say(remark)
         wish = Wish(
-            job_settings(
-                settings,
-                workshop.models,
-                Wanted(model, language=language, segment_seconds=segment_seconds, stream=stream, speakers=by),
-            ),
+            of_job,
             tag=tag,
             budget_micro=options.budget_micro(budget),
             names=names,
@@ -150,8 +163,9 @@ def tell(outcome: Outcome, *, json: bool) -> None:
         f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
         f"job {outcome.job}"
     )
+    width = max(map(len, outcome.artifacts), default=0)
     for name, uri in outcome.artifacts.items():
-        result(f"  {name:5} {uri}")
+        result(f"  {name:{max(5, width)}} {uri}")
     if outcome.digest is not None:
         _tell_digest(outcome.digest)
 

@@ -181,6 +181,13 @@ class Catalog:
         with self._database.write() as session:
             session.execute(update(Job).where(Job.id == job_id).values(origin_ms=origin_ms))
 
+    def agree_on_language(self, job_id: str, language: str) -> str:
+        """Store the language that a job's segments agree on, once; returns the one that is stored."""
+        with self._database.write() as session:
+            job = self._ours(session, job_id)
+            job.language = job.language or language
+            return job.language
+
     def add_segment(self, job_id: str, cut: CutSegment, work_key: str) -> None:
         """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples.
 

@@ -9,10 +9,14 @@ from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
+from storage.database.derived_keys import with_translations
 from storage.database.leases import Leases
 from storage.database.states import Activity
 from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment, Turn
 from storage.errors import TakenError
+
+# Keys in one statement; databases bound how many they take.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,10 @@ def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
 def _erase_answers(session: Session, job_ids: list[str]) -> None:
     """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
     keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
-    used = _used_elsewhere(Result, job_ids)
-    session.execute(delete(Result).where(Result.work_key.in_(keys), ~used))
+    unused = session.scalars(keys.where(~_used_elsewhere(Segment, job_ids))).all()
+    gone = with_translations(unused)
+    for first in range(0, len(gone), _AT_ONCE):
+        session.execute(delete(Result).where(Result.work_key.in_(gone[first : first + _AT_ONCE])))
 
 
 def _used_elsewhere(table: type[Result | Segment], job_ids: list[str]) -> Exists:

@@ -140,7 +140,7 @@ class Ledger:
                 return
             postings.answer(attempt, bill)
             self._keep(postings.session, attempt, answer, suspect)
-            _set_segment(postings.session, attempt.job_id, attempt.segment_index, SegmentState.DONE)
+            _mark_done(postings.session, attempt, attempt.job_id, attempt.segment_index)
 
     def doubt(self, attempt_id: str, answer: str, bill: Bill) -> None:
         """Keep an answer that is too strange to be taken, and what it cost; the segment is not done."""
@@ -165,7 +165,16 @@ class Ledger:
         with self._database.write() as session:
             attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
             self._keep(session, attempt, attempt.answer or "", suspect)
-            _set_segment(session, job_id, segment_index, SegmentState.DONE)
+            _mark_done(session, attempt, job_id, segment_index)
+
+    def complaints(self, work_keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return by work key how the last request for it failed, as (kind, message)."""
+        query = select(Attempt.work_key, Attempt.error_kind, Attempt.error_message).where(
+            Attempt.work_key.in_(list(work_keys)), Attempt.error_kind.is_not(None)
+        )
+        with self._database.read() as session:
+            rows = session.execute(query.order_by(Attempt.started_at))
+            return {work_key: (kind or "", message or "") for work_key, kind, message in rows}
 
     def keep(self, work_key: str, answer: str) -> None:
         """Store an answer that nobody was paid for, under the hash of what it is; it is never changed."""
@@ -323,6 +332,12 @@ def _check_job(session: Session, job: Job, more_micro: int, what: str) -> None:
             f"{what} could take job {job.id} over its budget of {job.budget_micro / 1e6:.4f} {CURRENCY}",
             "resume it with a larger --budget",
         )
+
+
+def _mark_done(session: Session, attempt: Attempt, job_id: str, index: int) -> None:
+    """Say of a segment that it is done; a translation is beside that."""
+    if attempt.activity != Activity.TRANSLATING:
+        _set_segment(session, job_id, index, SegmentState.DONE)
 
 
 def _set_segment(

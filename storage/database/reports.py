@@ -54,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one run of the program did for a job: requests made, and those that were answered."""
+    """What one run of the program did for a job: requests made, and segments that were answered."""
 
     calls: int
     answered: int
@@ -139,9 +139,8 @@ class Reports:
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
             sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
-            counts = select(
-                func.count(case((sent, 1))), func.count(case((Attempt.state == AttemptState.OK, 1)))
-            )
+            heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATING)
+            counts = select(func.count(case((sent, 1))), func.count(case((heard, 1))))
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))

@@ -20,6 +20,7 @@ class Activity(StrEnum):
     HEARING = "hearing"
     CHAT = "chat"
     SPEAKING = "speaking"
+    TRANSLATING = "translating"
 
 
 class JobState(StrEnum):

@@ -17,6 +17,8 @@ from tasks.speech.suspicion import DoubtfulAnswer, Suspicion, suspicions
 from tasks.speech.transcript import Transcript
 from tasks.speech.words import Region
 
+TRANSCRIPT = "transcript"
+TRANSLATION = "translation"
 BESIDE = ("txt", "srt", "vtt", "json")
 """The formats that lie beside a page, unless others are named."""
 
@@ -54,6 +56,7 @@ class Document:
         speaking: how it is told who speaks.
         doubtful: the answers that it is made of and that are not to be trusted.
         beside: the formats that lie beside a page, which it links.
+        stem: how the files are called, their endings apart.
         minutes: of the meeting, for the page; None where there are none.
     """
 
@@ -64,6 +67,7 @@ class Document:
     speaking: Speaking = field(default_factory=Speaking)
     doubtful: tuple[DoubtfulAnswer, ...] = ()
     beside: tuple[str, ...] = BESIDE
+    stem: str = TRANSCRIPT
     minutes: MinutesDocument | None = None
 
     @cached_property

@@ -16,7 +16,9 @@ def facts(document: Document) -> list[str]:
     words = sum(len(utterance.words) for utterance in transcript.utterances)
     said = [clock(transcript.duration_ms), f"{words:,} words"]
     if transcript.language:
-        said.append(f"language: {transcript.language}")
+        others = sorted({each.language for each in transcript.other_languages})
+        parts = f" (parts: {', '.join(others)})" if others else ""
+        said.append(f"language: {transcript.language}{parts}")
     if transcript.timing is Timing.ESTIMATED:
         said.append("times of words are estimated")
     if transcript.missing:

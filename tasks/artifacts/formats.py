@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tasks.artifacts import page, plain_text, subrip, substation, tsv, verbose_json, webvtt
-from tasks.artifacts.document import Document
+from tasks.artifacts.document import TRANSCRIPT, Document
 from tasks.errors import SettingsError
 
 
@@ -67,6 +67,11 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
 def optional(names: Iterable[str]) -> tuple[str, ...]:
     """Return those of some formats that are made only where they are asked for."""
     return tuple(name for name in names if FORMATS[name].is_optional)
+
+
+def artifact_name(format_: str, stem: str = TRANSCRIPT) -> str:
+    """Return how a format's file is called."""
+    return f"{stem}.{format_}"
 
 
 def made_with(asked_for: Iterable[str] | None) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage.database.derived_keys import translation_key
 from storage.database.tables import Artifact, Charge, Job, Recording, Segment
 from tasks.artifacts.document import Document, Speaking
 from tasks.damage import Damage
@@ -28,6 +29,7 @@ class Published:
     document: Document
     charges: Sequence[Charge]
     suspects: Mapping[str, str]
+    translation: Document | None = None
 
 
 def render(published: Published) -> str:
@@ -37,6 +39,7 @@ def render(published: Published) -> str:
 
 def _document(published: Published) -> dict[str, Any]:
     recording, job = published.recording, published.job
+    others = {each.segment: each.language for each in published.document.transcript.other_languages}
     return {
         "schema": SCHEMA,
         "recording": {
@@ -47,11 +50,17 @@ def _document(published: Published) -> dict[str, Any]:
             "duration": seconds(published.document.transcript.duration_ms),
         },
         "job": {"id": job.id, "settings": job.settings, "tag": job.tag},
+        "language": published.document.transcript.language,
         "artifacts": [
             {"name": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in published.artifacts
         ],
         "segments": [
-            _segment(segment, job.origin_ms) | {"suspect": published.suspects.get(segment.work_key)}
+            _segment(segment, job.origin_ms)
+            | {
+                "suspect": published.suspects.get(segment.work_key),
+                "translation_suspect": published.suspects.get(translation_key(segment.work_key)),
+                "other_language": others.get(segment.index),
+            }
             for segment in published.segments
         ],
         "coverage": [
@@ -60,13 +69,27 @@ def _document(published: Published) -> dict[str, Any]:
         ],
         **_speakers(published.document.speaking),
         "seams": [seam_entry(seam) for seam in published.document.transcript.seams],
-        "subtitles": {
-            "profile": published.document.rules.name,
-            "cues": len(published.document.cues),
-            "breaches": published.document.breaches,
-        },
+        "subtitles": _subtitles(published.document),
+        "translation": published.translation and _translation(published.translation),
         "damaged": Damage.of_job(job).to_json(),
         "charges": [charge_entry(charge) for charge in published.charges],
+    }
+
+
+def _subtitles(document: Document) -> dict[str, Any]:
+    return {
+        "profile": document.rules.name,
+        "cues": len(document.cues),
+        "breaches": document.breaches,
+    }
+
+
+def _translation(document: Document) -> dict[str, Any]:
+    transcript = document.transcript
+    return {
+        "language": transcript.language,
+        "missing": [[seconds(each.start_ms), seconds(each.end_ms)] for each in transcript.missing],
+        "subtitles": _subtitles(document),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.artifacts.document import Document
 from tasks.speech.suspicion import DoubtfulAnswer, Suspicion
 from tasks.speech.timecode import seconds
-from tasks.speech.transcript import Stretch
+from tasks.speech.transcript import OtherLanguage, Stretch
 from tasks.speech.words import Utterance, Word
 
 SCHEMA = "stenoflow.transcript/1"
@@ -40,7 +40,7 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     transcript, speaking = document.transcript, document.speaking
     spoken = (_by(word, each.speaker) for each in transcript.utterances for word in each.words)
     yield "schema", SCHEMA
-    yield "task", "transcribe"
+    yield "task", "translate" if transcript.translated else "transcribe"
     yield "language", transcript.language
     yield "duration", seconds(transcript.duration_ms)
     yield "timing", transcript.timing.value
@@ -57,6 +57,7 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     if speaking.by is not None:
         yield "speakers_by", speaking.by
         yield "speakers_throughout", speaking.throughout
+    yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
     yield "doubtful", (_doubtful(answer) for answer in document.doubtful)
 
@@ -93,6 +94,15 @@ def word_entry(word: Word) -> dict[str, Any]:
     """Describe a word as the API's verbose_json does, with its probability where that is known."""
     timed = {"word": word.text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
+
+
+def _other_language(heard: OtherLanguage) -> dict[str, Any]:
+    """Describe a stretch in which another language was heard than in the whole."""
+    return {
+        "start": seconds(heard.start_ms),
+        "end": seconds(heard.end_ms),
+        "language": heard.language,
+    }
 
 
 def _by(word: Word, speaker: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,11 +20,19 @@ from tasks.audio_api.chat import ChatAnswer, ChatRequest, document_of, parse_cha
 from tasks.audio_api.chat_dialect import Dialect
 from tasks.audio_api.chat_stream import Pieces
 from tasks.audio_api.classification import error_of_failure, error_of_reply
-from tasks.audio_api.errors import FormatRefusedError, SegmentRefusedError, VoicesRefusedError
+from tasks.audio_api.errors import (
+    FormatRefusedError,
+    ModelNotFoundError,
+    NotTranslatedError,
+    SegmentRefusedError,
+    VoicesRefusedError,
+    WrongAddressError,
+)
 from tasks.audio_api.exchange import Reply, Target
+from tasks.audio_api.hints import hint_for
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.reading import read_lines, read_reply
-from tasks.audio_api.requests import TranscriptionRequest, form_fields
+from tasks.audio_api.requests import TranscriptionRequest, form_fields, translation_fields
 from tasks.audio_api.settings import AudioApiSettings
 from tasks.audio_api.speech import Sound, SpeechRequest, read_sound, speech_document
 from tasks.audio_api.upload import Upload
@@ -108,6 +116,23 @@ class AudioApi:
             self._voiceless.add(request.model)
             return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
 
+    async def translate(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
+        """Send one segment and read its translation into English; otherwise as `transcribe`.
+
+        Raises:
+            NotTranslatedError: there is no such endpoint here, or not for this model.
+            CallError, OSError: as `transcribe`.
+        """
+        model = self.model(request.model)
+        try:
+            return await self._translate(path, request, model, duration_ms)
+        except FormatRefusedError:
+            return await self._translate(path, request, model.plain(), duration_ms)
+        except (ModelNotFoundError, WrongAddressError) as error:
+            # The same model hears all the same: the others are to go on.
+            hint = hint_for(NotTranslatedError, self._target(request.model))
+            raise NotTranslatedError(error.message, hint, error.status) from error
+
     async def speak(self, request: SpeechRequest, take: Callable[[bytes], object] = lambda _: None) -> Sound:
         """Have a text spoken; one call, at most one of them charged.
 
@@ -186,10 +211,21 @@ class AudioApi:
     async def _transcribe(
         self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
     ) -> Answer:
-        target = self._target(request.model)
+        fields = form_fields(request, model)
+        return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
+
+    async def _translate(
+        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
+    ) -> Answer:
+        fields = translation_fields(request, model)
+        return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+
+    async def _hear(
+        self, endpoint: str, path: Path, model: str, fields: Sequence[tuple[str, str]], duration_ms: int
+    ) -> Answer:
+        target = self._target(model)
         with await asyncio.to_thread(path.open, "rb") as file:
-            upload = Upload(form_fields(request, model), file)
-            reply = await self._exchange("POST", "audio/transcriptions", target, upload)
+            reply = await self._exchange("POST", endpoint, target, Upload(fields, file))
         return parse_answer(reply.body, target, duration_ms, reply.content_type)
 
     async def _exchange(self, method: str, path: str, target: Target, upload: Upload | None = None) -> Reply:

@@ -10,6 +10,7 @@ tasks.errors.ApiError
     ├── ModelNotFoundError        no          provider   404
     ├── WrongAddressError         no          provider   3xx, 405
     ├── BillingStoppedError       no          provider   402, 429 with a code of billing
+    ├── NotTranslatedError        no          segment    404 where translations are asked for
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
     │   ├── VoicesRefusedError    no          segment    ... about known_speaker_references
@@ -104,6 +105,12 @@ class WrongAddressError(CallError):
 
     kind = "api-address"
     scope = "provider"
+
+
+class NotTranslatedError(CallError):
+    """The API has no translations, or not by this model; it may hear all the same."""
+
+    kind = "api-not-translated"
 
 
 class BillingStoppedError(CallError):

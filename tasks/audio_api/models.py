@@ -32,6 +32,9 @@ class Model:
     Attributes:
         max_bytes: of the whole upload; None where there is no limit.
         max_seconds: of audio in one call; None where there is no limit.
+        prompt_tokens: of the prompt, of which no more is read; None where there is no limit.
+        max_keywords: in one call; None where there is no limit.
+        translations: whether it translates into English.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -45,7 +48,10 @@ class Model:
     language: bool = False
     languages: bool = False
     prompt: bool = False
+    prompt_tokens: int | None = None
     keywords: bool = False
+    max_keywords: int | None = None
+    translations: bool = False
     shutdown: date | None = None
 
     @property

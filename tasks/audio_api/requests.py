@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.audio_api.models import Model
+from tasks.speech.doubt import HEADING
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class TranscriptionRequest:
     temperature: float | None = None
     voices: tuple[Voice, ...] = ()
 
+    @property
+    def hints(self) -> str:
+        """All that the model is told beforehand, as it stands in the prompt where it takes no keywords."""
+        glossary = f"{HEADING}: {', '.join(self.keywords)}." if self.keywords else ""
+        return " ".join(part for part in (glossary, self.prompt) if part)
+
+
+def translation_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, str]]:
+    """Return the form fields of a request for a translation, which takes fewer."""
+    fields = [("model", request.model), ("response_format", model.response_format)]
+    if model.prompt and request.hints:
+        fields.append(("prompt", request.hints))
+    if request.temperature is not None:
+        fields.append(("temperature", f"{request.temperature:g}"))
+    return fields
+
 
 def form_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str, str]]:
     """Return the form fields of a request, the file excepted, in the names that the model knows."""
@@ -68,9 +85,5 @@ def _hint_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str,
     if model.keywords:
         fields = [("keywords[]", word) for word in request.keywords]
         return fields + ([("prompt", request.prompt)] if model.prompt and request.prompt else [])
-    if not model.prompt:
-        return []
     # Whisper reads the last 224 tokens only: what goes before is what the user wrote, so it stands last.
-    glossary = f"Glossary: {', '.join(request.keywords)}." if request.keywords else ""
-    prompt = " ".join(part for part in (glossary, request.prompt) if part)
-    return [("prompt", prompt)] if prompt else []
+    return [("prompt", request.hints)] if model.prompt and request.hints else []

@@ -11,12 +11,14 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from storage.errors import StenoflowError
-from tasks.errors import RefusedError
+from tasks.errors import RefusedError, SettingsError
+from tasks.glossary import MOST_BYTES, parse_glossary
 from tasks.inbox.entry import beside
 from tasks.sources.naming import shown
 from tasks.speaker_names import name_of
@@ -24,6 +26,8 @@ from tasks.speaker_names import name_of
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"
 _MOST_BYTES = 64 * 1024
+# Either is said; the nearer one counts.
+_LANGUAGES = {"language", "languages"}
 LONGEST_TAG = 200
 """Characters; a database's index takes no key of any length."""
 
@@ -51,6 +55,13 @@ class Options(BaseModel):
     language: str | None = Field(
         default=None, description="The language spoken (en, de, ja, …), if it is known."
     )
+    languages: tuple[str, ...] | None = Field(
+        default=None, description="Those that may be spoken, where there are several."
+    )
+    glossary: tuple[str, ...] | None = Field(
+        default=None, description="Names and terms that are likely to be said."
+    )
+    translate: bool = Field(default=False, description="Make an English transcript as well.")
     segment_seconds: float | None = Field(default=None, ge=5, description="Length of segment to aim at.")
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
     speakers: Literal["none", "channels", "model"] | None = Field(
@@ -91,7 +102,10 @@ def options_of(path: str, read: Callable[[str, int], bytes | None], given: Mappi
     """
     said = dict(given)
     for place in _places(path):
-        said |= _read(place, read)
+        nearer = _read(place, read)
+        if len(_LANGUAGES & nearer.keys()) == 1:
+            said = {name: value for name, value in said.items() if name not in _LANGUAGES}
+        said |= nearer
     try:
         return Options.model_validate(said)
     except ValidationError as error:
@@ -118,4 +132,24 @@ def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any
         raise OptionsError(f"the options in {shown(place)} cannot be read: {error}") from error
     if not isinstance(said, dict):
         raise OptionsError(f"the options in {shown(place)} are no object")
+    if isinstance(said.get("languages"), str):
+        said["languages"] = [each.strip() for each in said["languages"].split(",")]
+    if isinstance(said.get("glossary"), str):
+        said["glossary"] = _glossary(place, said["glossary"], read)
     return said
+
+
+def _glossary(place: str, name: str, read: Callable[[str, int], bytes | None]) -> tuple[str, ...]:
+    """Read the glossary that options name: a file in their own folder, or below it."""
+    beside_it = str(PurePosixPath(place).parent / name)
+    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+        raise OptionsError(f"the glossary {shown(name)} in {shown(place)} lies outside its folder")
+    try:
+        found = read(beside_it, MOST_BYTES + 1)
+        if found is None:
+            raise OptionsError(f"there is no glossary {shown(beside_it)}, which {shown(place)} names")
+        return parse_glossary(found, shown(beside_it))
+    except SettingsError as error:
+        raise OptionsError(error.message, error.hint) from error
+    except OSError as error:
+        raise OptionsError(f"the glossary {shown(beside_it)} cannot be read: {error}") from error

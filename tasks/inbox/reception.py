@@ -150,6 +150,9 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
         language=options.language,
         segment_seconds=options.segment_seconds,
         stream=options.stream,
+        languages=options.languages or (),
+        glossary=options.glossary or (),
+        translate=options.translate,
         speakers=options.speakers,
     )
     budget_micro = None if options.budget is None else to_micro(options.budget)

@@ -118,6 +118,6 @@ def _parts(power: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
     return [power[first : first + _FRAMES] for first in range(0, power.size, _FRAMES)]
 
 
-def own_levels(piece: Slice) -> Sequence[float]:
-    """Return a segment's levels without those that it shares with the one before."""
-    return piece.levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :]
+def own_levels(piece: Slice, levels: Sequence[float]) -> Sequence[float]:
+    """Return a segment's part of the levels of its slice, which begins with some of the one before."""
+    return levels[(piece.start_sample - piece.sound_start) // FRAME_SAMPLES :]

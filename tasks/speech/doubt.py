@@ -1,12 +1,16 @@
-"""Answers too strange to be believed at once: nothing where somebody speaks, or one phrase for ever."""
+"""Answers too strange to be believed at once.
+
+Nothing where somebody speaks, one phrase for ever, nothing but the hints that the model was given, or a
+language that nobody speaks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby, islice
 
-from tasks.speech.text import spoken_form
+from tasks.speech.text import split_words, spoken_form
 
 # So much that was taken for speech, and not a word, is strange; less may have been a cough.
 _AUDIBLE_MS = 5_000
@@ -14,6 +18,11 @@ _AUDIBLE_MS = 5_000
 _LONGEST_PHRASE = 12
 _TIMES = 6
 _WORDS = 24
+# Of an answer, in percent, and in rows of so many words: then it is the hints that were given.
+_ECHOED = 80
+_ROW = 3
+HEADING = "Glossary"
+"""What a list of terms is called in a prompt, so that it reads like a sentence."""
 
 
 class Doubt(StrEnum):
@@ -23,19 +32,56 @@ class Doubt(StrEnum):
     """No word, though somebody speaks."""
     REPETITION = "repetition"
     """A phrase again and again, as models do that have lost their way."""
+    ECHO = "echo"
+    """The prompt or the glossary, as models say that hear nothing."""
+    LANGUAGE = "language"
+    """It is in none of the languages that are spoken."""
 
 
-def doubt(text: str, speech_ms: int) -> Doubt | None:
+def doubt(text: str, speech_ms: int, hints: str = "") -> Doubt | None:
     """Say why an answer is strange; None where it is not.
 
     Args:
         text: all that was heard.
         speech_ms: for how long somebody speaks in what was sent, as its levels say.
+        hints: what the model was told beforehand.
     """
     words = [spoken for word in text.split() if (spoken := spoken_form(word))]
     if not words:
         return Doubt.EMPTY if speech_ms >= _AUDIBLE_MS else None
+    if hints and _echoes(_spoken(text), _spoken(hints), speech_ms):
+        return Doubt.ECHO
     return Doubt.REPETITION if repeated_words(words) else None
+
+
+def doubt_language(heard: str | None, spoken: Collection[str], speech_ms: int) -> Doubt | None:
+    """Say whether the language that was heard is strange where only some are spoken."""
+    strange = heard is not None and heard not in spoken and speech_ms >= _AUDIBLE_MS
+    return Doubt.LANGUAGE if strange else None
+
+
+def _spoken(text: str) -> list[str]:
+    return [spoken for word in split_words(text) if (spoken := spoken_form(word))]
+
+
+def _echoes(words: list[str], hints: list[str], speech_ms: int) -> bool:
+    """Tell whether nearly all words stand in the hints, row by row; where little is spoken, one by one.
+
+    A single row is enough where it is the beginning of the hints with their heading.
+    """
+    if hints[0] == HEADING.lower() and tuple(hints[: _ROW + 1]) in _rows_of(words, _ROW + 1):
+        return True
+    length = 1 if speech_ms < _AUDIBLE_MS else _ROW
+    known = set(_rows_of(hints, length))
+    echoed: set[int] = set()
+    for place, row in enumerate(_rows_of(words, length)):
+        if row in known:
+            echoed.update(range(place, place + length))
+    return len(echoed) * 100 >= len(words) * _ECHOED
+
+
+def _rows_of(words: list[str], length: int) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[place : place + length]) for place in range(len(words) - length + 1))
 
 
 def repeated_words(words: Sequence[str]) -> int:

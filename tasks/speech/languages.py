@@ -25,11 +25,12 @@ NAME_OF: dict[str, str] = {
 }
 """Names by code, both in lower case."""
 
-_CODE_OF = {name: code for code, name in NAME_OF.items()} | {
+CODE_OF = {name: code for code, name in NAME_OF.items()} | {
     "mandarin": "zh",
     "castilian": "es",
     "burmese": "my",
 }
+"""Codes by name, in lower case; some have several names."""
 
 
 def language_code(said: str | None) -> str | None:
@@ -37,7 +38,7 @@ def language_code(said: str | None) -> str | None:
     if said is None:
         return None
     plain = said.strip().lower().replace("_", "-")
-    if plain in _CODE_OF:
-        return _CODE_OF[plain]
+    if plain in CODE_OF:
+        return CODE_OF[plain]
     code = plain.split("-", 1)[0]
     return code if code in NAME_OF else None

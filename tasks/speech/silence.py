@@ -4,6 +4,9 @@ Losing a word is worse than paying for a pause, so the rule is a narrow one. A f
 inaudible, or if it is both near the floor of all that was heard so far (which a loud, steady sound is not)
 and near the floor of its own two seconds (which the syllables of a soft voice are not). Only what is
 quiet for longer than pauses in speech are is left out, and half a second is kept on either side.
+
+Levels are those of where speech is (`tasks.media.energy.speech_levels`): of the whole sound, the low noise of
+rooms rises and falls too much for that.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ _SECOND = 100
 _NEAR_FLOOR_DB = 6.0
 # With less range, nothing tells what is speech and what is noise.
 _CONTRAST_DB = 15.0
+# What was heard for so long stays heard, however long the quiet behind it.
+_HEARD_FRAMES = 1_000
 
 
 @dataclass(slots=True)
@@ -41,7 +46,8 @@ class Listened:
     def loudness(self) -> Loudness:
         """Measure all of it; silence, if there is nothing yet."""
         total = self._counts.total()
-        floor, top = (self._level_at(total * percent // 100) for percent in (5, 95))
+        floor = self._level_at(total * 5 // 100)
+        top = self._level_at(max(total * 95 // 100, total - _HEARD_FRAMES))
         floor = max(LOWEST_FLOOR_DB, floor)
         return Loudness(floor, max(floor, top))
 

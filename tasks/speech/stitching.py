@@ -15,11 +15,12 @@ from itertools import pairwise
 
 from tasks.speech.coverage import cover, missing_mark
 from tasks.speech.excerpt import Excerpt
+from tasks.speech.language_vote import STRONG_MS
 from tasks.speech.placing import Placed
 from tasks.speech.seams import meet
 from tasks.speech.text import join_words
 from tasks.speech.timecode import samples_to_ms
-from tasks.speech.transcript import Kind, Seam, Stretch, Timing, Transcript
+from tasks.speech.transcript import Kind, OtherLanguage, Seam, Stretch, Timing, Transcript
 from tasks.speech.words import Region, Utterance, Word
 
 
@@ -100,13 +101,15 @@ def stitch(timeline: Timeline, placed: Iterable[Piece]) -> Transcript:
     ]
     coverage = cover(timeline.duration_ms, _speech(timeline, pieces), _missing(timeline, pieces))
     marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
+    language = _language(pieces, heard)
     return Transcript(
         timeline.duration_ms,
-        _language(pieces, heard),
+        language,
         tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
         coverage,
         weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
         tuple(joint.seam for joint in joints),
+        tuple(_other_languages(timeline, pieces, heard, language)),
     )
 
 
@@ -210,6 +213,19 @@ def _language(pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]]) -> 
         if piece.language and utterances:
             votes[piece.language] += sum(region.duration_ms for region in piece.speech) or 1
     return votes.most_common(1)[0][0] if votes else None
+
+
+def _other_languages(
+    timeline: Timeline, pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]], language: str | None
+) -> Iterator[OtherLanguage]:
+    """Yield the segments that disagree; a guess at little speech is none."""
+    for index, (piece, utterances) in enumerate(zip(pieces, heard, strict=True)):
+        speech_ms = sum(region.duration_ms for region in piece.speech)
+        if utterances and piece.language not in {None, language} and speech_ms >= STRONG_MS:
+            start_ms, end_ms = (samples_to_ms(each) for each in (piece.start_sample, piece.end_sample))
+            yield OtherLanguage(
+                timeline.origin_ms + start_ms, timeline.origin_ms + end_ms, index, piece.language or ""
+            )
 
 
 def weakest(timings: Iterable[Timing]) -> Timing:

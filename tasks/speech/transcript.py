@@ -55,6 +55,21 @@ class Seam:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherLanguage:
+    """A segment in which another language was heard than in the whole.
+
+    Attributes:
+        segment: its number.
+        language: ISO 639-1.
+    """
+
+    start_ms: int
+    end_ms: int
+    segment: int
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The whole transcript; times in ms on the recording's own timeline.
 
@@ -62,6 +77,8 @@ class Transcript:
         coverage: every millisecond of the duration, without gap or overlap.
         language: ISO 639-1 code, or None where nobody spoke.
         seams: where segments meet, in order.
+        other_languages: the segments that disagree with ``language``, in order.
+        translated: it says in English what was said in another language.
     """
 
     duration_ms: int
@@ -70,6 +87,8 @@ class Transcript:
     coverage: tuple[Stretch, ...]
     timing: Timing
     seams: tuple[Seam, ...] = ()
+    other_languages: tuple[OtherLanguage, ...] = ()
+    translated: bool = False
 
     @property
     def text(self) -> str:

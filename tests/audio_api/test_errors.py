@@ -40,6 +40,7 @@ def test_what_each_error_means_for_money_and_for_the_others() -> None:
         "KeyRefusedError": ("no", "provider"),
         "ModelNotFoundError": ("no", "provider"),
         "WrongAddressError": ("no", "provider"),
+        "NotTranslatedError": ("no", "segment"),
         "BillingStoppedError": ("no", "provider"),
         "SegmentRefusedError": ("no", "segment"),
         "FormatRefusedError": ("no", "segment"),

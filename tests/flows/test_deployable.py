@@ -21,6 +21,7 @@ from storage.database.states import JobState
 from tasks.settings import load_settings
 from tasks.workshop import open_workshop
 from tests.flows.conftest import Command, Meeting
+from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -64,6 +65,23 @@ async def registered(*names: str) -> None:
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
         await deployment.aapply()
+
+
+def test_a_text_that_was_spoken_in_part_is_resumed(
+    prefect: Any, api: AudioApiServer, stenoflow: Command, tmp_path: Path
+) -> None:
+    Path("stenoflow.toml").write_text('[speech_models."tts-1"]\nmax_characters = 16\n', "utf-8")
+    api.script(["ok", "400"])
+    speak = ("speak", "The first one. The second one.", "-o", tmp_path / "x.wav", "--json")
+    job_id = stenoflow(*speak).line["job"]
+
+    async def act() -> Any:
+        from flows.deployable import resume
+
+        return await resume(job_id, return_state=True)
+
+    assert prefect(act).is_completed()
+    assert (stenoflow(*speak).line["calls"], len(api.speech.calls)) == (0, 3)
 
 
 def test_a_recording_is_transcribed_and_shown(
@@ -335,3 +353,26 @@ def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
     by_itself, by_somebody = prefect(act)
     assert "3 runs in a row died" in by_itself.message
     assert by_somebody.is_completed()
+
+
+def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow: Command) -> None:
+    job = transcribed(("Good morning.", "We ship on Friday."))
+
+    async def act() -> Any:
+        from prefect.artifacts import Artifact
+
+        from flows.deployable import digest, resume
+
+        state = await digest(job, return_state=True)
+        (made,) = [each for each in stenoflow("jobs", "--json").lines if each["kind"] == "digest"]
+        return (
+            state,
+            await Artifact.aget(f"summary-{made['job']}"),
+            await resume(made["job"], return_state=True),
+        )
+
+    state, shown, again = prefect(act)
+    assert state.is_completed()
+    assert again.is_completed()
+    assert "We ship on Friday" in shown.data
+    assert len(api.chat.chats) == 1

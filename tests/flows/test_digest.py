@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import html5lib
 import pytest
 
+from flows.digesting import Digesting
 from storage.database.states import JobState
+from tasks.digest.opening import DigestWish, open_digest
+from tasks.settings import load_settings
+from tasks.workshop import open_workshop
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
+from tests.flows.processes import command, wait_for
 from tests.flows.transcripts import transcribed
+from tests.instrument.recording import write
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.chat import Document
 
@@ -361,3 +369,63 @@ def test_minutes_are_priced_before_they_are_made(
     assert "minutes by gpt-4o-mini" in stenoflow("estimate", meeting.path, "--digest").out
     assert not api.calls
     assert not api.chat.chats
+
+
+def until_busy(api: AudioApiServer) -> None:
+    while api.busy < 2:
+        time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
+    stenoflow: Command, api: AudioApiServer, home: Path
+) -> None:
+    transcription = transcribed(LONG)
+    api.delay_s = 0.3
+
+    async def interrupted() -> str:
+        with open_workshop(load_settings()) as workshop:
+            job = open_digest(workshop, workshop.catalog.job(transcription), DigestWish())
+            digesting = Digesting(workshop, 2, lambda _: None, lambda *_: None)
+            work = asyncio.create_task(digesting.run([job]))
+            await asyncio.to_thread(until_busy, api)
+            digesting.stop()
+            (outcome,) = await work
+            assert (outcome.status, outcome.calls) == ("partial", 2)
+            assert workshop.catalog.job(job.id).state == JobState.INTERRUPTED
+            return job.id
+
+    job = asyncio.run(interrupted())
+    assert [kind for kind, _ in charges(home)].count("possible") == 0
+    line = stenoflow("resume", job, "--json").line
+    assert (line["status"], line["reused"]) == ("complete", 2)
+    assert len(api.chat.chats) == line["segments"]
+
+
+def test_no_minutes_follow_where_nothing_was_said_and_that_is_no_fault(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_DIGEST", "1")
+    printed = stenoflow("transcribe", write(tmp_path / "silence.wav", [], 5), "--json")
+    assert (printed.exit_code, printed.line["status"]) == (0, "complete")
+    assert printed.line["digest"]["error"]["kind"] == "nothing-to-digest"
+    assert not api.chat.chats
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
+    stenoflow: Command, api: AudioApiServer, home: Path
+) -> None:
+    job = transcribed(LONG)
+    api.delay_s = 1.5
+    with command(["digest", job, "--concurrency", "2"], Path.cwd()) as process:
+        wait_for(lambda: api.busy == 2, process)
+        process.kill()
+        process.wait()
+    api.delay_s = 0.0
+    line = stenoflow("digest", job, "--json").line
+    assert line["status"] == "complete"
+    assert len(api.chat.chats) <= line["segments"] + 2
+    kinds = [kind for kind, _ in charges(home)]
+    assert kinds.count("reserve") == kinds.count("release")
+    assert kinds.count("possible") == 2

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pytest
 
 from tests.flows.conftest import Command, charges, read_artifact
+from tests.flows.processes import command
 from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer
 
@@ -160,48 +160,49 @@ def test_silence_is_not_answered(stenoflow: Command, api: AudioApiServer, tmp_pa
     assert not api.chat.chats
 
 
-def stream(question: Path, home: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Begin to stream a reply in a process of its own."""
-    command = [sys.executable, "-m", "tests.flows.reply_program", "reply", str(question), "-o", "-", *options]
-    environment = {**os.environ, "STENOFLOW_HOME": str(home)}
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=Path(__file__).parents[2],
-    )
+def sound_of(process: subprocess.Popen[str]) -> BinaryIO:
+    """Return what a process writes, as bytes."""
+    assert isinstance(process.stdout, TextIOWrapper)
+    sound: BinaryIO = process.stdout.buffer
+    return sound
 
 
 def test_the_voice_is_heard_while_the_answer_is_still_being_written(
-    stenoflow: Command, api: AudioApiServer, question: Path, home: Path
+    stenoflow: Command, api: AudioApiServer, question: Path
 ) -> None:
     assert stenoflow("jobs").exit_code == 0
-    whole = api.chat.hold_after(3)
-    process = stream(question, home, "--format", "wav")
-    assert process.stdout is not None
-    first = process.stdout.read(4_096)
-    assert first.startswith(b"RIFF")
-    assert not whole.is_set()
-    whole.set()
-    sound = first + process.communicate(timeout=60)[0]
-    assert process.returncode == 0
-    words = sum(len(call.text.split()) for call in api.speech.calls)
-    assert words == len(ANSWER.split())
-    assert len(sound) > 48_000 * 0.04 * len(ANSWER)
+    rest = api.chat.hold_after(3)
+    with command(["reply", str(question), "-o", "-", "--format", "wav"], Path.cwd()) as process:
+        first = sound_of(process).read(4_096)
+        assert first.startswith(b"RIFF")
+        assert not rest.is_set()
+        rest.set()
+        sound = first + sound_of(process).read()
+        assert process.wait(60) == 0
+    assert sum(len(call.text.split()) for call in api.speech.calls) == len(ANSWER.split())
+    # 24 kHz, 16 bits, 40 ms a letter.
+    assert len(sound) > 48_000 * 0.04 * len(ANSWER.replace(" ", ""))
 
 
-def test_a_closed_pipe_ends_it_cleanly(
-    stenoflow: Command, api: AudioApiServer, question: Path, home: Path
-) -> None:
-    whole = api.chat.hold_after(3)
-    process = stream(question, home, "--format", "wav")
-    assert process.stdout is not None
-    process.stdout.read(4_096)
-    process.stdout.close()
-    whole.set()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert b"Traceback" not in said
-    jobs: list[dict[str, Any]] = stenoflow("jobs", "--json").lines
+def test_a_closed_pipe_ends_it_cleanly(stenoflow: Command, api: AudioApiServer, question: Path) -> None:
+    rest = api.chat.hold_after(3)
+    with command(["reply", str(question), "-o", "-", "--format", "wav"], Path.cwd()) as process:
+        sound_of(process).read(4_096)
+        sound_of(process).close()
+        rest.set()
+        assert process.wait(60) == 1
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    jobs = stenoflow("jobs", "--json").lines
     assert {job["state"] for job in jobs if job["kind"] == "reply"} == {"interrupted"}
+
+
+def test_what_is_not_heard_is_not_answered(
+    stenoflow: Command, api: AudioApiServer, question: Path, tmp_path: Path
+) -> None:
+    api.script(["400"])
+    printed = stenoflow("reply", question, "-o", tmp_path / "a.mp3", "--json")
+    assert printed.exit_code == 3
+    assert printed.line["error"]["kind"] == "not-heard"
+    assert not api.chat.chats
+    assert stenoflow("reply", question, "-o", tmp_path / "a.mp3", "--json").exit_code == 0

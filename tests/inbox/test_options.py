@@ -44,6 +44,11 @@ def test_options_beside_a_recording(name: str) -> None:
         ('{"segment_seconds": 1}', "'segment_seconds'"),
         ('{"priority": "soon"}', "'priority'"),
         ('{"budget": "NaN"}', "'budget'"),
+        ('{"glossary": "names.txt"}', "no glossary"),
+        ('{"glossary": "../names.txt"}', "outside its folder"),
+        ('{"glossary": "/etc/passwd"}', "outside its folder"),
+        ('{"glossary": 7}', "'glossary'"),
+        ('{"translate": "perhaps"}', "'translate'"),
         ("[" * 10_000, "cannot be read"),
         ("\ufeff" + '{"tag": "' + "x" * 70_000 + '"}', "cannot be read"),
     ],
@@ -55,3 +60,18 @@ def test_what_cannot_be_used_is_refused_with_its_reason(text: str, reason: str) 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert options("talk.mp3", {"talk.json": '\ufeff{"tag": "x"}'}).tag == "x"
+
+
+def test_languages_and_glossaries() -> None:
+    files = {
+        "stenoflow.toml": '[recordings]\nlanguage = "fr"\nglossary = "names/all.txt"\n',
+        "names/all.txt": "Anna\n",
+        "board/stenoflow.toml": '[recordings]\nlanguages = ["en", "de"]\nglossary = ["Ben"]\n',
+        "board/talk.json": '{"languages": "en, de", "glossary": "terms.txt", "translate": true}',
+        "board/terms.txt": "# people\nClara\nDaniel\n",
+    }
+    assert options("a.mp3", files) == Options(language="fr", glossary=("Anna",))
+    assert options("board/a.mp3", files) == Options(languages=("en", "de"), glossary=("Ben",))
+    assert options("board/talk.mp3", files) == Options(
+        languages=("en", "de"), glossary=("Clara", "Daniel"), translate=True
+    )

@@ -33,6 +33,10 @@ Fields = tuple[tuple[str, str], ...]
 Recogniser = Callable[[bytes, Fields], dict[str, Any]]
 
 
+class UnheardError(Exception):
+    """Raised by a recogniser for sound that is to be refused."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One transcription that the server was asked for, as its provider would bill it."""
@@ -45,6 +49,7 @@ class Call:
     seconds: float
     charged: bool
     authorization: str | None
+    endpoint: str = "transcriptions"
 
     def values(self, name: str) -> list[str]:
         return [value for key, value in self.fields if key == name]
@@ -78,6 +83,7 @@ class AudioApiServer:
 
     def __init__(self, recogniser: Recogniser, mode: str, key: str | None, delay_s: float) -> None:
         self.recogniser = recogniser
+        self.translator: Recogniser | None = None
         self.mode = mode
         self.key = key
         self.delay_s = delay_s
@@ -123,14 +129,28 @@ class AudioApiServer:
         with self._lock:
             return self._script.popleft() if self._script else self.mode
 
-    def record(self, mode: str, fields: Fields, audio: bytes, *, charged: bool, key: str | None) -> Call:
+    def record(
+        self,
+        mode: str,
+        fields: Fields,
+        audio: bytes,
+        *,
+        charged: bool,
+        key: str | None,
+        endpoint: str = "transcriptions",
+    ) -> Call:
         seconds = seconds_of(audio) if audio else 0.0
         digest = hashlib.sha256(audio).hexdigest()
         with self._lock:
             number = len(self.calls) + 1
-            call = Call(number, mode, fields, digest, len(audio), seconds, charged, key)
+            call = Call(number, mode, fields, digest, len(audio), seconds, charged, key, endpoint)
             self.calls.append(call)
             return call
+
+    @property
+    def translations(self) -> list[Call]:
+        """The calls that asked for English."""
+        return [call for call in self.calls if call.endpoint == "translations"]
 
     @property
     def busy(self) -> int:
@@ -227,10 +247,21 @@ class _Handler(BaseHTTPRequestHandler):
             exchange = Exchange(self, owner.stopping, fields)
             if owner.key is not None and key != f"Bearer {owner.key}":
                 name, mode = "401", wrong_key(key)
+            hear = owner.recogniser
+            endpoint = self.path.rpartition("/")[2]
+            if endpoint == "translations":
+                if owner.translator is None:
+                    name, mode = "404-model", MODES["404-model"]
+                else:
+                    hear = owner.translator
             if mode.hears:
                 time.sleep(owner.delay_s)
-                exchange.heard = owner.recogniser(audio, fields)
-            owner.record(name, fields, audio, charged=mode.charged(exchange), key=key)
+                try:
+                    exchange.heard = hear(audio, fields)
+                except UnheardError:
+                    name, mode = "400", MODES["400"]
+            charged = mode.charged(exchange)
+            owner.record(name, fields, audio, charged=charged, key=key, endpoint=endpoint)
         mode.act(exchange)
 
     def _form(self) -> tuple[Fields, bytes]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.speech.doubt import Doubt, doubt
+from tasks.speech.doubt import Doubt, doubt, doubt_language
 
 SPEECH = [
     *("the", "motion", "is", "carried", "and", "we", "move", "on", "to", "the", "next", "point"),
@@ -42,3 +42,49 @@ def test_a_row_is_found_wherever_there_is_one(words: list[str]) -> None:
 
 def test_numbers_counted_up_are_not() -> None:
     assert doubt(" ".join(map(str, range(5_000))), 600_000) is None
+
+
+HINTS = "Glossary: Anna Kowalczyk, Stenoflow, Ben Okafor, the Zurich office."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HINTS,
+        "Anna Kowalczyk, Stenoflow, Ben Okafor, the Zurich office.",
+        "Anna Kowalczyk, Stenoflow, Ben Okafor. Anna Kowalczyk, Stenoflow, Ben Okafor. Thanks.",
+        f"{' '.join(SPEECH)} Glossary: Anna Kowalczyk, Stenoflow",
+    ],
+)
+def test_what_only_says_the_hints_again_is_strange(text: str) -> None:
+    assert doubt(text, 60_000, HINTS) is Doubt.ECHO
+    assert doubt(text, 60_000) is None
+
+
+def test_where_little_is_spoken_a_name_alone_is_enough() -> None:
+    assert doubt("Stenoflow.", 800, HINTS) is Doubt.ECHO
+    assert doubt("Stenoflow.", 800) is None
+    assert doubt("Thank you.", 800, HINTS) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{' '.join(SPEECH)} said Anna Kowalczyk",
+        "Anna Kowalczyk, Stenoflow, Ben Okafor and I are in the Zurich office, and so is everybody else",
+        "Ben, Anna, and the rest",
+    ],
+)
+def test_who_uses_the_names_is_believed(text: str) -> None:
+    assert doubt(text, 60_000, HINTS) is None
+
+
+def test_ideographs_are_compared_one_by_one() -> None:
+    assert doubt("山田太郎、鈴木花子", 60_000, "Glossary: 山田太郎, 鈴木花子.") is Doubt.ECHO
+
+
+def test_a_language_that_nobody_speaks_is_strange() -> None:
+    assert doubt_language("es", ("en", "de"), 60_000) is Doubt.LANGUAGE
+    assert doubt_language("de", ("en", "de"), 60_000) is None
+    assert doubt_language("es", ("en", "de"), 900) is None
+    assert doubt_language(None, ("en", "de"), 60_000) is None

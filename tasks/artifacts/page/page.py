@@ -65,6 +65,7 @@ def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
             times=times(transcript),
             facts=facts(document),
             beside=document.beside,
+            stem=document.stem,
             has_doubts=_has_doubts(document),
             minutes=document.minutes,
             sections=_sections(document.minutes),
