@@ -97,7 +97,7 @@ class Streaming:
     async def _join(self, script: Script) -> None:
         joiner = Joiner()
         with self._encoder(script.settings.format) as encoder:
-            sink = _Sink(encoder, self._write, script.settings.format)
+            sink = Sink(encoder, self._write, script.settings.format)
             for number, pause in enumerate(script.pauses):
                 joiner.begin(pause)
                 async for samples in self._samples(number, script):
@@ -158,7 +158,7 @@ class Streaming:
                 view = view[os.write(self._out, view[: select.PIPE_BUF]) :]
 
 
-class _Sink:
+class Sink:
     """Takes samples, and writes them encoded; its methods block."""
 
     def __init__(self, encoder: Running | None, write: Callable[[bytes], None], form: str) -> None:
