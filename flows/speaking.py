@@ -144,7 +144,7 @@ class Speaking:
             return await task
         except asyncio.CancelledError:
             raise _interrupted(job) from None
-        except ListenerGoneError as error:
+        except (InterruptedByUserError, ListenerGoneError) as error:
             raise (_interrupted(job) if self.interrupted else error) from None
         finally:
             self._at_work.discard(task)

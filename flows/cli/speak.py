@@ -94,7 +94,7 @@ def speak(
             calls = calls_at_once(settings, concurrency)
             outcomes += speak_jobs(workshop, orders, calls, json=json)
         if sample:
-            _offer(workshop, target, said, orders, outcomes, json=json)
+            _offer(workshop, target, said, orders, json=json)
     raise typer.Exit(gravest({outcome.exit_code for outcome in outcomes}))
 
 
@@ -171,25 +171,23 @@ def _offer(
     folder: Path,
     said: str,
     orders: list[SpeechOrder],
-    outcomes: list[SpeechOutcome],
     *,
     json: bool,
 ) -> None:
     """Write the page on which the voices that there are can be heard."""
-    costs = {outcome.job: outcome.cost_micro for outcome in outcomes}
     samples = []
     for order in orders:
         spoken = published(workshop, workshop.catalog.job(order.job.id))
         if spoken is None or order.file is None:
             continue
-        cost = costs.get(order.job.id)
+        spent = workshop.reports.spending([order.job.id])
         samples.append(
             Sample(
                 order.job.settings["voice"],
                 order.file.name,
                 spoken.audio.content_type,
                 workshop.store.get_bytes(spoken.audio.key),
-                "price unknown" if cost is None else f"{show(cost)} USD",
+                "price unknown" if spent.unpriced else f"{show(spent.actual_micro)} USD",
             )
         )
     if not samples:

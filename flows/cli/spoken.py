@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from flows.cli.console import complain, result, say
+from flows.cli.speech_progress import watching
 from flows.cli.transcribe import INTERRUPTED
 from flows.speaking import Speaking
 from flows.speech_outcome import SpeechOutcome, outcome_of
@@ -55,7 +56,7 @@ def speak_jobs(
         return outcome
 
     async def all_of_them() -> list[SpeechOutcome]:
-        async with speaking.open():
+        async with speaking.open(), watching(workshop, [order.job.id for order in orders]):
             return await asyncio.gather(*map(one, orders))
 
     outcomes = asyncio.run(all_of_them())

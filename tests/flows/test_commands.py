@@ -27,6 +27,7 @@ _COMMANDS = [
     "resume",
     "costs",
     "engine",
+    "speak",
     "verify",
     "forget",
     "db upgrade",

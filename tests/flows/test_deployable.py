@@ -65,6 +65,23 @@ async def registered(*names: str) -> None:
         await deployment.aapply()
 
 
+def test_a_text_that_was_spoken_in_part_is_resumed(
+    prefect: Any, api: AudioApiServer, stenoflow: Command, tmp_path: Path
+) -> None:
+    Path("stenoflow.toml").write_text('[speech_models."tts-1"]\nmax_characters = 16\n', "utf-8")
+    api.script(["ok", "400"])
+    speak = ("speak", "The first one. The second one.", "-o", tmp_path / "x.wav", "--json")
+    job_id = stenoflow(*speak).line["job"]
+
+    async def act() -> Any:
+        from flows.deployable import resume
+
+        return await resume(job_id, return_state=True)
+
+    assert prefect(act).is_completed()
+    assert (stenoflow(*speak).line["calls"], len(api.speech.calls)) == (0, 3)
+
+
 def test_a_recording_is_transcribed_and_shown(
     prefect: Any, api: AudioApiServer, meeting: Meeting, stenoflow: Command
 ) -> None:

@@ -359,6 +359,7 @@ def test_an_interrupt_keeps_replies_in_flight_and_resume_goes_on(
         out, err = process.communicate(timeout=DEADLINE_S)
     line = json.loads(out)
     assert (process.returncode, line["status"], line["calls"]) == (130, "partial", 1)
+    assert f"stenoflow resume {line['job']}" in line["error"]["message"]
     assert "Traceback" not in err
     assert not Path("x.wav").exists()
     assert [kind for kind, _ in charges(home)] == ["reserve", "release", "actual"]
