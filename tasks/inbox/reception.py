@@ -118,7 +118,7 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = workshop.settings.digest if options.digest is None else options.digest
     settings = job_settings(workshop.settings, workshop.models, wanted)
-    return Wish(settings, options.tag, budget_micro, digest)
+    return Wish(settings, options.tag, budget_micro, digest=digest)
 
 
 def id_of(entry: Entry) -> str:
