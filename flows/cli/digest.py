@@ -64,7 +64,7 @@ def digest(
     with open_workshop(settings) as workshop:
         of = find_job(workshop, job).job
         workshop.check()
-        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ else None
+        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
         wish = DigestWish(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
         opened = open_digest(workshop, of, wish)
         calls = calls_at_once(settings, concurrency)

@@ -24,6 +24,7 @@ from tests.flows.transcripts import transcribed
 from tests.instrument.recording import write
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.chat import Document
+from tests.servers.postgres import postgres_database
 
 LINES = ("Good morning.", "The site is ready.", "Who pays for it?", "We ship on Friday.")
 
@@ -429,3 +430,17 @@ def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
     kinds = [kind for kind, _ in charges(home)]
     assert kinds.count("reserve") == kinds.count("release")
     assert kinds.count("possible") == 2
+
+
+def test_minutes_on_postgresql(
+    stenoflow: Command, api: AudioApiServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres_database(postgres_url) as url:
+        monkeypatch.setenv("STENOFLOW_DATABASE_URL", url)
+        assert stenoflow("db", "upgrade").exit_code == 0
+        job = transcribed(LINES)
+        line = stenoflow("digest", job, "--speak", "--json").line
+        assert (line["status"], line["calls"]) == ("complete", 2)
+        assert stenoflow("digest", job, "--speak", "--json").line["calls"] == 0
+        assert stenoflow("verify", "--repair").exit_code == 0
+    assert len(api.chat.chats) == 1
