@@ -104,8 +104,9 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     async with at_work() as batch:
         stored = await settle(batch.workshop.catalog.job, job)
         recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
+        settings = JobSettings.from_dict(stored.settings)
         follows = batch.workshop.settings.digest
-        wish = Wish(JobSettings.from_dict(stored.settings), stored.tag, stored.budget_micro, digest=follows)
+        wish = Wish(settings, stored.tag, stored.budget_micro, digest=follows)
         found = await settle(resolve, recording.source, batch.workshop.s3)
         return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
 

@@ -11,6 +11,7 @@ from flows.batch import run_to_its_end
 from flows.cli import options
 from flows.cli.console import result, say
 from flows.cli.jobs import find_job
+from flows.cli.speech_progress import watching
 from flows.digest_outcome import DigestOutcome
 from flows.digesting import Digesting
 from storage.database.tables import Job
@@ -63,7 +64,7 @@ def digest(
     with open_workshop(settings) as workshop:
         of = find_job(workshop, job).job
         workshop.check()
-        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ else None
+        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
         wish = DigestWish(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
         opened = open_digest(workshop, of, wish)
         calls = calls_at_once(settings, concurrency)
@@ -95,7 +96,12 @@ def make_digests(
         tell(workshop, outcome.naming(formats), json=json)
 
     digesting = Digesting(workshop, calls, told, _stopping)
-    outcomes = run_to_its_end(digesting, digesting.run(jobs, again=True))
+
+    async def watched() -> list[DigestOutcome]:
+        async with watching(workshop, [job.id for job in jobs], "questions answered"):
+            return await digesting.run(jobs, again=True)
+
+    outcomes = run_to_its_end(digesting, watched())
     if digesting.interrupted:
         raise typer.Exit(_INTERRUPTED)
     return outcomes

@@ -88,4 +88,4 @@ def _wish(line: JobLine, budget_micro: int | None, formats: tuple[str, ...], *, 
             "mend the file beside the recording, and run ingest again",
         )
     kept = line.job.budget_micro if budget_micro is None else budget_micro
-    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept, formats, digest)
+    return Wish(JobSettings.from_dict(line.job.settings), line.job.tag, kept, formats, digest=digest)

@@ -1,4 +1,4 @@
-"""What is shown while texts are spoken: a bar of characters on a terminal, plain lines elsewhere."""
+"""What is shown while texts are spoken or minutes are made: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _PLAIN_EVERY_S = 10.0
 
 
 @asynccontextmanager
-async def watching(workshop: Workshop, job_ids: Sequence[str]) -> AsyncIterator[None]:
-    """Show how far jobs are, as the database has it, for as long as the block lasts."""
+async def watching(
+    workshop: Workshop, job_ids: Sequence[str], what: str = "pieces spoken"
+) -> AsyncIterator[None]:
+    """Show how far jobs are, as the database has it, for as long as the block lasts; ``what``: is counted."""
     look = _bars if messages.is_terminal else _lines
-    watch = asyncio.create_task(look(workshop, job_ids))
+    watch = asyncio.create_task(look(workshop, job_ids, what))
     try:
         yield
     finally:
@@ -33,31 +35,31 @@ async def watching(workshop: Workshop, job_ids: Sequence[str]) -> AsyncIterator[
             await watch
 
 
-async def _bars(workshop: Workshop, job_ids: Sequence[str]) -> None:
+async def _bars(workshop: Workshop, job_ids: Sequence[str], what: str) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
     # Results keep going to stdout where that is a file or a pipe.
     redirected = sys.stdout.isatty()
     with Progress(*columns, console=messages, transient=True, redirect_stdout=redirected) as bars:
-        bar = bars.add_task("speaking", total=None)
+        bar = bars.add_task("starting", total=None)
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            told = await _told(workshop, job_ids)
+            told = await _told(workshop, job_ids, what)
             if told is not None:
                 done, total, text = told
                 bars.update(bar, completed=done, total=total, description=text)
 
 
-async def _lines(workshop: Workshop, job_ids: Sequence[str]) -> None:
+async def _lines(workshop: Workshop, job_ids: Sequence[str], what: str) -> None:
     before = ""
     while True:
         await asyncio.sleep(_PLAIN_EVERY_S)
-        told = await _told(workshop, job_ids)
+        told = await _told(workshop, job_ids, what)
         if told is not None and told[2] != before:
             before = told[2]
             say(before)
 
 
-async def _told(workshop: Workshop, job_ids: Sequence[str]) -> tuple[int, int, str] | None:
+async def _told(workshop: Workshop, job_ids: Sequence[str], what: str) -> tuple[int, int, str] | None:
     """Return pieces done, pieces in all, and both with the cost in words; None while nothing can be told."""
     # Whether the work goes on without the database is for others to say.
     with suppress(StorageError):
@@ -65,5 +67,5 @@ async def _told(workshop: Workshop, job_ids: Sequence[str]) -> tuple[int, int, s
         spent = await settle(workshop.reports.spending, job_ids)
         done, total = sum(one.done for one in each), sum(one.segments for one in each)
         cost = "price unknown" if spent.unpriced else f"{show(spent.actual_micro)} USD"
-        return (done, total, f"{done}/{total} pieces spoken, {cost}") if total else None
+        return (done, total, f"{done}/{total} {what}, {cost}") if total else None
     return None

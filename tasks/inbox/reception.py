@@ -158,7 +158,7 @@ def wish_of(workshop: Workshop, options: Options) -> Wish:
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = workshop.settings.digest if options.digest is None else options.digest
     settings = job_settings(workshop.settings, workshop.models, wanted)
-    return Wish(settings, options.tag, budget_micro, _formats(options), digest, options.names)
+    return Wish(settings, options.tag, budget_micro, _formats(options), digest=digest, names=options.names)
 
 
 def _formats(options: Options) -> tuple[str, ...]:

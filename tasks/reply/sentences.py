@@ -6,7 +6,7 @@ from tasks.speaking.splitting import Span
 from tasks.speech.text import ends_sentence
 
 # The first is short, for somebody waits for it; the others are longer, for a voice does better with those.
-_LEAST_OF_FIRST = 12
+_LEAST_OF_FIRST = 8
 _LEAST = 100
 
 

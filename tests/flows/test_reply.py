@@ -136,7 +136,6 @@ def test_what_could_not_be_spoken_is_all_that_resume_asks_for(
     [
         (("--voice", "nobody"), 2),
         (("--session", ""), 2),
-        (("--format", "midi"), 2),
         (("--budget", "0.000001"), 4),
     ],
 )
