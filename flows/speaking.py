@@ -26,6 +26,7 @@ from tasks.workshop import Workshop
 
 # How often to look whether another run has come to its end.
 _LOOK_AGAIN_S = 1.0
+_STOPPED = (InterruptedByUserError, ListenerGoneError)
 
 
 @asynccontextmanager
@@ -144,7 +145,7 @@ class Speaking:
             return await task
         except asyncio.CancelledError:
             raise _interrupted(job) from None
-        except (InterruptedByUserError, ListenerGoneError) as error:
+        except _STOPPED as error:
             raise (_interrupted(job) if self.interrupted else error) from None
         finally:
             self._at_work.discard(task)
@@ -198,16 +199,14 @@ async def _claim(workshop: Workshop, job_id: str, wait: Callable[[str], None]) -
 
 def _set_broken(workshop: Workshop, job_id: str, error: BaseException) -> None:
     """Say in a job how far it came: where some of it is there, `resume` asks for the rest."""
-    if not isinstance(error, StenoflowError) or isinstance(error, InterruptedByUserError | ListenerGoneError):
-        workshop.catalog.set_state(job_id, JobState.INTERRUPTED)
-        return
-    done = any(each.state == SegmentState.DONE for each in workshop.catalog.segments(job_id))
-    state = JobState.PARTIAL if done else JobState.FAILED
-    if isinstance(error, BudgetError) and not done:
-        state = JobState.REFUSED
     # A run that took it meanwhile knows better.
     with suppress(TakenError):
-        workshop.catalog.set_state(job_id, state, error)
+        if not isinstance(error, StenoflowError) or isinstance(error, _STOPPED):
+            workshop.catalog.set_state(job_id, JobState.INTERRUPTED)
+            return
+        done = any(each.state == SegmentState.DONE for each in workshop.catalog.segments(job_id))
+        nothing = JobState.REFUSED if isinstance(error, BudgetError) else JobState.FAILED
+        workshop.catalog.set_state(job_id, JobState.PARTIAL if done else nothing, error)
 
 
 def _interrupted(job: Job) -> InterruptedByUserError:

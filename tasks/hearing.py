@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
-
 from tasks.audio_api.client import AudioApi
+from tasks.audio_api.in_process import InProcessTransport
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
 from tasks.errors import SettingsError
@@ -120,7 +119,7 @@ async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[Audi
     engine = embedded_engine(settings)
     address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
     try:
-        async with AudioApi(address, models, httpx.ASGITransport(create_app(engine))) as api:
+        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
             yield api
     finally:
         await asyncio.to_thread(engine.close)

@@ -55,7 +55,7 @@ class Finished:
 
 
 class Running:
-    """A program at work; made by `running`. One thread reads and writes; any may `stop`."""
+    """A program at work; made by `running`. One thread reads, it or one other writes; any may `stop`."""
 
     def __init__(self, process: subprocess.Popen[bytes], what: str, stall_s: float, ends_at: float) -> None:
         self._process = process
@@ -98,9 +98,7 @@ class Running:
         return b"".join(parts)
 
     def read_some(self, most: int) -> bytes:
-        """Read what there is of standard output, waiting for the first byte; nothing only at its end.
-
-        Another thread than the one that writes may do this.
+        """Read what there is of standard output, waiting for the first of it; nothing at its end.
 
         Raises:
             OverdueError: nothing came within the deadline; the program is killed.
@@ -108,11 +106,6 @@ class Running:
         source = _piped(self._process.stdout)
         self._wait(source, selectors.EVENT_READ)
         return os.read(source, most)
-
-    def end_input(self) -> None:
-        """Close standard input: nothing more is written."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
 
     def write(self, data: bytes | memoryview) -> None:
         """Write all of ``data`` to standard input.
@@ -129,6 +122,11 @@ class Running:
                 view = view[os.write(target, view) :]
             except BrokenPipeError as error:
                 raise self.error("stopped early", self.finish()) from error
+
+    def end_input(self) -> None:
+        """Close standard input: nothing more is written."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def finish(self) -> Finished:
         """Close standard input and wait for the end.
