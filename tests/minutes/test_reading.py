@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.minutes.minutes import SECTIONS, Minutes, Point
@@ -80,6 +80,7 @@ _ENTRY = st.fixed_dictionaries({}, optional=dict.fromkeys(("text", "line", "owne
 _ANSWER = st.dictionaries(st.sampled_from(SECTIONS), _JSON | st.lists(_ENTRY | _JSON))
 
 
+@settings(max_examples=40)
 @given(
     _ANSWER.map(json.dumps) | st.text() | st.builds(lambda a, n: json.dumps(a)[:n], _ANSWER, st.integers(0))
 )
