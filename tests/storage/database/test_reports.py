@@ -13,7 +13,7 @@ from storage.database.connection import Database, open_database
 from storage.database.ledger import Ledger
 from storage.database.postings import Bill
 from storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
-from storage.database.states import JobState
+from storage.database.states import Activity, JobState
 from storage.database.tables import Charge
 from storage.errors import StenoflowError
 from tests.storage.database.rows import SEGMENT_SAMPLES, Hands, bill, cut, open_job, request, work_key
@@ -23,7 +23,7 @@ TOKYO = timezone(timedelta(hours=9))
 
 
 def heard(micro: int) -> dict[str, int]:
-    return {"hearing": micro, "chat": 0, "speaking": 0}
+    return dict.fromkeys(Activity, 0) | {"hearing": micro}
 
 
 @pytest.fixture
