@@ -1,5 +1,6 @@
 """The embedded engine: an OpenAI-compatible audio API of our own, for machines without a key.
 
 `engine.open_engine` gathers the recognisers, `app.create_app` puts the API before them, and
-`server.serve` offers it on a port. In process the same app is reached through httpx's ASGITransport.
+`server.serve` offers it on a port. In process the same app is reached through
+`tasks.audio_api.in_process`.
 """

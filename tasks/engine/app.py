@@ -1,6 +1,6 @@
 """The engine's API: OpenAI's routes for transcription, speech, chat and models, as an ASGI app.
 
-It keeps no state of its own and needs no lifespan events, so httpx's ASGITransport can drive it; close
+It keeps no state of its own and needs no lifespan events, so it can be driven in process; close
 the engine when done.
 """
 

@@ -114,17 +114,16 @@ def default_speech_model(settings: Settings) -> str:
     """
     if not settings.is_embedded:
         return _DEFAULT_MODEL
-    from tasks.engine import engine  # noqa: PLC0415 - loads slowly
+    from tasks.engine.engine import find_speakers  # noqa: PLC0415 - loads slowly
 
-    # What the engine offers depends on the programs of this machine.
-    ask = getattr(engine, "default_speech_model", None)
-    found = None if ask is None else ask()
+    # The better one first; what there is depends on the programs of this machine.
+    found = next(iter(find_speakers()), None)
     if found is None:
         raise SettingsError(
             "the embedded engine has no voice on this machine",
-            "install flite or stenoflow[voice], or set OPENAI_API_KEY or OPENAI_BASE_URL",
+            'install flite or pip install "stenoflow[speech]", or set OPENAI_API_KEY or OPENAI_BASE_URL',
         )
-    return str(found)
+    return found
 
 
 def voices_of(settings: Settings, models: SpeechModelTable, model: str | None) -> tuple[str, ...]:
