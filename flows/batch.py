@@ -232,7 +232,9 @@ class Batch:
     async def _work(self, run: Run, order: Order, taken: TakenIn, start: Start) -> None:
         """Begin a job, and see it to its end."""
         job_id = taken.job.id
-        await run.begin(taken, again=order.again, wait=self.watcher.waiting)
+        if not await run.begin(taken, again=order.again, wait=self.watcher.waiting):
+            await settle(make_up, self.workshop, await settle(self.workshop.catalog.job, job_id))
+            return
         flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
         self._flows.add(flow)
         await run.feeds[job_id].ended_or(flow, _PREFECT_GRACE_S)
@@ -247,8 +249,8 @@ class Batch:
         """
         # Prefect may still be trying to reach its server.
         error = flow.exception() if flow.done() and not flow.cancelled() else None
-        job = await settle(self.workshop.catalog.job, job_id)
-        if job.state != JobState.RUNNING or isinstance(error, TakenError):
+        job, run_id = await settle(self.workshop.catalog.job, job_id), self.workshop.run_id
+        if job.state != JobState.RUNNING or job.run_id != run_id or isinstance(error, TakenError):
             if error is not None:
                 _log.warning("job %s ended as %s, its flow with: %s", job_id, job.state, error)
         elif error is None:
@@ -272,7 +274,7 @@ class Batch:
         else:
             state = await self.work(job_id, name)
         job = await settle(self.workshop.catalog.job, job_id)
-        if job.state == JobState.RUNNING:
+        if job.state == JobState.RUNNING and job.run_id == self.workshop.run_id:
             # The flow ended without a word in the job: whatever it raised is the reason.
             reason = await state.aresult(raise_on_failure=False)
             raise reason if isinstance(reason, Exception) else StenoflowError(f"the flow ended {state.name}")

@@ -135,8 +135,7 @@ class Replying:
         """Transcribe the recording, here and at once: somebody waits for the answer."""
         taken = await run.take_in(order.source, order.hearing)
         job_id = taken.job.id
-        if taken.stream is not None:
-            await run.begin(taken, again=True, wait=lambda _: None)
+        if taken.stream is not None and await run.begin(taken, again=True, wait=lambda _: None):
             try:
                 await self._hear_segments(run, job_id)
             except StenoflowError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from storage.database.states import JobState
 from storage.errors import StenoflowError, TakenError
 from tasks.audio_api.errors import CallError
 from tasks.audio_api.gate import Gate
@@ -19,8 +20,8 @@ from tasks.intake import TakenIn, Wish, take_in
 from tasks.job_settings import Speakers
 from tasks.settling import settle
 from tasks.sources import Source
+from tasks.speakers.voices import Voices
 from tasks.transcription import Transcriber
-from tasks.voices import Voices
 from tasks.workshop import Workshop
 
 # Encoded segments that may wait beyond those in flight, for each recording.
@@ -107,7 +108,7 @@ class Run:
         """Take a source in; see `tasks.intake.take_in`."""
         return await settle(take_in, self.workshop, source, wish, self._check_interrupted)
 
-    async def begin(self, taken: TakenIn, *, again: bool, wait: Callable[[str | None], None]) -> None:
+    async def begin(self, taken: TakenIn, *, again: bool, wait: Callable[[str | None], None]) -> bool:
         """Claim a job and begin to cut its recording, before its flow asks for the segments.
 
         Args:
@@ -115,16 +116,22 @@ class Run:
             again: begin it even if it was set aside.
             wait: told what is waited for; None: for nothing any more.
 
+        Returns:
+            Whether there is anything to do; False where another run has completed it meanwhile.
+
         Raises:
             CrashedError: it is set aside.
             StoppedError: the user asked to stop while another run's end was waited for.
         """
         job_id = taken.job.id
-        while not await self._is_claimed(job_id, again=again):
+        unfinished = taken.job.state != JobState.COMPLETE
+        while (claimed := await self._claim(job_id, again=again, unfinished=unfinished)) is None:
             wait(f"{taken.recording.name}: another run is at work on it; waiting for its end")
             await asyncio.sleep(_LOOK_AGAIN_S)
             self._check_interrupted(0)
         wait(None)
+        if not claimed:
+            return False
         await settle(
             self.workshop.ledger.recover,
             job_id,
@@ -134,13 +141,14 @@ class Run:
         cutting = Cutting(self.workshop, taken, self.concurrency + _SPARE_SEGMENTS)
         voices = Voices(self.workshop, taken) if taken.settings.speakers == Speakers.MODEL else None
         self.feeds[job_id] = Feed(cutting, self.pool, voices)
-
-    async def _is_claimed(self, job_id: str, *, again: bool) -> bool:
-        try:
-            await settle(self.workshop.catalog.claim, job_id, again=again)
-        except TakenError:
-            return False
         return True
+
+    async def _claim(self, job_id: str, *, again: bool, unfinished: bool) -> bool | None:
+        """Claim a job, as the catalog does; None while another run is at work on it."""
+        try:
+            return await settle(self.workshop.catalog.claim, job_id, again=again, unfinished=unfinished)
+        except TakenError:
+            return None
 
     async def end(self, job_id: str) -> None:
         """Forget a job's feed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from storage.database.postings import Bill
 from storage.database.tables import Job, Recording
 from tasks.job_settings import JobSettings
+from tasks.languages.translating import untranslated
 from tasks.money.prices import Price, Tokens, Unit
 from tasks.speech.excerpt import Excerpt
-from tasks.translating import untranslated
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 

@@ -13,7 +13,6 @@ from storage.database.states import Activity
 from storage.database.tables import Segment
 from storage.errors import StenoflowError
 from tasks.affording import bill_of, price_of
-from tasks.agreement import Agreement
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnknownOutcomeError
@@ -21,6 +20,7 @@ from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.requests import TranscriptionRequest, Voice
 from tasks.job_settings import JobSettings
+from tasks.languages.agreement import Agreement
 from tasks.money.prices import Price
 from tasks.settling import settle
 from tasks.speech.doubt import Doubt, doubt, doubt_language, repeated_words

@@ -22,6 +22,7 @@ from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.job_settings import Speakers
+from tasks.languages.translating import untranslated
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
 from tasks.media.energy import LevelMeter, speech_levels
@@ -36,7 +37,6 @@ from tasks.speech.regions import find_regions
 from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
 from tasks.speech.words import Region
-from tasks.translating import untranslated
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 

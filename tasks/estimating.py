@@ -12,7 +12,7 @@ from tasks.job_settings import JobSettings
 from tasks.media.probe import probe
 from tasks.minutes.planning import NoRoomError
 from tasks.sources import Source, fetch
-from tasks.tracks import check_speakers, tracks_of
+from tasks.speakers.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
 
 

@@ -16,7 +16,7 @@ from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
 from tasks.errors import SettingsError
 from tasks.job_settings import JobSettings, Speakers
-from tasks.language_tags import chosen_language, chosen_languages
+from tasks.languages.tags import chosen_language, chosen_languages
 from tasks.settings import Settings
 from tasks.speech.planning import CutRule
 

@@ -14,10 +14,10 @@ from tasks.affording import check_affordable
 from tasks.errors import RefusedError, SettingsError, TooLongError
 from tasks.job_settings import JobSettings, job_id, recording_id
 from tasks.media.probe import AudioStream, MediaInfo, probe, probing
-from tasks.renaming import rename
 from tasks.sources import Fetched, Source, fetch, local_path
+from tasks.speakers.renaming import rename
+from tasks.speakers.tracks import check_speakers, tracks_of
 from tasks.speech.timecode import clock
-from tasks.tracks import check_speakers, tracks_of
 from tasks.workshop import Workshop
 
 # In place of a hash, where the content could not be read.

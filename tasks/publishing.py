@@ -18,18 +18,8 @@ from tasks.damage import Damage
 from tasks.digest.shown import newest_minutes
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings, Speakers
-from tasks.speech.coverage import cover
-from tasks.speech.cue_rules import PROFILES
-from tasks.speech.doubt import Doubt
-from tasks.speech.excerpt import Excerpt
-from tasks.speech.languages import language_code
-from tasks.speech.placing import Heard, Placed, place
-from tasks.speech.stitching import Piece, Timeline, stitch
-from tasks.speech.suspicion import DoubtfulAnswer
-from tasks.speech.timecode import clock, samples_to_ms
-from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
-from tasks.speech.words import Region
-from tasks.telling_apart import (
+from tasks.languages.translating import ENGLISH, is_to_be_translated
+from tasks.speakers.telling_apart import (
     Told,
     by_channels,
     by_model,
@@ -42,7 +32,17 @@ from tasks.telling_apart import (
     opening_of,
     stored_turns,
 )
-from tasks.translating import ENGLISH, is_to_be_translated
+from tasks.speech.coverage import cover
+from tasks.speech.cue_rules import PROFILES
+from tasks.speech.doubt import Doubt
+from tasks.speech.excerpt import Excerpt
+from tasks.speech.languages import language_code
+from tasks.speech.placing import Heard, Placed, place
+from tasks.speech.stitching import Piece, Timeline, stitch
+from tasks.speech.suspicion import DoubtfulAnswer
+from tasks.speech.timecode import clock, samples_to_ms
+from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
+from tasks.speech.words import Region
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"

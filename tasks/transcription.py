@@ -9,16 +9,16 @@ from weakref import WeakValueDictionary
 
 from storage.database.states import Activity, SegmentState
 from storage.errors import AnsweredError, DiskFullError, StenoflowError, TakenError
-from tasks.agreement import Agreement
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import CallError, UnreachableError
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.retrying import RetryPolicy, with_retries
 from tasks.calling import Call
 from tasks.job_settings import JobSettings
+from tasks.languages.agreement import Agreement
+from tasks.languages.translating import untranslated
 from tasks.settling import settle
-from tasks.translating import untranslated
-from tasks.voices import Voices
+from tasks.speakers.voices import Voices
 from tasks.workshop import Workshop
 
 

@@ -26,8 +26,8 @@ from tasks.damage import Damage
 from tasks.errors import SettingsError
 from tasks.money.amounts import show as show_money
 from tasks.publishing import document_of, tell_apart
-from tasks.renaming import rename as rename_speakers
 from tasks.settings import load_settings
+from tasks.speakers.renaming import rename as rename_speakers
 from tasks.speaking.publishing import duration_of
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds

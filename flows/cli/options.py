@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tasks.diarised import read_rttm
-from tasks.glossary import read_glossary
 from tasks.inbox.options import LONGEST_TAG
+from tasks.languages.glossary import read_glossary
 from tasks.money.amounts import to_micro
-from tasks.speaker_names import name_of
+from tasks.speakers.diarised import read_rttm
+from tasks.speakers.names import name_of
 from tasks.speech.rttm import Rttm
 
 

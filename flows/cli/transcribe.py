@@ -15,7 +15,6 @@ from flows.digest_outcome import DigestOutcome
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError, StorageError
 from tasks.artifacts.formats import STANDARD, check_formats, optional
-from tasks.diarised import with_turns
 from tasks.errors import RefusedError, SettingsError
 from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
 from tasks.intake import Wish
@@ -24,6 +23,7 @@ from tasks.money.amounts import show
 from tasks.redaction import without_queries
 from tasks.settings import load_settings
 from tasks.sources import Source, resolve
+from tasks.speakers.diarised import with_turns
 from tasks.speech.rttm import Rttm
 from tasks.speech.timecode import clock
 from tasks.workshop import Workshop, open_workshop

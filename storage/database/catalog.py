@@ -122,12 +122,16 @@ class Catalog:
             job.budget_micro = budget_micro
             return job
 
-    def claim(self, job_id: str, *, again: bool = False) -> None:
+    def claim(self, job_id: str, *, again: bool = False, unfinished: bool = False) -> bool:
         """Take a job to work on; no other run can change it from then on.
 
         Args:
             job_id: the job.
             again: take it even if it was set aside.
+            unfinished: take it only if it is not complete: it was not when it was looked at.
+
+        Returns:
+            Whether it was taken; False only where another run has completed it.
 
         Raises:
             TakenError: another run, which is alive, is at work on it.
@@ -136,6 +140,8 @@ class Catalog:
         error = None
         with self._database.write() as session:
             job = self._ours(session, job_id)
+            if unfinished and job.state == JobState.COMPLETE:
+                return False
             if job.state == JobState.RUNNING and job.run_id != self._run_id:
                 _count_crash(session, job)
             if again:
@@ -152,6 +158,7 @@ class Catalog:
                 job.error_kind, job.error_message = error.kind, str(error)
         if error is not None:
             raise error
+        return True
 
     def set_state(
         self, job_id: str, state: JobState, error: StenoflowError | None = None, kind: str | None = None

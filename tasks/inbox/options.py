@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from storage.errors import StenoflowError
 from tasks.errors import RefusedError, SettingsError
-from tasks.glossary import MOST_BYTES, parse_glossary
 from tasks.inbox.entry import beside
+from tasks.languages.glossary import MOST_BYTES, parse_glossary
 from tasks.sources.naming import shown
-from tasks.speaker_names import name_of
+from tasks.speakers.names import name_of
 
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"

@@ -9,7 +9,6 @@ from typing import Any
 from storage.database.arrivals import arrival_id
 from storage.errors import StenoflowError
 from tasks.artifacts.formats import check_formats, optional
-from tasks.diarised import NoTurnsError, with_turns
 from tasks.errors import RefusedError
 from tasks.hearing import Wanted, job_settings
 from tasks.inbox.entry import Entry
@@ -20,6 +19,7 @@ from tasks.inbox.turns import turns_of
 from tasks.intake import Wish
 from tasks.money.amounts import to_micro
 from tasks.sources.naming import shown
+from tasks.speakers.diarised import NoTurnsError, with_turns
 from tasks.workshop import Workshop
 
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from storage.errors import StenoflowError
-from tasks.diarised import MOST_BYTES, parsed_rttm
 from tasks.inbox.entry import beside
 from tasks.inbox.options import OptionsError
 from tasks.sources.naming import shown
+from tasks.speakers.diarised import MOST_BYTES, parsed_rttm
 from tasks.speech.rttm import Rttm
 
 

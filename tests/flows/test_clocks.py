@@ -46,6 +46,6 @@ def test_a_run_whose_clock_is_off_by_an_hour_is_waited_for(
                 assert any("another run is at work on it" in line for line in iter(right.stderr.readline, ""))
                 held.release()
                 lines = [json.loads(each.communicate(timeout=DEADLINE_S)[0]) for each in (off, right)]
-    assert [line["status"] for line in lines] == ["complete", "complete"]
+    assert [(line["status"], line["error"]) for line in lines] == [("complete", None)] * 2
     assert [line["calls"] for line in lines] == [SEGMENTS, 0]
     assert len(api.calls) == SEGMENTS

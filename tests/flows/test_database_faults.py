@@ -129,7 +129,7 @@ def test_transactions_that_are_broken_off_are_seen_through(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, outage: Outage, moment: Moment
 ) -> None:
     """Those of calls and of publishing; one that stores a cut ends the job, which resume goes on with."""
-    with breaking(Engine, moment, every=5, times=100) as broken:
+    with breaking(Engine, moment, every=7, times=100) as broken:
         line = stenoflow("transcribe", meeting.path, *ARGUMENTS).line
     assert len(broken) > SEGMENTS // 2
     _assert_whole(line, meeting)

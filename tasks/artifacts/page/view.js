@@ -48,9 +48,11 @@ addEventListener("pageshow", filter);
 const copied = location.pathname.match(/([^/]+)\.html$/);
 if (copied) {
   for (const link of document.querySelectorAll("nav a")) {
-    link.setAttribute("href", link.getAttribute("href").replace("transcript", () => `./${copied[1]}`));
+    link.setAttribute("href", link.getAttribute("href").replace(/^(transcript|translation)(?=\.)/, () => `./${copied[1]}`));
   }
 }
+// A copy elsewhere does not have the minutes' own file beside its folder.
+if (copied && !/^(transcript|translation)$/.test(copied[1])) document.getElementById("markdown")?.remove();
 
 // An address may name a moment, in seconds or as a clock: #t=754.2, #t=12:34.2; or a paragraph.
 function momentOf(hash) {

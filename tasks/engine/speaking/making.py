@@ -19,6 +19,8 @@ from tasks.media.running import running
 from tasks.media.speech_arguments import SpeechFormat, speech_args
 
 _PIECE = 16_384
+# What is given last, when all has gone well. No more, or the first sound would wait for the second.
+_HELD = 64
 # 4,096 characters are spoken in a few seconds; the machine may be slow, and the reader too.
 _BOUNDS = Bounds(cpu_s=300, file_bytes=100_000_000)
 
@@ -29,7 +31,7 @@ def made(
     """Speak a text; the pieces joined are the file. Closing it ends both programs.
 
     Raises:
-        EngineError: a program failed. Then the last pieces have not been given.
+        EngineError: a program failed. Then the last bytes have not been given.
     """
     source, sink = os.pipe()
     try:
@@ -60,9 +62,10 @@ def made(
             voice.write(struct.pack("<I", len(text)) + text)
             held = b""
             while piece := encoder.read_some(_PIECE):
-                if held:
-                    yield held
-                held = piece
+                held += piece
+                if len(held) > _HELD:
+                    yield held[:-_HELD]
+                    held = held[-_HELD:]
             for run in (voice, encoder):
                 ended = run.finish()
                 if ended.code:

@@ -95,7 +95,7 @@ def test_a_job_that_a_living_run_works_on_is_nobody_elses(
     first, second = catalog_of(database, hands, alive), catalog_of(database, hands, "second")
     job_id = open_job(first)
     first.claim(job_id)
-    acts: list[Callable[[], None]] = [
+    acts: list[Callable[[], object]] = [
         lambda: second.claim(job_id),
         lambda: second.claim(job_id, again=True),
         lambda: second.set_state(job_id, JobState.FAILED, LOST),
@@ -215,3 +215,17 @@ def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
         with postgres.read() as session:
             run = session.scalars(select(Run)).one()
     assert run.alive_until - run.started_at >= LEASE
+
+
+def test_a_job_that_another_run_completed_meanwhile_is_not_taken_for_unfinished(
+    database: Database, hands: Hands
+) -> None:
+    first, second = (catalog_of(database, hands, name) for name in ("first", "second"))
+    job_id = open_job(first)
+    first.claim(job_id)
+    first.set_state(job_id, JobState.COMPLETE)
+    assert not second.claim(job_id, unfinished=True)
+    assert second.job(job_id).state == JobState.COMPLETE
+    assert second.claim(job_id)
+    second.set_state(job_id, JobState.PARTIAL)
+    assert first.claim(job_id, unfinished=True)

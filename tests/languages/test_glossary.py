@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.audio_api.glossary import terms_that_fit
 from tasks.audio_api.models import load_models
 from tasks.errors import SettingsError
-from tasks.glossary import parse_glossary, read_glossary
+from tasks.languages.glossary import parse_glossary, read_glossary
 
 MODELS = load_models()
 

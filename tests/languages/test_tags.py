@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.errors import SettingsError
-from tasks.language_tags import chosen_language, chosen_languages
+from tasks.languages.tags import chosen_language, chosen_languages
 from tasks.speech.languages import NAME_OF
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from storage.database.states import JobState
 from tasks.errors import SettingsError
 from tasks.publishing import publish, tell_apart
-from tasks.telling_apart import labels_of
+from tasks.speakers.telling_apart import labels_of
 from tasks.workshop import Workshop
 
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}

@@ -11,7 +11,7 @@ from storage.database.ledger import Ledger
 from storage.database.states import SegmentState
 from storage.database.tables import Segment
 from tasks.errors import FailedError
-from tasks.speaker_names import unknown_speaker
+from tasks.speakers.names import unknown_speaker
 from tasks.speech.channels import Track, channel_name, interleave
 from tasks.speech.crosstalk import Levels
 from tasks.speech.stitching import Piece, Timeline, stitch

@@ -22,11 +22,11 @@ from tasks.media.decode import decode
 from tasks.media.encode import encode_mp3
 from tasks.media.slicing import Samples
 from tasks.settling import settle
+from tasks.speakers.telling_apart import opening_of
 from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import SAMPLES_PER_MS, samples_to_ms
 from tasks.speech.voices import MOST_CLIPS, Clip, choose_clips
 from tasks.speech.words import Region
-from tasks.telling_apart import opening_of
 from tasks.workshop import Workshop
 
 _log = logging.getLogger(__name__)

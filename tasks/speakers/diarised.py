@@ -10,10 +10,10 @@ from tasks.errors import RefusedError, SettingsError
 from tasks.intake import Wish
 from tasks.job_settings import Speakers
 from tasks.sources.naming import shown
-from tasks.speaker_names import unknown_speaker
+from tasks.speakers.names import unknown_speaker
+from tasks.speakers.telling_apart import store_turns
 from tasks.speech.rttm import LineError, Rttm, parse_rttm
 from tasks.speech.turns import names
-from tasks.telling_apart import store_turns
 from tasks.workshop import Workshop
 
 MOST_BYTES = 16 * 1024 * 1024
