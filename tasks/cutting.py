@@ -22,6 +22,7 @@ from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.job_settings import Speakers
+from tasks.media.clipping import TOO_MUCH
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
 from tasks.media.energy import LevelMeter, speech_levels
@@ -198,14 +199,17 @@ class Cutting:
             self._check_stopped()
             if self._apart:
                 self._zeros.add(meter.add(loudest(block)).tolist())
-            yield from self._seen(tracks.add(block))
+            yield from self._seen(decoding, tracks.add(block))
         self._check_stopped()
-        yield from self._seen(tracks.finish())
+        yield from self._seen(decoding, tracks.finish())
 
-    def _seen(self, pieces: Iterable[tuple[int | None, Slice]]) -> Iterator[tuple[int | None, Slice]]:
-        """Note where a track that is all there is holds nothing but zeros."""
+    def _seen(
+        self, decoding: Decoding, pieces: Iterable[tuple[int | None, Slice]]
+    ) -> Iterator[tuple[int | None, Slice]]:
+        """Note how much is loud, and where a track that is all there is holds nothing but zeros."""
         for channel, piece in pieces:
             if channel is None:
+            decoding.clipping.add_levels(own_levels(piece, piece.levels), channel)
                 self._zeros.add(own_levels(piece, piece.levels))
             yield channel, piece
 
@@ -259,7 +263,8 @@ class Cutting:
         gaps = find_gaps(self._taken.fetched.path, stream, zeros) if complaints and zeros else ()
         # More than was ever demuxed is either invented in repair, or its times were not believed.
         cut_off = stream.cut_off or decoding.decoded.capped
-        return Damage(lost_ms, gaps, cut_off, complaints)
+        clipped = round(decoding.clipping.share(), 4)
+        return Damage(lost_ms, gaps, cut_off, complaints, clipped if clipped > TOO_MUCH else 0.0)
 
     def _is_waiting(self, segment: Segment) -> bool:
         return segment.state == SegmentState.CUT or segment.work_key in self._untranslated

@@ -141,6 +141,9 @@ def _print(document: dict[str, Any]) -> None:
     if document["damaged"]:
         results.print(f"[dim]{'damaged':14}[/]", end="")
         results.print(document["damaged"]["reason"], markup=False)
+    if document["clipped"]:
+        results.print(f"[dim]{'clipped':14}[/]", end="")
+        results.print(f"{document['clipped']:.1%} of the samples of speech", markup=False)
     for label, name in document["speakers"].items():
         results.print(f"[dim]{'speaker':14}[/]", end="")
         results.print(label if label == name else f"{label}: {name}", markup=False)
@@ -207,6 +210,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
         "seams": [seam_entry(seam) for seam in told.transcript.seams],
         "speakers": {label: names.get(label, label) for label in told.speakers},
         "damaged": Damage.of_job(line.job).to_json(),
+        "clipped": Damage.of_job(line.job).clipped or None,
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
             artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}

@@ -72,6 +72,7 @@ def _document(published: Published) -> dict[str, Any]:
         "subtitles": _subtitles(published.document),
         "translation": published.translation and _translation(published.translation),
         "damaged": Damage.of_job(job).to_json(),
+        "clipped": Damage.of_job(job).clipped or None,
         "charges": [charge_entry(charge) for charge in published.charges],
     }
 
