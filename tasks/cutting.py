@@ -26,6 +26,7 @@ from tasks.media.clipping import TOO_MUCH
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
 from tasks.media.energy import LevelMeter, speech_levels
+from tasks.media.gain import amplified, gain_db
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
@@ -208,8 +209,8 @@ class Cutting:
     ) -> Iterator[tuple[int | None, Slice]]:
         """Note how much is loud, and where a track that is all there is holds nothing but zeros."""
         for channel, piece in pieces:
-            if channel is None:
             decoding.clipping.add_levels(own_levels(piece, piece.levels), channel)
+            if channel is None:
                 self._zeros.add(own_levels(piece, piece.levels))
             yield channel, piece
 
@@ -219,14 +220,16 @@ class Cutting:
         sent = Excerpt.of_regions(
             stretches_to_send(audible, listened.loudness()), piece.sound_start, piece.sound_end
         )
+        speech = sent.clipped(find_regions(spoken), piece.sound_start)
         cut = CutSegment(
             index,
             piece.start_sample,
             piece.end_sample,
             piece.forced,
-            tuple(self._speech(sent.clipped(find_regions(spoken), piece.sound_start), piece)),
+            tuple(self._speech(speech, piece)),
             sent.spans,
             channel,
+            gain_db=gain_db(piece.levels_in(speech), piece.sounds(sent.spans)),
         )
         catalog, job_id = self._workshop.catalog, self._taken.job.id
         see_through(catalog.add_segment, job_id, cut, self._keys.of(cut))
@@ -288,7 +291,8 @@ class Cutting:
 
     def _encode(self, segment: Segment, piece: Slice, hand_over: Callable[[int], None]) -> None:
         try:
-            encode_mp3(piece.played(segment.spans), self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
+            sound = amplified(piece.played(segment.spans), segment.gain_db)
+            encode_mp3(sound, self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
         finally:
             self._memory.release()
         hand_over(segment.index)

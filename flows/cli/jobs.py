@@ -228,6 +228,7 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
         "state": segment.state,
         "cut": "forced" if segment.forced else "silent",
         "sent": seconds(Excerpt(segment.spans).duration_ms),
+        "gain_db": segment.gain_db,
         "attempts": attempts,
         "error": segment.error_message,
     }
@@ -260,6 +261,8 @@ def _remarks(segment: dict[str, Any]) -> Iterator[str]:
         yield f"suspect translation: {segment['translation_suspect']}"
     if segment["other_language"]:
         yield f"heard as {segment['other_language']}"
+    if segment["gain_db"]:
+        yield f"sent {segment['gain_db']} dB louder"
 
 
 def _print_seams(seams: list[dict[str, Any]]) -> None:

@@ -111,6 +111,7 @@ def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
         "end_sample": segment.end_sample,
         "forced_cut": segment.forced,
         "sent_samples": sum(end - first for first, end in segment.spans),
+        **({"gain_db": segment.gain_db} if segment.gain_db else {}),
         "state": segment.state,
         "error": segment.error_message,
     }
