@@ -32,6 +32,7 @@ class Outcome:
         cost_micro: spent in this run; None where a price is unknown.
         missing: stretches in seconds.
         damaged: what is wrong with the recording itself; None where nothing is.
+        clipped: share of the samples of speech that is clipped; None where it is too little to matter.
         artifacts: URIs by format; those of a translation as ``translation.txt`` and so on.
         error: kind and message, of a failure or a refusal.
         digest: what became of the minutes that followed; None: none did.
@@ -50,6 +51,7 @@ class Outcome:
     currency: str = "USD"
     missing: tuple[tuple[float, float], ...] = ()
     damaged: dict[str, Any] | None = None
+    clipped: float | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     error: dict[str, str] | None = None
     digest: DigestOutcome | None = None
@@ -71,6 +73,7 @@ class Outcome:
             "currency": self.currency,
             "missing": [list(stretch) for stretch in self.missing],
             "damaged": self.damaged,
+            "clipped": self.clipped,
             "artifacts": self.artifacts,
             "error": self.error,
         }
@@ -123,6 +126,7 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
         cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
         missing=_missing(workshop, job),
         damaged=Damage.of_job(job).to_json(),
+        clipped=Damage.of_job(job).clipped or None,
         artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
         error=_error(job, recording),
         exit_code=_exit_code(job),
@@ -173,7 +177,12 @@ def _missing(workshop: Workshop, job: Job) -> tuple[tuple[float, float], ...]:
 
 
 def _notes(workshop: Workshop, job: Job, recording: Recording) -> Iterator[str]:
-    """Say where speakers could not be told apart as was asked."""
+    """Say that a recording is clipped, and where speakers could not be told apart as was asked."""
+    if clipped := Damage.of_job(job).clipped:
+        yield (
+            f"{recording.name}: {clipped:.1%} of the samples of speech are clipped, and words may be"
+            " misheard; record it softer"
+        )
     if job.settings.get("speakers") != Speakers.MODEL or not _has_artifacts(job):
         return
     told = tell_apart(workshop, job, workshop.catalog.segments(job.id))

@@ -23,9 +23,11 @@ from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.job_settings import Speakers
 from tasks.languages.translating import untranslated
+from tasks.media.clipping import TOO_MUCH
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
 from tasks.media.energy import LevelMeter, speech_levels
+from tasks.media.gain import amplified, gain_db
 from tasks.media.gaps import Zeros, find_gaps
 from tasks.media.probe import AudioStream
 from tasks.media.slicing import Slice, Slicer
@@ -198,13 +200,16 @@ class Cutting:
             self._check_stopped()
             if self._apart:
                 self._zeros.add(meter.add(loudest(block)).tolist())
-            yield from self._seen(tracks.add(block))
+            yield from self._seen(decoding, tracks.add(block))
         self._check_stopped()
-        yield from self._seen(tracks.finish())
+        yield from self._seen(decoding, tracks.finish())
 
-    def _seen(self, pieces: Iterable[tuple[int | None, Slice]]) -> Iterator[tuple[int | None, Slice]]:
-        """Note where a track that is all there is holds nothing but zeros."""
+    def _seen(
+        self, decoding: Decoding, pieces: Iterable[tuple[int | None, Slice]]
+    ) -> Iterator[tuple[int | None, Slice]]:
+        """Note how much is loud, and where a track that is all there is holds nothing but zeros."""
         for channel, piece in pieces:
+            decoding.clipping.add_levels(own_levels(piece, piece.levels), channel)
             if channel is None:
                 self._zeros.add(own_levels(piece, piece.levels))
             yield channel, piece
@@ -215,14 +220,16 @@ class Cutting:
         sent = Excerpt.of_regions(
             stretches_to_send(audible, listened.loudness()), piece.sound_start, piece.sound_end
         )
+        speech = sent.clipped(find_regions(spoken), piece.sound_start)
         cut = CutSegment(
             index,
             piece.start_sample,
             piece.end_sample,
             piece.forced,
-            tuple(self._speech(sent.clipped(find_regions(spoken), piece.sound_start), piece)),
+            tuple(self._speech(speech, piece)),
             sent.spans,
             channel,
+            gain_db=gain_db(piece.levels_in(speech), piece.sounds(sent.spans)),
         )
         catalog, job_id = self._workshop.catalog, self._taken.job.id
         see_through(catalog.add_segment, job_id, cut, self._keys.of(cut))
@@ -259,7 +266,8 @@ class Cutting:
         gaps = find_gaps(self._taken.fetched.path, stream, zeros) if complaints and zeros else ()
         # More than was ever demuxed is either invented in repair, or its times were not believed.
         cut_off = stream.cut_off or decoding.decoded.capped
-        return Damage(lost_ms, gaps, cut_off, complaints)
+        clipped = round(decoding.clipping.share(), 4)
+        return Damage(lost_ms, gaps, cut_off, complaints, clipped if clipped > TOO_MUCH else 0.0)
 
     def _is_waiting(self, segment: Segment) -> bool:
         return segment.state == SegmentState.CUT or segment.work_key in self._untranslated
@@ -283,7 +291,8 @@ class Cutting:
 
     def _encode(self, segment: Segment, piece: Slice, hand_over: Callable[[int], None]) -> None:
         try:
-            encode_mp3(piece.played(segment.spans), self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
+            sound = amplified(piece.played(segment.spans), segment.gain_db)
+            encode_mp3(sound, self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
         finally:
             self._memory.release()
         hand_over(segment.index)

@@ -1,4 +1,4 @@
-"""What is wrong with a recording itself: cut short, or with parts that cannot be decoded."""
+"""What is wrong with a recording itself: cut short, with parts that cannot be decoded, or clipped."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from tasks.speech.words import Region
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What a recording lacks; falsy where it is sound.
+    """What a recording lacks; falsy where all of it is there.
 
     Attributes:
         lost_ms: how much at its end was declared and could not be read.
         stretches: what before that could not be decoded, in ms on the recording's own timeline.
         cut_off: it ends before its own mark of the end, which may not say by how much.
         complaints: what the decoder said of it, the last lines.
+        clipped: share of the samples of speech that is clipped, where that is worth telling; else 0. It
+            makes nothing missing.
     """
 
     lost_ms: int = 0
     stretches: tuple[Region, ...] = ()
     cut_off: bool = False
     complaints: tuple[str, ...] = ()
+    clipped: float = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.lost_ms or self.stretches or self.cut_off)
@@ -38,16 +41,18 @@ class Damage:
             tuple(Region(start, end) for start, end in stored.get("stretches", [])),
             stored.get("cut_off", False),
             tuple(stored.get("complaints", [])),
+            stored.get("clipped", 0.0),
         )
 
     def to_dict(self) -> dict[str, Any] | None:
         """Return it for storing; ``lost_ms`` has a column of its own."""
-        if not self and not self.complaints:
+        if not (self or self.complaints or self.clipped):
             return None
         return {
             "stretches": [[region.start_ms, region.end_ms] for region in self.stretches],
             "cut_off": self.cut_off,
             "complaints": list(self.complaints),
+            **({"clipped": self.clipped} if self.clipped else {}),
         }
 
     def to_json(self) -> dict[str, Any] | None:

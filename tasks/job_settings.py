@@ -96,6 +96,7 @@ class JobSettings:
         *,
         channel: int | None = None,
         after: Sequence[str] = (),
+        gain_db: int = 0,
     ) -> str:
         """Hash what the answer for one segment of some audio depends on.
 
@@ -104,6 +105,7 @@ class JobSettings:
             spans: what of it is sent, as [first, end) samples.
             channel: the one that is sent; None: all, mixed.
             after: work keys of the segments whose voices go along.
+            gain_db: how much louder it is sent than it is.
         """
         asked: list[Any] = [self.provider, self.model, self.format, self.language, self.prompt]
         if self.languages:
@@ -112,6 +114,7 @@ class JobSettings:
             asked.append({"keywords": self.keywords})
         asked += [["channel", channel]] if channel is not None else []
         asked += [["voices", *after]] if after else []
+        asked += [["gain", gain_db]] if gain_db else []
         return _hash(
             [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
         )

@@ -24,7 +24,9 @@ class WorkKeys:
 
     def of(self, cut: CutSegment) -> str:
         """Return the key of the next segment."""
-        key = self.settings.work_key(self.sha256, cut.spans, channel=cut.channel, after=tuple(self._opening))
+        key = self.settings.work_key(
+            self.sha256, cut.spans, channel=cut.channel, after=tuple(self._opening), gain_db=cut.gain_db
+        )
         if (
             self.settings.speakers == Speakers.MODEL
             and not cut.is_silent

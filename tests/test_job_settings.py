@@ -39,6 +39,12 @@ def test_answers_of_before_are_found() -> None:
     assert _PLAIN.work_key("0" * 64, [(0, 16_000)]).startswith("11eb526ca24682c6")
 
 
+def test_what_is_sent_louder_has_other_answers_and_all_else_those_of_before() -> None:
+    keys = [_PLAIN.work_key("0" * 64, [(0, 16_000)], gain_db=gain_db) for gain_db in (0, 30, 31)]
+    assert len(set(keys)) == 3
+    assert keys[0] == _PLAIN.work_key("0" * 64, [(0, 16_000)])
+
+
 def test_speakers_make_another_job_and_channels_other_segments() -> None:
     channels, model, turns = (replace(_PLAIN, speakers=each) for each in ("channels", "model", "turns"))
     assert len({each.settings_hash for each in (_PLAIN, channels, model, turns)}) == 4

@@ -141,6 +141,9 @@ def _print(document: dict[str, Any]) -> None:
     if document["damaged"]:
         results.print(f"[dim]{'damaged':14}[/]", end="")
         results.print(document["damaged"]["reason"], markup=False)
+    if document["clipped"]:
+        results.print(f"[dim]{'clipped':14}[/]", end="")
+        results.print(f"{document['clipped']:.1%} of the samples of speech", markup=False)
     for label, name in document["speakers"].items():
         results.print(f"[dim]{'speaker':14}[/]", end="")
         results.print(label if label == name else f"{label}: {name}", markup=False)
@@ -207,6 +210,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
         "seams": [seam_entry(seam) for seam in told.transcript.seams],
         "speakers": {label: names.get(label, label) for label in told.speakers},
         "damaged": Damage.of_job(line.job).to_json(),
+        "clipped": Damage.of_job(line.job).clipped or None,
         "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
         "artifacts": {
             artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}
@@ -224,6 +228,7 @@ def _segment(segment: Segment, origin_ms: int, attempts: int) -> dict[str, Any]:
         "state": segment.state,
         "cut": "forced" if segment.forced else "silent",
         "sent": seconds(Excerpt(segment.spans).duration_ms),
+        "gain_db": segment.gain_db,
         "attempts": attempts,
         "error": segment.error_message,
     }
@@ -256,6 +261,8 @@ def _remarks(segment: dict[str, Any]) -> Iterator[str]:
         yield f"suspect translation: {segment['translation_suspect']}"
     if segment["other_language"]:
         yield f"heard as {segment['other_language']}"
+    if segment["gain_db"]:
+        yield f"sent {segment['gain_db']} dB louder"
 
 
 def _print_seams(seams: list[dict[str, Any]]) -> None:

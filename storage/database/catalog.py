@@ -29,6 +29,7 @@ class CutSegment:
         sent: [first, end) in samples of the recording; None: all of it.
         channel: the one that is sent, from 0; None: all, mixed.
         activity: other than hearing: its place is counted in characters, and it is always sent.
+        gain_db: how much louder it is sent than it is.
     """
 
     index: int
@@ -39,6 +40,7 @@ class CutSegment:
     sent: tuple[tuple[int, int], ...] | None = None
     channel: int | None = None
     activity: Activity = Activity.HEARING
+    gain_db: int = 0
 
     @property
     def is_silent(self) -> bool:
@@ -332,6 +334,7 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         speech=[list(region) for region in cut.speech],
         work_key=work_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
+        gain_db=cut.gain_db,
         state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
@@ -347,4 +350,5 @@ def cut_of(segment: Segment) -> CutSegment:
         None if segment.sent is None else segment.spans,
         segment.channel,
         Activity(segment.activity),
+        segment.gain_db,
     )

@@ -148,8 +148,8 @@ class Segment(Base):
     ``speech`` holds [start_ms, end_ms] pairs from the segment's own start; ``sent`` holds [first, end)
     pairs of samples: without long silences, and with a little of the neighbours where a cut is forced.
     ``channel`` is the one that is sent, from 0; None: all, mixed. Of a channel, each region of ``speech``
-    goes on with how loud it is, in dBFS for every 50 ms. Where ``activity`` is speaking, a piece of text is
-    spoken, and its place is counted in characters.
+    goes on with how loud it is, in dBFS for every 50 ms. It is sent ``gain_db`` louder than it is. Where
+    ``activity`` is speaking, a piece of text is spoken, and its place is counted in characters.
     """
 
     __tablename__ = "segments"
@@ -165,6 +165,7 @@ class Segment(Base):
     forced: Mapped[bool]
     speech: Mapped[list[list[int]]]
     sent: Mapped[list[list[int]] | None]
+    gain_db: Mapped[int] = mapped_column(default=0, server_default="0")
     work_key: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(16))
     error_kind: Mapped[str | None] = mapped_column(String(40))

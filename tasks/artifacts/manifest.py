@@ -72,6 +72,7 @@ def _document(published: Published) -> dict[str, Any]:
         "subtitles": _subtitles(published.document),
         "translation": published.translation and _translation(published.translation),
         "damaged": Damage.of_job(job).to_json(),
+        "clipped": Damage.of_job(job).clipped or None,
         "charges": [charge_entry(charge) for charge in published.charges],
     }
 
@@ -110,6 +111,7 @@ def _segment(segment: Segment, origin_ms: int) -> dict[str, Any]:
         "end_sample": segment.end_sample,
         "forced_cut": segment.forced,
         "sent_samples": sum(end - first for first, end in segment.spans),
+        **({"gain_db": segment.gain_db} if segment.gain_db else {}),
         "state": segment.state,
         "error": segment.error_message,
     }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tasks.errors import MediaError, TooLongError
 from tasks.media.arguments import decode_args
 from tasks.media.bounds import Bounds
+from tasks.media.clipping import ClippingMeter
 from tasks.media.downmix import WINDOW_SAMPLES, Downmix
 from tasks.media.naming import shown
 from tasks.media.opening import Opened, Stamp, opened
@@ -56,12 +57,14 @@ class Decoding:
 
     Attributes:
         samples: how many have been handed out so far; the position of the next block.
+        clipping: how much of each channel is clipped, before they are mixed.
     """
 
     def __init__(
         self, run: Running, file: Opened, stream: AudioStream, cap_samples: int, *, apart: bool = False
     ) -> None:
         self.samples = 0
+        self.clipping = ClippingMeter()
         self._run = run
         self._file = file
         self._stream = stream
@@ -102,9 +105,12 @@ class Decoding:
         self._run.stop()
 
     def _mixed(self, values: NDArray[np.int16]) -> NDArray[np.int16]:
+        frames = values.reshape(-1, self._channels)
+        if values.size:
+            self.clipping.add(frames)
         if self._downmix is not None:
-            return self._downmix.add(values.reshape(-1, 2))
-        return values if self._channels == 1 else values.reshape(-1, self._channels)
+            return self._downmix.add(frames)
+        return values if self._channels == 1 else frames
 
     def _judged(self, finished: Finished) -> Decoded:
         expected = ms_to_samples(self._stream.demuxed_end_ms - self._stream.origin_ms)

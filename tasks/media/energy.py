@@ -1,4 +1,4 @@
-"""How loud it is, every 10 ms, and how much of it is clipped."""
+"""How loud it is, every 10 ms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ SILENCE_DB = -100.0
 """The level of digital silence; nothing measures lower."""
 
 _FULL_SCALE = 32768.0
-_CLIPPED = 32767
 _MEAN_SAMPLES = 40
 _SMOOTHED_FRAMES = 5
 # Whole frames, and what fits the processor's cache.
@@ -22,14 +21,9 @@ _BLOCK_SAMPLES = 4_000 * SAMPLES_PER_MS
 
 
 class LevelMeter:
-    """Measures a recording block by block; where the blocks are cut makes no difference.
-
-    Attributes:
-        clipped: samples so far at the ends of the scale.
-    """
+    """Measures a recording block by block; where the blocks are cut makes no difference."""
 
     def __init__(self) -> None:
-        self.clipped = 0
         self._rest = np.empty(0, np.int16)
 
     def add(self, block: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -38,7 +32,6 @@ class LevelMeter:
         Returns:
             The mean power in dBFS of each 10 ms that is now complete; -100 for digital silence.
         """
-        self.clipped += count_clipped(block)
         samples = np.concatenate([self._rest, block]) if self._rest.size else block
         whole = samples.size - samples.size % FRAME_SAMPLES
         self._rest = samples[whole:].copy()
@@ -88,13 +81,6 @@ def _high_powers(samples: NDArray[np.int16], first: int, end: int) -> NDArray[np
     power: NDArray[np.float32] = np.einsum("ij,ij->i", frames, frames) / FRAME_SAMPLES
     power[-1] *= FRAME_SAMPLES / (FRAME_SAMPLES - rest)
     return power
-
-
-def count_clipped(samples: NDArray[np.int16]) -> int:
-    """Count the samples at the ends of the scale."""
-    if not samples.size or (samples.max() < _CLIPPED and samples.min() > -_CLIPPED):
-        return 0
-    return int(np.count_nonzero((samples >= _CLIPPED) | (samples <= -_CLIPPED)))
 
 
 def _levels(frames: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from tasks.media.energy import FRAME_SAMPLES, LevelMeter
 from tasks.speech.planning import Cut, CutPlanner, CutRule
+from tasks.speech.regions import FRAME_MS
 from tasks.speech.timecode import SAMPLE_RATE, SAMPLES_PER_MS, ms_to_samples, samples_to_ms
+from tasks.speech.words import Region
 
 Samples = NDArray[np.int16]
 
@@ -51,6 +53,16 @@ class Slice:
     def sound_end(self) -> int:
         """One past the last sample that is held."""
         return self.sound_start + self.tape.size
+
+    def sounds(self, spans: Iterable[tuple[int, int]]) -> Iterator[Samples]:
+        """Yield the samples of spans, numbered as in the decode."""
+        for first, end in spans:
+            yield self.tape.read(first - self.sound_start, end - self.sound_start)
+
+    def levels_in(self, regions: Iterable[Region]) -> list[float]:
+        """Return the levels of regions, in ms from the first sample that is held."""
+        frames = (self.levels[each.start_ms // FRAME_MS : each.end_ms // FRAME_MS] for each in regions)
+        return [level for part in frames for level in part]
 
     def played(self, spans: Iterable[tuple[int, int]]) -> Iterator[Samples]:
         """Yield the samples of spans, numbered as in the decode, by the minute; then they are gone."""

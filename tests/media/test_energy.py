@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.media.energy import FRAME_SAMPLES, SILENCE_DB, LevelMeter, count_clipped, frame_levels
+from tasks.media.energy import FRAME_SAMPLES, SILENCE_DB, LevelMeter, frame_levels
 
 
 def sine(amplitude: float) -> NDArray[np.int16]:
@@ -43,7 +43,6 @@ def test_where_the_blocks_are_cut_makes_no_difference(size: int, cuts: list[int]
     last = meter.finish()
     assert np.array_equal(np.concatenate(levels), frame_levels(samples))
     assert last.size == (size % FRAME_SAMPLES > 0)
-    assert meter.clipped == count_clipped(samples)
     assert all(each.dtype == np.float32 for each in levels)
 
 
@@ -52,7 +51,3 @@ def test_the_last_shorter_frame_has_its_own_level() -> None:
     assert meter.add(np.full(7, 16384, np.int16)).size == 0
     assert meter.finish()[0] == pytest.approx(-6.02, abs=0.01)
     assert meter.finish().size == 0
-
-
-def test_clipping_counts_both_ends() -> None:
-    assert count_clipped(np.array([32767, 32766, -32768, -32767, -32766, 0], np.int16)) == 3
