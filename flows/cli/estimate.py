@@ -74,7 +74,7 @@ def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) ->
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
     translators = {each.translation.model for each in estimates if each.translation}
     if translators:
-        say(f"With translations by {', '.join(sorted(translators))}, about: it is paid by the word.")
+        say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
 
 
 def _line(each: Estimate) -> dict[str, Any]:

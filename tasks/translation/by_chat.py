@@ -133,7 +133,7 @@ class ChatTranslation:
         lacking = f"{len(known.lacking)} of {len(known.lines)} lines of segment {self.segment.index}"
         return NotInEnglishError(
             f"{self._target} left out {lacking}, though asked twice{refusal}",
-            "what it said is kept; stenoflow resume asks for the others; another STENOFLOW_CHAT_MODEL may do it",
+            "what it said is kept, stenoflow resume asks for the rest; STENOFLOW_CHAT_MODEL names another",
         )
 
     def _read(self) -> _Known:

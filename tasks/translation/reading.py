@@ -15,8 +15,6 @@ from tasks.audio_api.lenient import clean
 
 _NUMBER = re.compile(r"\[?\s*([0-9]{1,9})\s*\]?")
 _LISTS = ("utterances", "lines", "translations", "segments")
-# What a line begins with where a model copies how it was shown.
-_COPIED = re.compile(r"^\[[0-9]{1,9}\]\s*")
 
 
 def read_translation(text: str, asked: Sequence[int]) -> dict[int, str]:
@@ -31,7 +29,9 @@ def read_translation(text: str, asked: Sequence[int]) -> dict[int, str]:
     if len(entries) == len(asked) and _counts_anew(numbers, asked):
         numbers = list(asked)
     found: dict[int, list[str]] = {}
-    for number, (_, said) in zip(numbers, entries, strict=True):
+    for number, (_, text_) in zip(numbers, entries, strict=True):
+        # Some copy how a line was shown.
+        said = text_.removeprefix(f"[{number}]").lstrip()
         if number is not None and number in asked and said and said not in found.setdefault(number, []):
             found[number].append(said)
     # A line that was divided is whole again.
@@ -74,4 +74,4 @@ def _number(entry: Mapping[str, Any]) -> int | None:
 
 def _said(entry: Mapping[str, Any]) -> str:
     text = entry.get("text")
-    return _COPIED.sub("", " ".join(clean(text).split())) if isinstance(text, str) else ""
+    return " ".join(clean(text).split()) if isinstance(text, str) else ""

@@ -33,6 +33,7 @@ def _said(*entries: object) -> str:
         ('{"4": "A", "6": "C"}', {4: "A", 6: "C"}),
         # Copied as it was shown.
         (_said({"line": 5, "text": "[5] B"}), {5: "B"}),
+        (_said({"line": 5, "text": "[6] is what it says"}), {5: "[6] is what it says"}),
         # Cut short: half a line is none.
         ('{"utterances": [{"line": 4, "text": "A"}, {"line": 5, "text": "B but not a', {4: "A"}),
         ("I cannot translate that.", {}),
