@@ -11,14 +11,13 @@ from storage.database.ledger import Request
 from storage.database.postings import Bill
 from storage.database.states import Activity
 from storage.database.tables import Segment
-from storage.errors import StenoflowError
 from tasks.affording import bill_of, price_of
 from tasks.audio_api.answers import Answer, parse_answer
 from tasks.audio_api.client import AudioApi
-from tasks.audio_api.errors import CallError, UnknownOutcomeError
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.requests import TranscriptionRequest, Voice
+from tasks.ending import end_unanswered
 from tasks.job_settings import JobSettings
 from tasks.languages.agreement import Agreement
 from tasks.money.prices import Price
@@ -88,7 +87,7 @@ class Call:
                 ask = self.api.translate if self._is_translation else self.api.transcribe
                 answer = await ask(self.sound, request, duration_ms=self.duration_ms)
             except BaseException as error:
-                await self._end(attempt_id, error)
+                await end_unanswered(ledger, attempt_id, error, f"segment {self.segment.index}")
                 raise
             reason = self._doubt(answer, request.hints)
             if reason is None or first is not None:
@@ -153,17 +152,6 @@ class Call:
             self.activity,
         )
         return await settle(self.workshop.ledger.begin, request)
-
-    async def _end(self, attempt_id: str, error: BaseException) -> None:
-        """Record a call without a result. One that was broken off here may have been charged too."""
-        ledger = self.workshop.ledger
-        if isinstance(error, CallError) and error.charged == "no":
-            await settle(ledger.refuse, attempt_id, error)
-        elif isinstance(error, StenoflowError):
-            await settle(ledger.lose, attempt_id, error)
-        else:
-            what = f"segment {self.segment.index}: the call was broken off ({type(error).__name__})"
-            await settle(ledger.lose, attempt_id, UnknownOutcomeError(what))
 
     def _bill(self, answer: Answer) -> Bill:
         """Charge what the API says that it counted, else the segment's length."""

@@ -10,14 +10,15 @@ from storage.database.ledger import Request
 from storage.database.postings import Bill
 from storage.database.states import Activity, SegmentState
 from storage.errors import AnsweredError, DiskFullError, StenoflowError, TakenError
-from tasks.affording import bill_of_tokens
 from tasks.audio_api.chat import ChatAnswer, ChatRequest
 from tasks.audio_api.client import AudioApi
-from tasks.audio_api.errors import CallError, UnknownOutcomeError, UnreachableError
+from tasks.audio_api.errors import UnreachableError
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.retrying import RetryPolicy, with_retries
+from tasks.chat_bills import bill_of_answer, reserve_of
+from tasks.ending import end_unanswered
 from tasks.errors import FailedError
-from tasks.money.prices import Price, Tokens
+from tasks.money.prices import Price
 from tasks.settling import settle
 from tasks.transcription import NoRoomError
 from tasks.workshop import Workshop
@@ -129,7 +130,7 @@ class _Call:
             try:
                 answer = await self._send()
             except BaseException as error:
-                await self._end(attempt_id, error)
+                await end_unanswered(ledger, attempt_id, error, f"question {self.question.index}")
                 raise
             if self.question.is_answered_by(answer):
                 doubt = "cut-short" if answer.is_cut_short else None
@@ -157,38 +158,13 @@ class _Call:
         )
         return await settle(self.chatter.workshop.ledger.begin, request)
 
-    async def _end(self, attempt_id: str, error: BaseException) -> None:
-        """Record a call without a result. One that was broken off here may have been charged too."""
-        ledger = self.chatter.workshop.ledger
-        if isinstance(error, CallError) and error.charged == "no":
-            await settle(ledger.refuse, attempt_id, error)
-        elif isinstance(error, StenoflowError):
-            await settle(ledger.lose, attempt_id, error)
-        else:
-            what = f"question {self.question.index}: the call was broken off ({type(error).__name__})"
-            await settle(ledger.lose, attempt_id, UnknownOutcomeError(what))
-
     def _bill(self, answer: ChatAnswer) -> Bill:
-        """Charge what the API says that it counted; what it does not say, as the most that it can be."""
-        read, written = answer.input_tokens, answer.output_tokens
-        counted = read is not None and written is not None
-        tokens = Tokens(
-            self.question.request.most_input_tokens if read is None else read,
-            min(self.question.request.most_tokens, len(answer.raw)) if written is None else written,
-        )
-        price = self._price
-        return bill_of_tokens(price, tokens, price.charge_tokens(tokens) if price else None, counted=counted)
+        return bill_of_answer(self._price, self.question.request, answer)
 
     @property
     def _price(self) -> Price | None:
         prices = self.chatter.workshop.prices
         return prices.find(self.question.provider, self.question.request.model)
-
-
-def reserve_of(price: Price | None, request: ChatRequest) -> Bill:
-    """Return what a question may cost at most: its bytes as tokens, and the longest answer."""
-    tokens = Tokens(request.most_input_tokens, request.most_tokens)
-    return bill_of_tokens(price, tokens, price.reserve_tokens(tokens) if price else None)
 
 
 async def _unless_taken(ask: Callable[[], Awaitable[bool]]) -> bool:

@@ -22,7 +22,6 @@ from tasks.damage import Damage
 from tasks.errors import FailedError
 from tasks.intake import TakenIn
 from tasks.job_settings import Speakers
-from tasks.languages.translating import untranslated
 from tasks.media.clipping import TOO_MUCH
 from tasks.media.decode import Decoding, decode
 from tasks.media.encode import encode_mp3
@@ -39,6 +38,7 @@ from tasks.speech.regions import find_regions
 from tasks.speech.silence import Listened, stretches_to_send
 from tasks.speech.timecode import samples_to_ms
 from tasks.speech.words import Region
+from tasks.translation.translating import untranslated
 from tasks.work_keys import WorkKeys
 from tasks.workshop import Workshop
 
@@ -95,7 +95,9 @@ class Cutting:
         self._untranslated = self._find_untranslated(stored)
         waiting = [segment for segment in stored if self._is_waiting(segment)]
         answered = see_through(self._workshop.ledger.answered, [segment.work_key for segment in waiting])
-        handed = {segment.index for segment in waiting if segment.work_key in answered - self._untranslated}
+        handed = {
+            segment.index for segment in waiting if segment.work_key in answered - self._translated_by_sound
+        }
         for index in sorted(handed):
             hand_over(index)
         planned = see_through(self._workshop.catalog.job, self._taken.job.id).planned
@@ -275,7 +277,12 @@ class Cutting:
     def _needs_sound(self, segment: Segment) -> bool:
         if not see_through(self._workshop.ledger.answered, [segment.work_key]):
             return True
-        return bool(self._find_untranslated([segment]))
+        return self._taken.settings.translator is None and bool(self._find_untranslated([segment]))
+
+    @property
+    def _translated_by_sound(self) -> set[str]:
+        """The work keys of what was heard, and is to be sent again to be translated."""
+        return self._untranslated if self._taken.settings.translator is None else set()
 
     def _find_untranslated(self, segments: Sequence[Segment]) -> set[str]:
         """Return the work keys of those that were heard and are yet to be translated."""

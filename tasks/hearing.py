@@ -9,16 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.audio_api.chat_models import load_chat_models
 from tasks.audio_api.client import AudioApi
 from tasks.audio_api.glossary import terms_that_fit
 from tasks.audio_api.in_process import InProcessTransport
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
+from tasks.chat_choice import chat_model
 from tasks.errors import SettingsError
 from tasks.job_settings import JobSettings, Speakers
 from tasks.languages.tags import chosen_language, chosen_languages
 from tasks.settings import Settings
 from tasks.speech.planning import CutRule
+from tasks.translation.room import NoRoomError, Room
 
 if TYPE_CHECKING:
     from tasks.engine.engine import Engine
@@ -53,15 +56,13 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
     """Work out what a job's result will depend on.
 
     Raises:
-        SettingsError: a language is not known, or is of no use to the model; it does not translate, or cannot
-            tell speakers apart; or the segments would be too short.
+        SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
+            nobody translates; or the segments would be too short.
     """
     name = wanted.model or settings.model or default_model(settings)
     model = models.get(name)
     rule = cut_rule(model, wanted.segment_seconds)
     language, languages = _languages(wanted, model)
-    if wanted.translate and not model.translations:
-        raise SettingsError(f"{name} at {provider_name(settings)} does not translate", _translators(models))
     return JobSettings(
         provider=provider_name(settings),
         model=name,
@@ -74,6 +75,7 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
         languages=languages,
         keywords=terms_that_fit(wanted.glossary, model),
         translate=wanted.translate,
+        translator=_translator(settings, model, models) if wanted.translate else None,
         speakers=_speakers(wanted.speakers, model, models),
     )
 
@@ -183,6 +185,34 @@ def _languages(wanted: Wanted, model: Model) -> tuple[str | None, tuple[str, ...
     return language, languages
 
 
+def _translator(settings: Settings, model: Model, models: ModelTable) -> str | None:
+    """Return the chat model that translates where the one that hears does not; None: it does.
+
+    Raises:
+        SettingsError: no chat model can be asked, or it takes too little.
+    """
+    if model.translations:
+        return None
+    name = chat_model(settings, None)
+    chat = load_chat_models(settings.chat_models).get(name)
+    if settings.is_embedded or not chat.translates:
+        provider = provider_name(settings)
+        beside = "" if settings.is_embedded else f", nor does the chat model {name}"
+        raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
+    try:
+        Room.of(chat)
+    except NoRoomError as error:
+        raise SettingsError(
+            f"the context of {name} is too small to translate: {error}",
+            f'let STENOFLOW_CHAT_MODEL name another, or say its context under [chat_models."{name}"] in '
+            "stenoflow.toml",
+        ) from error
+    return name
+
+
 def _translators(models: ModelTable) -> str:
     able = ", ".join(name for name, model in models.listed.items() if model.translations)
-    return f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true'
+    return (
+        f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true; or let '
+        "OPENAI_BASE_URL and STENOFLOW_CHAT_MODEL name a server and a chat model that does"
+    )

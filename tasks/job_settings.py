@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from storage.database.derived_keys import translation_key
 from tasks.speech.planning import CutRule
 
 # Raised by hand when decoding, planning or encoding changes what a segment holds.
@@ -52,6 +53,7 @@ class JobSettings:
         languages: those that may be spoken, where there are several.
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
+        translator: the chat model that makes it of what was heard; None: the model that hears makes it.
     """
 
     provider: str
@@ -67,6 +69,7 @@ class JobSettings:
     translate: bool = False
     speakers: str = Speakers.NONE.value
     turns: str | None = None
+    translator: str | None = None
 
     @property
     def rule(self) -> CutRule:
@@ -75,8 +78,8 @@ class JobSettings:
 
     @property
     def calls_a_segment(self) -> int:
-        """How many requests a segment takes at most, if all goes well."""
-        return 2 if self.translate else 1
+        """How often a segment's sound is sent at most, if all goes well."""
+        return 2 if self.translate and self.translator is None else 1
 
     @property
     def settings_hash(self) -> str:
@@ -118,6 +121,10 @@ class JobSettings:
         return _hash(
             [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
         )
+
+    def translation_key(self, work_key: str) -> str:
+        """Return the work key of a segment's translation, made of that of its hearing."""
+        return translation_key(work_key, self.translator)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for storing."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from storage.database.derived_keys import translation_key, with_translations
+from storage.database.derived_keys import with_translations
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Recording, Segment
 from tasks.artifacts import manifest
@@ -18,7 +18,6 @@ from tasks.damage import Damage
 from tasks.digest.shown import newest_minutes
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings, Speakers
-from tasks.languages.translating import ENGLISH, is_to_be_translated
 from tasks.speakers.telling_apart import (
     Told,
     by_channels,
@@ -43,6 +42,7 @@ from tasks.speech.suspicion import DoubtfulAnswer
 from tasks.speech.timecode import clock, samples_to_ms
 from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
 from tasks.speech.words import Region
+from tasks.translation.translating import ENGLISH, is_to_be_translated
 from tasks.workshop import Workshop
 
 MANIFEST = "manifest.json"
@@ -100,14 +100,16 @@ def publish(workshop: Workshop, job_id: str) -> JobState:
         segments,
         document,
         workshop.reports.charges(job_id),
-        workshop.ledger.suspects(with_translations(segment.work_key for segment in segments)),
+        workshop.ledger.suspects(
+            with_translations((segment.work_key for segment in segments), job.settings.get("translator"))
+        ),
         translation,
     )
     _store_manifest(workshop, published)
     missing = _missing(recording, document.transcript, failed, Damage.of_job(job))
     kind = failed[0].error_kind if failed else None
     if missing is None and translation is not None:
-        missing, kind = _untranslated(workshop, recording, translation.transcript, segments)
+        missing, kind = _untranslated(workshop, recording, job, translation.transcript, segments)
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
     workshop.catalog.set_state(job_id, state, missing, kind)
     return state
@@ -259,7 +261,7 @@ def _in_english(workshop: Workshop, settings: JobSettings, segment: Segment) -> 
     said = _said(workshop, settings, segment)
     if said is None or not is_to_be_translated(said.raw, settings):
         return said
-    return _read(workshop, settings, segment, translation_key(segment.work_key))
+    return _read(workshop, settings, segment, settings.translation_key(segment.work_key))
 
 
 def _pieces(
@@ -342,13 +344,15 @@ def _missing(
 
 
 def _untranslated(
-    workshop: Workshop, recording: Recording, translation: Transcript, segments: Sequence[Segment]
+    workshop: Workshop, recording: Recording, job: Job, translation: Transcript, segments: Sequence[Segment]
 ) -> tuple[IncompleteError | None, str | None]:
     """Say what the translation lacks and why, with the kind of that; all was heard."""
     if not translation.missing:
         return None, None
-    keys = [translation_key(segment.work_key) for segment in segments]
-    kind, why = next(iter(workshop.ledger.complaints(keys).values()), (None, "not translated"))
+    settings = JobSettings.from_dict(job.settings)
+    keys = [settings.translation_key(segment.work_key) for segment in segments]
+    lacking = set(keys) - workshop.ledger.answered(keys)
+    kind, why = next(iter(workshop.ledger.complaints(lacking).values()), (None, "not translated"))
     message = f"{recording.name}: the translation lacks {_spans(translation)}: {why}"
     return IncompleteError(message, "stenoflow resume tries just those parts again"), kind
 

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     model: str | None = None
     chat_model: str | None = None
-    """The model that writes minutes and replies."""
+    """The model that writes minutes and replies, and translates where the one that hears does not."""
     digest: bool = False
     """Whether minutes follow each transcription."""
     speech_model: str | None = None

@@ -16,9 +16,10 @@ from tasks.audio_api.retrying import RetryPolicy, with_retries
 from tasks.calling import Call
 from tasks.job_settings import JobSettings
 from tasks.languages.agreement import Agreement
-from tasks.languages.translating import untranslated
 from tasks.settling import settle
 from tasks.speakers.voices import Voices
+from tasks.translation.by_chat import ChatTranslation
+from tasks.translation.translating import untranslated
 from tasks.workshop import Workshop
 
 
@@ -73,7 +74,13 @@ class Transcriber:
             await self._have(call, voices)
             await agreement.heard(segment)
         if await settle(untranslated, self.workshop, agreement.settings, [segment.work_key]):
-            await self._have(replace(call, activity=Activity.TRANSLATING))
+            await self._have(self._translation(call))
+
+    def _translation(self, call: Call) -> Call | ChatTranslation:
+        """Return the call that translates: by the model that hears, or by chat of what was heard."""
+        if call.settings.translator is None:
+            return replace(call, activity=Activity.TRANSLATING)
+        return ChatTranslation(self.workshop, self.api, self.gate, call.segment, call.settings)
 
     def forget(self, job_id: str) -> None:
         """Forget a job that has ended."""
@@ -86,14 +93,14 @@ class Transcriber:
             self._agreements.setdefault(job_id, Agreement(self.workshop, job_id, settings))
         return self._agreements[job_id]
 
-    async def _have(self, call: Call, voices: Voices | None = None) -> None:
+    async def _have(self, call: Call | ChatTranslation, voices: Voices | None = None) -> None:
         """See that there is an answer: the stored one, or the API's."""
         job_id, index = call.segment.job_id, call.segment.index
         async with self._asked.setdefault(call.work_key, asyncio.Lock()):
             if await settle(self.workshop.ledger.answered, [call.work_key]):
                 await settle(self.workshop.ledger.reuse, job_id, index)
                 return
-            if voices is not None:
+            if voices is not None and isinstance(call, Call):
                 call = replace(call, voices=await voices.before(index))
             try:
                 await self._ask(call)
@@ -116,7 +123,7 @@ class Transcriber:
             # Its answer could not be stored, so nobody else's could.
             self.gate.stop(NoRoomError(error.message, error.hint))
 
-    async def _ask(self, call: Call) -> None:
+    async def _ask(self, call: Call | ChatTranslation) -> None:
         """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""
         while True:
             try:

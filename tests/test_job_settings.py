@@ -55,3 +55,16 @@ def test_speakers_make_another_job_and_channels_other_segments() -> None:
     keys = {channels.work_key("a", spans, channel=channel) for channel in (None, 0, 1)}
     assert len(keys) == 3
     assert len({model.work_key("a", spans, after=after) for after in ((), ("x",), ("y",), ("x", "y"))}) == 4
+
+
+def test_a_chat_model_that_translates_makes_another_job_of_the_same_hearing() -> None:
+    asked = replace(_PLAIN, translate=True)
+    by_chat = replace(asked, translator="gpt-4o-mini")
+    other = replace(asked, translator="gpt-4.1")
+    assert len({each.settings_hash for each in (asked, by_chat, other)}) == 3
+    assert JobSettings.from_dict(by_chat.to_dict()) == by_chat
+    assert len({each.work_key("a", [(0, 1)]) for each in (asked, by_chat, other)}) == 1
+    assert len({each.translation_key("a") for each in (asked, by_chat, other)}) == 3
+    # Worked out once before there were others.
+    assert asked.translation_key("a").startswith("3229be2f2182")
+    assert (asked.calls_a_segment, by_chat.calls_a_segment) == (2, 1)

@@ -13,13 +13,14 @@ from flows.cli.console import add_plain, plain_table, print_table, result, say
 from flows.cli.transcribe import find_sources, tell
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
-from tasks.digest.opening import chat_model as chosen_model
+from tasks.chat_choice import chat_model as chosen_model
 from tasks.digest.pricing import DigestEstimate
 from tasks.estimating import Estimate, estimate_source
 from tasks.hearing import Wanted, job_settings
 from tasks.money.amounts import show
 from tasks.settings import load_settings
 from tasks.speech.timecode import clock, seconds
+from tasks.translation.pricing import TranslationEstimate
 from tasks.workshop import open_workshop
 
 
@@ -71,17 +72,24 @@ def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) ->
         print_table(_table(estimates))
     if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
+    translators = {each.translation.model for each in estimates if each.translation}
+    if translators:
+        say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
 
 
 def _line(each: Estimate) -> dict[str, Any]:
-    return _transcription(each) | ({} if each.digest is None else {"digest": _digest(each.digest)})
+    line = _transcription(each)
+    if each.translation is not None:
+        line["translation"] = _chat(each.translation) | {"requests": each.translation.requests}
+    if each.digest is not None:
+        line["digest"] = _chat(each.digest) | {"questions": each.digest.questions}
+    return line
 
 
-def _digest(each: DigestEstimate) -> dict[str, Any]:
+def _chat(each: DigestEstimate | TranslationEstimate) -> dict[str, Any]:
     return {
         "provider": each.provider,
         "model": each.model,
-        "questions": each.questions,
         "tokens_in": each.tokens.read,
         "tokens_out": each.tokens.written,
         "cost": None if each.cost_micro is None else show(each.cost_micro),

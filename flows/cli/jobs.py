@@ -192,7 +192,10 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
     segments = workshop.catalog.segments(job_id)
     requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
-    suspects = workshop.ledger.suspects(with_translations(segment.work_key for segment in segments))
+    translator = line.job.settings.get("translator")
+    suspects = workshop.ledger.suspects(
+        with_translations((segment.work_key for segment in segments), translator)
+    )
     told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
     others = {each.segment: each.language for each in told.transcript.other_languages}
     return summary(line) | {
@@ -202,7 +205,7 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
             _segment(segment, line.job.origin_ms, requests[segment.index])
             | {
                 "suspect": suspects.get(segment.work_key),
-                "translation_suspect": suspects.get(translation_key(segment.work_key)),
+                "translation_suspect": suspects.get(translation_key(segment.work_key, translator)),
                 "other_language": others.get(segment.index),
             }
             for segment in segments

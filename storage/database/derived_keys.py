@@ -6,12 +6,18 @@ import hashlib
 from collections.abc import Iterable
 
 
-def with_translations(work_keys: Iterable[str]) -> list[str]:
-    """Return work keys, and those of the translations."""
+def with_translations(work_keys: Iterable[str], translator: str | None = None) -> list[str]:
+    """Return work keys, and those of the translations; ``translator`` as in `translation_key`."""
     keys = list(work_keys)
-    return [*keys, *map(translation_key, keys)]
+    return [*keys, *(translation_key(key, translator) for key in keys)]
 
 
-def translation_key(work_key: str) -> str:
-    """Return the work key of a segment's translation into English, made of that of its hearing."""
-    return hashlib.sha256(f"{work_key} translation/1".encode()).hexdigest()
+def translation_key(work_key: str, translator: str | None = None) -> str:
+    """Return the work key of a segment's translation into English, made of that of its hearing.
+
+    Args:
+        work_key: of the hearing.
+        translator: the chat model that translates what was heard; None: the model that hears does.
+    """
+    by_chat = "" if translator is None else f" by chat/1 {translator}"
+    return hashlib.sha256(f"{work_key} translation/1{by_chat}".encode()).hexdigest()

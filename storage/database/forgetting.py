@@ -9,7 +9,7 @@ from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from storage.database.connection import Database
-from storage.database.derived_keys import with_translations
+from storage.database.derived_keys import translation_key, with_translations
 from storage.database.leases import Leases
 from storage.database.states import Activity
 from storage.database.tables import Arrival, Artifact, Attempt, Job, Recording, Result, Segment, Turn
@@ -75,7 +75,7 @@ class Forgetting:
             jobs = session.scalars(_jobs_of(recording_id).with_for_update()).all()
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
-            _erase_answers(session, ids)
+            _erase_answers(session, jobs)
             _erase_turns(session, jobs)
             for table in (Artifact, Attempt, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
@@ -110,16 +110,32 @@ def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
     session.execute(delete(Result).where(Result.work_key.in_(turns)))
 
 
-def _erase_answers(session: Session, job_ids: list[str]) -> None:
+def _erase_answers(session: Session, jobs: Sequence[Job]) -> None:
     """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
-    keys = select(Segment.work_key).where(Segment.job_id.in_(job_ids))
-    unused = session.scalars(keys.where(~_used_elsewhere(Segment, job_ids))).all()
-    gone = with_translations(unused)
+    ids = [job.id for job in jobs]
+    unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, ids))).all()
+    _erase(session, with_translations(unused))
+    for translator in {job.settings["translator"] for job in jobs if job.settings.get("translator")}:
+        # Others may have the same sound heard, and not translated by the same model.
+        keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, ids, translator))).all()
+        _erase(session, [translation_key(key, translator) for key in keys])
+
+
+def _keys_of(job_ids: list[str]) -> Select[str]:
+    return select(Segment.work_key).where(Segment.job_id.in_(job_ids))
+
+
+def _erase(session: Session, gone: Sequence[str]) -> None:
     for first in range(0, len(gone), _AT_ONCE):
         session.execute(delete(Result).where(Result.work_key.in_(gone[first : first + _AT_ONCE])))
 
 
-def _used_elsewhere(table: type[Result | Segment], job_ids: list[str]) -> Exists:
-    """Tell whether another recording has a segment with the work key of a row."""
+def _used_elsewhere(
+    table: type[Result | Segment], job_ids: list[str], translator: str | None = None
+) -> Exists:
+    """Tell whether another recording has a segment with the work key of a row, and translated so."""
     other = aliased(Segment)
-    return exists().where(other.work_key == table.work_key, other.job_id.not_in(job_ids))
+    used = exists().where(other.work_key == table.work_key, other.job_id.not_in(job_ids))
+    if translator is None:
+        return used
+    return used.where(Job.id == other.job_id, Job.settings["translator"].as_string() == translator)

@@ -142,14 +142,19 @@ class Ledger:
             self._keep(postings.session, attempt, answer, suspect)
             _mark_done(postings.session, attempt, attempt.job_id, attempt.segment_index)
 
-    def doubt(self, attempt_id: str, answer: str, bill: Bill) -> None:
-        """Keep an answer that is too strange to be taken, and what it cost; the segment is not done."""
+    def doubt(self, attempt_id: str, answer: str, bill: Bill, why: StenoflowError | None = None) -> None:
+        """Keep an answer that is too strange to be taken, and what it cost; the segment is not done.
+
+        ``why``: what is wrong with it, for `complaints`.
+        """
         with self._posting() as postings:
             attempt = postings.find(attempt_id)
             if attempt.state == AttemptState.OK:
                 return
             postings.answer(attempt, bill)
             attempt.answer = storable(answer)
+            if why is not None:
+                attempt.error_kind, attempt.error_message = why.kind, storable(str(why))
 
     def doubted(self, work_key: str) -> tuple[str, str] | None:
         """Return the first answer that was doubted, as (attempt, answer); None where none was."""
@@ -159,6 +164,14 @@ class Ledger:
         with self._database.read() as session:
             row = session.execute(query.order_by(Attempt.started_at).limit(1)).first()
             return None if row is None or row[1] is None else (row[0], row[1])
+
+    def kept(self, work_key: str) -> list[str]:
+        """Return all answers that were kept and not taken, in the order of their requests."""
+        query = select(Attempt.answer).where(Attempt.work_key == work_key, Attempt.answer.is_not(None))
+        with self._database.read() as session:
+            return [
+                answer for answer in session.scalars(query.order_by(Attempt.started_at, Attempt.id)) if answer
+            ]
 
     def accept(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
         """Take an answer that was doubted, for there is no better one."""

@@ -58,7 +58,9 @@ def _document(published: Published) -> dict[str, Any]:
             _segment(segment, job.origin_ms)
             | {
                 "suspect": published.suspects.get(segment.work_key),
-                "translation_suspect": published.suspects.get(translation_key(segment.work_key)),
+                "translation_suspect": published.suspects.get(
+                    translation_key(segment.work_key, job.settings.get("translator"))
+                ),
                 "other_language": others.get(segment.index),
             }
             for segment in published.segments

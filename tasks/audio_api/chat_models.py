@@ -16,17 +16,19 @@ from tasks.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class ChatModel:
-    """One chat model; in tokens.
+    """One chat model; sizes in tokens.
 
     Attributes:
         context: what a question and its answer may have together.
         answer: what an answer is allowed.
+        translates: whether it can be asked to.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     context: Annotated[int, Field(ge=1024)]
     answer: Annotated[int, Field(ge=256)]
+    translates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

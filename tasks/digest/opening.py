@@ -12,6 +12,7 @@ from storage.database.tables import Job
 from storage.errors import StenoflowError
 from tasks.affording import bill_of_tokens
 from tasks.audio_api.exchange import Target
+from tasks.chat_choice import chat_model
 from tasks.digest.settings import DigestSettings, hash_of_lines
 from tasks.digest.work import Work
 from tasks.errors import FailedError, RefusedError, SettingsError
@@ -19,12 +20,9 @@ from tasks.hearing import provider_name
 from tasks.minutes.lines import lines_of
 from tasks.money.prices import Price, Tokens
 from tasks.publishing import assemble
-from tasks.settings import Settings
 from tasks.speaking.settings import Voicing, speech_settings
 from tasks.workshop import Workshop
 
-_DEFAULT_MODEL = "gpt-4o-mini"
-_EMBEDDED_MODEL = "extractive-summary"
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
@@ -53,11 +51,6 @@ class DigestWish:
     voicing: Voicing | None = None
     tag: str | None = None
     budget_micro: int | None = None
-
-
-def chat_model(settings: Settings, wanted: str | None) -> str:
-    """Return the model that writes: the wanted one, the settings', or the provider's usual one."""
-    return wanted or settings.chat_model or (_EMBEDDED_MODEL if settings.is_embedded else _DEFAULT_MODEL)
 
 
 def open_digest(workshop: Workshop, of: Job, wish: DigestWish) -> Job:

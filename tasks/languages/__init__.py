@@ -1,1 +1,1 @@
-"""Which language is spoken: agreed on by the segments; terms to listen for; and the translation."""
+"""Which language is spoken, agreed on by the segments; and the terms to listen for."""

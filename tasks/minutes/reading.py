@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import from_json
-
+from tasks.audio_api.json_in_text import json_in
 from tasks.audio_api.lenient import clean
 from tasks.minutes.minutes import SECTIONS, Minutes, Point
 
@@ -34,23 +33,10 @@ def read_minutes(text: str, moments: Mapping[int, int]) -> Minutes | None:
     Returns:
         The minutes; None where the answer has none of their sections.
     """
-    found = _sections(_parsed(text))
+    found = _sections(json_in(text))
     if found is None:
         return None
     return Minutes(*(_points(found.get(name), moments) for name in SECTIONS))
-
-
-def _parsed(text: str) -> Any:
-    """Parse from the first brace on; a model that was stopped midway has said something all the same."""
-    start = text.find("{")
-    if start < 0:
-        return None
-    for end in (text.rfind("}") + 1, len(text)):
-        try:
-            return from_json(text[start:end], allow_partial=end == len(text))
-        except (ValueError, RecursionError):
-            continue
-    return None
 
 
 def _sections(parsed: Any) -> Mapping[str, Any] | None:

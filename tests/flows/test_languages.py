@@ -197,7 +197,6 @@ def test_a_glossary_goes_as_a_prompt_and_what_only_echoes_it_is_asked_for_withou
         (("--language", "de", "--languages", "en,de"), "both one language and several"),
         (("--languages", "en,de", "--model", "gpt-4o-transcribe"), "neither takes several languages"),
         (("--glossary", "nowhere.txt"), "cannot read the glossary nowhere.txt"),
-        (("--translate", "--model", "gpt-4o-transcribe"), "does not translate"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_spent(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from storage.database.derived_keys import translation_key
 from tasks.job_settings import JobSettings
 from tasks.speech.languages import language_code
 from tasks.workshop import Workshop
@@ -26,11 +25,11 @@ def untranslated(workshop: Workshop, settings: JobSettings, work_keys: Iterable[
     if not settings.translate:
         return set()
     keys = set(work_keys)
-    there = workshop.ledger.answered(map(translation_key, keys))
+    there = workshop.ledger.answered(map(settings.translation_key, keys))
     return {
         key
         for key in keys
-        if translation_key(key) not in there
+        if settings.translation_key(key) not in there
         # One answer at a time: together those of a day take much memory.
         for answer in workshop.ledger.answers([key]).values()
         if is_to_be_translated(answer, settings)
