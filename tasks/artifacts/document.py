@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tasks.artifacts.inert import one_line, readable
@@ -100,12 +100,20 @@ class Document:
         """The subtitles, with the names of speakers in their text where several speak."""
         if len(self.speakers) < 2:
             return self.unnamed_cues
-        return make_cues(labelled(self.readable.utterances, self.rules), self.rules)
+        return self._inside(make_cues(labelled(self.readable.utterances, self.rules), self.rules))
 
     @cached_property
     def unnamed_cues(self) -> list[Cue]:
         """The subtitles for formats that have a place of their own for who speaks."""
-        return make_cues(self.readable.utterances, self.rules)
+        return self._inside(make_cues(self.readable.utterances, self.rules))
+
+    def _inside(self, cues: list[Cue]) -> list[Cue]:
+        """Let no cue stand longer than the recording lasts; what was said at its very end may be short."""
+        last_ms = self.transcript.duration_ms
+        return [
+            each if each.end_ms <= last_ms else replace(each, end_ms=max(each.start_ms + 1, last_ms))
+            for each in cues
+        ]
 
     @cached_property
     def breaches(self) -> dict[Breach, int]:

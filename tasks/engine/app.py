@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tasks.engine.answers import Transcript, answer
 from tasks.engine.bodies import Body, read_body
-from tasks.engine.engine import EXTRACTIVE_SUMMARY, Engine, default_speech_model, load_sound
+from tasks.engine.engine import CHAT_NAMES, EXTRACTIVE_SUMMARY, Engine, default_speech_model, load_sound
 from tasks.engine.problems import HANDLERS, Problem, answer_problem, invalid, problem_of
 from tasks.engine.recogniser import Hearing, Recogniser
 from tasks.engine.speaking.answers import answer_speech
@@ -162,7 +162,7 @@ def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
 def _completed(body: Body) -> Response:
     from tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
 
-    return completed(body, EXTRACTIVE_SUMMARY)
+    return completed(body, EXTRACTIVE_SUMMARY, CHAT_NAMES)
 
 
 def _model(name: str) -> dict[str, str | int]:

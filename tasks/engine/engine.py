@@ -25,6 +25,11 @@ from tasks.media.programs import find_ffmpeg
 POCKETSPHINX = "pocketsphinx"
 FASTER_WHISPER = "faster-whisper"
 EXTRACTIVE_SUMMARY = "extractive-summary"
+# OpenAI's names that clients have built in: the best that there is here stands in for them. They are not
+# listed, and an answer that says who gave it says the truth.
+HEARING_NAMES = frozenset({"whisper-1"})
+SPEAKING_NAMES = frozenset({"tts-1", "tts-1-hd", "gpt-4o-mini-tts"})
+CHAT_NAMES = frozenset({"gpt-4o-mini", "gpt-4o"})
 """The model of the chat: it writes nothing of its own, but picks sentences out of what it is given."""
 
 # 25 MB hold three hours of Opus; a few kB of FLAC can claim days.
@@ -84,6 +89,8 @@ class Engine:
         Raises:
             ModelUnavailableError: there is none of that name.
         """
+        if model in HEARING_NAMES and self._makers:
+            model = FASTER_WHISPER if FASTER_WHISPER in self._makers else next(iter(self._makers))
         if model not in self._recognisers:
             if model not in self._makers:
                 raise _unknown(model, tuple(self._makers))
@@ -96,6 +103,8 @@ class Engine:
         Raises:
             ModelUnavailableError: there is none of that name.
         """
+        if model in SPEAKING_NAMES and self._speakers:
+            model = next(iter(self._speakers))
         if model in self._speakers:
             return self._speakers[model]
         if not self._speakers:

@@ -29,15 +29,27 @@ def align(written: Sequence[str], timed: Sequence[Word], bounds: Region) -> list
     timed_keys = [spoken_form(word.text) for word in timed]
     if keys == timed_keys:
         return [_as_written(text, word) for text, word in zip(written, timed, strict=True)]
+    # What is not spoken is a word of its own for some and not for others: compared, it would be in the way.
+    spoken = [index for index, key in enumerate(keys) if key]
+    timed = [word for word, key in zip(timed, timed_keys, strict=True) if key]
     aligned: list[Word | None] = [None] * len(written)
-    matcher = SequenceMatcher(None, keys, timed_keys, autojunk=False)
+    matcher = SequenceMatcher(
+        None, [keys[index] for index in spoken], [key for key in timed_keys if key], autojunk=False
+    )
     for kind, first, end, timed_first, timed_end in matcher.get_opcodes():
+        places = spoken[first:end]
         if kind == "equal":
-            for index in range(first, end):
-                aligned[index] = _as_written(written[index], timed[timed_first + index - first])
+            words = [
+                _as_written(written[place], word)
+                for place, word in zip(places, timed[timed_first:timed_end], strict=True)
+            ]
         elif kind == "replace":
             span = Region(timed[timed_first].start_ms, timed[timed_end - 1].end_ms)
-            aligned[first:end] = spread(written[first:end], [span])
+            words = spread([written[place] for place in places], [span])
+        else:
+            continue
+        for place, word in zip(places, words, strict=True):
+            aligned[place] = word
     return _fill(written, aligned, bounds)
 
 

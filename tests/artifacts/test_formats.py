@@ -157,7 +157,9 @@ def test_ass_has_speakers_in_their_field_and_opens_with_a_size() -> None:
 
 
 def test_ass_goes_on_after_ten_hours() -> None:
-    (event,) = pysubs2.SSAFile.from_string(_text("ass", document(utterance(["one"], 40_000_000))))
+    (event,) = pysubs2.SSAFile.from_string(
+        _text("ass", document(utterance(["one"], 40_000_000), duration_ms=50_000_000))
+    )
     assert (event.start, event.end) == (40_000_000, 40_000_830)
 
 
@@ -216,3 +218,11 @@ def test_what_is_optional_is_made_where_it_was_asked_for() -> None:
     assert optional(["txt", "docx", "tsv"]) == ("docx", "tsv")
     assert made_with(None) == list(STANDARD)
     assert made_with(["docx"]) == [*STANDARD, "docx"]
+
+
+def test_no_cue_stands_longer_than_the_recording_lasts() -> None:
+    fast = utterance([f"extraordinarily{number}" for number in range(12)], 0)
+    made = document(fast, duration_ms=fast.end_ms)
+    for cues in (made.cues, made.unnamed_cues):
+        assert cues[-1].end_ms <= fast.end_ms
+        assert all(cue.start_ms < cue.end_ms for cue in cues)

@@ -217,7 +217,7 @@ def test_a_script_that_flite_cannot_read_is_refused_and_one_name_in_it_is_not(cl
 
 
 def test_a_model_that_does_not_speak_is_not_found(client: openai.OpenAI) -> None:
-    for name in ("tts-1", "pocketsphinx"):
+    for name in ("tts-2", "pocketsphinx"):
         with pytest.raises(openai.NotFoundError, match=default_speech_model()) as refused:
             spoken(client, name)
         assert refused.value.code == "model_not_found"
@@ -226,3 +226,14 @@ def test_a_model_that_does_not_speak_is_not_found(client: openai.OpenAI) -> None
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"a"', b"\xff"])
 def test_a_body_that_is_no_object_is_a_bad_request(client: openai.OpenAI, content: bytes) -> None:
     assert httpx.post(f"{client.base_url}audio/speech", content=content).status_code == 400
+
+
+def test_names_that_clients_have_built_in_are_stood_in_for(client: openai.OpenAI) -> None:
+    spoken = client.audio.speech.create(model="tts-1", voice="alloy", input=SHORT, response_format="wav")
+    heard = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", spoken.content))
+    said = client.chat.completions.create(
+        model="gpt-4o-mini", messages=[{"role": "user", "content": heard.text}]
+    )
+    assert said.model == "extractive-summary"
+    assert heard.text
+    assert not {"tts-1", "whisper-1", "gpt-4o-mini"} & {model.id for model in client.models.list()}

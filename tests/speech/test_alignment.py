@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.speech.alignment import align, spread
+from tasks.speech.text import split_words
 from tasks.speech.words import Region, Word
 
 _spoken = st.sampled_from(["yes", "no", "seven", "mid", "july", "five", "dollars", "the"])
@@ -58,3 +59,15 @@ def test_spread_words_lie_in_regions_and_in_order(written: list[str], shapes: li
     assert all(one.start_ms <= following.start_ms for one, following in pairwise(words))
     for word in words:
         assert any(r.start_ms <= word.start_ms <= word.end_ms <= r.end_ms for r in regions)
+
+
+def test_marks_that_one_side_has_as_words_of_their_own_move_no_time() -> None:
+    text = "今日は会議を始めます。新しい話をしましょう。予算はまだ決まっていません。" * 3
+    timed = _timed(list(text))
+    # Cut as segments come: some begin with the mark that ends the sentence before.
+    written = [word for first in range(0, len(text), 10) for word in split_words(text[first : first + 10])]
+    assert any(word == "。" for word in written)
+    place = 0
+    for word in align(written, timed, Region(0, 500 * len(text))):
+        assert abs(word.start_ms - 500 * place) <= 500
+        place += len(word.text)

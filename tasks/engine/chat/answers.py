@@ -6,7 +6,8 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -19,17 +20,17 @@ from tasks.engine.problems import Problem
 _WORD = re.compile(r"\s*\S+|\s+")
 
 
-def completed(body: Body, model: str) -> Response:
-    """Answer a request to ``model``, the only one that chats.
+def completed(body: Body, model: str, others: Collection[str] = ()) -> Response:
+    """Answer a request to ``model``, the only one that chats, or to one of those that it stands in for.
 
     Raises:
         Problem: a field is missing or wrong, or it asks for another model.
     """
     wish = read_chat_wish(body)
-    if wish.model != model:
+    if wish.model != model and wish.model not in others:
         message = f"The model '{wish.model}' does not exist, or does not chat (offered here: {model})"
         raise Problem(404, message, "model", "model_not_found")
-    return answer_chat(wish, reply_to(wish))
+    return answer_chat(replace(wish, model=model), reply_to(wish))
 
 
 def answer_chat(wish: ChatWish, reply: Reply) -> Response:
