@@ -108,6 +108,7 @@ class Speaking:
     _speaker: Speaker | None = None
     _streams: list[Streaming] = field(default_factory=list)
     _at_work: set[asyncio.Task[Spoken]] = field(default_factory=set)
+    _is_unheard: bool = False
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -144,6 +145,8 @@ class Speaking:
         try:
             return await task
         except asyncio.CancelledError:
+            if self._is_unheard and not self.interrupted:
+                raise BrokenPipeError from None
             raise _interrupted(job) from None
         except _STOPPED as error:
             raise (_interrupted(job) if self.interrupted else error) from None
@@ -167,6 +170,7 @@ class Speaking:
 
     def _give_up(self) -> None:
         """Nobody listens any more: see calls in flight through, and send no others."""
+        self._is_unheard = True
         self._end(ListenerGoneError("nobody listens any more", "resume asks for the rest"))
 
     def _end(self, error: InterruptedByUserError | ListenerGoneError) -> None:

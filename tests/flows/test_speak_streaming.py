@@ -193,3 +193,20 @@ async def test_when_the_listener_goes_away_what_is_paid_is_kept(
     assert json.loads(
         workshop.ledger.answers([workshop.catalog.segments(line.job.id)[0].work_key]).popitem()[1]
     )
+
+
+async def test_a_listener_that_goes_away_waits_for_no_voice_that_stalls(
+    workshop: Workshop, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop.settings, "grace_s", 0.2)
+    api.speech.hold_after_bytes = HELD_BYTES
+    async with playing(workshop, CHAPTER, "pcm", concurrency=2) as (reading, speaking):
+        assert await asyncio.to_thread(os.read, reading, 1 << 16)
+        os.close(reading)
+        await asyncio.sleep(0)
+        with pytest.raises(BrokenPipeError):
+            await asyncio.wait_for(speaking, 60)
+        api.speech.go_on.set()
+    (line,) = workshop.reports.jobs()
+    assert line.job.state == "interrupted"
+    assert line.spending.possible_micro
