@@ -12,7 +12,7 @@ from flows.running import Run, open_run
 from storage.database.states import JobState
 from storage.database.tables import Artifact, Job
 from storage.errors import StenoflowError, TakenError
-from tasks.chatting import Chatter
+from tasks.chat.asking import Chatter
 from tasks.cutting import StoppedError
 from tasks.digest.asking import answer_all, begin
 from tasks.digest.opening import DigestWish, open_digest, work_of

@@ -16,7 +16,7 @@ from storage.database.states import Activity, JobState
 from storage.database.tables import Job
 from storage.errors import BudgetError, StenoflowError, TakenError
 from tasks.audio_api.chat import ChatAnswer
-from tasks.chatting import Chatter, Question
+from tasks.chat.asking import Chatter, Question
 from tasks.cutting import StoppedError
 from tasks.errors import FailedError
 from tasks.intake import Wish

@@ -15,7 +15,7 @@ from tasks.audio_api.glossary import terms_that_fit
 from tasks.audio_api.in_process import InProcessTransport
 from tasks.audio_api.models import Model, ModelTable
 from tasks.audio_api.settings import AudioApiSettings, provider_of
-from tasks.chat_choice import chat_model
+from tasks.chat.choice import chat_model
 from tasks.errors import SettingsError
 from tasks.job_settings import JobSettings, Speakers
 from tasks.languages.tags import chosen_language, chosen_languages

@@ -13,7 +13,7 @@ from flows.cli.console import add_plain, plain_table, print_table, result, say
 from flows.cli.transcribe import find_sources, tell
 from flows.outcome import Outcome, exit_code, of_error
 from storage.errors import StenoflowError
-from tasks.chat_choice import chat_model as chosen_model
+from tasks.chat.choice import chat_model as chosen_model
 from tasks.digest.pricing import DigestEstimate
 from tasks.estimating import Estimate, estimate_source
 from tasks.hearing import Wanted, job_settings

@@ -9,7 +9,7 @@ from storage.database.tables import Job
 from storage.errors import StenoflowError
 from tasks.audio_api.chat import ChatAnswer, parse_chat
 from tasks.audio_api.exchange import Target
-from tasks.chatting import Chatter, Question
+from tasks.chat.asking import Chatter, Question
 from tasks.digest.work import Work
 from tasks.minutes.minutes import Minutes
 from tasks.minutes.planning import Step

@@ -12,7 +12,7 @@ from storage.database.tables import Job
 from storage.errors import StenoflowError
 from tasks.affording import bill_of_tokens
 from tasks.audio_api.exchange import Target
-from tasks.chat_choice import chat_model
+from tasks.chat.choice import chat_model
 from tasks.digest.settings import DigestSettings, hash_of_lines
 from tasks.digest.work import Work
 from tasks.errors import FailedError, RefusedError, SettingsError

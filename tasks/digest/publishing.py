@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from storage.database.states import JobState, SegmentState
 from storage.database.tables import Artifact, Job, Segment
 from storage.errors import TakenError
-from tasks.chat_manifest import store_manifest
+from tasks.chat.manifest import store_manifest
 from tasks.digest.opening import work_of
 from tasks.digest.shown import shown
 from tasks.digest.voice import spoken_before

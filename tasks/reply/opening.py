@@ -9,7 +9,7 @@ from storage.database.states import JobKind
 from storage.database.tables import Job
 from storage.database.turns import Turns
 from tasks.audio_api.chat import Message
-from tasks.chat_choice import chat_model
+from tasks.chat.choice import chat_model
 from tasks.digest.opening import NothingToDigestError, StaleError
 from tasks.errors import SettingsError
 from tasks.hearing import provider_name

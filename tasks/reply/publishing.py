@@ -7,7 +7,7 @@ from storage.database.tables import Artifact, Job
 from storage.database.turns import Turns
 from tasks.audio_api.chat import parse_chat
 from tasks.audio_api.exchange import Target
-from tasks.chat_manifest import store_manifest
+from tasks.chat.manifest import store_manifest
 from tasks.errors import FailedError
 from tasks.publishing import artifact_key, artifact_of, retract_manifest
 from tasks.reply.opening import said_in

@@ -23,7 +23,7 @@ from tasks.audio_api.errors import ModelNotFoundError, NotTranslatedError, Wrong
 from tasks.audio_api.exchange import Target
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.hints import hint_for
-from tasks.chat_bills import bill_of_answer, reserve_of
+from tasks.chat.bills import bill_of_answer, reserve_of
 from tasks.ending import end_unanswered
 from tasks.errors import FailedError
 from tasks.job_settings import JobSettings

@@ -15,7 +15,7 @@ from tasks.audio_api.client import AudioApi
 from tasks.audio_api.errors import UnreachableError
 from tasks.audio_api.gate import Gate
 from tasks.audio_api.retrying import RetryPolicy, with_retries
-from tasks.chat_bills import bill_of_answer, reserve_of
+from tasks.chat.bills import bill_of_answer, reserve_of
 from tasks.ending import end_unanswered
 from tasks.errors import FailedError
 from tasks.money.prices import Price

@@ -1,0 +1,1 @@
+"""Questions to a chat model: which one, what it may cost, and asking it by way of the ledger."""
