@@ -28,7 +28,7 @@ check-imports: .venv/.tests
 	$(BIN)/lint-imports
 
 unit: .venv/.tests
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
 	$(BIN)/python -m tests.bench $(BENCH)
