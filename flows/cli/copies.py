@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -52,14 +52,11 @@ class Copies:
         """Copy what an outcome published; returns where to. Raises StorageError if one cannot be written."""
         if self._folder is None or not outcome.artifacts or outcome.job is None:
             return []
-        keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
         copied = []
-        for format_ in outcome.artifacts:
-            ending = format_.replace("translation.", "en.")
-            name = format_ if ending != format_ else artifact_name(format_)
+        for key, ending in [*_transcript(workshop, outcome), *_minutes(workshop, outcome)]:
             path = self._folder / f"{self._names[outcome.source]}.{ending}"
             try:
-                workshop.store.fetch(keys[name], path)
+                workshop.store.fetch(key, path)
             except StenoflowError:
                 self.failed = True
                 raise
@@ -68,3 +65,24 @@ class Copies:
                 raise StorageError(f"cannot write {path}: {error.strerror}") from error
             copied.append(path)
         return copied
+
+
+def _transcript(workshop: Workshop, outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield the keys of what is copied, and the endings of the copies."""
+    keys = _keys(workshop, outcome.job)
+    for format_ in outcome.artifacts:
+        ending = format_.replace("translation.", "en.")
+        yield keys[format_ if ending != format_ else artifact_name(format_)], ending
+
+
+def _minutes(workshop: Workshop, outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield the same of minutes that followed; the page has them in it."""
+    digest = outcome.digest
+    keys = {} if digest is None else _keys(workshop, digest.job)
+    for ending in () if digest is None else digest.artifacts:
+        if (name := f"digest.{ending}") in keys:
+            yield keys[name], name
+
+
+def _keys(workshop: Workshop, job_id: str | None) -> dict[str, str]:
+    return {} if job_id is None else {each.name: each.key for each in workshop.catalog.artifacts(job_id)}

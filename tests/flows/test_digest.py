@@ -341,8 +341,10 @@ def test_a_voice_or_format_that_there_is_none_of_is_bad_usage(
 def test_minutes_follow_a_transcription_where_that_is_wished(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
-    line = stenoflow("transcribe", meeting.path, "--digest", "--tag", "board", "--json").line
+    line = stenoflow("transcribe", meeting.path, "--digest", "--tag", "board", "--out", "out", "--json").line
     digest = line["digest"]
+    copied = {path.name.removeprefix(f"{meeting.path.stem}.") for path in Path("out").iterdir()}
+    assert copied == {*line["artifacts"], "digest.md", "digest.json"}
     assert (digest["status"], digest["of"], digest["calls"]) == ("complete", line["job"], 1)
     assert 'id="minutes"' in read_artifact(line, "html")
     again = stenoflow("transcribe", meeting.path, "--digest", "--json").line
