@@ -14,11 +14,9 @@ from tests.servers.audio_api import audio_api_server
 
 # Around each transaction that money hangs on, while some calls are done and others in flight.
 _SAMPLE = [
-    "Catalog.add_segment:behind:2",
     "Ledger.begin:behind:2",
     "AudioApi.transcribe:behind:3",
     "Ledger.succeed:behind:2",
-    "LocalStore.put_bytes:behind:3",
     "Catalog.record_artifacts:behind:1",
 ]
 
