@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import options
-from flows.cli.console import add_plain, plain_table, print_table, results
+from flows.cli.console import add_plain, plain_table, print_table
 from flows.cli.console import result as print_result
 from flows.cli.lint import print_lint
 from flows.cli.page import print_page
 from flows.cli.show_chat import show_chat
 from flows.cli.show_speech import show_speech
+from flows.cli.shown import print_artifacts, print_fact, print_facts
 from storage.database.derived_keys import translation_key, with_translations
 from storage.database.reports import JobLine, Spending
 from storage.database.states import JobKind, JobState
@@ -33,6 +34,18 @@ from tasks.speech.excerpt import Excerpt
 from tasks.speech.timecode import clock, samples_to_ms, seconds
 from tasks.workshop import Workshop, open_workshop
 
+_SHOWN = (
+    "job",
+    "name",
+    "source",
+    "state",
+    "duration",
+    "model",
+    "language",
+    "tag",
+    "cost",
+    "possible_cost",
+)
 _SHOWN_OTHERWISE = {JobKind.SPEAK: show_speech, JobKind.DIGEST: show_chat, JobKind.REPLY: show_chat}
 
 
@@ -121,36 +134,16 @@ def show(
 
 
 def _print(document: dict[str, Any]) -> None:
-    for name in (
-        "job",
-        "name",
-        "source",
-        "state",
-        "duration",
-        "model",
-        "language",
-        "tag",
-        "cost",
-        "possible_cost",
-    ):
-        results.print(f"[dim]{name:14}[/]", end="")
-        results.print(str(document[name] if document[name] is not None else "-"), markup=False)
-    if document["error"]:
-        results.print(f"[dim]{'error':14}[/]", end="")
-        results.print(document["error"]["message"], markup=False)
+    print_facts(document, _SHOWN)
     if document["damaged"]:
-        results.print(f"[dim]{'damaged':14}[/]", end="")
-        results.print(document["damaged"]["reason"], markup=False)
+        print_fact("damaged", document["damaged"]["reason"])
     if document["clipped"]:
-        results.print(f"[dim]{'clipped':14}[/]", end="")
-        results.print(f"{document['clipped']:.1%} of the samples of speech", markup=False)
+        print_fact("clipped", f"{document['clipped']:.1%} of the samples of speech")
     for label, name in document["speakers"].items():
-        results.print(f"[dim]{'speaker':14}[/]", end="")
-        results.print(label if label == name else f"{label}: {name}", markup=False)
+        print_fact("speaker", label if label == name else f"{label}: {name}")
     _print_segments(document["segments"])
     _print_seams(document["seams"])
-    for name, artifact in document["artifacts"].items():
-        results.print(f"{name:16} {artifact['uri']}", markup=False)
+    print_artifacts(document)
 
 
 def find_job(workshop: Workshop, prefix: str) -> JobLine:

@@ -6,7 +6,8 @@ import json as json_module
 from collections import Counter
 from typing import Any
 
-from flows.cli.console import add_plain, plain_table, print_table, result, results
+from flows.cli.console import add_plain, plain_table, print_table, result
+from flows.cli.shown import print_artifacts, print_facts
 from storage.database.reports import JobLine
 from tasks.artifacts.manifest import charge_entry
 from tasks.errors import SettingsError
@@ -25,20 +26,14 @@ def show_speech(
     if json:
         result(json_module.dumps(document, ensure_ascii=False))
         return
-    for name in _SHOWN:
-        results.print(f"[dim]{name:14}[/]", end="")
-        results.print(str(document[name] if document[name] is not None else "-"), markup=False)
-    if document["error"]:
-        results.print(f"[dim]{'error':14}[/]", end="")
-        results.print(document["error"]["message"], markup=False)
+    print_facts(document, _SHOWN)
     table = plain_table("piece", "from", "to", "characters", "state", "requests", "remark")
     for each in document["segments"]:
         characters = each["end"] - each["start"]
         cells = (each["index"], each["start"], each["end"], characters, each["state"], each["attempts"])
         add_plain(table, *map(str, cells), each["error"] or "")
     print_table(table)
-    for name, artifact in document["artifacts"].items():
-        results.print(f"{name:16} {artifact['uri']}", markup=False)
+    print_artifacts(document)
 
 
 def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
