@@ -11,21 +11,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from flows.digest_outcome import DigestOutcome, refused
-from flows.digesting import digest_of
-from flows.notifying import notifying
-from flows.orchestration import Start, begin_start, surround
-from flows.outcome import Outcome, of_error, of_job, with_digest
-from flows.running import Run, open_run
-from storage.database.states import JobState
-from storage.errors import StenoflowError, TakenError
-from tasks.cutting import StoppedError
-from tasks.digest.opening import DigestWish
-from tasks.intake import TakenIn, Wish
-from tasks.settling import settle
-from tasks.sources import Source
-from tasks.verifying import make_up
-from tasks.workshop import Workshop
+from stenoflow.flows.minutes import digest_of
+from stenoflow.flows.minutes_outcome import MinutesOutcome, refused
+from stenoflow.flows.notifications import open_notifications
+from stenoflow.flows.outcome import Outcome, of_error, of_job, with_digest
+from stenoflow.flows.prefect_start import Start, begin_start, surround
+from stenoflow.flows.run import Run, open_run
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
+from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.segment import StoppedError
+from stenoflow.tasks.operations.verify import make_up
+from stenoflow.tasks.sources import Source
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Order:
     """
 
     source: Source
-    wish: Wish
+    wish: TranscribeRequest
     again: bool = False
     refused: StenoflowError | None = None
     told: Callable[[Outcome], Awaitable[Outcome]] | None = None
@@ -93,7 +93,7 @@ class Batch:
         interrupted: somebody called `stop`.
     """
 
-    workshop: Workshop
+    context: AppContext
     formats: Sequence[str]
     concurrency: int
     watcher: Watcher
@@ -102,7 +102,7 @@ class Batch:
     interrupted: bool = False
     _run: Run | None = None
     _flows: set[asyncio.Future[None]] = field(default_factory=set)
-    _digests: set[asyncio.Future[DigestOutcome]] = field(default_factory=set)
+    _digests: set[asyncio.Future[MinutesOutcome]] = field(default_factory=set)
 
     async def run(self, orders: Sequence[Order]) -> list[Outcome]:
         """Transcribe all; each source's end is told as it comes.
@@ -110,7 +110,7 @@ class Batch:
         Returns:
             The outcomes, in the order of the orders.
         """
-        surround(self.workshop.settings.home)
+        surround(self.context.settings.home)
         begin_start()
         async with self._open() as (room, one):
 
@@ -126,7 +126,7 @@ class Batch:
         Returns:
             The exit codes of all.
         """
-        surround(self.workshop.settings.home)
+        surround(self.context.settings.home)
         codes: set[int] = set()
         begun: set[asyncio.Task[None]] = set()
         coming = aiter(orders)
@@ -151,14 +151,17 @@ class Batch:
     @property
     def is_cut_off(self) -> bool:
         """Whether no more calls can be made: the user or the provider stopped them all."""
-        return self.interrupted or (self._run is not None and self._run.transcriber.gate.is_stopped)
+        return self.interrupted or (self._run is not None and self._run.transcriber.limiter.is_stopped)
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[tuple[asyncio.Semaphore, Callable[[Order], Awaitable[Outcome]]]]:
         """Open the run; gives the room for recordings at once, and what transcribes one."""
         # Enough recordings at once to keep all calls busy even where each is one short segment.
         room = asyncio.Semaphore(self.concurrency + 2)
-        async with open_run(self.workshop, self.concurrency, self.outer) as run, notifying(run) as notifier:
+        async with (
+            open_run(self.context, self.concurrency, self.outer) as run,
+            open_notifications(run) as notifier,
+        ):
             self._run = run
 
             async def one(order: Order) -> Outcome:
@@ -175,8 +178,8 @@ class Batch:
         else:
             self.interrupted = True
             self._run.interrupt()
-            calls = self._run.transcriber.gate.busy
-            grace_s = self.workshop.settings.grace_s if calls else _SETTLING_S
+            calls = self._run.transcriber.limiter.busy
+            grace_s = self.context.settings.grace_s if calls else _SETTLING_S
             self.watcher.stopping(calls, grace_s)
             asyncio.get_running_loop().call_later(grace_s, self._cancel)
 
@@ -198,7 +201,7 @@ class Batch:
         wish = order.wish
         if not wish.digest or outcome.job is None or outcome.status not in _PUBLISHED or self.interrupted:
             return outcome
-        asked = DigestWish(tag=wish.tag, budget_micro=wish.budget_micro)
+        asked = MinutesRequest(tag=wish.tag, budget_micro=wish.budget_micro)
         digest = asyncio.ensure_future(digest_of(run, outcome.job, asked))
         self._digests.add(digest)
         try:
@@ -216,24 +219,24 @@ class Batch:
             raise StoppedError(f"{order.source.name}: interrupted before it was begun")
         if order.refused is not None:
             raise order.refused
-        taken = await run.take_in(order.source, order.wish)
+        taken = await run.prepare(order.source, order.wish)
         job_id = taken.job.id
         self.watcher.taken(order.source, job_id, taken.duration_ms)
         try:
             if taken.stream is not None:
                 await self._work(run, order, taken, start)
             else:
-                await settle(make_up, self.workshop, taken.job)
-            return await settle(of_job, self.workshop, job_id, run.run_id, self.formats)
+                await run_blocking(make_up, self.context, taken.job)
+            return await run_blocking(of_job, self.context, job_id, run.run_id, self.formats)
         except StenoflowError as error:
             # Its job could not say so itself: the database is gone, or never let us begin.
             return of_error(order.source.uri, error, job_id)
 
-    async def _work(self, run: Run, order: Order, taken: TakenIn, start: Start) -> None:
+    async def _work(self, run: Run, order: Order, taken: PreparedJob, start: Start) -> None:
         """Begin a job, and see it to its end."""
         job_id = taken.job.id
         if not await run.begin(taken, again=order.again, wait=self.watcher.waiting):
-            await settle(make_up, self.workshop, await settle(self.workshop.catalog.job, job_id))
+            await run_blocking(make_up, self.context, await run_blocking(self.context.catalog.job, job_id))
             return
         flow = asyncio.ensure_future(self._flow(job_id, order.source.name, start))
         self._flows.add(flow)
@@ -249,32 +252,32 @@ class Batch:
         """
         # Prefect may still be trying to reach its server.
         error = flow.exception() if flow.done() and not flow.cancelled() else None
-        job, run_id = await settle(self.workshop.catalog.job, job_id), self.workshop.run_id
+        job, run_id = await run_blocking(self.context.catalog.job, job_id), self.context.run_id
         if job.state != JobState.RUNNING or job.run_id != run_id or isinstance(error, TakenError):
             if error is not None:
                 _log.warning("job %s ended as %s, its flow with: %s", job_id, job.state, error)
         elif error is None:
-            await settle(self.workshop.catalog.set_state, job_id, JobState.INTERRUPTED)
+            await run_blocking(self.context.catalog.set_state, job_id, JobState.INTERRUPTED)
         else:
             if not isinstance(error, StenoflowError):
                 _log.error("job %s", job_id, exc_info=error)
                 error = StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where")
-            await settle(self.workshop.catalog.set_state, job_id, JobState.FAILED, error)
+            await run_blocking(self.context.catalog.set_state, job_id, JobState.FAILED, error)
 
     async def _flow(self, job_id: str, name: str, start: Start) -> None:
         if not start.done:
             self.watcher.waiting("starting Prefect (the first time on a machine takes longest)")
         await start.ready()
         self.watcher.waiting(None)
-        from flows.transcription import transcribe_recording  # noqa: PLC0415 - imports Prefect
+        from stenoflow.flows.transcribe import transcribe_recording  # noqa: PLC0415 - imports Prefect
 
         state: State[Any]
         if self.work is None:
             state = await transcribe_recording(job_id, name, return_state=True)
         else:
             state = await self.work(job_id, name)
-        job = await settle(self.workshop.catalog.job, job_id)
-        if job.state == JobState.RUNNING and job.run_id == self.workshop.run_id:
+        job = await run_blocking(self.context.catalog.job, job_id)
+        if job.state == JobState.RUNNING and job.run_id == self.context.run_id:
             # The flow ended without a word in the job: whatever it raised is the reason.
             reason = await state.aresult(raise_on_failure=False)
             raise reason if isinstance(reason, Exception) else StenoflowError(f"the flow ended {state.name}")

@@ -17,15 +17,14 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
-from flows.outcome import Outcome
-from flows.watching import LogWatcher
-from storage.errors import StenoflowError
-from tasks.accounts import segment_rows
-from tasks.money.amounts import show
-from tasks.settling import settle
-from tasks.sources import Source
-from tasks.speech.timecode import clock, samples_to_ms
-from tasks.workshop import Workshop
+from stenoflow.flows.outcome import Outcome
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.operations.accounts import segment_rows
+from stenoflow.tasks.sources import Source
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms
 
 _LOOK_EVERY_S = 5.0
 _FIRST_CHARACTERS = 600
@@ -39,11 +38,32 @@ def keys_of(job_id: str) -> list[str]:
     return [f"{kind}-{job_id}" for kind in ("progress", "segments", "summary")]
 
 
-class Dashboard(LogWatcher):
+class LogWatcher:
+    """Writes what happens to the log, where Prefect finds it."""
+
+    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
+        """Tell of a job."""
+        _log.info("%s: job %s, %s", source.name, job_id, clock(duration_ms))
+
+    def waiting(self, what: str | None) -> None:
+        """Tell what is waited for."""
+        if what is not None:
+            _log.info("%s", what)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Tell of an end."""
+        _log.info("%s", outcome.to_json())
+
+    def stopping(self, calls: int, grace_s: float) -> None:
+        """Tell that it ends."""
+        _log.info("stopping: up to %.0f s for %d calls in flight", grace_s, calls)
+
+
+class DashboardProgress(LogWatcher):
     """Follows the jobs of a batch. Use it as a context; belongs to one event loop."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, context: AppContext) -> None:
+        self._workshop = context
         self._following: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, UUID] = {}
         self._ending: list[asyncio.Task[None]] = []
@@ -72,7 +92,7 @@ class Dashboard(LogWatcher):
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
         while True:
-            (progress,) = await settle(self._workshop.reports.progress, [job_id])
+            (progress,) = await run_blocking(self._workshop.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"
             said += "" if progress.planned else " cut so far"
@@ -94,11 +114,11 @@ class Dashboard(LogWatcher):
             return
         _, segments, summary = keys_of(outcome.job)
         if outcome.segments:
-            rows = await settle(segment_rows, self._workshop, outcome.job)
+            rows = await run_blocking(segment_rows, self._workshop, outcome.job)
             await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
             said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
             await self._show_progress(outcome.job, _percent(rows), said)
-        text = await settle(self._first_lines, outcome)
+        text = await run_blocking(self._first_lines, outcome)
         await acreate_markdown_artifact(_summary(outcome, text), summary, outcome.source)
 
     def _first_lines(self, outcome: Outcome) -> str:

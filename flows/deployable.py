@@ -15,37 +15,37 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.at_work import (
-    at_work,
-    at_work_on_digests,
+from stenoflow.flows.batch import Order
+from stenoflow.flows.crash_recovery import TAG, recover_crashed_runs
+from stenoflow.flows.deployment_context import (
+    batch_in_flow_run,
     is_cancelled,
-    open_tools,
+    minutes_in_flow_run,
+    open_flow_run_context,
     show_minutes,
     state_of,
     state_of_digest,
 )
-from flows.batch import Order
-from flows.ingesting import Taking
-from flows.speaking_again import speak_again
-from flows.spreading import spread
-from flows.taking_up import TAG, take_up_what_was_left
-from storage.database.states import JobKind, JobState
-from storage.errors import StenoflowError
-from tasks.digest.opening import DigestWish, open_digest
-from tasks.inbox.opening import open_inbox
-from tasks.inbox.options import Options
-from tasks.inbox.reception import Reception, wish_of
-from tasks.inbox.settling import Settling
-from tasks.intake import Wish
-from tasks.job_settings import JobSettings
-from tasks.settling import settle
-from tasks.sources import resolve
-from tasks.sources.naming import display_name
-from tasks.speaking.settings import Voicing
-from tasks.verifying import verify as verify_job
+from stenoflow.flows.dispatch import dispatch
+from stenoflow.flows.ingest import Taking
+from stenoflow.flows.speak_again import speak_again
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
+from stenoflow.tasks.jobs.speak.settings import VoiceOptions
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
+from stenoflow.tasks.operations.verify import verify as verify_job
+from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.inbox.entry import StabilityTracker
+from stenoflow.tasks.sources.inbox.open_inbox import open_inbox
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.sources.source import display_name
 
 _log = logging.getLogger(__name__)
-_NOTHING_SAID = Options()
+_NOTHING_SAID = RecordingOptions()
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 Address = Annotated[str, Field(description="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.")]
@@ -67,17 +67,17 @@ def _is_asked_for() -> bool:
 
 
 @flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
-async def transcribe(source: Address, options: Options = _NOTHING_SAID) -> State[None]:
+async def transcribe(source: Address, options: RecordingOptions = _NOTHING_SAID) -> State[None]:
     """Transcribe a recording, or all in a folder; what is stored already is not bought again.
 
     Args:
         source: where it is.
         options: what is said of it.
     """
-    async with at_work() as batch:
+    async with batch_in_flow_run() as batch:
         try:
-            wish = wish_of(batch.workshop, options)
-            found = await settle(resolve, source, batch.workshop.s3)
+            wish = request_of(batch.context, options)
+            found = await run_blocking(resolve, source, batch.context.s3)
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
         return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
@@ -90,32 +90,32 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     Args:
         job: its id.
     """
-    with open_tools() as workshop:
-        kind = (await settle(workshop.catalog.job, job)).kind
+    with open_flow_run_context() as context:
+        kind = (await run_blocking(context.catalog.job, job)).kind
         if kind == JobKind.SPEAK:
-            return await speak_again(workshop, job)
+            return await speak_again(context, job)
         if kind == JobKind.REPLY:
             # Whoever asked has waited long enough; `resume` goes on, if somebody still wants it.
-            await settle(workshop.catalog.claim, job, again=True)
-            await settle(workshop.catalog.set_state, job, JobState.INTERRUPTED)
+            await run_blocking(context.catalog.claim, job, again=True)
+            await run_blocking(context.catalog.set_state, job, JobState.INTERRUPTED)
             return Completed(name="Skipped", message=f"stenoflow resume {job} goes on")
-    if kind == JobKind.DIGEST:
+    if kind == JobKind.MINUTES:
         return await _digest_again(job)
-    async with at_work() as batch:
-        stored = await settle(batch.workshop.catalog.job, job)
-        recording = await settle(batch.workshop.catalog.recording, stored.recording_id)
+    async with batch_in_flow_run() as batch:
+        stored = await run_blocking(batch.context.catalog.job, job)
+        recording = await run_blocking(batch.context.catalog.recording, stored.recording_id)
         settings = JobSettings.from_dict(stored.settings)
-        follows = batch.workshop.settings.digest
-        wish = Wish(settings, stored.tag, stored.budget_micro, digest=follows)
-        found = await settle(resolve, recording.source, batch.workshop.s3)
+        follows = batch.context.settings.digest
+        wish = TranscribeRequest(settings, stored.tag, stored.budget_micro, digest=follows)
+        found = await run_blocking(resolve, recording.source, batch.context.s3)
         return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
 
 
 async def _digest_again(job: str) -> State[None]:
-    async with at_work_on_digests() as digesting:
-        stored = await settle(digesting.workshop.catalog.job, job)
+    async with minutes_in_flow_run() as digesting:
+        stored = await run_blocking(digesting.context.catalog.job, job)
         (outcome,) = await digesting.run([stored], again=True)
-        await show_minutes(digesting.workshop, outcome)
+        await show_minutes(digesting.context, outcome)
     return state_of_digest(outcome)
 
 
@@ -134,24 +134,24 @@ async def digest(
         voice: that reads them aloud.
         format: of the sound.
     """
-    async with at_work_on_digests() as digesting:
-        workshop = digesting.workshop
-        voicing = None if voice is None else Voicing(voice=voice, format=format)
+    async with minutes_in_flow_run() as digesting:
+        context = digesting.context
+        voicing = None if voice is None else VoiceOptions(voice=voice, format=format)
         try:
-            of = await settle(workshop.catalog.job, job)
-            opened = await settle(open_digest, workshop, of, DigestWish(model, voicing))
+            of = await run_blocking(context.catalog.job, job)
+            opened = await run_blocking(open_minutes, context, of, MinutesRequest(model, voicing))
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
         (outcome,) = await digesting.run([opened])
-        await show_minutes(workshop, outcome)
+        await show_minutes(context, outcome)
     return state_of_digest(outcome)
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)
-async def take_in(
+async def ingest_recording(
     inbox: InboxAddress,
     source: Annotated[str, Field(description="The address of a recording in it.")],
-    options: Options = _NOTHING_SAID,
+    options: RecordingOptions = _NOTHING_SAID,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
 ) -> State[None]:
     """Transcribe one recording of a drop folder, unless that was done; `ingest` asks for this.
@@ -162,13 +162,13 @@ async def take_in(
         options: what is said of it.
         reject: move it out of the way if it is refused.
     """
-    async with at_work() as batch:
-        box = open_inbox(inbox, batch.workshop.s3)
+    async with batch_in_flow_run() as batch:
+        box = open_inbox(inbox, batch.context.s3)
         given = options.model_dump(exclude_unset=True)
-        reception = Reception(batch.workshop, box, given, Settling(1))
+        reception = InboxScanner(batch.context, box, given, StabilityTracker(1))
         taking = Taking(reception, batch, reject, _log.info, is_cancelled)
-        entry = await settle(box.find, source)
-        order = None if entry is None else await taking.take(await settle(reception.describe, entry))
+        entry = await run_blocking(box.find, source)
+        order = None if entry is None else await taking.take(await run_blocking(reception.describe, entry))
         if order is None:
             return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
         return state_of(await batch.run([order]))
@@ -177,7 +177,7 @@ async def take_in(
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)
 async def ingest(
     inbox: InboxAddress,
-    options: Options = _NOTHING_SAID,
+    options: RecordingOptions = _NOTHING_SAID,
     looks: Annotated[int, Field(ge=1, description="Looks in a row that must find a file unchanged.")] = 2,
     interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
@@ -191,10 +191,12 @@ async def ingest(
         interval: between two looks, in seconds.
         reject: move what is refused out of the way.
     """
-    with open_tools() as workshop:
-        box = open_inbox(inbox, workshop.s3)
+    with open_flow_run_context() as context:
+        box = open_inbox(inbox, context.s3)
         given = options.model_dump(exclude_unset=True)
-        asked = await spread(Reception(workshop, box, given, Settling(looks)), interval, reject=reject)
+        asked = await dispatch(
+            InboxScanner(context, box, given, StabilityTracker(looks)), interval, reject=reject
+        )
     return Completed(message=f"{asked} recordings handed over")
 
 
@@ -207,9 +209,11 @@ async def verify(
     Args:
         repair: build anew what is not as recorded.
     """
-    with open_tools() as workshop:
-        published = [line.job for line in await settle(workshop.reports.jobs) if line.job.state in _PUBLISHED]
-        verified = [await settle(verify_job, workshop, job, repair=repair) for job in published]
+    with open_flow_run_context() as context:
+        published = [
+            line.job for line in await run_blocking(context.reports.jobs) if line.job.state in _PUBLISHED
+        ]
+        verified = [await run_blocking(verify_job, context, job, repair=repair) for job in published]
     unsound = [each.job_id for each in verified if not each.is_sound]
     if unsound:
         return Failed(message=f"{len(unsound)} of {len(verified)} jobs are not as recorded: {unsound[:20]}")
@@ -219,6 +223,6 @@ async def verify(
 @flow(name="take up", persist_result=False)
 async def take_up() -> State[None]:
     """Have done anew what a process died over: Prefect's own server does not find that."""
-    with open_tools() as workshop:
-        asked = await take_up_what_was_left(workshop)
+    with open_flow_run_context() as context:
+        asked = await recover_crashed_runs(context)
     return Completed(message=f"{asked} flow runs were asked for")

@@ -11,9 +11,9 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
-from flows import deployable
-from flows.spreading import DEPLOYMENT
-from tasks.settings import InboxSettings, Settings
+from stenoflow.flows import deployable
+from stenoflow.flows.dispatch import DEPLOYMENT
+from stenoflow.tasks.settings import InboxSettings, Settings
 
 _NIGHTLY = "23 4 * * *"
 _TAKE_UP_EVERY = timedelta(minutes=1)
@@ -36,7 +36,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
         deployable.transcribe,
         deployable.resume,
         deployable.digest,
-        deployable.take_in,
+        deployable.ingest_recording,
         deployable.ingest,
     ]
     for flow in on_demand:

@@ -7,17 +7,17 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.digest_outcome import DigestOutcome
-from storage.database.states import JobState, SegmentState
-from storage.database.tables import Job, Recording
-from storage.errors import StenoflowError
-from tasks.damage import Damage
-from tasks.digest.opening import NothingToDigestError
-from tasks.job_settings import Speakers
-from tasks.money.amounts import show
-from tasks.publishing import assemble, still_to_do, tell_apart
-from tasks.speech.timecode import seconds
-from tasks.workshop import Workshop
+from stenoflow.flows.minutes_outcome import MinutesOutcome
+from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.database.tables import Job, Recording
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.assembly.assemble import assemble, diarize, still_to_do
+from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import EmptyTranscriptError
+from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.timecode import seconds
 
 _COMPLETE, _UNEXPECTED, _FAILED, _REFUSED = 0, 1, 3, 4
 
@@ -54,7 +54,7 @@ class Outcome:
     clipped: float | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     error: dict[str, str] | None = None
-    digest: DigestOutcome | None = None
+    digest: MinutesOutcome | None = None
     exit_code: int = _COMPLETE
     notes: tuple[str, ...] = ()
 
@@ -82,9 +82,9 @@ class Outcome:
         return json.dumps(line, ensure_ascii=False)
 
 
-def with_digest(outcome: Outcome, digest: DigestOutcome) -> Outcome:
+def with_digest(outcome: Outcome, digest: MinutesOutcome) -> Outcome:
     """Add what became of the minutes, which counts for the exit code, unless nothing was said."""
-    if digest.error is not None and digest.error["kind"] == NothingToDigestError.kind:
+    if digest.error is not None and digest.error["kind"] == EmptyTranscriptError.kind:
         return replace(outcome, digest=digest)
     return replace(outcome, digest=digest, exit_code=gravest({outcome.exit_code, digest.exit_code}))
 
@@ -104,14 +104,14 @@ def of_error(source: str, error: BaseException, job: str | None = None) -> Outco
     )
 
 
-def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str]) -> Outcome:
+def of_job(context: AppContext, job_id: str, run_id: str, formats: Iterable[str]) -> Outcome:
     """Tell of a job as it stands now."""
-    job = workshop.catalog.job(job_id)
-    recording = workshop.catalog.recording(job.recording_id)
-    segments = workshop.catalog.segments(job_id)
-    totals = workshop.reports.run_totals(job_id, run_id)
+    job = context.catalog.job(job_id)
+    recording = context.catalog.recording(job.recording_id)
+    segments = context.catalog.segments(job_id)
+    totals = context.reports.run_totals(job_id, run_id)
     answered = sum(segment.state == SegmentState.DONE for segment in segments)
-    published = {artifact.name: artifact.uri for artifact in workshop.catalog.artifacts(job_id)}
+    published = {artifact.name: artifact.uri for artifact in context.catalog.artifacts(job_id)}
     names = {name: published.get(f"transcript.{name}") for name in formats}
     names |= {f"translation.{name}": published.get(f"translation.{name}") for name in formats}
     return Outcome(
@@ -124,13 +124,13 @@ def of_job(workshop: Workshop, job_id: str, run_id: str, formats: Iterable[str])
         calls=totals.calls,
         reused=max(0, answered - totals.answered),
         cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
-        missing=_missing(workshop, job),
-        damaged=Damage.of_job(job).to_json(),
-        clipped=Damage.of_job(job).clipped or None,
+        missing=_missing(context, job),
+        damaged=Integrity.from_stored(job.lost_ms, job.damage).to_json(),
+        clipped=Integrity.from_stored(job.lost_ms, job.damage).clipped or None,
         artifacts={name: uri for name, uri in names.items() if uri} if _has_artifacts(job) else {},
         error=_error(job, recording),
         exit_code=_exit_code(job),
-        notes=tuple(_notes(workshop, job, recording)),
+        notes=tuple(_notes(context, job, recording)),
     )
 
 
@@ -164,28 +164,28 @@ def _has_artifacts(job: Job) -> bool:
     return job.state in {JobState.COMPLETE, JobState.PARTIAL}
 
 
-def _missing(workshop: Workshop, job: Job) -> tuple[tuple[float, float], ...]:
-    segments = workshop.catalog.segments(job.id)
+def _missing(context: AppContext, job: Job) -> tuple[tuple[float, float], ...]:
+    segments = context.catalog.segments(job.id)
     if job.state == JobState.PARTIAL:
-        missing = assemble(workshop, job, segments).missing
+        missing = assemble(context, job, segments).missing
     elif job.state == JobState.INTERRUPTED:
-        duration_ms = workshop.catalog.recording(job.recording_id).duration_ms or 0
+        duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
         missing = still_to_do(job.origin_ms, duration_ms, segments)
     else:
         return ()
     return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in missing)
 
 
-def _notes(workshop: Workshop, job: Job, recording: Recording) -> Iterator[str]:
+def _notes(context: AppContext, job: Job, recording: Recording) -> Iterator[str]:
     """Say that a recording is clipped, and where speakers could not be told apart as was asked."""
-    if clipped := Damage.of_job(job).clipped:
+    if clipped := Integrity.from_stored(job.lost_ms, job.damage).clipped:
         yield (
             f"{recording.name}: {clipped:.1%} of the samples of speech are clipped, and words may be"
             " misheard; record it softer"
         )
     if job.settings.get("speakers") != Speakers.MODEL or not _has_artifacts(job):
         return
-    told = tell_apart(workshop, job, workshop.catalog.segments(job.id))
+    told = diarize(context, job, context.catalog.segments(job.id))
     if not told.speakers:
         yield f"{recording.name}: nobody was told apart"
     elif not told.throughout:

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.database.states import Activity, ChargeKind, JobState, SegmentState
-from storage.errors import StenoflowError
-from tasks.errors import RefusedError
-from tasks.money.amounts import show
-from tasks.reply.opening import said_in
-from tasks.reply.publishing import answer_of
-from tasks.speech.timecode import seconds
-from tasks.workshop import Workshop
+from stenoflow.storage.database.states import Activity, ChargeKind, JobState, SegmentState
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import RefusedError
+from stenoflow.tasks.jobs.reply.plan import said_in
+from stenoflow.tasks.jobs.reply.publish import answer_of
+from stenoflow.tasks.transcript.timecode import seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReplyStep:
     """One of hearing, chat and speaking.
 
     Attributes:
@@ -59,30 +59,30 @@ class Step:
 
 
 def step_of(
-    workshop: Workshop, job_id: str, activity: Activity, ms: int, first_ms: int | None = None
-) -> Step:
+    context: AppContext, job_id: str, activity: Activity, ms: int, first_ms: int | None = None
+) -> ReplyStep:
     """Tell what one step took in this run."""
-    job = workshop.catalog.job(job_id)
+    job = context.catalog.job(job_id)
     mine = [
         each
-        for each in workshop.reports.attempts(job_id)
-        if each.activity == activity and each.run_id == workshop.run_id
+        for each in context.reports.attempts(job_id)
+        if each.activity == activity and each.run_id == context.run_id
     ]
     ids = {each.id for each in mine}
     actual = [
         charge.amount_micro
-        for charge in workshop.reports.charges(job_id)
+        for charge in context.reports.charges(job_id)
         if charge.kind == ChargeKind.ACTUAL and charge.attempt_id in ids
     ]
     known = [amount for amount in actual if amount is not None]
     done = [
         each
-        for each in workshop.catalog.segments(job_id)
+        for each in context.catalog.segments(job_id)
         if each.activity == activity and each.state == SegmentState.DONE
     ]
     answered = {each.segment_index for each in mine}
-    model = job.settings["speech"]["model"] if activity is Activity.SPEAKING else job.settings["model"]
-    return Step(
+    model = job.settings["speech"]["model"] if activity is Activity.SPEECH else job.settings["model"]
+    return ReplyStep(
         activity,
         f"{model} at {job.settings['provider']}",
         ms,
@@ -109,7 +109,7 @@ class ReplyOutcome:
     of: str | None = None
     heard: str = ""
     text: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ReplyStep, ...] = ()
     artifacts: dict[str, str] = field(default_factory=dict)
     file: str | None = None
     error: dict[str, str] | None = None
@@ -141,7 +141,7 @@ class ReplyOutcome:
 
 
 def outcome_of(
-    workshop: Workshop, job_id: str | None, steps: Sequence[Step], error: StenoflowError | None = None
+    context: AppContext, job_id: str | None, steps: Sequence[ReplyStep], error: StenoflowError | None = None
 ) -> ReplyOutcome:
     """Tell of a reply as it stands now, or of one that was not even begun."""
     described = None if error is None else {"kind": error.kind, "message": str(error)}
@@ -150,15 +150,15 @@ def outcome_of(
         refused = code == RefusedError.exit_code
         status = (JobState.REFUSED if refused else JobState.FAILED).value
         return ReplyOutcome(status, None if error is None else error.job_id, error=described, exit_code=code)
-    job = workshop.catalog.job(job_id)
-    artifacts = {each.name: each.uri for each in workshop.catalog.artifacts(job_id)}
+    job = context.catalog.job(job_id)
+    artifacts = {each.name: each.uri for each in context.catalog.artifacts(job_id)}
     is_whole = job.state == JobState.COMPLETE
     return ReplyOutcome(
         status=job.state if is_whole else _status(job.state),
         job=job_id,
         of=job.settings["of"],
-        heard=said_in(workshop, workshop.catalog.job(job.settings["of"])),
-        text=answer_of(workshop, job) or "",
+        heard=said_in(context, context.catalog.job(job.settings["of"])),
+        text=answer_of(context, job) or "",
         steps=tuple(steps),
         artifacts={
             name.removeprefix("reply."): uri

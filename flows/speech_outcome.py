@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.database.states import JobState, SegmentState
-from storage.database.tables import Job, Segment
-from storage.errors import StenoflowError, StorageError
-from tasks.errors import RefusedError
-from tasks.money.amounts import show
-from tasks.speaking.job import text_of
-from tasks.speaking.publishing import duration_of
-from tasks.speech.timecode import clock, seconds
-from tasks.workshop import Workshop
+from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.database.tables import Job, Segment
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import RefusedError
+from stenoflow.tasks.jobs.speak.plan import text_of
+from stenoflow.tasks.jobs.speak.publish import duration_of
+from stenoflow.tasks.transcript.timecode import clock, seconds
 
 _COMPLETE, _FAILED = 0, 3
 
@@ -89,23 +89,23 @@ def refusal(error: BaseException | None) -> SpeechOutcome:
 
 
 def outcome_of(
-    workshop: Workshop, job_id: str | None, file: Path | str | None, error: BaseException | None = None
+    context: AppContext, job_id: str | None, file: Path | str | None, error: BaseException | None = None
 ) -> SpeechOutcome:
     """Tell of a job as it stands now, or of a text that never had one."""
     if job_id is None:
         return refusal(error)
     told = None if error is None else _described(error)
     exit_code = _code_of(error)
-    job = workshop.catalog.job(job_id)
-    segments = workshop.catalog.segments(job_id)
-    totals = workshop.reports.run_totals(job_id, workshop.run_id)
+    job = context.catalog.job(job_id)
+    segments = context.catalog.segments(job_id)
+    totals = context.reports.run_totals(job_id, context.run_id)
     done = sum(segment.state == SegmentState.DONE for segment in segments)
     spent = bool(done) or totals.calls > 0
     return SpeechOutcome(
         status=_status(job.state),
         job=job_id,
         voice=job.settings["voice"],
-        characters=_characters(workshop, job, segments),
+        characters=_characters(context, job, segments),
         segments=len(segments),
         calls=totals.calls,
         reused=max(0, done - totals.answered),
@@ -118,10 +118,10 @@ def outcome_of(
     )
 
 
-def _characters(workshop: Workshop, job: Job, segments: Sequence[Segment]) -> int:
+def _characters(context: AppContext, job: Job, segments: Sequence[Segment]) -> int:
     """Return how long a text is; as far as it was cut, where the store that has it is away."""
     try:
-        return len(text_of(workshop, job))
+        return len(text_of(context, job))
     except StorageError:
         return max((segment.end_sample for segment in segments), default=0)
 

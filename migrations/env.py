@@ -9,8 +9,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
-from storage.database.connection import open_database
-from storage.database.tables import Base, UtcDateTime
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.tables import Base, UtcDateTime
 
 
 def _render(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:

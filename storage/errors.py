@@ -12,7 +12,7 @@ It stands in the lowest layer so that every layer can raise from one tree:
     │   ├── CrashedError                "crashed": it took its worker down again and again
     │   └── AddressError                exit 2, "settings": the address of a database or a store
     ├── BudgetError                     exit 4, kind "budget": the ledger said no
-    ├── SettingsError                   exit 2, kind "settings"      (tasks.errors and below)
+    ├── SettingsError                   exit 2, kind "settings"      (stenoflow.tasks.errors and below)
     ├── RefusedError                    exit 4, kind "refused"
     └── FailedError                     exit 3, kind "failed"
 
@@ -105,3 +105,27 @@ class BudgetError(StenoflowError):
 
     exit_code = 4
     kind = "budget"
+
+
+class BadKeyError(ObjectStoreError):
+    """The key is empty, absolute, too long, or would lead out of the store."""
+
+
+class ObjectNotFoundError(ObjectStoreError):
+    """There is no such object, or no such bucket."""
+
+
+class ObjectExistsError(ObjectStoreError):
+    """The key is taken already."""
+
+
+class StoreAccessError(ObjectStoreError):
+    """The store refuses us: no credentials, not these, or no right to do this."""
+
+
+class StoreUnavailableError(ObjectStoreError):
+    """The store is out of reach or overloaded; the only error here that is not permanent."""
+
+
+class StoreUrlError(AddressError):
+    """The address names no store that there could be."""

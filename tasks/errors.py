@@ -1,4 +1,4 @@
-"""The errors of the steps; the root of the tree and its rules are in `storage.errors`.
+"""The errors of the steps; the root of the tree and its rules are in `stenoflow.storage.errors`.
 
 StenoflowError
 ├── SettingsError                   exit 2: bad usage or settings
@@ -10,12 +10,12 @@ StenoflowError
 │   └── BudgetError                 "budget"
 └── FailedError                     exit 3
     ├── MediaError                  "media": ffmpeg failed midway
-    └── ApiError                    "api"; its branches are in `tasks.audio_api.errors`
+    └── ApiError                    "api"; its branches are in `stenoflow.tasks.api.errors`
 """
 
 from __future__ import annotations
 
-from storage.errors import StenoflowError
+from stenoflow.storage.errors import StenoflowError
 
 
 class SettingsError(StenoflowError):
@@ -79,3 +79,15 @@ class ApiError(FailedError):
     """The audio API did not give a usable answer."""
 
     kind = "api"
+
+
+class EmptyTranscriptError(RefusedError):
+    """There is no transcript to make minutes of."""
+
+    kind = "nothing-to-digest"
+
+
+class StaleError(FailedError):
+    """The transcript is not the one any more that a digest is of."""
+
+    kind = "stale"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from storage.database.connection import Database, open_database
-from storage.database.upgrade import upgrade
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 

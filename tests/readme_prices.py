@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from tasks.audio_api.chat_models import load_chat_models
-from tasks.audio_api.speech_models import load_speech_models
-from tasks.digest.pricing import expected_tokens
-from tasks.money.amounts import from_micro
-from tasks.money.book import load_book
-from tasks.money.prices import Price, Unit
+from stenoflow.tasks.api.chat_models import load_chat_models
+from stenoflow.tasks.api.speech_models import load_speech_models
+from stenoflow.tasks.billing.amounts import from_micro
+from stenoflow.tasks.billing.book import load_book
+from stenoflow.tasks.billing.prices import Price, Unit
+from stenoflow.tasks.jobs.minutes.budget import expected_tokens
 
 _HOUR_MS = 3_600_000
 # Minutes of an hour, read aloud.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tasks.job_settings import JobSettings
+from stenoflow.tasks.assembly.settings import JobSettings
 
 _PLAIN = JobSettings("openai", "whisper-1", "verbose_json", 600_000, 60_000)
 
@@ -25,10 +25,10 @@ def test_what_is_asked_for_makes_another_job() -> None:
 
 def test_what_is_asked_beside_the_language_makes_other_answers_but_a_translation_does_not() -> None:
     spans = [(0, 16_000)]
-    key = _PLAIN.work_key("0" * 64, spans)
-    assert key == replace(_PLAIN, translate=True).work_key("0" * 64, spans)
+    key = _PLAIN.cache_key("0" * 64, spans)
+    assert key == replace(_PLAIN, translate=True).cache_key("0" * 64, spans)
     others = [replace(_PLAIN, languages=("en", "de")), replace(_PLAIN, keywords=("Anna",))]
-    assert len({key, *(each.work_key("0" * 64, spans) for each in others)}) == 3
+    assert len({key, *(each.cache_key("0" * 64, spans) for each in others)}) == 3
     for asked in (*others, replace(_PLAIN, translate=True)):
         assert asked.settings_hash != _PLAIN.settings_hash
         assert JobSettings.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
@@ -36,13 +36,13 @@ def test_what_is_asked_beside_the_language_makes_other_answers_but_a_translation
 
 def test_answers_of_before_are_found() -> None:
     """Worked out once by the first release's code."""
-    assert _PLAIN.work_key("0" * 64, [(0, 16_000)]).startswith("11eb526ca24682c6")
+    assert _PLAIN.cache_key("0" * 64, [(0, 16_000)]).startswith("11eb526ca24682c6")
 
 
 def test_what_is_sent_louder_has_other_answers_and_all_else_those_of_before() -> None:
-    keys = [_PLAIN.work_key("0" * 64, [(0, 16_000)], gain_db=gain_db) for gain_db in (0, 30, 31)]
+    keys = [_PLAIN.cache_key("0" * 64, [(0, 16_000)], gain_db=gain_db) for gain_db in (0, 30, 31)]
     assert len(set(keys)) == 3
-    assert keys[0] == _PLAIN.work_key("0" * 64, [(0, 16_000)])
+    assert keys[0] == _PLAIN.cache_key("0" * 64, [(0, 16_000)])
 
 
 def test_speakers_make_another_job_and_channels_other_segments() -> None:
@@ -51,10 +51,10 @@ def test_speakers_make_another_job_and_channels_other_segments() -> None:
     assert channels.plan_hash != _PLAIN.plan_hash == model.plan_hash == turns.plan_hash
     spans = [(0, 16_000)]
     # Who speaks by turns changes no request, so what was bought is found.
-    assert turns.work_key("a", spans) == _PLAIN.work_key("a", spans) == model.work_key("a", spans)
-    keys = {channels.work_key("a", spans, channel=channel) for channel in (None, 0, 1)}
+    assert turns.cache_key("a", spans) == _PLAIN.cache_key("a", spans) == model.cache_key("a", spans)
+    keys = {channels.cache_key("a", spans, channel=channel) for channel in (None, 0, 1)}
     assert len(keys) == 3
-    assert len({model.work_key("a", spans, after=after) for after in ((), ("x",), ("y",), ("x", "y"))}) == 4
+    assert len({model.cache_key("a", spans, after=after) for after in ((), ("x",), ("y",), ("x", "y"))}) == 4
 
 
 def test_a_chat_model_that_translates_makes_another_job_of_the_same_hearing() -> None:
@@ -63,7 +63,7 @@ def test_a_chat_model_that_translates_makes_another_job_of_the_same_hearing() ->
     other = replace(asked, translator="gpt-4.1")
     assert len({each.settings_hash for each in (asked, by_chat, other)}) == 3
     assert JobSettings.from_dict(by_chat.to_dict()) == by_chat
-    assert len({each.work_key("a", [(0, 1)]) for each in (asked, by_chat, other)}) == 1
+    assert len({each.cache_key("a", [(0, 1)]) for each in (asked, by_chat, other)}) == 1
     assert len({each.translation_key("a") for each in (asked, by_chat, other)}) == 3
     # Worked out once before there were others.
     assert asked.translation_key("a").startswith("3229be2f2182")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import (
+from stenoflow.flows.cli import (
     costs,
     database,
     demo,

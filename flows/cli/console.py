@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from storage.errors import StenoflowError
+from stenoflow.storage.errors import StenoflowError
 
 # For pipes and files: no cell is cut.
 _WIDE = 1_000

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flows.outcome import Outcome
-from storage.errors import StenoflowError, StorageError
-from tasks.artifacts.formats import artifact_name
-from tasks.errors import SettingsError
-from tasks.workshop import Workshop
+from stenoflow.flows.outcome import Outcome
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.artifacts.formats import artifact_name
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import SettingsError
 
 
 class Copies:
@@ -48,15 +48,15 @@ class Copies:
                 name, number = f"{stem}-{number}", number + 1
             self._names[source] = name
 
-    def make(self, workshop: Workshop, outcome: Outcome) -> list[Path]:
+    def make(self, context: AppContext, outcome: Outcome) -> list[Path]:
         """Copy what an outcome published; returns where to. Raises StorageError if one cannot be written."""
         if self._folder is None or not outcome.artifacts or outcome.job is None:
             return []
         copied = []
-        for key, ending in [*_transcript(workshop, outcome), *_minutes(workshop, outcome)]:
+        for key, ending in [*_transcript(context, outcome), *_minutes(context, outcome)]:
             path = self._folder / f"{self._names[outcome.source]}.{ending}"
             try:
-                workshop.store.fetch(key, path)
+                context.store.fetch(key, path)
             except StenoflowError:
                 self.failed = True
                 raise
@@ -67,22 +67,22 @@ class Copies:
         return copied
 
 
-def _transcript(workshop: Workshop, outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _transcript(context: AppContext, outcome: Outcome) -> Iterator[tuple[str, str]]:
     """Yield the keys of what is copied, and the endings of the copies."""
-    keys = _keys(workshop, outcome.job)
+    keys = _keys(context, outcome.job)
     for format_ in outcome.artifacts:
         ending = format_.replace("translation.", "en.")
         yield keys[format_ if ending != format_ else artifact_name(format_)], ending
 
 
-def _minutes(workshop: Workshop, outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _minutes(context: AppContext, outcome: Outcome) -> Iterator[tuple[str, str]]:
     """Yield the same of minutes that followed; the page has them in it."""
     digest = outcome.digest
-    keys = {} if digest is None else _keys(workshop, digest.job)
+    keys = {} if digest is None else _keys(context, digest.job)
     for ending in () if digest is None else digest.artifacts:
         if (name := f"digest.{ending}") in keys:
             yield keys[name], name
 
 
-def _keys(workshop: Workshop, job_id: str | None) -> dict[str, str]:
-    return {} if job_id is None else {each.name: each.key for each in workshop.catalog.artifacts(job_id)}
+def _keys(context: AppContext, job_id: str | None) -> dict[str, str]:
+    return {} if job_id is None else {each.name: each.key for each in context.catalog.artifacts(job_id)}

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import add_plain, plain_table, print_table, result, say
-from storage.database.reports import CostLine, CostsBy
-from storage.database.states import Activity
-from tasks.money.amounts import from_micro, show
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.cli.console import add_plain, plain_table, print_table, result, say
+from stenoflow.storage.database.reports import CostLine, CostsBy
+from stenoflow.storage.database.states import Activity
+from stenoflow.tasks.billing.amounts import from_micro, show
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 
 
 class _Format(StrEnum):
@@ -42,9 +42,9 @@ def costs(
 
     Example: [bold]stenoflow costs --by tag --since 2026-11-01 --format csv[/]
     """
-    with open_workshop(load_settings()) as workshop:
-        lines = workshop.reports.costs(by, since and since.replace(tzinfo=UTC))
-        budgets = workshop.ledger.budgets_of_the_month()
+    with open_context(load_settings()) as context:
+        lines = context.reports.costs(by, since and since.replace(tzinfo=UTC))
+        budgets = context.ledger.budgets_of_the_month()
     rows = [_row(by, line) for line in lines]
     if json or format_ is _Format.JSON:
         for row in rows:

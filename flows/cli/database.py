@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.cli.console import result
-from storage.database.connection import open_database
-from storage.database.upgrade import upgrade as run_migrations
-from tasks.settings import load_settings
+from stenoflow.flows.cli.console import result
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.upgrade import upgrade as run_migrations
+from stenoflow.tasks.settings import load_settings
 
 
 def upgrade() -> None:

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
-from flows.batch import Order
-from flows.cli import options
-from flows.cli.console import result, say
-from flows.cli.copies import Copies
-from flows.cli.transcribe import run_batch
-from flows.outcome import Outcome, exit_code
-from tasks.artifacts.formats import STANDARD
-from tasks.hearing import Wanted, job_settings
-from tasks.intake import Wish
-from tasks.money.amounts import show
-from tasks.sample import script_text, sound
-from tasks.settings import Settings, load_settings
-from tasks.sources import resolve
-from tasks.speech.text import spoken_form
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.batch import Order
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.transcribe import run_batch
+from stenoflow.flows.outcome import Outcome, exit_code
+from stenoflow.tasks.artifacts.formats import STANDARD
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.engine.sample import script_text, sound
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.settings import Settings, load_settings
+from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.transcript.text import spoken_form
 
 _SEGMENT_S = 30
 # The one whose model is in its wheel: nothing is downloaded, whatever else is installed.
@@ -38,30 +38,30 @@ def demo(
     Example: [bold]stenoflow demo[/]
     """
     settings = load_settings(openai_api_key=None, openai_base_url=None)
-    with open_workshop(settings) as workshop:
+    with open_context(settings) as context:
         recording = settings.work / "demo" / sound().name
         recording.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sound(), recording)
-        wish = Wish(
-            job_settings(settings, workshop.models, Wanted(_MODEL, segment_seconds=_SEGMENT_S)), tag="demo"
+        wish = TranscribeRequest(
+            job_settings(settings, context.models, Wanted(_MODEL, segment_seconds=_SEGMENT_S)), tag="demo"
         )
         say("A meeting of two minutes in three voices, heard by the embedded engine.")
         orders = [Order(source, wish) for source in resolve(str(recording))]
-        outcomes = run_batch(workshop, orders, STANDARD, concurrency, Copies(None), json=json)
+        outcomes = run_batch(context, orders, STANDARD, concurrency, Copies(None), json=json)
         if not json:
-            _explain(workshop, settings, outcomes[0])
+            _explain(context, settings, outcomes[0])
     raise typer.Exit(exit_code(outcomes))
 
 
-def _explain(workshop: Workshop, settings: Settings, outcome: Outcome) -> None:
+def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
     """Print the transcript, how good it is, what it cost, and what to try next."""
     if outcome.job is None or "txt" not in outcome.artifacts:
         return
-    keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
-    text = workshop.store.get_bytes(keys["transcript.txt"]).decode()
+    keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
+    text = context.store.get_bytes(keys["transcript.txt"]).decode()
     result(f"\n{text}")
     result(f"word error rate  {_word_error_rate(text):.1%} against the script")
-    price = workshop.prices.find(*_LISTED)
+    price = context.prices.find(*_LISTED)
     listed = show(price.charge(round(outcome.duration * 1000))) if price else "unknown"
     result(f"cost             {show(outcome.cost_micro or 0)} USD: the embedded engine is free")
     result(f"at list price    {listed} USD by {_LISTED[1]} at {_LISTED[0]}")

@@ -7,22 +7,22 @@ from typing import Annotated
 
 import typer
 
-from flows.batch import run_to_its_end
-from flows.cli import options
-from flows.cli.console import result, say
-from flows.cli.jobs import find_job
-from flows.cli.speech_progress import watching
-from flows.digest_outcome import DigestOutcome
-from flows.digesting import Digesting
-from storage.database.tables import Job
-from tasks.audio_api.speech import SPEECH_FORMATS
-from tasks.digest.opening import DigestWish, open_digest
-from tasks.errors import SettingsError
-from tasks.hearing import calls_at_once
-from tasks.money.amounts import show
-from tasks.settings import load_settings
-from tasks.speaking.settings import Voicing
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.batch import run_to_its_end
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.cli.jobs import find_job
+from stenoflow.flows.cli.speech_progress import watching
+from stenoflow.flows.minutes import Digesting
+from stenoflow.flows.minutes_outcome import MinutesOutcome
+from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.api.speech import SPEECH_FORMATS
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
+from stenoflow.tasks.jobs.speak.settings import VoiceOptions
+from stenoflow.tasks.jobs.transcribe.request import calls_at_once
+from stenoflow.tasks.settings import load_settings
 
 _INTERRUPTED = 130
 _ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)
@@ -61,14 +61,16 @@ def digest(
     """
     settings = load_settings().with_budget(budget)
     wanted = _check(formats)
-    with open_workshop(settings) as workshop:
-        of = find_job(workshop, job).job
-        workshop.check()
-        voicing = Voicing(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
-        wish = DigestWish(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
-        opened = open_digest(workshop, of, wish)
+    with open_context(settings) as context:
+        of = find_job(context, job).job
+        context.check()
+        voicing = (
+            VoiceOptions(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
+        )
+        wish = MinutesRequest(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
+        opened = open_minutes(context, of, wish)
         calls = calls_at_once(settings, concurrency)
-        (outcome,) = make_digests(workshop, [opened], calls, wanted, json=json)
+        (outcome,) = make_digests(context, [opened], calls, wanted, json=json)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -84,21 +86,21 @@ def _check(formats: str | None) -> list[str] | None:
 
 
 def make_digests(
-    workshop: Workshop, jobs: list[Job], calls: int, formats: Sequence[str] | None = None, *, json: bool
-) -> list[DigestOutcome]:
+    context: AppContext, jobs: list[Job], calls: int, formats: Sequence[str] | None = None, *, json: bool
+) -> list[MinutesOutcome]:
     """Make opened digests, and print each outcome as it comes; ``formats``: what these name.
 
     Raises:
         typer.Exit: with 130, if the user stopped it.
     """
 
-    def told(outcome: DigestOutcome) -> None:
-        tell(workshop, outcome.naming(formats), json=json)
+    def told(outcome: MinutesOutcome) -> None:
+        tell(context, outcome.naming(formats), json=json)
 
-    digesting = Digesting(workshop, calls, told, _stopping)
+    digesting = Digesting(context, calls, told, _stopping)
 
-    async def watched() -> list[DigestOutcome]:
-        async with watching(workshop, [job.id for job in jobs], "questions answered"):
+    async def watched() -> list[MinutesOutcome]:
+        async with watching(context, [job.id for job in jobs], "questions answered"):
             return await digesting.run(jobs, again=True)
 
     outcomes = run_to_its_end(digesting, watched())
@@ -107,7 +109,7 @@ def make_digests(
     return outcomes
 
 
-def tell(workshop: Workshop, outcome: DigestOutcome, *, json: bool) -> None:
+def tell(context: AppContext, outcome: MinutesOutcome, *, json: bool) -> None:
     """Print one outcome: a JSON line; or the minutes, and on stderr what they cost and where they are."""
     if json:
         result(outcome.to_json())
@@ -115,8 +117,8 @@ def tell(workshop: Workshop, outcome: DigestOutcome, *, json: bool) -> None:
     if outcome.error is not None:
         say(f"{outcome.status}: {outcome.error['message']}")
     if "md" in outcome.artifacts and outcome.job is not None:
-        keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
-        result(workshop.store.get_bytes(keys["digest.md"]).decode())
+        keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
+        result(context.store.get_bytes(keys["digest.md"]).decode())
     cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
     say(
         f"{outcome.status}, {outcome.segments} questions, {outcome.calls} calls, {outcome.reused} reused, "

@@ -8,9 +8,9 @@ import sys
 
 from stamina.instrumentation import set_on_retry_hooks
 
-from flows.cli.app import app
-from flows.cli.console import complain, say
-from storage.errors import StenoflowError
+from stenoflow.flows.cli.app import app
+from stenoflow.flows.cli.console import complain, say
+from stenoflow.storage.errors import StenoflowError
 
 _INTERRUPTED = 130
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import say
-from tasks.hearing import embedded_engine
-from tasks.settings import load_settings
+from stenoflow.flows.cli.console import say
+from stenoflow.tasks.jobs.transcribe.request import embedded_engine
+from stenoflow.tasks.settings import load_settings
 
 
 def engine(
@@ -26,7 +26,7 @@ def engine(
 
     Example: [bold]stenoflow engine --port 8178[/]
     """
-    from tasks.engine.server import serve  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.server import serve  # noqa: PLC0415 - loads slowly, and only here
 
     serve(
         embedded_engine(load_settings()),

@@ -8,20 +8,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli import options
-from flows.cli.console import add_plain, plain_table, print_table, result, say
-from flows.cli.transcribe import find_sources, tell
-from flows.outcome import Outcome, exit_code, of_error
-from storage.errors import StenoflowError
-from tasks.chat.choice import chat_model as chosen_model
-from tasks.digest.pricing import DigestEstimate
-from tasks.estimating import Estimate, estimate_source
-from tasks.hearing import Wanted, job_settings
-from tasks.money.amounts import show
-from tasks.settings import load_settings
-from tasks.speech.timecode import clock, seconds
-from tasks.translation.pricing import TranslationEstimate
-from tasks.workshop import open_workshop
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, plain_table, print_table, result, say
+from stenoflow.flows.cli.transcribe import find_sources, tell
+from stenoflow.flows.outcome import Outcome, exit_code, of_error
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
+from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.request import chat_model as chosen_model
+from stenoflow.tasks.jobs.translate.plan import TranslationEstimate
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.transcript.timecode import clock, seconds
 
 
 def estimate(
@@ -44,17 +44,17 @@ def estimate(
     """
     settings = load_settings()
     estimates: list[Estimate] = []
-    with open_workshop(settings) as workshop:
-        found, outcomes = find_sources(workshop, sources)
+    with open_context(settings) as context:
+        found, outcomes = find_sources(context, sources)
         by, _ = options.speakers_of(speakers)
         wanted = Wanted(
             model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
         )
-        wish = job_settings(settings, workshop.models, wanted)
+        wish = job_settings(settings, context.models, wanted)
         writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:
-                estimates.append(estimate_source(workshop, source, wish, writer))
+                estimates.append(estimate_source(context, source, wish, writer))
             except StenoflowError as error:
                 outcomes.append(of_error(source.uri, error))
     _print(estimates, outcomes, json=json)
@@ -86,7 +86,7 @@ def _line(each: Estimate) -> dict[str, Any]:
     return line
 
 
-def _chat(each: DigestEstimate | TranslationEstimate) -> dict[str, Any]:
+def _chat(each: MinutesEstimate | TranslationEstimate) -> dict[str, Any]:
     return {
         "provider": each.provider,
         "model": each.model,

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import options
-from flows.cli.console import result, say
-from flows.forgetting import forget_flow_runs
-from tasks.forgetting import find
-from tasks.forgetting import forget as forget_recording
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.flow_run_erasure import erase_flow_runs
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.operations.erase import erase as forget_recording
+from stenoflow.tasks.operations.erase import find
+from stenoflow.tasks.settings import load_settings
 
 
 def forget(
@@ -35,13 +35,13 @@ def forget(
     Example: [bold]stenoflow forget 012e573439b1f437[/]
     """
     settings = load_settings()
-    with open_workshop(settings) as workshop:
-        for each in find(workshop, _address(recording)):
+    with open_context(settings) as context:
+        for each in find(context, _address(recording)):
             if not yes:
                 typer.confirm(f"Forget {each.name} with {len(each.jobs)} jobs?", abort=True, err=True)
             # First, for what is left of it could not be found any more.
-            runs = forget_flow_runs(settings.home, each.name, each.source, each.jobs)
-            erased = forget_recording(workshop, each)
+            runs = erase_flow_runs(settings.home, each.name, each.source, each.jobs)
+            erased = forget_recording(context, each)
             if json:
                 what = {"recording": each.recording_id, "jobs": list(each.jobs)}
                 result(json_module.dumps({**what, "erased": erased, "flow_runs": runs}))

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.batch import Batch, run_to_its_end
-from flows.cli import options
-from flows.cli.console import say
-from flows.cli.copies import Copies
-from flows.cli.progress import Display
-from flows.cli.transcribe import INTERRUPTED, finish
-from flows.ingesting import Ingest, Taking
-from flows.orchestration import begin_start, surround
-from flows.outcome import Outcome, gravest
-from storage.errors import StorageError
-from tasks.artifacts.formats import STANDARD, check_formats, optional
-from tasks.errors import SettingsError
-from tasks.hearing import calls_at_once, remark_on_glossary
-from tasks.inbox.opening import Inbox, open_inbox
-from tasks.inbox.options import Options
-from tasks.inbox.reception import Reception, wish_of
-from tasks.inbox.settling import Settling
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.batch import Batch, run_to_its_end
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.progress import Display
+from stenoflow.flows.cli.transcribe import INTERRUPTED, finish
+from stenoflow.flows.ingest import Ingest, Taking
+from stenoflow.flows.outcome import Outcome, gravest
+from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.storage.errors import StorageError
+from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.transcribe.request import calls_at_once, remark_on_glossary
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.inbox.entry import StabilityTracker
+from stenoflow.tasks.sources.inbox.open_inbox import Inbox, open_inbox
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
 if TYPE_CHECKING:
-    from tasks.inbox.queue import EventQueue
+    from stenoflow.tasks.sources.inbox.queue import EventQueue
 
 
 def ingest(
@@ -95,14 +95,14 @@ def ingest(
         budget=budget,
     )
     copies = Copies(out)
-    with open_workshop(settings) as workshop:
-        wish = wish_of(workshop, Options.model_validate(given))
+    with open_context(settings) as context:
+        wish = request_of(context, RecordingOptions.model_validate(given))
         remark = remark_on_glossary(wish.settings, given.get("glossary", ()))
         if remark is not None:
             say(remark)
-        box = open_inbox(inbox, workshop.s3)
+        box = open_inbox(inbox, context.s3)
         events = _queue(queue, box)
-        workshop.check()
+        context.check()
         if watch:
             # What comes is not to wait for that.
             surround(settings.home)
@@ -110,11 +110,11 @@ def ingest(
 
         def end(outcome: Outcome) -> None:
             copies.name([outcome.source])
-            finish(workshop, outcome, copies, json=json)
+            finish(context, outcome, copies, json=json)
 
-        with Display(workshop, told=end) as display:
-            batch = Batch(workshop, wanted, calls_at_once(settings, concurrency), display)
-            taking = Taking(Reception(workshop, box, given, Settling(looks)), batch, reject, say)
+        with Display(context, told=end) as display:
+            batch = Batch(context, wanted, calls_at_once(settings, concurrency), display)
+            taking = Taking(InboxScanner(context, box, given, StabilityTracker(looks)), batch, reject, say)
             work = Ingest(taking, interval, watch, events, say)
             codes = run_to_its_end(batch, batch.follow(work.orders()), work.stop)
     if batch.interrupted:
@@ -129,8 +129,8 @@ def _given(**said: Any) -> dict[str, Any]:
 def _queue(url: str | None, inbox: Inbox) -> EventQueue | None:
     if url is None:
         return None
-    from tasks.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
-    from tasks.inbox.queue import open_queue  # noqa: PLC0415 - the same
+    from stenoflow.tasks.sources.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
+    from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - the same
 
     if not isinstance(inbox, BucketInbox):
         raise SettingsError("--queue is for an inbox in S3", "a folder is looked into at the interval")

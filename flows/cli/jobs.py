@@ -10,29 +10,34 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import options
-from flows.cli.console import add_plain, plain_table, print_table
-from flows.cli.console import result as print_result
-from flows.cli.lint import print_lint
-from flows.cli.page import print_page
-from flows.cli.show_chat import show_chat
-from flows.cli.show_speech import show_speech
-from flows.cli.shown import print_artifacts, print_fact, print_facts
-from storage.database.derived_keys import translation_key, with_translations
-from storage.database.reports import JobLine, Spending
-from storage.database.states import JobKind, JobState
-from storage.database.tables import Segment
-from tasks.artifacts.manifest import charge_entry, seam_entry
-from tasks.damage import Damage
-from tasks.errors import SettingsError
-from tasks.money.amounts import show as show_money
-from tasks.publishing import document_of, tell_apart
-from tasks.settings import load_settings
-from tasks.speakers.renaming import rename as rename_speakers
-from tasks.speaking.publishing import duration_of
-from tasks.speech.excerpt import Excerpt
-from tasks.speech.timecode import clock, samples_to_ms, seconds
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, plain_table, print_table
+from stenoflow.flows.cli.console import result as print_result
+from stenoflow.flows.cli.show import (
+    print_artifacts,
+    print_fact,
+    print_facts,
+    print_lint,
+    print_page,
+    show_chat,
+    show_speech,
+)
+from stenoflow.storage.database.cache_keys import translation_key, with_translations
+from stenoflow.storage.database.reports import JobLine, Spending
+from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.tables import Segment
+from stenoflow.tasks.artifacts.manifest import charge_entry, seam_entry
+from stenoflow.tasks.assembly.assemble import diarize
+from stenoflow.tasks.billing.amounts import show as show_money
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.speak.publish import duration_of
+from stenoflow.tasks.jobs.transcribe.publish import document_of
+from stenoflow.tasks.jobs.transcribe.speakers import rename as rename_speakers
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 _SHOWN = (
     "job",
@@ -46,7 +51,7 @@ _SHOWN = (
     "cost",
     "possible_cost",
 )
-_SHOWN_OTHERWISE = {JobKind.SPEAK: show_speech, JobKind.DIGEST: show_chat, JobKind.REPLY: show_chat}
+_SHOWN_OTHERWISE = {JobKind.SPEAK: show_speech, JobKind.MINUTES: show_chat, JobKind.REPLY: show_chat}
 
 
 def jobs(
@@ -60,8 +65,8 @@ def jobs(
 
     Example: [bold]stenoflow jobs --state partial[/]
     """
-    with open_workshop(load_settings()) as workshop:
-        lines = workshop.reports.jobs(state=state, limit=limit)
+    with open_context(load_settings()) as context:
+        lines = context.reports.jobs(state=state, limit=limit)
     if json:
         for line in lines:
             print_result(json_module.dumps(summary(line), ensure_ascii=False))
@@ -111,22 +116,22 @@ def show(
     """
     if embed and page is None:
         raise SettingsError("--embed is for --page FILE")
-    with open_workshop(load_settings()) as workshop:
-        line = find_job(workshop, job)
+    with open_context(load_settings()) as context:
+        line = find_job(context, job)
         other = _SHOWN_OTHERWISE.get(JobKind(line.job.kind))
         if other is not None:
-            other(workshop, line, summary(line), lint=lint or page is not None or bool(rename), json=json)
+            other(context, line, summary(line), lint=lint or page is not None or bool(rename), json=json)
             return
         if rename:
-            rename_speakers(workshop, line.job.id, options.names_of(rename))
-            line = find_job(workshop, line.job.id)
+            rename_speakers(context, line.job.id, options.names_of(rename))
+            line = find_job(context, line.job.id)
         if page is not None:
-            print_page(workshop, line.job, page, embed=embed, json=json)
+            print_page(context, line.job, page, embed=embed, json=json)
             return
         if lint:
-            print_lint(document_of(workshop, line.job, workshop.catalog.segments(line.job.id)), json=json)
+            print_lint(document_of(context, line.job, context.catalog.segments(line.job.id)), json=json)
             return
-        document = _whole(workshop, line)
+        document = _whole(context, line)
     if json:
         print_result(json_module.dumps(document, ensure_ascii=False))
     else:
@@ -146,9 +151,9 @@ def _print(document: dict[str, Any]) -> None:
     print_artifacts(document)
 
 
-def find_job(workshop: Workshop, prefix: str) -> JobLine:
+def find_job(context: AppContext, prefix: str) -> JobLine:
     """Find the one job whose id begins so. Raises SettingsError where there is none, or several."""
-    found = workshop.reports.jobs(prefix, limit=2)
+    found = context.reports.jobs(prefix, limit=2)
     if not found or not prefix:
         raise SettingsError(f"there is no job {prefix}", "stenoflow jobs lists them")
     if len(found) > 1:
@@ -181,15 +186,15 @@ def _duration_ms(line: JobLine) -> int:
     return duration_of(line.job) if line.job.kind == JobKind.SPEAK else line.recording.duration_ms or 0
 
 
-def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
+def _whole(context: AppContext, line: JobLine) -> dict[str, Any]:
     job_id = line.job.id
-    segments = workshop.catalog.segments(job_id)
-    requests = Counter(attempt.segment_index for attempt in workshop.reports.attempts(job_id))
+    segments = context.catalog.segments(job_id)
+    requests = Counter(attempt.segment_index for attempt in context.reports.attempts(job_id))
     translator = line.job.settings.get("translator")
-    suspects = workshop.ledger.suspects(
-        with_translations((segment.work_key for segment in segments), translator)
+    suspects = context.ledger.suspects(
+        with_translations((segment.cache_key for segment in segments), translator)
     )
-    told, names = tell_apart(workshop, line.job, segments), line.job.speakers or {}
+    told, names = diarize(context, line.job, segments), line.job.speakers or {}
     others = {each.segment: each.language for each in told.transcript.other_languages}
     return summary(line) | {
         "settings": line.job.settings,
@@ -197,20 +202,20 @@ def _whole(workshop: Workshop, line: JobLine) -> dict[str, Any]:
         "segments": [
             _segment(segment, line.job.origin_ms, requests[segment.index])
             | {
-                "suspect": suspects.get(segment.work_key),
-                "translation_suspect": suspects.get(translation_key(segment.work_key, translator)),
+                "suspect": suspects.get(segment.cache_key),
+                "translation_suspect": suspects.get(translation_key(segment.cache_key, translator)),
                 "other_language": others.get(segment.index),
             }
             for segment in segments
         ],
         "seams": [seam_entry(seam) for seam in told.transcript.seams],
         "speakers": {label: names.get(label, label) for label in told.speakers},
-        "damaged": Damage.of_job(line.job).to_json(),
-        "clipped": Damage.of_job(line.job).clipped or None,
-        "charges": [charge_entry(charge) for charge in workshop.reports.charges(job_id)],
+        "damaged": Integrity.from_stored(line.job.lost_ms, line.job.damage).to_json(),
+        "clipped": Integrity.from_stored(line.job.lost_ms, line.job.damage).clipped or None,
+        "charges": [charge_entry(charge) for charge in context.reports.charges(job_id)],
         "artifacts": {
             artifact.name: {"uri": artifact.uri, "sha256": artifact.sha256, "bytes": artifact.bytes}
-            for artifact in workshop.catalog.artifacts(job_id)
+            for artifact in context.catalog.artifacts(job_id)
         },
     }
 

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from flows.cli.console import result, say
-from storage.database.connection import open_database
-from storage.database.metrics import Metrics, Snapshot
-from storage.database.upgrade import make_ready
-from tasks.errors import SettingsError
-from tasks.metrics.collector import PATIENCE_S, DatabaseCollector
-from tasks.settings import Settings, load_settings
+from stenoflow.flows.cli.console import result, say
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.metrics import Metrics, Snapshot
+from stenoflow.storage.database.upgrade import make_ready
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.operations.metrics import PATIENCE_S, DatabaseCollector
+from stenoflow.tasks.settings import Settings, load_settings
 
 # Nobody's scrape is held up.
 _PATIENCE_ONCE_S = 300.0

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tasks.inbox.options import LONGEST_TAG
-from tasks.languages.glossary import read_glossary
-from tasks.money.amounts import to_micro
-from tasks.speakers.diarised import read_rttm
-from tasks.speakers.names import name_of
-from tasks.speech.rttm import Rttm
+from stenoflow.tasks.billing.amounts import to_micro
+from stenoflow.tasks.jobs.transcribe.speakers import read_rttm
+from stenoflow.tasks.sources.glossary import read_glossary
+from stenoflow.tasks.sources.inbox.options import LONGEST_TAG, name_of
+from stenoflow.tasks.transcript.speakers import Rttm
 
 
 def _amount(text: str) -> Decimal:

@@ -14,15 +14,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from flows.cli.console import messages, say
-from flows.outcome import Outcome
-from storage.database.reports import Progress as JobProgress
-from storage.database.reports import Spending
-from storage.errors import StorageError
-from tasks.money.amounts import show
-from tasks.sources import Source
-from tasks.speech.timecode import SAMPLE_RATE, clock
-from tasks.workshop import Workshop
+from stenoflow.flows.cli.console import messages, say
+from stenoflow.flows.outcome import Outcome
+from stenoflow.storage.database.reports import Progress as JobProgress
+from stenoflow.storage.database.reports import Spending
+from stenoflow.storage.errors import StorageError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.sources import Source
+from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, clock
 
 _LOOK_EVERY_S = 0.5
 _PLAIN_EVERY_S = 10.0
@@ -41,9 +41,9 @@ class _Followed:
 class Display(AbstractContextManager["Display"]):
     """Watches a batch; reads how far jobs are from the database, twice a second."""
 
-    def __init__(self, workshop: Workshop, told: Callable[[Outcome], None]) -> None:
+    def __init__(self, context: AppContext, told: Callable[[Outcome], None]) -> None:
         """Prepare; ``told`` is called with each outcome as it comes."""
-        self._workshop = workshop
+        self._workshop = context
         self._told = told
         self._jobs: dict[str, _Followed] = {}
         self._over = threading.Event()

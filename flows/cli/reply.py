@@ -9,25 +9,25 @@ from typing import Annotated
 
 import typer
 
-from flows.batch import run_to_its_end
-from flows.cli import options
-from flows.cli.console import complain, result, say
-from flows.cli.spoken import STREAM
-from flows.cli.transcribe import INTERRUPTED
-from flows.reply_outcome import ReplyOutcome
-from flows.replying import Replying, ReplyOrder
-from storage.database.tables import Job
-from storage.errors import StenoflowError
-from tasks.errors import SettingsError
-from tasks.hearing import Wanted, calls_at_once, job_settings
-from tasks.intake import Wish
-from tasks.money.amounts import show
-from tasks.reply.opening import ReplyWish, check_wish
-from tasks.settings import load_settings
-from tasks.sources import resolve
-from tasks.speaking.settings import Voicing
-from tasks.speaking.target import check_target, format_of_name, write
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.batch import run_to_its_end
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.spoken import STREAM
+from stenoflow.flows.cli.transcribe import INTERRUPTED
+from stenoflow.flows.reply import Replying, ReplyOrder
+from stenoflow.flows.reply_outcome import ReplyOutcome
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
+from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name, write
+from stenoflow.tasks.jobs.speak.settings import VoiceOptions
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources import resolve
 
 
 def reply(
@@ -74,39 +74,39 @@ def reply(
     """
     settings = load_settings().with_budget(budget)
     micro = options.budget_micro(budget)
-    voicing = Voicing(speech_model, voice, _format(out, format_, json=json))
-    wish = ReplyWish(chat_model, instructions, session, voicing, tag, micro)
-    with open_workshop(settings) as workshop:
-        check_wish(workshop, wish)
-        sources = resolve(audio, workshop.s3)
+    voicing = VoiceOptions(speech_model, voice, _format(out, format_, json=json))
+    wish = ReplyRequest(chat_model, instructions, session, voicing, tag, micro)
+    with open_context(settings) as context:
+        check_wish(context, wish)
+        sources = resolve(audio, context.s3)
         if len(sources) != 1:
             raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
-        heard = job_settings(settings, workshop.models, Wanted(model, language=language))
-        order = ReplyOrder(sources[0], Wish(heard, tag, micro), wish)
-        workshop.check()
-        outcome = _run(workshop, order, out, calls_at_once(settings, None))
+        heard = job_settings(settings, context.models, Wanted(model, language=language))
+        order = ReplyOrder(sources[0], TranscribeRequest(heard, tag, micro), wish)
+        context.check()
+        outcome = _run(context, order, out, calls_at_once(settings, None))
         tell(outcome, json=json, quiet=out == STREAM)
     raise typer.Exit(outcome.exit_code)
 
 
-def _run(workshop: Workshop, order: ReplyOrder, out: Path, calls: int) -> ReplyOutcome:
+def _run(context: AppContext, order: ReplyOrder, out: Path, calls: int) -> ReplyOutcome:
     stream = sys.stdout.fileno() if out == STREAM else None
-    replying = Replying(workshop, calls, stream, lambda step: say(step.told()), _stopping)
+    replying = Replying(context, calls, stream, lambda step: say(step.told()), _stopping)
     outcome = run_to_its_end(replying, replying.run(order))
     if replying.interrupted:
         raise typer.Exit(INTERRUPTED)
     if outcome.exit_code or stream is not None or outcome.job is None:
         return outcome
     form = order.wish.voicing.format
-    keys = {artifact.name: artifact.key for artifact in workshop.catalog.artifacts(outcome.job)}
-    write(workshop, keys[f"reply.{form}"], out)
+    keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
+    write(context, keys[f"reply.{form}"], out)
     return replace(outcome, file=str(out))
 
 
-def reply_again(workshop: Workshop, job: Job, calls: int, *, json: bool) -> ReplyOutcome:
+def reply_again(context: AppContext, job: Job, calls: int, *, json: bool) -> ReplyOutcome:
     """Go on with a reply that stopped, and tell of it; its sound goes to the store."""
-    workshop.check()
-    replying = Replying(workshop, calls, None, lambda step: say(step.told()), _stopping)
+    context.check()
+    replying = Replying(context, calls, None, lambda step: say(step.told()), _stopping)
     outcome = run_to_its_end(replying, replying.resume(job))
     if replying.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import result, say
-from flows.serving import dashboard, serve_deployments
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.serve import dashboard, serve_deployments
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 
 
 def serve(
@@ -26,8 +26,8 @@ def serve(
     Example: [bold]stenoflow serve[/]
     """
     settings = load_settings()
-    with open_workshop(settings) as workshop:
-        workshop.check()
+    with open_context(settings) as context:
+        context.check()
     with dashboard(settings, host, port) as served:
         result(served.api_url.removesuffix("/api"))
         say("Serving the dashboard and the deployments there; Ctrl-C ends it.")

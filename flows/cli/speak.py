@@ -8,24 +8,36 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import options
-from flows.cli.console import result, say
-from flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
-from flows.outcome import gravest
-from flows.speech_outcome import SpeechOutcome, outcome_of, refusal
-from storage.errors import StenoflowError
-from tasks.errors import RefusedError, SettingsError
-from tasks.hearing import calls_at_once
-from tasks.money.amounts import show
-from tasks.settings import load_settings
-from tasks.speaking import reading
-from tasks.speaking.choosing import SAMPLE_LINE, Sample, file_name, voices_to_try, write_page
-from tasks.speaking.job import open_speech_job
-from tasks.speaking.publishing import published
-from tasks.speaking.settings import FASTEST, SLOWEST, SpeechSettings, Voicing, speech_settings
-from tasks.speaking.target import check_target, format_of_name
-from tasks.speaking.text import clean
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
+from stenoflow.flows.outcome import gravest
+from stenoflow.flows.speech_outcome import SpeechOutcome, outcome_of, refusal
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.jobs.speak import output_file as reading
+from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
+from stenoflow.tasks.jobs.speak.plan import open_speech_job
+from stenoflow.tasks.jobs.speak.publish import published
+from stenoflow.tasks.jobs.speak.script import clean
+from stenoflow.tasks.jobs.speak.settings import (
+    FASTEST,
+    SLOWEST,
+    SpeechSettings,
+    VoiceOptions,
+    speech_settings,
+)
+from stenoflow.tasks.jobs.speak.voice_samples import (
+    SAMPLE_LINE,
+    VoiceSample,
+    file_name,
+    voices_to_try,
+    write_page,
+)
+from stenoflow.tasks.jobs.transcribe.request import calls_at_once
+from stenoflow.tasks.settings import load_settings
 
 
 def speak(
@@ -80,21 +92,21 @@ def speak(
     target = _target(out, sample=sample, json=json)
     said = _said(text, file, SAMPLE_LINE if sample else None, json=json)
     form = format_ or (None if sample or target == STREAM else format_of_name(target))
-    wanted = Voicing(model, voice, form and form.lower(), speed, instructions)
-    with open_workshop(settings) as workshop:
+    wanted = VoiceOptions(model, voice, form and form.lower(), speed, instructions)
+    with open_context(settings) as context:
         voices = (
-            voices_to_try(settings, workshop, wanted)
+            voices_to_try(settings, context, wanted)
             if sample
-            else [speech_settings(settings, workshop.speech_models, wanted)]
+            else [speech_settings(settings, context.speech_models, wanted)]
         )
         files = [target / file_name(each.voice, each.format) if sample else target for each in voices]
         micro = options.budget_micro(budget)
-        orders, outcomes = _open(workshop, said, voices, files, tag=tag, budget_micro=micro, json=json)
+        orders, outcomes = _open(context, said, voices, files, tag=tag, budget_micro=micro, json=json)
         if orders:
             calls = calls_at_once(settings, concurrency)
-            outcomes += speak_jobs(workshop, orders, calls, json=json)
+            outcomes += speak_jobs(context, orders, calls, json=json)
         if sample:
-            _offer(workshop, target, said, orders, json=json)
+            _offer(context, target, said, orders, json=json)
     raise typer.Exit(gravest({outcome.exit_code for outcome in outcomes}))
 
 
@@ -144,7 +156,7 @@ def _text(text: str | None, file: Path | None, default: str | None) -> str:
 
 
 def _open(
-    workshop: Workshop,
+    context: AppContext,
     said: str,
     voices: list[SpeechSettings],
     files: list[Path],
@@ -158,16 +170,16 @@ def _open(
     refused: list[SpeechOutcome] = []
     for each, file in zip(voices, files, strict=True):
         try:
-            job = open_speech_job(workshop, said, each, tag=tag, budget_micro=budget_micro)
+            job = open_speech_job(context, said, each, tag=tag, budget_micro=budget_micro)
             orders.append(SpeechOrder(job, file))
         except StenoflowError as error:
-            refused.append(outcome_of(workshop, error.job_id, None, error))
+            refused.append(outcome_of(context, error.job_id, None, error))
             tell(refused[-1], json=json, quiet=file == STREAM)
     return orders, refused
 
 
 def _offer(
-    workshop: Workshop,
+    context: AppContext,
     folder: Path,
     said: str,
     orders: list[SpeechOrder],
@@ -177,16 +189,16 @@ def _offer(
     """Write the page on which the voices that there are can be heard."""
     samples = []
     for order in orders:
-        spoken = published(workshop, workshop.catalog.job(order.job.id))
+        spoken = published(context, context.catalog.job(order.job.id))
         if spoken is None or order.file is None:
             continue
-        spent = workshop.reports.spending([order.job.id])
+        spent = context.reports.spending([order.job.id])
         samples.append(
-            Sample(
+            VoiceSample(
                 order.job.settings["voice"],
                 order.file.name,
                 spoken.audio.content_type,
-                workshop.store.get_bytes(spoken.audio.key),
+                context.store.get_bytes(spoken.audio.key),
                 "price unknown" if spent.unpriced else f"{show(spent.actual_micro)} USD",
             )
         )

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import typer
 
-from flows.cli.console import complain, result, say
-from flows.cli.speech_progress import watching
-from flows.cli.transcribe import INTERRUPTED
-from flows.speaking import Speaking
-from flows.speech_outcome import SpeechOutcome, outcome_of
-from storage.database.tables import Job
-from storage.errors import StenoflowError
-from tasks.settling import settle
-from tasks.speaking.target import write
-from tasks.workshop import Workshop
+from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.speech_progress import watching
+from stenoflow.flows.cli.transcribe import INTERRUPTED
+from stenoflow.flows.speak import Speaking
+from stenoflow.flows.speech_outcome import SpeechOutcome, outcome_of
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.speak.output_file import write
 
 STREAM = Path("-")
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class SpeechOrder:
 
 
 def speak_jobs(
-    workshop: Workshop, orders: Sequence[SpeechOrder], concurrency: int, *, json: bool
+    context: AppContext, orders: Sequence[SpeechOrder], concurrency: int, *, json: bool
 ) -> list[SpeechOutcome]:
     """Speak jobs side by side, and tell what became of each as it comes.
 
@@ -47,16 +47,16 @@ def speak_jobs(
         typer.Exit: with 130, if the user stopped it.
         BrokenPipeError: whoever read stdout is gone.
     """
-    workshop.check()
-    speaking = Speaking(workshop, concurrency, say)
+    context.check()
+    speaking = Speaking(context, concurrency, say)
 
     async def one(order: SpeechOrder) -> SpeechOutcome:
-        outcome = await _speak(workshop, speaking, order)
+        outcome = await _speak(context, speaking, order)
         tell(outcome, json=json, quiet=order.file == STREAM)
         return outcome
 
     async def all_of_them() -> list[SpeechOutcome]:
-        async with speaking.open(), watching(workshop, [order.job.id for order in orders]):
+        async with speaking.open(), watching(context, [order.job.id for order in orders]):
             return await asyncio.gather(*map(one, orders))
 
     outcomes = asyncio.run(all_of_them())
@@ -65,21 +65,21 @@ def speak_jobs(
     return outcomes
 
 
-async def _speak(workshop: Workshop, speaking: Speaking, order: SpeechOrder) -> SpeechOutcome:
+async def _speak(context: AppContext, speaking: Speaking, order: SpeechOrder) -> SpeechOutcome:
     try:
         if order.file == STREAM:
             await speaking.speak(order.job, sys.stdout.fileno())
         else:
             spoken = await speaking.speak(order.job)
             if order.file is not None:
-                await settle(write, workshop, spoken.audio.key, order.file)
+                await run_blocking(write, context, spoken.audio.key, order.file)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - one text's fault must not end the others
         if not isinstance(error, StenoflowError):
             _log.exception("job %s", order.job.id)
-        return await settle(outcome_of, workshop, order.job.id, None, error)
-    return await settle(outcome_of, workshop, order.job.id, order.file)
+        return await run_blocking(outcome_of, context, order.job.id, None, error)
+    return await run_blocking(outcome_of, context, order.job.id, order.file)
 
 
 def tell(outcome: SpeechOutcome, *, json: bool, quiet: bool = False) -> None:

@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import typer
 
-from flows.batch import Batch, Order, run_to_its_end
-from flows.cli import options
-from flows.cli.console import complain, result, say
-from flows.cli.copies import Copies
-from flows.cli.progress import Display
-from flows.digest_outcome import DigestOutcome
-from flows.outcome import Outcome, exit_code, of_error
-from storage.errors import StenoflowError, StorageError
-from tasks.artifacts.formats import STANDARD, check_formats, optional
-from tasks.errors import RefusedError, SettingsError
-from tasks.hearing import Wanted, calls_at_once, job_settings, remark_on_glossary
-from tasks.intake import Wish
-from tasks.job_settings import Speakers
-from tasks.money.amounts import show
-from tasks.redaction import without_queries
-from tasks.settings import load_settings
-from tasks.sources import Source, resolve
-from tasks.speakers.diarised import with_turns
-from tasks.speech.rttm import Rttm
-from tasks.speech.timecode import clock
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.batch import Batch, Order, run_to_its_end
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.progress import Display
+from stenoflow.flows.minutes_outcome import MinutesOutcome
+from stenoflow.flows.outcome import Outcome, exit_code, of_error
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.api.error_body import without_queries
+from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
+from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.speakers import with_turns
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources import Source, resolve
+from stenoflow.tasks.transcript.speakers import Rttm
+from stenoflow.tasks.transcript.timecode import clock
 
 INTERRUPTED = 130
 """The exit code after a signal."""
@@ -70,12 +70,12 @@ def transcribe(
         translate=translate,
         speakers=by,
     )
-    with open_workshop(settings) as workshop:
-        of_job = job_settings(settings, workshop.models, asked)
+    with open_context(settings) as context:
+        of_job = job_settings(settings, context.models, asked)
         remark = remark_on_glossary(of_job, asked.glossary)
         if remark is not None:
             say(remark)
-        wish = Wish(
+        wish = TranscribeRequest(
             of_job,
             tag=tag,
             budget_micro=options.budget_micro(budget),
@@ -87,42 +87,40 @@ def transcribe(
             raise SettingsError(
                 "--speaker gives a name to nobody", "say how to tell who speaks by --speakers"
             )
-        found, outcomes = find_sources(workshop, sources)
+        found, outcomes = find_sources(context, sources)
         for outcome in outcomes:
             tell(outcome, json=json)
         orders = [
-            Order(source, wish)
-            if rttm is None
-            else _told(workshop, source, wish, rttm, alone=len(found) == 1)
+            Order(source, wish) if rttm is None else _told(context, source, wish, rttm, alone=len(found) == 1)
             for source in found
         ]
         calls = calls_at_once(settings, concurrency)
-        outcomes += run_batch(workshop, orders, wanted, calls, copies, json=json)
+        outcomes += run_batch(context, orders, wanted, calls, copies, json=json)
     raise typer.Exit(exit_code(outcomes))
 
 
-def _told(workshop: Workshop, source: Source, wish: Wish, rttm: Rttm, *, alone: bool) -> Order:
+def _told(context: AppContext, source: Source, wish: TranscribeRequest, rttm: Rttm, *, alone: bool) -> Order:
     """Order a recording with its turns; one that the file says nothing of is refused, the others go on."""
     try:
-        return Order(source, with_turns(workshop, wish, rttm, source.name, alone=alone))
+        return Order(source, with_turns(context, wish, rttm, source.name, alone=alone))
     except RefusedError as error:
         return Order(source, wish, refused=error)
 
 
-def find_sources(workshop: Workshop, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
+def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
     """Find what was named, each once; what cannot be found is an outcome, and the others go on."""
     found: dict[str, Source] = {}
     refused = []
     for name in given:
         try:
-            found |= {source.uri: source for source in resolve(name, workshop.s3)}
+            found |= {source.uri: source for source in resolve(name, context.s3)}
         except StenoflowError as error:
             refused.append(of_error(without_queries(name), error))
     return list(found.values()), refused
 
 
 def run_batch(
-    workshop: Workshop,
+    context: AppContext,
     orders: Sequence[Order],
     formats: Sequence[str],
     concurrency: int,
@@ -137,10 +135,10 @@ def run_batch(
     """
     if not orders:
         return []
-    workshop.check()
+    context.check()
     copies.name([order.source.uri for order in orders])
-    with Display(workshop, told=lambda outcome: finish(workshop, outcome, copies, json=json)) as display:
-        batch = Batch(workshop, formats, concurrency, display)
+    with Display(context, told=lambda outcome: finish(context, outcome, copies, json=json)) as display:
+        batch = Batch(context, formats, concurrency, display)
         outcomes = run_to_its_end(batch, batch.run(orders))
     if batch.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -170,7 +168,7 @@ def tell(outcome: Outcome, *, json: bool) -> None:
         _tell_digest(outcome.digest)
 
 
-def _tell_digest(digest: DigestOutcome) -> None:
+def _tell_digest(digest: MinutesOutcome) -> None:
     """Print what became of the minutes that followed."""
     cost = "price unknown" if digest.cost_micro is None else f"{show(digest.cost_micro)} {digest.currency}"
     why = f": {digest.error['message']}" if digest.error else ""
@@ -180,13 +178,13 @@ def _tell_digest(digest: DigestOutcome) -> None:
             result(f"  {name:5} {uri}")
 
 
-def finish(workshop: Workshop, outcome: Outcome, copies: Copies, *, json: bool) -> None:
+def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool) -> None:
     """Print an outcome, and make the copies that were asked for."""
     tell(outcome, json=json)
     for note in outcome.notes:
         say(note)
     try:
-        copied = copies.make(workshop, outcome)
+        copied = copies.make(context, outcome)
     except StenoflowError as error:
         complain(error)
         return

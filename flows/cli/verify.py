@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import options
-from flows.cli.console import add_plain, complain, plain_table, print_table, result, say
-from flows.cli.jobs import find_job
-from tasks.errors import FailedError
-from tasks.settings import load_settings
-from tasks.verifying import Verified, published
-from tasks.verifying import verify as verify_job
-from tasks.workshop import open_workshop
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, complain, plain_table, print_table, result, say
+from stenoflow.flows.cli.jobs import find_job
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.operations.verify import Verified, published
+from stenoflow.tasks.operations.verify import verify as verify_job
+from stenoflow.tasks.settings import load_settings
 
 
 def verify(
@@ -31,9 +31,9 @@ def verify(
 
     Example: [bold]stenoflow verify --repair[/]
     """
-    with open_workshop(load_settings()) as workshop:
-        wanted = [find_job(workshop, job).job for job in jobs] if jobs else published(workshop)
-        found = [verify_job(workshop, job, repair=repair) for job in wanted]
+    with open_context(load_settings()) as context:
+        wanted = [find_job(context, job).job for job in jobs] if jobs else published(context)
+        found = [verify_job(context, job, repair=repair) for job in wanted]
     for each in found:
         if json:
             result(json_module.dumps(_line(each), ensure_ascii=False))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select, update
 
-from storage.database.clock import Clock, utc_now
-from storage.database.connection import Database
-from storage.database.leases import Leases
-from storage.database.rows import insert_missing, storable
-from storage.database.states import JobState
-from storage.database.tables import Arrival
+from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Arrival
 
 # SQLite takes a limited number of parameters.
 _AT_ONCE = 500

@@ -9,19 +9,19 @@ from typing import Any
 from sqlalchemy import Select, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from storage.database.clock import Clock, utc_now
-from storage.database.connection import Database
-from storage.database.leases import Leases
-from storage.database.rows import insert_missing, storable
-from storage.database.states import Activity, JobKind, JobState, SegmentState
-from storage.database.tables import Artifact, Job, Recording, Segment
-from storage.errors import CrashedError, StenoflowError, StorageError, TakenError
+from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.states import Activity, JobKind, JobState, SegmentState
+from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
+from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
 _MOST_CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class CutSegment:
+class SegmentPlan:
     """A segment as it is decided: its place in samples, the speech in it, and what of it is sent.
 
     Attributes:
@@ -39,13 +39,13 @@ class CutSegment:
     speech: tuple[tuple[int, ...], ...]
     sent: tuple[tuple[int, int], ...] | None = None
     channel: int | None = None
-    activity: Activity = Activity.HEARING
+    activity: Activity = Activity.TRANSCRIPTION
     gain_db: int = 0
 
     @property
     def is_silent(self) -> bool:
         """Whether there is nothing to be sent."""
-        return self.activity == Activity.HEARING and not (self.speech and self.spans)
+        return self.activity == Activity.TRANSCRIPTION and not (self.speech and self.spans)
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
@@ -63,7 +63,7 @@ class Plan:
         damage: what else is wrong with it, for people and for the coverage; None: nothing.
     """
 
-    segments: tuple[CutSegment, ...]
+    segments: tuple[SegmentPlan, ...]
     samples: int
     lost_ms: int
     damage: dict[str, Any] | None = None
@@ -197,15 +197,15 @@ class Catalog:
             job.language = job.language or language
             return job.language
 
-    def add_segment(self, job_id: str, cut: CutSegment, work_key: str) -> None:
+    def add_segment(self, job_id: str, cut: SegmentPlan, cache_key: str) -> None:
         """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples.
 
         Saying it again changes nothing. Raises StorageError for another cut in its place.
         """
         with self._database.write() as session:
             self._ours(session, job_id)
-            insert_missing(session, _segment(job_id, cut, work_key))
-            if session.get_one(Segment, (job_id, cut.index)).work_key != work_key:
+            insert_missing(session, _segment(job_id, cut, cache_key))
+            if session.get_one(Segment, (job_id, cut.index)).cache_key != cache_key:
                 raise StorageError(f"segment {cut.index} of job {job_id} is cut already, and elsewhere")
 
     def name_speakers(self, job_id: str, names: Mapping[str, str]) -> bool:
@@ -238,7 +238,7 @@ class Catalog:
             if job is None or job.samples is None:
                 return None
             segments = session.scalars(_segments_of(job.id)).all()
-            return Plan(tuple(map(cut_of, segments)), job.samples, job.lost_ms, job.damage)
+            return Plan(tuple(map(plan_of_segment, segments)), job.samples, job.lost_ms, job.damage)
 
     def retry_parked(self, job_id: str) -> None:
         """Put parked segments back to be transcribed."""
@@ -297,7 +297,7 @@ class Catalog:
         published = [JobState.COMPLETE, JobState.PARTIAL]
         query = (
             select(Job)
-            .where(Job.recording_id == recording_id, Job.kind == JobKind.DIGEST, Job.state.in_(published))
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.MINUTES, Job.state.in_(published))
             .order_by(Job.state, Job.created_at.desc(), Job.id)
         )
         with self._database.read() as session:
@@ -322,7 +322,7 @@ def _segments_of(job_id: str) -> Select[Segment]:
     return select(Segment).where(Segment.job_id == job_id).order_by(Segment.index)
 
 
-def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
+def _segment(job_id: str, cut: SegmentPlan, cache_key: str) -> Segment:
     return Segment(
         job_id=job_id,
         index=cut.index,
@@ -332,16 +332,16 @@ def _segment(job_id: str, cut: CutSegment, work_key: str) -> Segment:
         forced=cut.forced,
         channel=cut.channel,
         speech=[list(region) for region in cut.speech],
-        work_key=work_key,
+        cache_key=cache_key,
         sent=None if cut.sent is None else [[first, end] for first, end in cut.sent],
         gain_db=cut.gain_db,
         state=SegmentState.SILENT if cut.is_silent else SegmentState.CUT,
     )
 
 
-def cut_of(segment: Segment) -> CutSegment:
+def plan_of_segment(segment: Segment) -> SegmentPlan:
     """Return how a stored segment was decided."""
-    return CutSegment(
+    return SegmentPlan(
         segment.index,
         segment.start_sample,
         segment.end_sample,

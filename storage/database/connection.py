@@ -15,8 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from storage.database.outages import BrokenOffError, Patience
-from storage.errors import AddressError, DatabaseError, DiskFullError
+from stenoflow.storage.database.reconnect import Backoff, OutageError
+from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError
 
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
 # For SQLite's write lock, or for a connection to PostgreSQL to be free.
@@ -133,7 +133,7 @@ def _open_sqlite(url: URL) -> Engine:
 def _open_postgresql(url: URL) -> Engine:
     wait = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
     engine = create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_PATIENCE_S)
-    event.listen(engine, "do_connect", Patience().connect)
+    event.listen(engine, "do_connect", Backoff().connect)
     return engine
 
 
@@ -172,5 +172,5 @@ def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
     cause = str(error.orig).strip().split("\n")[0]
     if "disk is full" in cause or "No space left on device" in cause:
         return DiskFullError(f"no space left for the database {name}", "free some space, then resume")
-    kind = BrokenOffError if error.connection_invalidated else DatabaseError
+    kind = OutageError if error.connection_invalidated else DatabaseError
     return kind(f"the database {name} failed: {cause}", "check that it runs and can be written")

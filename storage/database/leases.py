@@ -20,11 +20,11 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage.database.clock import Clock, utc_now
-from storage.database.connection import Database
-from storage.database.states import JobState
-from storage.database.tables import Job, Run
-from storage.errors import StorageError
+from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job, Run
+from stenoflow.storage.errors import StorageError
 
 LEASE = timedelta(seconds=60)
 """How long a run is believed to be alive after it last said so."""

@@ -19,15 +19,15 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.database.clock import Clock, utc_now
-from storage.database.connection import Database
-from storage.database.exposures import CURRENCY, Budgets, Scope, exposure, scopes, used
-from storage.database.leases import Leases
-from storage.database.postings import Bill, Postings
-from storage.database.rows import insert_missing, storable
-from storage.database.states import Activity, AttemptState, SegmentState
-from storage.database.tables import Attempt, Charge, Job, Result, Segment
-from storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
+from stenoflow.storage.database.budgets import CURRENCY, Budgets, Scope, exposure, scopes, used
+from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.postings import Bill, Postings
+from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.states import Activity, AttemptState, SegmentState
+from stenoflow.storage.database.tables import Attempt, Charge, Job, Result, Segment
+from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Request:
 
     job_id: str
     segment_index: int
-    work_key: str
+    cache_key: str
     run_id: str
     provider: str
     model: str
     bill: Bill
-    activity: Activity = Activity.HEARING
+    activity: Activity = Activity.TRANSCRIPTION
 
 
 class Ledger:
@@ -59,18 +59,20 @@ class Ledger:
         self._leases = leases or Leases(database, clock=clock)
         self._budgets = budgets or Budgets()
 
-    def answers(self, work_keys: Iterable[str]) -> dict[str, str]:
-        """Return the stored raw answers by work key."""
+    def answers(self, cache_keys: Iterable[str]) -> dict[str, str]:
+        """Return the stored raw answers by cache key."""
         with self._database.read() as session:
             rows = session.execute(
-                select(Result.work_key, Result.answer).where(Result.work_key.in_(list(work_keys)))
+                select(Result.cache_key, Result.answer).where(Result.cache_key.in_(list(cache_keys)))
             )
-            return {work_key: answer for work_key, answer in rows}  # noqa: C416 - Row is not a pair to mypy
+            return {cache_key: answer for cache_key, answer in rows}  # noqa: C416 - Row is not a pair to mypy
 
-    def answered(self, work_keys: Iterable[str]) -> set[str]:
-        """Return those of the work keys whose answers are stored."""
+    def answered(self, cache_keys: Iterable[str]) -> set[str]:
+        """Return those of the cache keys whose answers are stored."""
         with self._database.read() as session:
-            return set(session.scalars(select(Result.work_key).where(Result.work_key.in_(list(work_keys)))))
+            return set(
+                session.scalars(select(Result.cache_key).where(Result.cache_key.in_(list(cache_keys))))
+            )
 
     def begin(self, request: Request) -> str:
         """Store a request as sent and reserve its money.
@@ -89,7 +91,7 @@ class Ledger:
         with self._posting(self._budgets) as postings:
             session = postings.session
             job = session.get_one(Job, request.job_id, with_for_update=True)
-            if session.get(Result, request.work_key) is not None:
+            if session.get(Result, request.cache_key) is not None:
                 raise _answered(request)
             self._take_over(postings, request)
             self._check_price(job, request.run_id, f"{request.model} at {request.provider}", request.bill)
@@ -98,8 +100,8 @@ class Ledger:
                 id=uuid4().hex,
                 job_id=request.job_id,
                 segment_index=request.segment_index,
-                work_key=request.work_key,
-                open_key=request.work_key,
+                cache_key=request.cache_key,
+                open_key=request.cache_key,
                 run_id=request.run_id,
                 activity=request.activity,
                 provider=request.provider,
@@ -113,24 +115,24 @@ class Ledger:
             except IntegrityError as error:
                 # Another run was quicker by a moment: PostgreSQL lets two look at once.
                 raise _taken(request) from error
-            if session.get(Result, request.work_key) is not None:
+            if session.get(Result, request.cache_key) is not None:
                 # It came while the lock of its attempt was waited for; from now on none can come unseen.
                 raise _answered(request)
             postings.reserve(attempt, job.tag, request.bill)
             return attempt.id
 
-    def suspects(self, work_keys: Iterable[str]) -> dict[str, str]:
-        """Return why stored answers are not to be trusted, by work key; those that are, are left out."""
-        query = select(Result.work_key, Result.suspect).where(
-            Result.work_key.in_(list(work_keys)), Result.suspect.is_not(None)
+    def suspects(self, cache_keys: Iterable[str]) -> dict[str, str]:
+        """Return why stored answers are not to be trusted, by cache key; those that are, are left out."""
+        query = select(Result.cache_key, Result.suspect).where(
+            Result.cache_key.in_(list(cache_keys)), Result.suspect.is_not(None)
         )
         with self._database.read() as session:
-            return {work_key: reason for work_key, reason in session.execute(query) if reason}
+            return {cache_key: reason for cache_key, reason in session.execute(query) if reason}
 
     def succeed(self, attempt_id: str, answer: str, bill: Bill, suspect: str | None = None) -> None:
         """Store an answer and what it cost; the segment is done. ``suspect``: why it is not to be trusted.
 
-        An answer that is stored under the same work key already is kept instead; this one is charged all
+        An answer that is stored under the same cache key already is kept instead; this one is charged all
         the same. An answer to a request that was given up for lost is taken too. Saying it again changes
         nothing.
         """
@@ -142,7 +144,9 @@ class Ledger:
             self._keep(postings.session, attempt, answer, suspect)
             _mark_done(postings.session, attempt, attempt.job_id, attempt.segment_index)
 
-    def doubt(self, attempt_id: str, answer: str, bill: Bill, why: StenoflowError | None = None) -> None:
+    def store_suspect(
+        self, attempt_id: str, answer: str, bill: Bill, why: StenoflowError | None = None
+    ) -> None:
         """Keep an answer that is too strange to be taken, and what it cost; the segment is not done.
 
         ``why``: what is wrong with it, for `complaints`.
@@ -156,45 +160,45 @@ class Ledger:
             if why is not None:
                 attempt.error_kind, attempt.error_message = why.kind, storable(str(why))
 
-    def doubted(self, work_key: str) -> tuple[str, str] | None:
+    def first_suspect(self, cache_key: str) -> tuple[str, str] | None:
         """Return the first answer that was doubted, as (attempt, answer); None where none was."""
         query = select(Attempt.id, Attempt.answer).where(
-            Attempt.work_key == work_key, Attempt.answer.is_not(None)
+            Attempt.cache_key == cache_key, Attempt.answer.is_not(None)
         )
         with self._database.read() as session:
             row = session.execute(query.order_by(Attempt.started_at).limit(1)).first()
             return None if row is None or row[1] is None else (row[0], row[1])
 
-    def kept(self, work_key: str) -> list[str]:
+    def stored_suspects(self, cache_key: str) -> list[str]:
         """Return all answers that were kept and not taken, in the order of their requests."""
-        query = select(Attempt.answer).where(Attempt.work_key == work_key, Attempt.answer.is_not(None))
+        query = select(Attempt.answer).where(Attempt.cache_key == cache_key, Attempt.answer.is_not(None))
         with self._database.read() as session:
             return [
                 answer for answer in session.scalars(query.order_by(Attempt.started_at, Attempt.id)) if answer
             ]
 
-    def accept(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
+    def accept_suspect(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
         """Take an answer that was doubted, for there is no better one."""
         with self._database.write() as session:
             attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
             self._keep(session, attempt, attempt.answer or "", suspect)
             _mark_done(session, attempt, job_id, segment_index)
 
-    def complaints(self, work_keys: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return by work key how the last request for it failed, as (kind, message)."""
-        query = select(Attempt.work_key, Attempt.error_kind, Attempt.error_message).where(
-            Attempt.work_key.in_(list(work_keys)), Attempt.error_kind.is_not(None)
+    def complaints(self, cache_keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return by cache key how the last request for it failed, as (kind, message)."""
+        query = select(Attempt.cache_key, Attempt.error_kind, Attempt.error_message).where(
+            Attempt.cache_key.in_(list(cache_keys)), Attempt.error_kind.is_not(None)
         )
         with self._database.read() as session:
             rows = session.execute(query.order_by(Attempt.started_at))
-            return {work_key: (kind or "", message or "") for work_key, kind, message in rows}
+            return {cache_key: (kind or "", message or "") for cache_key, kind, message in rows}
 
-    def keep(self, work_key: str, answer: str) -> None:
+    def put_result(self, cache_key: str, answer: str) -> None:
         """Store an answer that nobody was paid for, under the hash of what it is; it is never changed."""
         with self._database.write() as session:
             insert_missing(
                 session,
-                Result(work_key=work_key, attempt_id="", answer=storable(answer), created_at=self._clock()),
+                Result(cache_key=cache_key, attempt_id="", answer=storable(answer), created_at=self._clock()),
             )
 
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
@@ -207,7 +211,7 @@ class Ledger:
             if attempt.state in {AttemptState.SENT, AttemptState.UNKNOWN}:
                 postings.refuse(attempt, error)
 
-    def lose(self, attempt_id: str, error: StenoflowError) -> None:
+    def mark_unknown(self, attempt_id: str, error: StenoflowError) -> None:
         """Record that a request's outcome is unknown: it may have been charged.
 
         Changes nothing where the request has ended before.
@@ -239,29 +243,29 @@ class Ledger:
                 postings.lose(attempt, error)
             return len(dead)
 
-    def park(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
+    def fail_segment(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
         """Set a segment aside with its reason; the others go on. One that is done by now stays done."""
         with self._database.write() as session:
             segment = session.get_one(Segment, (job_id, segment_index), with_for_update=True)
             if segment.state != SegmentState.DONE:
                 _set_segment(session, job_id, segment_index, SegmentState.FAILED, error)
 
-    def reuse(self, job_id: str, segment_index: int) -> None:
+    def mark_cached(self, job_id: str, segment_index: int) -> None:
         """Record that a segment is answered by a stored result."""
         with self._database.write() as session:
             _set_segment(session, job_id, segment_index, SegmentState.DONE)
 
-    def withdraw(self, work_key: str, answer: str) -> None:
+    def withdraw(self, cache_key: str, answer: str) -> None:
         """Drop an answer that names what is not there any more, so that it can be asked for again."""
         with self._database.write() as session:
-            session.execute(delete(Result).where(Result.work_key == work_key, Result.answer == answer))
+            session.execute(delete(Result).where(Result.cache_key == cache_key, Result.answer == answer))
 
     def _keep(self, session: Session, attempt: Attempt, answer: str, suspect: str | None) -> None:
-        """Store an answer under its work key, unless one is there."""
+        """Store an answer under its cache key, unless one is there."""
         insert_missing(
             session,
             Result(
-                work_key=attempt.work_key,
+                cache_key=attempt.cache_key,
                 attempt_id=attempt.id,
                 answer=answer,
                 suspect=suspect,
@@ -270,10 +274,10 @@ class Ledger:
         )
 
     def _take_over(self, postings: Postings, request: Request) -> None:
-        """Close what is open for the same work key, if its run is dead or is our own."""
+        """Close what is open for the same cache key, if its run is dead or is our own."""
         session = postings.session
         open_ = session.scalars(
-            select(Attempt).where(Attempt.open_key == request.work_key).with_for_update()
+            select(Attempt).where(Attempt.open_key == request.cache_key).with_for_update()
         ).one_or_none()
         if open_ is None:
             return
@@ -349,7 +353,7 @@ def _check_job(session: Session, job: Job, more_micro: int, what: str) -> None:
 
 def _mark_done(session: Session, attempt: Attempt, job_id: str, index: int) -> None:
     """Say of a segment that it is done; a translation is beside that."""
-    if attempt.activity != Activity.TRANSLATING:
+    if attempt.activity != Activity.TRANSLATION:
         _set_segment(session, job_id, index, SegmentState.DONE)
 
 

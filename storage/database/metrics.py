@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage.database.clock import Clock, utc_now
-from storage.database.connection import Database
-from storage.database.exposures import Budgets, Scope, used
-from storage.database.rows import integer_sum
-from storage.database.states import Activity, JobState, SegmentState
-from storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
+from stenoflow.storage.database.budgets import Budgets, Scope, used
+from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.rows import integer_sum
+from stenoflow.storage.database.states import Activity, JobState, SegmentState
+from stenoflow.storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
 
 _OPEN = (JobState.NEW, JobState.RUNNING, JobState.INTERRUPTED)
 
@@ -51,7 +51,7 @@ class Entries:
     unpriced: int
     amount_micro: int
     quantity: int
-    activity: str = Activity.HEARING
+    activity: str = Activity.TRANSCRIPTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database.clock import Clock
-from storage.database.exposures import Budgets, Tally, scopes
-from storage.database.rows import storable
-from storage.database.states import AttemptState, ChargeKind
-from storage.database.tables import Attempt, Charge
-from storage.errors import StenoflowError
+from stenoflow.storage.database.budgets import Budgets, Tally, scopes
+from stenoflow.storage.database.clock import Clock
+from stenoflow.storage.database.rows import storable
+from stenoflow.storage.database.states import AttemptState, ChargeKind
+from stenoflow.storage.database.tables import Attempt, Charge
+from stenoflow.storage.errors import StenoflowError
 
 _TAKES_BACK = {AttemptState.SENT: ChargeKind.RELEASE, AttemptState.UNKNOWN: ChargeKind.RECONCILE}
 

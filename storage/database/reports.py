@@ -8,23 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    SQLColumnExpression,
-    String,
-    case,
-    cast,
-    distinct,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, distinct, func, select
 
-from storage.database.connection import Database
-from storage.database.rows import integer_sum
-from storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
-from storage.database.tables import Attempt, Charge, Job, Recording, Segment
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.rows import integer_sum
+from stenoflow.storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
+from stenoflow.storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
-# The kind of tasks.audio_api.errors.UnreachableError: the request never left.
+# The kind of stenoflow.tasks.api.errors.UnreachableError: the request never left.
 _NEVER_SENT = "api-unreachable"
 
 
@@ -139,7 +130,7 @@ class Reports:
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
             sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
-            heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATING)
+            heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
             counts = select(func.count(case((sent, 1))), func.count(case((heard, 1))))
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
@@ -191,7 +182,7 @@ class Reports:
         """
         heading = _HEADINGS[by](self._database.is_embedded)
         actual = Charge.kind == ChargeKind.ACTUAL
-        heard = actual & (Charge.unit == _MS) & (Charge.activity == Activity.HEARING)
+        heard = actual & (Charge.unit == _MS) & (Charge.activity == Activity.TRANSCRIPTION)
         spoken = actual & (Charge.unit == _CHARACTER)
         spent = [
             integer_sum(case((actual & (Charge.activity == activity), Charge.amount_micro)))

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, fun
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from storage.database.tables import Base
+from stenoflow.storage.database.tables import Base
 
 
 def insert_missing(session: Session, row: Base) -> None:
@@ -19,7 +19,10 @@ def insert_missing(session: Session, row: Base) -> None:
     """
     mapper = inspect(type(row))
     given = {name: value for name, value in vars(row).items() if name in mapper.column_attrs}
-    values = {name: storable(value) if isinstance(value, str) else value for name, value in given.items()}
+    values = {
+        mapper.column_attrs[name].columns[0].name: storable(value) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
     statement = insert_into(session, type(row)).values(values)
     # Under any unique key: ids are made of the others, and PostgreSQL may trip over those first.
     session.execute(statement.on_conflict_do_nothing())

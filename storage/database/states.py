@@ -9,7 +9,7 @@ class JobKind(StrEnum):
     """What a job makes."""
 
     TRANSCRIBE = "transcribe"
-    DIGEST = "digest"
+    MINUTES = "digest"
     SPEAK = "speak"
     REPLY = "reply"
 
@@ -17,10 +17,10 @@ class JobKind(StrEnum):
 class Activity(StrEnum):
     """What a request asks of a provider."""
 
-    HEARING = "hearing"
+    TRANSCRIPTION = "hearing"
     CHAT = "chat"
-    SPEAKING = "speaking"
-    TRANSLATING = "translating"
+    SPEECH = "speaking"
+    TRANSLATION = "translating"
 
 
 class JobState(StrEnum):

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from storage.database.states import Activity, JobKind
+from stenoflow.storage.database.states import Activity, JobKind
 
 # SQLite gives rowids to INTEGER only.
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
@@ -159,14 +159,14 @@ class Segment(Base):
     start_sample: Mapped[int] = mapped_column(BigInteger)
     end_sample: Mapped[int] = mapped_column(BigInteger)
     activity: Mapped[str] = mapped_column(
-        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+        String(16), default=Activity.TRANSCRIPTION, server_default=Activity.TRANSCRIPTION
     )
     channel: Mapped[int | None]
     forced: Mapped[bool]
     speech: Mapped[list[list[int]]]
     sent: Mapped[list[list[int]] | None]
     gain_db: Mapped[int] = mapped_column(default=0, server_default="0")
-    work_key: Mapped[str] = mapped_column(String(64), index=True)
+    cache_key: Mapped[str] = mapped_column("work_key", String(64), index=True)
     state: Mapped[str] = mapped_column(String(16))
     error_kind: Mapped[str | None] = mapped_column(String(40))
     error_message: Mapped[str | None] = mapped_column(Text)
@@ -187,7 +187,7 @@ class Segment(Base):
 class Attempt(Base):
     """One request to a provider. It is stored as sent before a byte leaves.
 
-    ``open_key`` is its work key as long as it may be answered: no two requests for the same are open at once.
+    ``open_key`` is its cache key as long as it may be answered: no two open requests ask for the same.
     ``answer`` is kept here where it was doubted and asked for once more.
     """
 
@@ -201,11 +201,11 @@ class Attempt(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     job_id: Mapped[str] = mapped_column(String(40), index=True)
     segment_index: Mapped[int]
-    work_key: Mapped[str] = mapped_column(String(64), index=True)
+    cache_key: Mapped[str] = mapped_column("work_key", String(64), index=True)
     open_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     run_id: Mapped[str] = mapped_column(String(40), index=True)
     activity: Mapped[str] = mapped_column(
-        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+        String(16), default=Activity.TRANSCRIPTION, server_default=Activity.TRANSCRIPTION
     )
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
@@ -222,7 +222,7 @@ class Result(Base):
 
     __tablename__ = "results"
 
-    work_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    cache_key: Mapped[str] = mapped_column("work_key", String(64), primary_key=True)
     attempt_id: Mapped[str] = mapped_column(String(40))
     answer: Mapped[str] = mapped_column(Text)
     suspect: Mapped[str | None] = mapped_column(String(16))
@@ -245,7 +245,7 @@ class Charge(Base):
     tag: Mapped[str | None] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(16))
     activity: Mapped[str] = mapped_column(
-        String(16), default=Activity.HEARING, server_default=Activity.HEARING
+        String(16), default=Activity.TRANSCRIPTION, server_default=Activity.TRANSCRIPTION
     )
     provider: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)

@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-import migrations
-from storage.database.connection import Database
-from storage.errors import DatabaseError
+from stenoflow import migrations
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.errors import DatabaseError
 
 _UPGRADE_LOCK = 7_364_566  # any number that no other program on the server uses
 

@@ -1,7 +1,6 @@
 """Object stores: one small contract (`contract`), a module a provider, `open_store` for an address."""
 
-from storage.objects.contract import ObjectInfo, ObjectStore
-from storage.objects.errors import (
+from stenoflow.storage.errors import (
     BadKeyError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -9,7 +8,8 @@ from storage.objects.errors import (
     StoreUnavailableError,
     StoreUrlError,
 )
-from storage.objects.opening import open_store
+from stenoflow.storage.objects.contract import ObjectInfo, ObjectStore
+from stenoflow.storage.objects.open_store import open_store
 
 __all__ = [
     "BadKeyError",

@@ -1,6 +1,6 @@
 """What every object store does, whoever provides it; `tests/storage/objects` holds each one to it.
 
-Keys are ``/``-separated and relative (`storage.objects.keys` has the rules), and no key is the folder of
+Keys are ``/``-separated and relative (`check_key` has the rules), and no key is the folder of
 another. An object is there whole or not at all: a put that fails midway leaves nothing under its key.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from stenoflow.storage.errors import BadKeyError
 
 OCTETS: Final = "application/octet-stream"
 
@@ -32,9 +34,9 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """A place for objects by key. Safe to share between threads.
 
-    Every method raises `storage.objects.errors.BadKeyError` for a key against the rules,
+    Every method raises `stenoflow.storage.errors.BadKeyError` for a key against the rules,
     `StoreAccessError` where access is refused, `StoreUnavailableError` where trying again later may help,
-    and plain `storage.errors.ObjectStoreError` for the rest.
+    and plain `stenoflow.storage.errors.ObjectStoreError` for the rest.
     """
 
     def check(self) -> None:
@@ -94,3 +96,47 @@ class ObjectStore(Protocol):
 
     def uri(self, key: str) -> str:
         """Return the address to show and record: ``file:///…`` or ``s3://bucket/…``."""
+
+
+# S3's own bound on a key, and the usual bound of file systems on a name.
+_LONGEST_KEY_BYTES: Final = 1024
+_LONGEST_NAME_BYTES: Final = 255
+
+TEMPORARY_PREFIX: Final = ".stenoflow-"
+"""How names of files still being written begin; kept out of keys, and out of listings."""
+
+
+def check_key(key: str) -> None:
+    """Raise `BadKeyError` unless the key may be used in any store."""
+    problem = _problem(key)
+    if problem:
+        raise BadKeyError(f"the key {key!r} {problem}")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise `BadKeyError` unless keys could start with the prefix; an empty one is good."""
+    folder, slash, start = prefix.rpartition("/")
+    if slash:
+        check_key(folder)
+    if "\0" in start:
+        raise BadKeyError(f"the prefix {prefix!r} holds a NUL")
+
+
+def _problem(key: str) -> str:
+    """Say what is wrong with the key; an empty text where nothing is."""
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError:
+        return "is not Unicode text"
+    names = encoded.split(b"/")
+    rules = {
+        f"is longer than {_LONGEST_KEY_BYTES} bytes": len(encoded) > _LONGEST_KEY_BYTES,
+        "holds a control character": any(byte < 0x20 or byte == 0x7F for byte in encoded),
+        "is empty, or has an empty part": not all(names),
+        "has a part . or ..": not {b".", b".."}.isdisjoint(names),
+        f"has a part longer than {_LONGEST_NAME_BYTES} bytes": max(map(len, names)) > _LONGEST_NAME_BYTES,
+        f"has a part that begins with {TEMPORARY_PREFIX}": any(
+            name.startswith(TEMPORARY_PREFIX.encode()) for name in names
+        ),
+    }
+    return next((problem for problem, holds in rules.items() if holds), "")

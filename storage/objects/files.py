@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from storage.errors import DiskFullError, ObjectStoreError
-from storage.objects.errors import ObjectExistsError, StoreAccessError
-from storage.objects.keys import TEMPORARY_PREFIX
+from stenoflow.storage.errors import DiskFullError, ObjectExistsError, ObjectStoreError, StoreAccessError
+from stenoflow.storage.objects.contract import TEMPORARY_PREFIX
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})

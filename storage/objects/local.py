@@ -10,11 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from storage.errors import ObjectStoreError
-from storage.objects.contract import OCTETS, ObjectInfo
-from storage.objects.errors import ObjectNotFoundError
-from storage.objects.files import atomic_file, file_errors
-from storage.objects.keys import TEMPORARY_PREFIX, check_key, check_prefix
+from stenoflow.storage.errors import ObjectNotFoundError, ObjectStoreError
+from stenoflow.storage.objects.contract import OCTETS, TEMPORARY_PREFIX, ObjectInfo, check_key, check_prefix
+from stenoflow.storage.objects.files import atomic_file, file_errors
 
 _PROBE: Final = "stenoflow-check"
 _CHUNK_BYTES: Final = 1 << 20

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Final
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from storage.objects.contract import OCTETS, ObjectInfo
-from storage.objects.errors import ObjectExistsError, ObjectNotFoundError
-from storage.objects.files import atomic_file, file_errors
-from storage.objects.keys import check_key, check_prefix
-from storage.objects.s3_errors import s3_errors, status_of
-from storage.objects.s3_listing import list_objects, list_versions
+from stenoflow.storage.errors import ObjectExistsError, ObjectNotFoundError
+from stenoflow.storage.objects.contract import OCTETS, ObjectInfo, check_key, check_prefix
+from stenoflow.storage.objects.files import atomic_file, file_errors
+from stenoflow.storage.objects.s3_client import list_objects, list_versions, s3_errors, status_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
+
 
 # Four parts of 8 MiB at a time fill a fast line, and bound the memory to 32 MiB.
 _PARALLEL: Final = TransferConfig(
@@ -34,7 +33,7 @@ class S3Store:
     """An object store in a bucket.
 
     Args:
-        client: from `storage.objects.s3_client`.
+        client: from `stenoflow.storage.objects.s3_client`.
         bucket: its name; the bucket must be there.
         prefix: under which all keys lie, without a slash at its end; may be empty.
     """

@@ -1,24 +1,36 @@
-"""The one place where clients of S3 are built.
-
-Where the server is and who we are comes from boto3's own settings alone: ``AWS_ENDPOINT_URL_S3``,
-``AWS_PROFILE``, ``AWS_ACCESS_KEY_ID``, roles, and so on. This module imports boto3 (half a second), so
-it is to be imported only where S3 is used.
-"""
+"""The S3 client, its errors in our terms, and listings page by page."""
 
 from __future__ import annotations
 
 import random
+import re
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
 import boto3.session
+from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
+from urllib3.exceptions import HTTPError
 
-from storage.errors import ObjectStoreError
-from storage.objects.s3_errors import s3_errors
+from stenoflow.storage.errors import (
+    DiskFullError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectStoreError,
+    StorageError,
+    StoreAccessError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
 
 _TRIES: Final = 4
 _CONFIG: Final = Config(
@@ -78,3 +90,145 @@ class LazyClient:
             if self._client is None:
                 self._client = make_client()
             return self._client
+
+
+_ACCESS_HINT: Final = "check the AWS_* settings, and what they may do in this bucket"
+_REACH_HINT: Final = "check AWS_ENDPOINT_URL_S3 and the network, then try again"
+
+_NO_CREDENTIALS: Final = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.ProfileNotFound,
+    boto.NoAuthTokenError,
+    boto.TokenRetrievalError,
+    boto.SSOError,
+)
+_OUT_OF_REACH: Final = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+)
+# Botocore shows whole requests; the server is what matters, and signatures are nobody's business.
+_ADDRESS: Final = re.compile(r"(https?://[^/\s\"]+)[^\s\"]*")
+_BUSY_CODES: Final = frozenset(
+    {
+        "SlowDown",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "Throttling",
+        "ThrottlingException",
+        "ConditionalRequestConflict",
+        "OperationAborted",
+    }
+)
+_FULL_CODES: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "507"})
+
+
+@contextmanager
+def s3_errors(uri: str) -> Iterator[None]:
+    """Raise ours for what boto3 raises in the block.
+
+    Args:
+        uri: what the block is about, for the message.
+    """
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _answered(error, uri) from error
+    except boto.BotoCoreError as error:
+        raise _not_answered(error, uri) from error
+    except ResponseParserError as error:
+        raise ObjectStoreError(f"{uri}: the server does not answer like S3", _REACH_HINT) from error
+    except (RetriesExceededError, S3DownloadFailedError, HTTPError) as error:
+        raise StoreUnavailableError(f"{uri} was not read to its end: {error}", _REACH_HINT) from error
+
+
+def status_of(error: boto.ClientError) -> int:
+    """Return the HTTP status of an answer; 0 where it has none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _answered(error: boto.ClientError, uri: str) -> StorageError:
+    """Say what the server's refusal means."""
+    said = error.response.get("Error", {})
+    code, status = said.get("Code", ""), status_of(error)
+    message = " ".join((said.get("Message") or code).split())
+    if code in _FULL_CODES:
+        return DiskFullError(f"no space left for {uri}: {message}")
+    if status in {401, 403}:
+        return StoreAccessError(f"access to {uri} denied: {message}", _ACCESS_HINT)
+    if status == 404:
+        return ObjectNotFoundError(f"no such {'bucket' if code == 'NoSuchBucket' else 'object'}: {uri}")
+    if status == 412:
+        return ObjectExistsError(f"there is something already: {uri}")
+    if status == 429 or code in _BUSY_CODES or (status >= 500 and status != 501):
+        return StoreUnavailableError(f"{uri}: the server cannot serve now: {message} ({status})", _REACH_HINT)
+    return ObjectStoreError(f"{uri}: refused: {message} ({code})")
+
+
+def _not_answered(error: boto.BotoCoreError, uri: str) -> StorageError:
+    """Say what it means that there is no answer."""
+    reason = _ADDRESS.sub(r"\1", " ".join(str(error).split()))
+    if isinstance(error, _NO_CREDENTIALS):
+        return StoreAccessError(f"access to {uri} failed: {reason}", _ACCESS_HINT)
+    if isinstance(error, boto.SSLError):  # a wrong certificate stays wrong
+        return ObjectStoreError(f"{uri}: {reason}", "check the server's certificate, or AWS_CA_BUNDLE")
+    if isinstance(error, _OUT_OF_REACH):
+        return StoreUnavailableError(f"{uri} is out of reach: {reason}", _REACH_HINT)
+    return ObjectStoreError(f"{uri}: {reason}")
+
+
+# What servers answer that know no versions.
+_KEEPS_NO_VERSIONS = {400, 405, 501}
+
+
+class Version(TypedDict):
+    """What names one version of an object, or its delete marker."""
+
+    Key: str
+    VersionId: NotRequired[str]
+
+
+def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[ObjectTypeDef]:
+    """Yield what the bucket holds under the prefix, in the order of keys, 1,000 a request.
+
+    Raises:
+        ObjectNotFoundError: there is no such bucket.
+        ObjectStoreError: and its kinds.
+    """
+    uri = f"s3://{bucket}/{prefix}"
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    with s3_errors(uri):
+        for page in pages:
+            if "Name" not in page:  # HTML with status 200 reads as an empty bucket
+                raise ObjectStoreError(
+                    f"{uri}: the server does not answer like S3", "check AWS_ENDPOINT_URL_S3"
+                )
+            yield from page.get("Contents", [])
+
+
+def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[Version]:
+    """Yield every version and delete marker under the prefix; the objects, where a server keeps no versions.
+
+    Raises:
+        ObjectStoreError: and its kinds.
+    """
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    found: list[Version] = []
+    with s3_errors(f"s3://{bucket}/{prefix}"):
+        try:
+            for page in pages:
+                found += [_version(each["Key"], each["VersionId"]) for each in page.get("Versions", [])]
+                found += [_version(each["Key"], each["VersionId"]) for each in page.get("DeleteMarkers", [])]
+        except ClientError as error:
+            if status_of(error) not in _KEEPS_NO_VERSIONS:
+                raise
+    if found:
+        yield from found
+    else:
+        yield from (Version(Key=each["Key"]) for each in list_objects(client, bucket, prefix))
+
+
+def _version(key: str, version: str) -> Version:
+    return Version(Key=key, VersionId=version)

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from tasks.artifacts.inert import one_line, readable
-from tasks.minutes.writing import MinutesDocument
-from tasks.speech.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
-from tasks.speech.cues import make_cues
-from tasks.speech.doubt import Doubt
-from tasks.speech.labels import labelled
-from tasks.speech.suspicion import DoubtfulAnswer, Suspicion, suspicions
-from tasks.speech.transcript import Transcript
-from tasks.speech.words import Region
+from stenoflow.tasks.artifacts.minutes import MinutesDocument
+from stenoflow.tasks.artifacts.sanitize import one_line, readable
+from stenoflow.tasks.transcript.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
+from stenoflow.tasks.transcript.cues import labelled, make_cues
+from stenoflow.tasks.transcript.quality import (
+    SuspectAnswer,
+    SuspectReason,
+    SuspectUtterance,
+    find_suspect_utterances,
+)
+from stenoflow.tasks.transcript.timecode import clock
+from stenoflow.tasks.transcript.types import Region, Timing, Transcript
 
 TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
@@ -24,7 +27,7 @@ BESIDE = ("txt", "srt", "vtt", "json")
 
 
 @dataclass(frozen=True, slots=True)
-class Speaking:
+class SpeakerInfo:
     """How it is told who speaks.
 
     Attributes:
@@ -64,8 +67,8 @@ class Document:
     name: str = ""
     rules: CueRules = NETFLIX
     source: str = ""
-    speaking: Speaking = field(default_factory=Speaking)
-    doubtful: tuple[DoubtfulAnswer, ...] = ()
+    speaking: SpeakerInfo = field(default_factory=SpeakerInfo)
+    doubtful: tuple[SuspectAnswer, ...] = ()
     beside: tuple[str, ...] = BESIDE
     stem: str = TRANSCRIPT
     minutes: MinutesDocument | None = None
@@ -81,14 +84,14 @@ class Document:
         return one_line(self.name)
 
     @cached_property
-    def suspicions(self) -> tuple[tuple[Suspicion, ...], ...]:
+    def suspicions(self) -> tuple[tuple[SuspectUtterance, ...], ...]:
         """Why each utterance may be wrong."""
-        return suspicions(self.transcript, self.doubtful)
+        return find_suspect_utterances(self.transcript, self.doubtful)
 
     @property
     def unheard(self) -> list[Region]:
         """Stretches in which somebody speaks, by their levels, and no word was heard."""
-        return [each.region for each in self.doubtful if each.doubt is Doubt.EMPTY]
+        return [each.region for each in self.doubtful if each.doubt is SuspectReason.EMPTY]
 
     @cached_property
     def speakers(self) -> list[str]:
@@ -119,3 +122,32 @@ class Document:
     def breaches(self) -> dict[Breach, int]:
         """How often each rule is not kept; those that are kept throughout are left out."""
         return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
+
+
+_MOST_NAMED = 3
+
+
+def facts(document: Document) -> list[str]:
+    """Return how long the recording is, how many words, in which language, and what is lacking."""
+    transcript = document.readable
+    words = sum(len(utterance.words) for utterance in transcript.utterances)
+    said = [clock(transcript.duration_ms), f"{words:,} words"]
+    if transcript.language:
+        others = sorted({each.language for each in transcript.other_languages})
+        parts = f" (parts: {', '.join(others)})" if others else ""
+        said.append(f"language: {transcript.language}{parts}")
+    if transcript.timing is Timing.ESTIMATED:
+        said.append("times of words are estimated")
+    if transcript.missing:
+        lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
+        said.append(f"{clock(lost + 999)} missing")
+    if document.unheard:
+        where = ", ".join(map(span, document.unheard[:_MOST_NAMED]))
+        more = "" if len(document.unheard) <= _MOST_NAMED else " and elsewhere"
+        said.append(f"no word from {where}{more}, though somebody speaks")
+    return said
+
+
+def span(region: Region) -> str:
+    """Write from when to when a stretch lasts, in whole seconds outward."""
+    return f"{clock(region.start_ms)} to {clock(region.end_ms + 999)}"

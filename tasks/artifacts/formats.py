@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tasks.artifacts import page, plain_text, subrip, substation, tsv, verbose_json, webvtt
-from tasks.artifacts.document import TRANSCRIPT, Document
-from tasks.errors import SettingsError
+from stenoflow.tasks.artifacts import page, plain_text, subrip, substation, tsv, verbose_json, webvtt
+from stenoflow.tasks.artifacts.document import TRANSCRIPT, Document
+from stenoflow.tasks.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def _utf8(render: Callable[[Document], str]) -> Callable[[Document], bytes]:
 
 
 def _docx(document: Document) -> bytes:
-    from tasks.artifacts import word_document  # noqa: PLC0415 - takes a third of a second to import
+    from stenoflow.tasks.artifacts import word_document  # noqa: PLC0415 - takes a third of a second to import
 
     return word_document.render(document)
 

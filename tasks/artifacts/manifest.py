@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.database.derived_keys import translation_key
-from storage.database.tables import Artifact, Charge, Job, Recording, Segment
-from tasks.artifacts.document import Document, Speaking
-from tasks.damage import Damage
-from tasks.money.amounts import from_micro
-from tasks.speech.timecode import samples_to_ms, seconds
-from tasks.speech.transcript import Seam
+from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.tables import Artifact, Charge, Job, Recording, Segment
+from stenoflow.tasks.artifacts.document import Document, SpeakerInfo
+from stenoflow.tasks.billing.amounts import from_micro
+from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.timecode import samples_to_ms, seconds
+from stenoflow.tasks.transcript.types import Seam
 
 SCHEMA = "stenoflow.manifest/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Everything that a manifest accounts for; ``suspects`` says by work key which answers not to trust."""
+    """Everything that a manifest accounts for; ``suspects`` says by cache key which answers not to trust."""
 
     recording: Recording
     job: Job
@@ -57,9 +57,9 @@ def _document(published: Published) -> dict[str, Any]:
         "segments": [
             _segment(segment, job.origin_ms)
             | {
-                "suspect": published.suspects.get(segment.work_key),
+                "suspect": published.suspects.get(segment.cache_key),
                 "translation_suspect": published.suspects.get(
-                    translation_key(segment.work_key, job.settings.get("translator"))
+                    translation_key(segment.cache_key, job.settings.get("translator"))
                 ),
                 "other_language": others.get(segment.index),
             }
@@ -73,8 +73,8 @@ def _document(published: Published) -> dict[str, Any]:
         "seams": [seam_entry(seam) for seam in published.document.transcript.seams],
         "subtitles": _subtitles(published.document),
         "translation": published.translation and _translation(published.translation),
-        "damaged": Damage.of_job(job).to_json(),
-        "clipped": Damage.of_job(job).clipped or None,
+        "damaged": Integrity.from_stored(job.lost_ms, job.damage).to_json(),
+        "clipped": Integrity.from_stored(job.lost_ms, job.damage).clipped or None,
         "charges": [charge_entry(charge) for charge in published.charges],
     }
 
@@ -96,7 +96,7 @@ def _translation(document: Document) -> dict[str, Any]:
     }
 
 
-def _speakers(speaking: Speaking) -> dict[str, Any]:
+def _speakers(speaking: SpeakerInfo) -> dict[str, Any]:
     if speaking.by is None:
         return {}
     names = {label: speaking.names.get(label, label) for label in speaking.labels}

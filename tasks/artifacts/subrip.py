@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pysubs2
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.inert import for_subrip
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.sanitize import for_subrip
 
 
 def render(document: Document) -> str:

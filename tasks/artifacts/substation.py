@@ -7,8 +7,8 @@ import io
 import pysubs2
 from pysubs2.formats.substation import SubstationFormat
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.inert import for_ass
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.sanitize import for_ass
 
 # As wide as the picture that nearly all players take it for, so that a line of 42 columns fits.
 _WIDTH, _HEIGHT = 1280, 720

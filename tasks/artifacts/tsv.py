@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from tasks.artifacts.document import Document
-from tasks.speech.words import Utterance
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.transcript.types import Utterance
 
 
 def render(document: Document) -> str:

@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.artifacts.document import Document
-from tasks.speech.suspicion import DoubtfulAnswer, Suspicion
-from tasks.speech.timecode import seconds
-from tasks.speech.transcript import OtherLanguage, Stretch
-from tasks.speech.words import Utterance, Word
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectUtterance
+from stenoflow.tasks.transcript.timecode import seconds
+from stenoflow.tasks.transcript.types import OtherLanguage, Stretch, Utterance, Word
 
 SCHEMA = "stenoflow.transcript/1"
 
@@ -109,12 +108,12 @@ def _by(word: Word, speaker: str | None) -> dict[str, Any]:
     return word_entry(word) if speaker is None else {**word_entry(word), "speaker": speaker}
 
 
-def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[Suspicion]) -> dict[str, Any]:
+def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[SuspectUtterance]) -> dict[str, Any]:
     ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(suspicions)}
     return segment_entry(index, utterance) | ours
 
 
-def _doubtful(answer: DoubtfulAnswer) -> dict[str, Any]:
+def _doubtful(answer: SuspectAnswer) -> dict[str, Any]:
     return {
         "start": seconds(answer.region.start_ms),
         "end": seconds(answer.region.end_ms),

@@ -9,10 +9,10 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 
-from tasks.artifacts.document import Document
-from tasks.speech.cue_rules import Cue
-from tasks.speech.text import space_between
-from tasks.speech.words import Word
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.transcript.cue_rules import Cue
+from stenoflow.tasks.transcript.text import space_between
+from stenoflow.tasks.transcript.types import Word
 
 
 def render(document: Document) -> str:

@@ -13,13 +13,12 @@ from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
 from docx.text.paragraph import Paragraph
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.facts import facts
-from tasks.artifacts.paragraphs import paragraphs
-from tasks.speech.suspicion import Suspicion
-from tasks.speech.text import join_words, space_between
-from tasks.speech.timecode import clock
-from tasks.speech.words import Utterance
+from stenoflow.tasks.artifacts.document import Document, facts
+from stenoflow.tasks.artifacts.plain_text import paragraphs
+from stenoflow.tasks.transcript.quality import SuspectUtterance
+from stenoflow.tasks.transcript.text import join_words, space_between
+from stenoflow.tasks.transcript.timecode import clock
+from stenoflow.tasks.transcript.types import Utterance
 
 _FAINT = RGBColor(0x56, 0x5B, 0x64)
 _ALARM = RGBColor(0x9C, 0x1C, 0x1C)
@@ -45,7 +44,7 @@ def render(document: Document) -> bytes:
 
 
 def _add_group(
-    paragraph: Paragraph, group: Sequence[Utterance], suspicions: Sequence[tuple[Suspicion, ...]]
+    paragraph: Paragraph, group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
 ) -> None:
     _add_faint(paragraph, clock(group[0].start_ms))
     if group[0].speaker:
@@ -61,7 +60,7 @@ def _add_group(
 
 
 def _stretches(
-    group: Sequence[Utterance], suspicions: Sequence[tuple[Suspicion, ...]]
+    group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
 ) -> Iterator[tuple[str, bool]]:
     """Yield the text of a paragraph in as few pieces as can be, each trusted or suspect throughout."""
     texts: list[str] = []

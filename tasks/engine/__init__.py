@@ -2,5 +2,5 @@
 
 `engine.open_engine` gathers the recognisers, `app.create_app` puts the API before them, and
 `server.serve` offers it on a port. In process the same app is reached through
-`tasks.audio_api.in_process`.
+`stenoflow.tasks.api.in_process`.
 """

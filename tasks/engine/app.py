@@ -20,19 +20,26 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tasks.engine.answers import Transcript, answer
-from tasks.engine.bodies import Body, read_body
-from tasks.engine.engine import CHAT_NAMES, EXTRACTIVE_SUMMARY, Engine, default_speech_model, load_sound
-from tasks.engine.problems import HANDLERS, Problem, answer_problem, invalid, problem_of
-from tasks.engine.recogniser import Hearing, Recogniser
-from tasks.engine.speaking.answers import answer_speech
-from tasks.engine.speaking.making import flowing, made
-from tasks.engine.speaking.wishes import read_speech_wish
-from tasks.engine.uploads import received
-from tasks.engine.wishes import Wish
-from tasks.media.programs import find_ffmpeg
-from tasks.speech.languages import NAME_OF
-from tasks.speech.timecode import samples_to_ms
+from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error, api_error_of, invalid
+from stenoflow.tasks.engine.engine import (
+    CHAT_NAMES,
+    EXTRACTIVE_SUMMARY,
+    Engine,
+    default_speech_model,
+    load_sound,
+)
+from stenoflow.tasks.engine.recogniser import Recogniser, Recognition
+from stenoflow.tasks.engine.request_schema import Body, TranscriptionForm, read_body, received
+from stenoflow.tasks.engine.responses import EngineTranscript, answer
+from stenoflow.tasks.engine.speech.synthesis import (
+    answer_speech,
+    read_speech_form,
+    stream_synthesis,
+    synthesize,
+)
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.transcript.languages import NAME_OF
+from stenoflow.tasks.transcript.timecode import samples_to_ms
 
 # The status that nginx gave to a client that left; nobody is there to read it.
 _CLIENT_LEFT = 499
@@ -79,7 +86,7 @@ async def transcribe(request: Request) -> Response:
             utterances.append(utterance)
             if await request.is_disconnected():
                 return Response(status_code=_CLIENT_LEFT)
-    transcript = Transcript(hearing.language, samples_to_ms(samples.size), utterances)
+    transcript = EngineTranscript(hearing.language, samples_to_ms(samples.size), utterances)
     return answer(transcript, wish.format, wish.granularities)
 
 
@@ -87,16 +94,16 @@ async def translate(_: Request) -> NoReturn:
     """Answer POST /v1/audio/translations: it cannot."""
     message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
     # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
-    raise Problem(400, message, code="not_supported")
+    raise ApiErrorReply(400, message, code="not_supported")
 
 
 async def speak(request: Request) -> Response:
     """Answer POST /v1/audio/speech."""
-    wish = read_speech_wish(await read_body(request, _LARGEST_JSON))
+    wish = read_speech_form(await read_body(request, _LARGEST_JSON))
     speaker = _engine(request).speaker(wish.model)
     script = speaker.script(wish.text, wish.voice, wish.speed)
     ffmpeg = await asyncio.to_thread(find_ffmpeg)
-    return await answer_speech(wish, flowing(made(script, wish.format, ffmpeg)))
+    return await answer_speech(wish, stream_synthesis(synthesize(script, wish.format, ffmpeg)))
 
 
 async def list_voices(request: Request) -> Response:
@@ -134,8 +141,8 @@ class KeyCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401."""
         if scope["type"] == "http" and not self._fits(Request(scope)):
-            refusal = Problem(401, "Incorrect or missing API key", code="invalid_api_key")
-            await answer_problem(refusal)(scope, receive, send)
+            refusal = ApiErrorReply(401, "Incorrect or missing API key", code="invalid_api_key")
+            await answer_api_error(refusal)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -150,7 +157,7 @@ def _engine(request: Request) -> Engine:
     return engine
 
 
-def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
+def _recogniser(engine: Engine, wish: TranscriptionForm) -> Recogniser:
     recogniser = engine.recogniser(wish.model)
     language = wish.hints.language
     if language is not None and language not in recogniser.languages:
@@ -160,7 +167,7 @@ def _recogniser(engine: Engine, wish: Wish) -> Recogniser:
 
 
 def _completed(body: Body) -> Response:
-    from tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
 
     return completed(body, EXTRACTIVE_SUMMARY, CHAT_NAMES)
 
@@ -169,7 +176,7 @@ def _model(name: str) -> dict[str, str | int]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "stenoflow"}
 
 
-async def _events(hearing: Hearing) -> AsyncIterator[str]:
+async def _events(hearing: Recognition) -> AsyncIterator[str]:
     """Tell what is heard while it is heard, as server-sent events."""
     text = ""
     try:
@@ -180,7 +187,7 @@ async def _events(hearing: Hearing) -> AsyncIterator[str]:
                 yield _event({"type": "transcript.text.delta", "delta": delta})
         yield _event({"type": "transcript.text.done", "text": text})
     except Exception as error:  # noqa: BLE001 - the status has gone out; this is all that can be said
-        yield "event: error\n" + _event(problem_of(error).envelope)
+        yield "event: error\n" + _event(api_error_of(error).envelope)
     else:
         yield "data: [DONE]\n\n"
 

@@ -1,16 +1,18 @@
-"""Cutting long uploads into chunks that a recogniser decodes at one go.
-
-Cuts in pauses every 15-30 s cost no accuracy (0.268 word error rate against 0.267 uncut; fixed cuts
-0.342), let several processes share an upload, and give the first words early.
-"""
+"""Chunks of sound that a recogniser takes: cut in pauses found by level."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from tasks.speech.planning import CutPlanner, CutRule
-from tasks.speech.regions import FRAME_MS
-from tasks.speech.words import Region
+from pocketsphinx import Vad
+
+from stenoflow.tasks.engine.recogniser import Samples
+from stenoflow.tasks.media.levels import frame_levels
+from stenoflow.tasks.transcript.planning import CutPlanner, CutRule
+from stenoflow.tasks.transcript.regions import FRAME_MS, find_regions
+from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, ms_to_samples
+from stenoflow.tasks.transcript.types import Region
 
 _LONGEST_MS = 30_000
 # A longer silence is not worth decoding, and a recogniser may hear words in it.
@@ -54,3 +56,35 @@ def _split_long(levels: Sequence[float], speech: Iterable[Region]) -> Iterator[R
                 yield Region(start_ms, region.start_ms + cut.at_ms)
                 start_ms = region.start_ms + cut.at_ms
         yield Region(start_ms, region.end_ms)
+
+
+_LEAST_VOICED = 0.1
+_FRAME_SECONDS = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """The levels of a sound (dBFS, one per 10 ms), and where in it someone speaks."""
+
+    levels: list[float]
+    speech: list[Region]
+
+
+def listen(samples: Samples) -> Loudness:
+    """Find the stretches in which someone speaks; silence and steady noise have none."""
+    levels = frame_levels(samples).tolist()
+    speech = [region for region in find_regions(levels) if _is_voiced(_cut(samples, region))]
+    return Loudness(levels, speech)
+
+
+def _cut(samples: Samples, region: Region) -> Samples:
+    return samples[ms_to_samples(region.start_ms) : ms_to_samples(region.end_ms)]
+
+
+def _is_voiced(samples: Samples) -> bool:
+    detector = Vad(Vad.MEDIUM_STRICT, SAMPLE_RATE, _FRAME_SECONDS)
+    frame = detector.frame_bytes
+    sound = samples.tobytes()
+    starts = range(0, len(sound) - frame + 1, frame)
+    voiced = sum(detector.is_speech(sound[start : start + frame]) for start in starts)
+    return bool(voiced > _LEAST_VOICED * len(starts))

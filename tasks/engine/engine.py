@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.engine import whisper
-from tasks.engine.errors import ModelUnavailableError
-from tasks.engine.pocketsphinx import PocketsphinxRecogniser
-from tasks.engine.recogniser import Recogniser, Samples
-from tasks.engine.speaking import espeak, flite
-from tasks.engine.speaking.espeak import ESPEAK, EspeakSpeaker
-from tasks.engine.speaking.flite import FLITE, FliteSpeaker
-from tasks.engine.speaking.speaker import Speaker
-from tasks.engine.whisper import WhisperRecogniser, WhisperSettings
-from tasks.media.decode import decode_all
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.engine import whisper
+from stenoflow.tasks.engine.errors import ModelUnavailableError
+from stenoflow.tasks.engine.pocketsphinx import PocketsphinxRecogniser
+from stenoflow.tasks.engine.recogniser import Recogniser, Samples
+from stenoflow.tasks.engine.speech import espeak, flite
+from stenoflow.tasks.engine.speech.espeak import ESPEAK, EspeakSynthesizer
+from stenoflow.tasks.engine.speech.flite import FLITE, FliteSynthesizer
+from stenoflow.tasks.engine.speech.speaker import Synthesizer
+from stenoflow.tasks.engine.whisper import WhisperRecogniser, WhisperSettings
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 
 POCKETSPHINX = "pocketsphinx"
 FASTER_WHISPER = "faster-whisper"
@@ -67,7 +67,9 @@ class Engine:
     """
 
     def __init__(
-        self, makers: Mapping[str, Callable[[], Recogniser]], speakers: Mapping[str, Speaker] | None = None
+        self,
+        makers: Mapping[str, Callable[[], Recogniser]],
+        speakers: Mapping[str, Synthesizer] | None = None,
     ) -> None:
         self._makers = dict(makers)
         self._recognisers: dict[str, Recogniser] = {}
@@ -97,7 +99,7 @@ class Engine:
             self._recognisers[model] = self._makers[model]()
         return self._recognisers[model]
 
-    def speaker(self, model: str) -> Speaker:
+    def speaker(self, model: str) -> Synthesizer:
         """Return the speaker of a model.
 
         Raises:
@@ -135,16 +137,16 @@ def open_engine(settings: EngineSettings | None = None) -> Engine:
     }
     if whisper.is_installed():
         makers[FASTER_WHISPER] = lambda: WhisperRecogniser(chosen.whisper)
-    return Engine(makers, find_speakers())
+    return Engine(makers, find_synthesizers())
 
 
-def find_speakers() -> dict[str, Speaker]:
+def find_synthesizers() -> dict[str, Synthesizer]:
     """Gather the speakers that this machine has, the better first; loads nothing yet."""
-    speakers: dict[str, Speaker] = {}
+    speakers: dict[str, Synthesizer] = {}
     if program := flite.find_flite():
-        speakers[FLITE] = FliteSpeaker(program)
+        speakers[FLITE] = FliteSynthesizer(program)
     if package := espeak.find_espeak():
-        speakers[ESPEAK] = EspeakSpeaker(package)
+        speakers[ESPEAK] = EspeakSynthesizer(package)
     return speakers
 
 

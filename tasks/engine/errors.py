@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.errors import FailedError
+from stenoflow.tasks.errors import FailedError
 
 
 class EngineError(FailedError):

@@ -13,15 +13,13 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from statistics import fmean
 
-from tasks.engine.chunking import chunks
-from tasks.engine.decoder import SpokenWord
-from tasks.engine.decoder_pool import DecoderPool
-from tasks.engine.errors import EngineError
-from tasks.engine.recogniser import Hearing, Hints, Samples
-from tasks.engine.voice_activity import listen
-from tasks.speech.regions import FRAME_MS
-from tasks.speech.timecode import ms_to_samples
-from tasks.speech.words import Region, Utterance, Word
+from stenoflow.tasks.engine.chunking import chunks, listen
+from stenoflow.tasks.engine.decoder_pool import DecoderPool, SpokenWord
+from stenoflow.tasks.engine.errors import EngineError
+from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
+from stenoflow.tasks.transcript.regions import FRAME_MS
+from stenoflow.tasks.transcript.timecode import ms_to_samples
+from stenoflow.tasks.transcript.types import Region, Utterance, Word
 
 _MOST_PROCESSES = 4
 _PAUSE_MS = 350
@@ -41,11 +39,11 @@ class PocketsphinxRecogniser:
     def __init__(self, processes: int | None = None) -> None:
         self.pool = DecoderPool(processes or process_count())
 
-    async def recognise(self, samples: Samples, hints: Hints) -> Hearing:
+    async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
         """Begin to listen; of the hints only the language matters, and it must be English."""
         if hints.language not in {None, "en"}:
             raise EngineError(f"pocketsphinx hears English only, not {hints.language}")
-        return Hearing("en", self._utterances(samples))
+        return Recognition("en", self._utterances(samples))
 
     async def warm_up(self) -> None:
         """Start the processes, without waiting for them."""

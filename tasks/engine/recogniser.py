@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.speech.words import Utterance
+from stenoflow.tasks.transcript.types import Utterance
 
 Samples = NDArray[np.int16]
 """Sound: 16 kHz mono, 16 bits."""
@@ -31,7 +31,7 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class Recognition:
     """What a recogniser hears, as it hears it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Recogniser(Protocol):
     def languages(self) -> frozenset[str]:
         """ISO 639-1 codes of what it understands."""
 
-    async def recognise(self, samples: Samples, hints: Hints) -> Hearing:
+    async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
         """Begin to listen.
 
         Raises:

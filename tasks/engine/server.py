@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import uvicorn
 
-from tasks.engine.app import create_app
-from tasks.engine.engine import Engine
-from tasks.errors import SettingsError
+from stenoflow.tasks.engine.app import create_app
+from stenoflow.tasks.engine.engine import Engine
+from stenoflow.tasks.errors import SettingsError
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _GRACE_S = 5

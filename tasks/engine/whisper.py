@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.engine.chunking import chunks
-from tasks.engine.errors import EngineError, ModelUnavailableError
-from tasks.engine.recogniser import Hearing, Hints, Samples
-from tasks.engine.voice_activity import listen
-from tasks.speech.languages import NAME_OF
-from tasks.speech.words import Region, Utterance, Word
+from stenoflow.tasks.engine.chunking import chunks, listen
+from stenoflow.tasks.engine.errors import EngineError, ModelUnavailableError
+from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
+from stenoflow.tasks.transcript.languages import NAME_OF
+from stenoflow.tasks.transcript.types import Region, Utterance, Word
 
 INSTALL = "install it with: pip install 'stenoflow[whisper]'"
 
@@ -54,7 +53,7 @@ class WhisperRecogniser:
         self._model: Any = None
         self._closed = False
 
-    async def recognise(self, samples: Samples, hints: Hints) -> Hearing:
+    async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
         """Begin to listen; a language that is not given is detected in the first speech.
 
         Raises:
@@ -63,9 +62,9 @@ class WhisperRecogniser:
         heard = await asyncio.to_thread(listen, samples)
         clips = chunks(heard.levels, heard.speech)
         if not clips:
-            return Hearing(hints.language or "en", _nothing())
+            return Recognition(hints.language or "en", _nothing())
         segments, info = await asyncio.to_thread(self._begin, samples, clips, hints)
-        return Hearing(info.language, self._utterances(segments, len(samples) // 16))
+        return Recognition(info.language, self._utterances(segments, len(samples) // 16))
 
     async def warm_up(self) -> None:
         """Load the model, waiting for it."""

@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import MediaError, TooLongError
-from tasks.media.arguments import decode_args
-from tasks.media.bounds import Bounds
-from tasks.media.clipping import ClippingMeter
-from tasks.media.downmix import WINDOW_SAMPLES, Downmix
-from tasks.media.naming import shown
-from tasks.media.opening import Opened, Stamp, opened
-from tasks.media.probe import AudioStream, probe
-from tasks.media.programs import Ffmpeg
-from tasks.media.running import Finished, Running, running
-from tasks.speech.timecode import ms_to_samples, samples_to_ms
+from stenoflow.tasks.errors import MediaError, TooLongError
+from stenoflow.tasks.media.arguments import decode_args
+from stenoflow.tasks.media.bounds import Bounds
+from stenoflow.tasks.media.channels import WINDOW_SAMPLES, Downmix
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.levels import ClippingMeter
+from stenoflow.tasks.media.probe import AudioStream, probe
+from stenoflow.tasks.media.running import Finished, Running, running
+from stenoflow.tasks.media.safe_open import Opened, Stamp, opened, shown
+from stenoflow.tasks.transcript.timecode import ms_to_samples, samples_to_ms
 
 BLOCK_SAMPLES = WINDOW_SAMPLES
 """Samples in a block: 1 s."""

@@ -1,4 +1,4 @@
-"""Encoding one segment to MP3, whole or not at all."""
+"""Encode segments as MP3, and pages' sound as Opus."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import DiskFullError
-from tasks.errors import MediaError
-from tasks.media.arguments import encode_args
-from tasks.media.bounds import Bounds
-from tasks.media.mp3_header import samples_declared
-from tasks.media.naming import shown
-from tasks.media.programs import Ffmpeg
-from tasks.media.running import running
+from stenoflow.storage.errors import DiskFullError
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.arguments import encode_args, opus_args
+from stenoflow.tasks.media.bounds import Bounds
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.running import running
+from stenoflow.tasks.media.safe_open import shown
 
 _FULL = os.strerror(errno.ENOSPC)
 # ffmpeg cannot declare more than 1105 samples of padding; what LAME adds beyond is heard, as silence.
@@ -103,3 +102,63 @@ def _storing_error(out: Path, error: OSError) -> DiskFullError | MediaError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(f"no space left to write {shown(out)}")
     return MediaError(f"{shown(out)} could not be written: {error.strerror}")
+
+
+# The header stands behind the frame header (4 bytes) and the side information (9 for mono at 16 kHz,
+# up to 32 otherwise).
+_SEARCHED_BYTES = 64
+_TAGS = (b"Info", b"Xing")
+_HAS_FRAMES_BYTES_AND_TOC = 0x7
+_LAME_PART = 120
+# MPEG-2 layer III, which is what 16 kHz takes.
+_FRAME_SAMPLES = 576
+
+
+def samples_declared(content: bytes) -> int | None:
+    """Say to how many samples a 16 kHz MP3 decodes, encoder delay and padding taken off.
+
+    Returns:
+        None where the header is missing or counts other bytes than there are: the encoder writes it
+        last, so a file that was cut off has none that fits.
+    """
+    at = max(content.find(tag, 0, _SEARCHED_BYTES) for tag in _TAGS)
+    if at < 0 or len(content) < at + _LAME_PART + 24:
+        return None
+    flags, frames, size = (_big_endian(content, at + offset, 4) for offset in (4, 8, 12))
+    if flags & _HAS_FRAMES_BYTES_AND_TOC != _HAS_FRAMES_BYTES_AND_TOC or size != len(content):
+        return None
+    trims = _big_endian(content, at + _LAME_PART + 21, 3)
+    delay, padding = trims >> 12, trims & 0xFFF
+    return frames * _FRAME_SAMPLES - delay - padding
+
+
+def _big_endian(content: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(content[offset : offset + size], "big")
+
+
+CONTENT_TYPE = "audio/webm; codecs=opus"
+BYTES_A_SECOND = 3_100
+"""About: 24 kbps, and what the container adds."""
+
+# A day, on a machine that takes a fiftieth of the sound's length, and twice the size to be expected.
+_OPUS_BOUNDS = Bounds(cpu_s=2_000, file_bytes=2 * BYTES_A_SECOND * 86_400)
+
+
+def encode_opus(parts: Iterable[NDArray[np.int16]], out: Path, *, ffmpeg: Ffmpeg) -> None:
+    """Encode samples, joined, to 24 kbps Opus in WebM.
+
+    Args:
+        parts: 16 kHz mono, not empty.
+        out: where it goes; what is there after an error is not whole.
+        ffmpeg: the program.
+
+    Raises:
+        MediaError: the encoder failed.
+    """
+    args = opus_args(ffmpeg.path, out)
+    with running(args, what=shown(out), writes=True, bounds=_OPUS_BOUNDS) as run:
+        for part in parts:
+            run.write(np.ascontiguousarray(part, "<i2").view(np.uint8).data)
+        finished = run.finish()
+        if finished.code:
+            raise run.error("failed to encode", finished)

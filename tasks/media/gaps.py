@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.media.arguments import FORMATS, PROTOCOLS
-from tasks.media.bounds import Bounds
-from tasks.media.energy import SILENCE_DB
-from tasks.media.opening import opened
-from tasks.media.probe import AudioStream
-from tasks.media.running import OverdueError, running
-from tasks.speech.regions import FRAME_MS
-from tasks.speech.words import Region
+from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
+from stenoflow.tasks.media.bounds import Bounds
+from stenoflow.tasks.media.levels import SILENCE_DB
+from stenoflow.tasks.media.probe import AudioStream
+from stenoflow.tasks.media.running import OverdueError, running
+from stenoflow.tasks.media.safe_open import opened
+from stenoflow.tasks.transcript.regions import FRAME_MS
+from stenoflow.tasks.transcript.types import Region
 
 _WORKER = Path(__file__).with_name("_gap_worker.py")
 # No word is shorter.

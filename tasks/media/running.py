@@ -22,8 +22,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
-from tasks.errors import MediaError
-from tasks.media.bounds import Bounds, schedule_for_throughput
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.bounds import Bounds, schedule_for_throughput
 
 # Large pipes mean few switches between the programs.
 _PIPE_BYTES = 1 << 20

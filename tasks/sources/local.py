@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from tasks.sources.naming import MEDIA_SUFFIXES, display_name, is_recording, shown
-from tasks.sources.source import Fetched, Source
+from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources.source import MEDIA_SUFFIXES, Fetched, Source, display_name, is_recording, shown
 
 
 def resolve_path(path: Path) -> list[Source]:

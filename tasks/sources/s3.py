@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from storage.errors import ObjectStoreError
-from storage.objects.errors import ObjectNotFoundError, StoreUnavailableError
-from storage.objects.s3_errors import s3_errors
-from storage.objects.s3_listing import list_objects
-from tasks.errors import NotAudioError, SourceNotFoundError, SourceOutOfReachError, SourceUnreadableError
-from tasks.sources.naming import MEDIA_SUFFIXES, display_name, is_recording, shown
-from tasks.sources.source import Source
+from stenoflow.storage.errors import ObjectNotFoundError, ObjectStoreError, StoreUnavailableError
+from stenoflow.storage.objects.s3_client import list_objects, s3_errors
+from stenoflow.tasks.errors import (
+    NotAudioError,
+    SourceNotFoundError,
+    SourceOutOfReachError,
+    SourceUnreadableError,
+)
+from stenoflow.tasks.sources.source import MEDIA_SUFFIXES, Source, display_name, is_recording, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
 
 SCHEME: Final = "s3://"
 

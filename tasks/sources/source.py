@@ -1,9 +1,11 @@
-"""What a recording is before anything of it has been read."""
+"""A source: where a recording is, and how it is called."""
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,73 @@ class Fetched:
     def stamp(self) -> tuple[int, int]:
         """Tells later whether it is still the file that was hashed."""
         return self.size, self.changed_ns
+
+
+_KINDS: Final = (
+    "3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf dsf dss dts eac3 flac flv m2ts m4a m4b m4v mj2"
+    " mka mkv mov mp1 mp2 mp3 mp4 mpc mpeg mpg mpga mts mxf nut oga ogg ogv opus qoa ra rf64 rm sph spx tak"
+    " ts tta voc vob w64 wav wave webm wma wmv wtv wv"
+)
+MEDIA_SUFFIXES: Final = frozenset(f".{kind}" for kind in _KINDS.split())
+"""Suffixes, in lower case, of the files in a folder that are taken for recordings."""
+
+# What browsers and copying programs call a file, or a folder, that they are still at work on. As these
+# come last in a name, a file of such a name has no suffix of a recording.
+_UNFINISHED: Final = (
+    ".part",
+    ".partial",
+    ".filepart",
+    ".crdownload",
+    ".download",
+    ".opdownload",
+    ".tmp",
+    ".temp",
+)
+_LONGEST_NAME_BYTES: Final = 200
+# Invisible, but Persian words and many emoji are made with them.
+_JOINERS: Final = "\u200c\u200d"
+
+
+def is_recording(path: str) -> bool:
+    """Tell whether the ``/``-separated path names a recording, by its suffix.
+
+    Hidden and unfinished files are none, and neither is anything in such a folder.
+    """
+    if is_hidden(path) or any(part.lower().endswith(_UNFINISHED) for part in path.split("/")):
+        return False
+    return PurePosixPath(path.rpartition("/")[2]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a ``/``-separated path is that of a hidden file, or of anything in a hidden folder."""
+    return any(map(_is_hidden, path.split("/")))
+
+
+def _is_hidden(part: str) -> bool:
+    # In a key of S3, "." and ".." are names like any other; no folder has a file of such a name.
+    return part.startswith(".") and part not in {".", ".."}
+
+
+def shown(text: str) -> str:
+    """Return the text on one line and in valid Unicode: what cannot be shown becomes U+FFFD."""
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+
+
+def display_name(path: str) -> str:
+    """Return the last part of a path as it is to be shown, cut to 200 bytes with its suffix kept."""
+    name = shown(path.rstrip("/").rpartition("/")[2])
+    if name in {"", ".", ".."}:
+        return "recording"
+    if len(name.encode()) <= _LONGEST_NAME_BYTES:
+        return name
+    suffix = PurePosixPath(name).suffix
+    if len(suffix.encode()) > _LONGEST_NAME_BYTES // 2:
+        suffix = ""
+    room = _LONGEST_NAME_BYTES - len(f"…{suffix}".encode())
+    return name.encode()[:room].decode(errors="ignore") + f"…{suffix}"

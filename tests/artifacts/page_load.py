@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tasks.artifacts.page import render
+from stenoflow.tasks.artifacts.page import render
 from tests.artifacts.chromium import chromium
 from tests.artifacts.talk import talk
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.artifacts.document import Document
-from tasks.speech.coverage import cover, missing_mark
-from tasks.speech.transcript import Kind, Stretch, Timing, Transcript
-from tasks.speech.words import Region, Utterance, Word
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.transcript.coverage import cover, missing_mark
+from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript, Utterance, Word
 
 WORD_MS = 400
 _TEXT = """

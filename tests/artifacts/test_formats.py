@@ -12,13 +12,12 @@ import pytest
 import srt
 import webvtt
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.formats import FORMATS, STANDARD, check_formats, made_with, optional
-from tasks.errors import SettingsError
-from tasks.speech.cue_rules import FREE
-from tasks.speech.doubt import Doubt
-from tasks.speech.suspicion import DoubtfulAnswer
-from tasks.speech.words import Region
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.formats import FORMATS, STANDARD, check_formats, made_with, optional
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.transcript.cue_rules import FREE
+from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
+from stenoflow.tasks.transcript.types import Region
 from tests.artifacts.talk import document, missing, talk, utterance
 
 
@@ -164,7 +163,7 @@ def test_ass_goes_on_after_ten_hours() -> None:
 
 
 def test_a_word_document_reads_as_the_transcript_does() -> None:
-    made = replace(_TURNS, doubtful=(DoubtfulAnswer(Region(0, 900), Doubt.REPETITION),))
+    made = replace(_TURNS, doubtful=(SuspectAnswer(Region(0, 900), SuspectReason.REPETITION),))
     parsed = docx.Document(io.BytesIO(FORMATS["docx"].render(made)))
     texts = [each.text for each in parsed.paragraphs]
     assert texts[0] == "talk.mp3"
@@ -197,7 +196,7 @@ def test_json_is_whispers_with_more() -> None:
 
 def test_json_says_which_segments_are_suspect_and_why() -> None:
     again = replace(utterance(["on", "on"], 5_000), compression_ratio=3.1)
-    empty = DoubtfulAnswer(Region(20_000, 40_000), Doubt.EMPTY)
+    empty = SuspectAnswer(Region(20_000, 40_000), SuspectReason.EMPTY)
     made = replace(document(utterance(["sure"], 0), again), doubtful=(empty,))
     parsed = json.loads(_text("json", made))
     assert [each["suspect"] for each in parsed["segments"]] == [[], ["compression"]]

@@ -21,10 +21,10 @@ import webvtt
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.formats import FORMATS
-from tasks.artifacts.inert import one_line
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.formats import FORMATS
+from stenoflow.tasks.artifacts.sanitize import one_line
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.artifacts.talk import document, utterance
 
 _BITS = [

@@ -11,10 +11,10 @@ import html5lib
 import pytest
 from playwright.sync_api import Page, expect
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.page import render
-from tasks.minutes.minutes import Minutes, Point
-from tasks.minutes.writing import MinutesDocument
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.minutes import MinutesDocument
+from stenoflow.tasks.artifacts.page import render
+from stenoflow.tasks.transcript.minutes import Minutes, Point
 from tests.artifacts.chromium import chromium, find_chromium
 from tests.artifacts.talk import WORD_MS, talk
 from tests.artifacts.test_page import HOSTILE

@@ -11,11 +11,10 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from tasks.artifacts.formats import FORMATS
-from tasks.artifacts.page import render
-from tasks.speech.doubt import Doubt
-from tasks.speech.suspicion import DoubtfulAnswer
-from tasks.speech.words import Region
+from stenoflow.tasks.artifacts.formats import FORMATS
+from stenoflow.tasks.artifacts.page import render
+from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
+from stenoflow.tasks.transcript.types import Region
 from tests.artifacts.talk import document, missing, talk, utterance
 
 HOSTILE = [
@@ -138,8 +137,8 @@ def test_what_is_missing_and_what_is_doubtful_is_marked() -> None:
 
 
 def test_where_no_word_was_heard_though_somebody_speaks_is_noted_in_its_place() -> None:
-    empty = DoubtfulAnswer(Region(20_000, 40_000), Doubt.EMPTY)
-    loop = DoubtfulAnswer(Region(50_000, 60_000), Doubt.REPETITION)
+    empty = SuspectAnswer(Region(20_000, 40_000), SuspectReason.EMPTY)
+    loop = SuspectAnswer(Region(50_000, 60_000), SuspectReason.REPETITION)
     made = document(utterance(["one"], 0), utterance(["two"], 50_000), utterance(["three"], 60_000))
     page = _parsed(render(replace(made, doubtful=(empty, loop))))
     texts = ["".join(each.itertext()) for each in page.iterfind(".//main/div/p")]

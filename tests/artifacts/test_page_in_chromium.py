@@ -10,13 +10,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.page import render, write
-from tasks.media.opus import encode_opus
-from tasks.media.programs import find_ffmpeg
-from tasks.speech.doubt import Doubt
-from tasks.speech.suspicion import DoubtfulAnswer
-from tasks.speech.words import Region
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.page import render, write
+from stenoflow.tasks.media.encode import encode_opus
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
+from stenoflow.tasks.transcript.types import Region
 from tests.artifacts.talk import WORD_MS, document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 
@@ -292,7 +291,7 @@ def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, s
     page = context.new_page()
     names = [f"Speaker {number}" for number in range(8)]
     said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
-    unheard = DoubtfulAnswer(Region(50_000, 60_000), Doubt.EMPTY)
+    unheard = SuspectAnswer(Region(50_000, 60_000), SuspectReason.EMPTY)
     made = replace(document(*said, missing(30_000, 40_000)), doubtful=(unheard,))
     _listen(page, tmp_path, recording, made)
     _word(page, 3).click()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.formats import FORMATS
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.formats import FORMATS
 from tests.artifacts.talk import document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 

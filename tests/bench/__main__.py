@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.bench import whole_job
 from tests.bench.accuracy import measure_wer
 from tests.bench.drop import measure_drop

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.bench.api import Api
 
 _PATIENCE_S = 300

@@ -15,8 +15,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tasks.media.mp3_header import samples_declared
-from tasks.speech.timecode import SAMPLE_RATE
+from stenoflow.tasks.media.encode import samples_declared
+from stenoflow.tasks.transcript.timecode import SAMPLE_RATE
 from tests.bench.measuring import cores
 from tests.instrument.recogniser import recognise
 

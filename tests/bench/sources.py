@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tasks import sample
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.engine import sample
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.instrument import recording
 from tests.instrument.recording import SpokenNumber, script
 from tests.instrument.tones import RATE

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from flows.batch import Batch, Order, run_to_its_end
-from flows.orchestration import begin_start, surround
-from flows.outcome import Outcome
-from tasks.artifacts.formats import STANDARD
-from tasks.cutting import Cutting
-from tasks.hearing import Wanted, job_settings
-from tasks.intake import Wish, take_in
-from tasks.settings import load_settings
-from tasks.sources import Source, resolve
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.batch import Batch, Order, run_to_its_end
+from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.tasks.artifacts.formats import STANDARD
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest, prepare
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources import Source, resolve
 from tests.bench.measuring import spending
 from tests.bench.product import empty_home
 from tests.bench.profiling import profiled
@@ -52,7 +52,7 @@ class _Silent:
         """The user asked to stop."""
 
 
-class _Noted(Cutting):
+class _Noted(RecordingSegmenter):
     """Cutting that notes when segments were handed over."""
 
     handed: ClassVar[list[float]] = []
@@ -76,9 +76,9 @@ def start() -> dict[str, Any]:
 def split(path: Path) -> dict[str, Any]:
     """Cut a recording; each segment is let go the moment that it is whole."""
     handed: list[float] = []
-    with _workshop() as workshop:
-        taken = take_in(workshop, *_asked(workshop, path))
-        cutting = Cutting(workshop, taken, _AHEAD)
+    with _workshop() as context:
+        taken = prepare(context, *_asked(context, path))
+        cutting = RecordingSegmenter(context, taken, _AHEAD)
 
         def let_go(index: int) -> None:
             handed.append(time.monotonic())
@@ -99,9 +99,9 @@ def split(path: Path) -> dict[str, Any]:
 def job(path: Path) -> dict[str, Any]:
     """Do the whole job, from taking in to publishing."""
     _Noted.handed.clear()
-    with _workshop() as workshop, patch("flows.running.Cutting", _Noted):
-        batch = Batch(workshop, STANDARD, workshop.settings.concurrency, _Silent())
-        order = Order(*_asked(workshop, path))
+    with _workshop() as context, patch("stenoflow.flows.run.Cutting", _Noted):
+        batch = Batch(context, STANDARD, context.settings.concurrency, _Silent())
+        order = Order(*_asked(context, path))
         began = time.monotonic()
         with spending() as spent:
             (outcome,) = run_to_its_end(batch, batch.run([order]))
@@ -129,15 +129,15 @@ _STEPS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 @contextmanager
-def _workshop() -> Iterator[Workshop]:
-    with empty_home() as home, open_workshop(load_settings(home=home)) as workshop:
-        workshop.check()
-        yield workshop
+def _workshop() -> Iterator[AppContext]:
+    with empty_home() as home, open_context(load_settings(home=home)) as context:
+        context.check()
+        yield context
 
 
-def _asked(workshop: Workshop, path: Path) -> tuple[Source, Wish]:
-    (source,) = resolve(str(path), workshop.s3)
-    return source, Wish(job_settings(workshop.settings, workshop.models, Wanted()))
+def _asked(context: AppContext, path: Path) -> tuple[Source, TranscribeRequest]:
+    (source,) = resolve(str(path), context.s3)
+    return source, TranscribeRequest(job_settings(context.settings, context.models, Wanted()))
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ import openai
 import pytest
 import uvicorn
 
-from tasks.engine.app import create_app
-from tasks.engine.engine import Engine, EngineSettings, open_engine
-from tasks.engine.recogniser import Samples
-from tasks.engine.whisper import WhisperSettings
-from tasks.media.decode import decode_all
-from tasks.media.programs import find_ffmpeg
-from tasks.sample import script_lines, sound
+from stenoflow.tasks.engine.app import create_app
+from stenoflow.tasks.engine.engine import Engine, EngineSettings, open_engine
+from stenoflow.tasks.engine.recogniser import Samples
+from stenoflow.tasks.engine.sample import script_lines, sound
+from stenoflow.tasks.engine.whisper import WhisperSettings
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.engine import tiny_whisper
 
 SPEECH = Path(__file__).parents[2].parent / "shared" / "speech"

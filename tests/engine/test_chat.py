@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tasks.engine.chat.filling import Filler
-from tasks.engine.chat.minutes import Minutes
-from tasks.engine.chat.spoken import sentences_of
-from tasks.sample import script_lines
+from stenoflow.tasks.engine.chat.filling import Filler
+from stenoflow.tasks.engine.chat.minutes import Minutes
+from stenoflow.tasks.engine.chat.spoken import sentences_of
+from stenoflow.tasks.engine.sample import script_lines
 
 MODEL = "extractive-summary"
 NOTE: dict[str, Any] = {

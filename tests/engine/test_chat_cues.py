@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.chat.cues import Kind, due_of, is_kind, owner_of
-from tasks.engine.chat.ranking import central
-from tasks.engine.chat.spoken import Sentence, sentences_of
+from stenoflow.tasks.engine.chat.cues import Kind, due_of, is_kind, owner_of
+from stenoflow.tasks.engine.chat.ranking import central
+from stenoflow.tasks.engine.chat.spoken import Sentence, sentences_of
 
 
 @pytest.mark.parametrize(

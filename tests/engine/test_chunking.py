@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engine.chunking import chunks
-from tasks.speech.words import Region
+from stenoflow.tasks.engine.chunking import chunks
+from stenoflow.tasks.transcript.types import Region
 
 LOUD, QUIET = -20.0, -60.0
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.decoder_pool import DecoderPool
-from tasks.engine.errors import EngineError
+from stenoflow.tasks.engine.decoder_pool import DecoderPool
+from stenoflow.tasks.engine.errors import EngineError
 
 ONE_SECOND = bytes(32_000)
 PATIENCE_S = 30

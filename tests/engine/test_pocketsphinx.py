@@ -11,16 +11,15 @@ import httpx
 import numpy as np
 import pytest
 
-from tasks.engine.app import create_app
-from tasks.engine.decoder import SpokenWord
-from tasks.engine.decoder_pool import DecoderPool
-from tasks.engine.engine import Engine, load_sound
-from tasks.engine.pocketsphinx import PocketsphinxRecogniser, group, timed_words
-from tasks.engine.recogniser import Hints, Samples
-from tasks.media.decode import decode_all
-from tasks.media.programs import find_ffmpeg
-from tasks.sample import sound
-from tasks.speech.words import Region, Utterance, Word
+from stenoflow.tasks.engine.app import create_app
+from stenoflow.tasks.engine.decoder_pool import DecoderPool, SpokenWord
+from stenoflow.tasks.engine.engine import Engine, load_sound
+from stenoflow.tasks.engine.pocketsphinx import PocketsphinxRecogniser, group, timed_words
+from stenoflow.tasks.engine.recogniser import Hints, Samples
+from stenoflow.tasks.engine.sample import sound
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.transcript.types import Region, Utterance, Word
 from tests.engine.conftest import SPEECH, word_error_rate, write_wav
 
 

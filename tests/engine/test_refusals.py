@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from tasks.engine.engine import Engine
+from stenoflow.tasks.engine.engine import Engine
 from tests.engine.conftest import serving
 
 MODEL = "pocketsphinx"

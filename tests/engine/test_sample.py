@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.decode import decode_all
-from tasks.media.energy import frame_levels
-from tasks.media.programs import find_ffmpeg
-from tasks.sample import Line, make, parse_script, script_lines, script_text, sound
-from tasks.speech.regions import find_regions
+from stenoflow.tasks.engine.sample import ScriptLine, make, parse_script, script_lines, script_text, sound
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.media.levels import frame_levels
+from stenoflow.tasks.transcript.regions import find_regions
 
 
 def test_it_is_small_and_lasts_about_two_minutes() -> None:
@@ -43,9 +43,9 @@ def test_the_words_come_without_the_names() -> None:
 
 def test_a_blank_line_opens_a_topic() -> None:
     assert parse_script("ANNA: One: two.\n\nALAN: Three.\nALAN: Four.\n") == (
-        Line("ANNA", "One: two."),
-        Line("ALAN", "Three.", new_topic=True),
-        Line("ALAN", "Four."),
+        ScriptLine("ANNA", "One: two."),
+        ScriptLine("ALAN", "Three.", new_topic=True),
+        ScriptLine("ALAN", "Four."),
     )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasks.engine.engine import open_engine
-from tasks.engine.server import serve
-from tasks.errors import SettingsError
+from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.server import serve
+from stenoflow.tasks.errors import SettingsError
 
 _PROGRAM = """
 from tasks.engine.engine import open_engine

@@ -16,10 +16,10 @@ import openai
 import pytest
 from numpy.typing import NDArray
 
-from tasks.engine.engine import default_speech_model, find_speakers
+from stenoflow.tasks.engine.engine import default_speech_model, find_synthesizers
 from tests.engine.conftest import word_error_rate
 
-SPEAKERS = find_speakers()
+SPEAKERS = find_synthesizers()
 OPENAI_VOICES = [
     "alloy",
     "ash",

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.app import create_app
-from tasks.engine.engine import Engine
-from tasks.engine.errors import EngineError
-from tasks.engine.speaking.letters import main_script, plain
-from tasks.engine.speaking.making import flowing, made
-from tasks.engine.speaking.speaker import Script
-from tasks.media.programs import find_ffmpeg
-from tasks.media.speech_arguments import SpeechFormat
+from stenoflow.tasks.engine.app import create_app
+from stenoflow.tasks.engine.engine import Engine
+from stenoflow.tasks.engine.errors import EngineError
+from stenoflow.tasks.engine.speech.speaker import SynthesisScript
+from stenoflow.tasks.engine.speech.synthesis import stream_synthesis, synthesize
+from stenoflow.tasks.engine.speech.text_normalization import main_script, plain
+from stenoflow.tasks.media.arguments import SpeechFormat
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.engine.conftest import serving
 
 # Says two seconds, and its number; then what `rest` says.
@@ -48,13 +48,13 @@ class SmallSpeaker:
     def voices(self) -> Collection[str]:
         return ("small",)
 
-    def script(self, text: str, voice: str, speed: float) -> Script:
+    def script(self, text: str, voice: str, speed: float) -> SynthesisScript:
         assert (voice, speed) == ("small", 1)
         program = _VOICE.format(note=self._note, rest=self._rest)
-        return Script((sys.executable, "-c", program), text, 24_000, 1)
+        return SynthesisScript((sys.executable, "-c", program), text, 24_000, 1)
 
 
-def script(note: Path, rest: str) -> Script:
+def script(note: Path, rest: str) -> SynthesisScript:
     return SmallSpeaker(note, rest).script("héllo", "small", 1)
 
 
@@ -62,14 +62,14 @@ def script(note: Path, rest: str) -> Script:
 def test_the_first_sound_comes_while_the_rest_is_not_there(tmp_path: Path, form: SpeechFormat) -> None:
     go = tmp_path / "go"
     rest = f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\nout.write(bytes(48_000))"
-    pieces = made(script(tmp_path / "pid", rest), form, find_ffmpeg())
+    pieces = synthesize(script(tmp_path / "pid", rest), form, find_ffmpeg())
     first = next(pieces)
     go.touch()
     assert len(first) < len(first + b"".join(pieces))
 
 
 def test_a_voice_that_fails_midway_gives_no_whole_file(tmp_path: Path) -> None:
-    pieces = made(script(tmp_path / "pid", "sys.exit('no breath')"), SpeechFormat.PCM, find_ffmpeg())
+    pieces = synthesize(script(tmp_path / "pid", "sys.exit('no breath')"), SpeechFormat.PCM, find_ffmpeg())
     with pytest.raises(EngineError, match="no breath"):
         b"".join(pieces)
 
@@ -101,7 +101,7 @@ async def test_without_a_voice_it_says_how_to_get_one() -> None:
 async def test_giving_up_ends_the_voice(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     async with aclosing(
-        flowing(made(script(note, "time.sleep(600)"), SpeechFormat.PCM, find_ffmpeg()))
+        stream_synthesis(synthesize(script(note, "time.sleep(600)"), SpeechFormat.PCM, find_ffmpeg()))
     ) as sound:
         assert await anext(sound)
     deadline = time.monotonic() + 20

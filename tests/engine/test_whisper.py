@@ -11,10 +11,10 @@ from pathlib import Path
 import openai
 import pytest
 
-from tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, default_model, open_engine
-from tasks.engine.errors import ModelUnavailableError
-from tasks.engine.whisper import WhisperRecogniser, WhisperSettings, load
-from tasks.speech.languages import NAME_OF
+from stenoflow.tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, default_model, open_engine
+from stenoflow.tasks.engine.errors import ModelUnavailableError
+from stenoflow.tasks.engine.whisper import WhisperRecogniser, WhisperSettings, load
+from stenoflow.tasks.transcript.languages import NAME_OF
 
 if importlib.util.find_spec("faster_whisper") is None:
     pytest.skip("needs the extra stenoflow[whisper]", allow_module_level=True)
@@ -76,7 +76,7 @@ def test_without_the_extra_it_says_how_to_install_it() -> None:
     """In a Python that cannot see the package."""
     program = (
         "import sys; sys.modules['faster_whisper'] = None\n"
-        "from tasks.engine.engine import default_model, open_engine\n"
+        "from stenoflow.tasks.engine.engine import default_model, open_engine\n"
         "print(default_model(), *open_engine().models[:1], 'faster-whisper' in open_engine().models)\n"
         "try: open_engine().recogniser('faster-whisper')\n"
         "except Exception as error: print(error)\n"

@@ -15,7 +15,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from tasks.speech.languages import NAME_OF
+from stenoflow.tasks.transcript.languages import NAME_OF
 
 _WIDTH = 16
 _HEADS = 2

@@ -29,11 +29,11 @@ from rich.console import Console
 from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.orm import Session
 
-from flows.prefect_server import start_server
-from storage.database.connection import open_database
-from storage.database.states import ChargeKind, JobState
-from storage.database.tables import Charge, Job
-from storage.database.upgrade import upgrade
+from stenoflow.flows.prefect_server import start_server
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.states import ChargeKind, JobState
+from stenoflow.storage.database.tables import Charge, Job
+from stenoflow.storage.database.upgrade import upgrade
 from tests.flows.processes import descendants
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write

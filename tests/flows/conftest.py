@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli import main
+from stenoflow.flows.cli import main
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import SpokenNumber, script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server

@@ -50,7 +50,7 @@ class Held:
 @contextmanager
 def command(folder: Path, *arguments: str | Path, first: str = "") -> Iterator[subprocess.Popen[str]]:
     """Run a command in a process of its own, and a line of Python before it."""
-    program = f"from flows.cli import main\n{first}\nmain()"
+    program = f"from stenoflow.flows.cli import main\n{first}\nmain()"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     # That of the commands that ran in this process before: this one has a server of its own.
     environment.pop("PREFECT_API_URL", None)

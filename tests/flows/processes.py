@@ -31,7 +31,7 @@ def command(
     # That of the commands that ran in this process before: this one has a server of its own.
     environment.pop("PREFECT_API_URL", None)
     with subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", *arguments],
         cwd=folder,
         env=environment,
         stdout=stdout,

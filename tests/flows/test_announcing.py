@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from flows.announcing import Announcer
-from flows.outcome import Outcome
-from storage.errors import BudgetError
-from tasks.audio_api import errors
-from tasks.audio_api.errors import CallError
-from tasks.redaction import Redaction
-from tasks.webhooks.events import Event
+from stenoflow.flows.notifications import EventFactory
+from stenoflow.flows.outcome import Outcome
+from stenoflow.storage.errors import BudgetError
+from stenoflow.tasks.api import errors
+from stenoflow.tasks.api.error_body import Redaction
+from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.operations.webhooks.events import Event
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 KEY = "sk-test-0123456789"
 OUTCOME = Outcome("file:///in/meeting.mp3", "complete", job="job1", recording="rec1", cost_micro=60_000)
 
 
-def announcer(run: str = "run1") -> Announcer:
-    return Announcer(run, "openai", Redaction([KEY]))
+def announcer(run: str = "run1") -> EventFactory:
+    return EventFactory(run, "openai", Redaction([KEY]))
 
 
 def events(outcome: Outcome, *, is_stopped: bool = False, run: str = "run1") -> list[Event]:

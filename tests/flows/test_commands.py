@@ -13,8 +13,8 @@ from pathlib import Path
 import jiwer
 import pytest
 
-from tasks.sample import script_text
-from tasks.speech.text import spoken_form
+from stenoflow.tasks.engine.sample import script_text
+from stenoflow.tasks.transcript.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.servers.audio_api import AudioApiServer
 
@@ -129,7 +129,7 @@ def test_costs_are_told_by_any_heading_in_any_format(
 
 _LOADED = """
 import sys
-from flows.cli import main
+from stenoflow.flows.cli import main
 sys.argv[1:] = ["jobs"]
 try:
     main()

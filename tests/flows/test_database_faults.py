@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from storage.database.connection import open_database
-from storage.database.tables import Charge, Segment
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.tables import Charge, Segment
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.held import IN_FLIGHT, Held, command
 from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, wait_for
@@ -102,7 +102,7 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
 def test_a_postgresql_that_stays_away_costs_at_most_what_was_in_flight(
     stenoflow: Command, api: AudioApiServer, held: Held, meeting: Meeting, outage: Outage, tmp_path: Path
 ) -> None:
-    hasty = f"from storage.database import outages; outages.PATIENCE_S = {_AWAY_S}"
+    hasty = f"from stenoflow.storage.database import outages; outages.PATIENCE_S = {_AWAY_S}"
     with command(tmp_path, "transcribe", meeting.path, *ARGUMENTS, first=hasty) as process:
         wait_for(lambda: held.waiting == IN_FLIGHT, process)
         outage.begin()

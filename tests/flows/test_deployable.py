@@ -16,10 +16,10 @@ from uuid import UUID
 
 import pytest
 
-from flows.orchestration import begin_start, surround
-from storage.database.states import JobState
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.storage.database.states import JobState
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
@@ -59,8 +59,8 @@ async def flow_runs(name: str) -> list[Any]:
 
 
 async def registered(*names: str) -> None:
-    from flows import deployable
-    from flows.spreading import DEPLOYMENT
+    from stenoflow.flows import deployable
+    from stenoflow.flows.dispatch import DEPLOYMENT
 
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
@@ -76,7 +76,7 @@ def test_a_text_that_was_spoken_in_part_is_resumed(
     job_id = stenoflow(*speak).line["job"]
 
     async def act() -> Any:
-        from flows.deployable import resume
+        from stenoflow.flows.deployable import resume
 
         return await resume(job_id, return_state=True)
 
@@ -90,10 +90,10 @@ def test_a_recording_is_transcribed_and_shown(
     async def act() -> Any:
         from prefect.artifacts import Artifact
 
-        from flows.deployable import transcribe
-        from tasks.inbox.options import Options
+        from stenoflow.flows.deployable import transcribe
+        from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
-        options = Options(tag="board", segment_seconds=60)
+        options = RecordingOptions(tag="board", segment_seconds=60)
         state = await transcribe(str(meeting.path), options, return_state=True)
         again = await transcribe(str(meeting.path), options, return_state=True)
         (job,) = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
@@ -117,10 +117,10 @@ def test_one_limit_holds_for_all_calls_of_all_runs(
     api.delay_s = 0.3
 
     async def act() -> Any:
-        from flows.deployable import transcribe
-        from tasks.inbox.options import Options
+        from stenoflow.flows.deployable import transcribe
+        from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
-        return await transcribe(str(meeting.path), Options(segment_seconds=60), return_state=True)
+        return await transcribe(str(meeting.path), RecordingOptions(segment_seconds=60), return_state=True)
 
     assert prefect(act).is_completed()
     assert (api.peak, len(api.calls)) == (1, 4)
@@ -128,7 +128,7 @@ def test_one_limit_holds_for_all_calls_of_all_runs(
 
 _TWO_SLOTS = """
 import asyncio
-from flows.limits import shared_limits
+from stenoflow.flows.shared_limits import shared_limits
 from tasks.settings import load_settings
 
 async def both():
@@ -164,7 +164,7 @@ def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meet
     async def act() -> str:
         from prefect.client.orchestration import get_client
 
-        from flows.deployable import transcribe
+        from stenoflow.flows.deployable import transcribe
 
         await transcribe(str(meeting.path), return_state=True)
         async with get_client() as client:
@@ -180,10 +180,10 @@ def test_what_fails_says_so_in_its_state(prefect: Any, api: AudioApiServer, meet
     api.script(["400"])
 
     async def act() -> Any:
-        from flows.deployable import transcribe
-        from tasks.inbox.options import Options
+        from stenoflow.flows.deployable import transcribe
+        from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
-        return await transcribe(str(meeting.path), Options(segment_seconds=60), return_state=True)
+        return await transcribe(str(meeting.path), RecordingOptions(segment_seconds=60), return_state=True)
 
     state = prefect(act)
     assert (state.is_failed(), state.name) == (True, "Partial")
@@ -192,10 +192,10 @@ def test_what_fails_says_so_in_its_state(prefect: Any, api: AudioApiServer, meet
 
 def test_a_recording_of_an_inbox_is_taken_in_once(prefect: Any, api: AudioApiServer, inbox: Path) -> None:
     async def act() -> Any:
-        from flows.deployable import take_in
+        from stenoflow.flows.deployable import ingest_recording
 
         source = (inbox / "talk.mp3").as_uri()
-        return [await take_in(str(inbox), source, return_state=True) for _ in range(2)]
+        return [await ingest_recording(str(inbox), source, return_state=True) for _ in range(2)]
 
     states = prefect(act)
     assert [state.name for state in states] == ["Completed", "Skipped"]
@@ -207,7 +207,7 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
     (inbox / "talk.json").write_text('{"priority": "urgent", "tag": "board"}')
 
     async def act() -> Any:
-        from flows.deployable import ingest
+        from stenoflow.flows.deployable import ingest
 
         await registered("take_in")
         before = len(await _asked_for(inbox))
@@ -231,12 +231,12 @@ async def _asked_for(inbox: Path) -> list[Any]:
 @pytest.mark.usefixtures("api")
 def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, stenoflow: Command) -> None:
     line = stenoflow("transcribe", meeting.path, "--json").line
-    with open_workshop(load_settings()) as workshop:
-        workshop.catalog.claim(line["job"])
-        assert workshop.catalog.job(line["job"]).state == JobState.RUNNING
+    with open_context(load_settings()) as context:
+        context.catalog.claim(line["job"])
+        assert context.catalog.job(line["job"]).state == JobState.RUNNING
 
     async def act() -> Any:
-        from flows.deployable import take_up
+        from stenoflow.flows.deployable import take_up
 
         await registered("resume")
         await take_up()
@@ -278,7 +278,7 @@ async def came_of(*run_ids: str) -> list[tuple[str, str, list[str]]]:
 def no_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.client.schemas.objects import StateType
 
-    from flows import taking_up
+    from stenoflow.flows import crash_recovery as taking_up
 
     monkeypatch.setattr(
         taking_up, "_STARTING", {StateType.RUNNING: timedelta(), StateType.PENDING: timedelta()}
@@ -291,11 +291,11 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
     async def act() -> Any:
         from prefect.client.orchestration import get_client
 
-        from flows.deployable import take_up
+        from stenoflow.flows.deployable import take_up
 
         lost = await started("take_in", inbox=str(inbox), source="lost")
         alive = await started("transcribe", source="alive")
-        with open_workshop(load_settings()) as workshop, workshop.leases.held(alive):
+        with open_context(load_settings()) as context, context.leases.held(alive):
             await take_up()
         seen = await came_of(lost)
         async with get_client() as client:
@@ -318,11 +318,11 @@ def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
         from prefect.client.orchestration import get_client
         from prefect.states import Crashed
 
-        from flows.deployable import take_up
+        from stenoflow.flows.deployable import take_up
 
         run_id = await started("transcribe", source="folder")
-        with open_workshop(load_settings(), run_id) as workshop:
-            workshop.catalog.claim(line["job"])
+        with open_context(load_settings(), run_id) as context:
+            context.catalog.claim(line["job"])
         if said_by_its_worker:
             async with get_client() as client:
                 await client.set_flow_run_state(UUID(run_id), Crashed(), force=True)
@@ -338,13 +338,13 @@ def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
 ) -> None:
     line = stenoflow("transcribe", meeting.path, "--json").line
     for _ in range(3):
-        with open_workshop(load_settings()) as workshop:
-            workshop.catalog.claim(line["job"])
+        with open_context(load_settings()) as context:
+            context.catalog.claim(line["job"])
 
     async def act() -> Any:
         from prefect import tags
 
-        from flows.deployable import resume
+        from stenoflow.flows.deployable import resume
 
         with tags("taken up"):
             by_itself = await resume(line["job"], return_state=True)
@@ -361,7 +361,7 @@ def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow
     async def act() -> Any:
         from prefect.artifacts import Artifact
 
-        from flows.deployable import digest, resume
+        from stenoflow.flows.deployable import digest, resume
 
         state = await digest(job, return_state=True)
         (made,) = [each for each in stenoflow("jobs", "--json").lines if each["kind"] == "digest"]

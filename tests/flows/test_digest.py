@@ -13,11 +13,11 @@ from typing import Any
 import html5lib
 import pytest
 
-from flows.digesting import Digesting
-from storage.database.states import JobState
-from tasks.digest.opening import DigestWish, open_digest
-from tasks.settings import load_settings
-from tasks.workshop import open_workshop
+from stenoflow.flows.minutes import Digesting
+from stenoflow.storage.database.states import JobState
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.processes import command, wait_for
 from tests.flows.transcripts import transcribed
@@ -387,15 +387,15 @@ def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
     api.delay_s = 0.3
 
     async def interrupted() -> str:
-        with open_workshop(load_settings()) as workshop:
-            job = open_digest(workshop, workshop.catalog.job(transcription), DigestWish())
-            digesting = Digesting(workshop, 2, lambda _: None, lambda *_: None)
+        with open_context(load_settings()) as context:
+            job = open_minutes(context, context.catalog.job(transcription), MinutesRequest())
+            digesting = Digesting(context, 2, lambda _: None, lambda *_: None)
             work = asyncio.create_task(digesting.run([job]))
             await asyncio.to_thread(until_busy, api)
             digesting.stop()
             (outcome,) = await work
             assert (outcome.status, outcome.calls) == ("partial", 2)
-            assert workshop.catalog.job(job.id).state == JobState.INTERRUPTED
+            assert context.catalog.job(job.id).state == JobState.INTERRUPTED
             return job.id
 
     job = asyncio.run(interrupted())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.speech.languages import NAME_OF
+from stenoflow.tasks.transcript.languages import NAME_OF
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.instrument.recogniser import recognise
 from tests.servers.audio_api import AudioApiServer, Recogniser

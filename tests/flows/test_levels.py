@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.media.decode import decode_all
-from tasks.media.energy import frame_levels
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.media.levels import frame_levels
 from tests.flows.conftest import Command, read_artifact
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import Bed, script, sound

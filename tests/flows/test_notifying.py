@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import stamina
 
-from flows import notifying
+from stenoflow.flows import notifications as notifying
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import DEADLINE_S
 from tests.servers.audio_api import AudioApiServer
@@ -163,7 +163,8 @@ def test_no_secret_that_an_answer_repeats_is_told(
 def _run_logging(level: str, folder: Path, *arguments: str) -> tuple[str, str]:
     """Run the command in a process of its own, with all that is logged on stderr."""
     program = (
-        f"import logging; logging.basicConfig(level=logging.{level}); from flows.cli import main; main()"
+        f"import logging; logging.basicConfig(level=logging.{level}); "
+        "from stenoflow.flows.cli import main; main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "STENOFLOW_DEBUG": "1"}
     environment.pop("PREFECT_API_URL", None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.flows.conftest import Command, Meeting
 from tests.servers.audio_api import AudioApiServer
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.speaking import Speaking
-from tasks.settings import load_settings
-from tasks.speaking.job import open_speech_job
-from tasks.speaking.live import StreamBrokenError
-from tasks.speaking.settings import Voicing, speech_settings
-from tasks.speaking.speaking import Spoken
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.flows.speak import Speaking
+from stenoflow.tasks.calls.live_stream import StreamBrokenError
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.jobs.speak.plan import open_speech_job
+from stenoflow.tasks.jobs.speak.run import SpeechResult
+from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import charges
 from tests.flows.test_speak import CHAPTER, LINE, TOLD, limit_to_short_pieces, words_heard
 from tests.servers.audio_api import AudioApiServer
@@ -30,25 +30,25 @@ HELD_BYTES = 9_600
 
 
 @pytest.fixture
-def workshop(home: Path, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+def context(home: Path, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppContext]:
     del home, api
     monkeypatch.setenv("STENOFLOW_PROVIDER", "openai")
     limit_to_short_pieces()
-    with open_workshop(load_settings()) as opened:
+    with open_context(load_settings()) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def playing(
-    workshop: Workshop, text: str, form: str, concurrency: int = 6
-) -> AsyncIterator[tuple[int, asyncio.Task[Spoken]]]:
+    context: AppContext, text: str, form: str, concurrency: int = 6
+) -> AsyncIterator[tuple[int, asyncio.Task[SpeechResult]]]:
     """Speak to a pipe; gives its other end, and the command that is at work."""
-    settings = speech_settings(workshop.settings, workshop.speech_models, Voicing(format=form))
-    job = open_speech_job(workshop, text, settings)
-    speaking = Speaking(workshop, concurrency, lambda _: None)
+    settings = speech_settings(context.settings, context.speech_models, VoiceOptions(format=form))
+    job = open_speech_job(context, text, settings)
+    speaking = Speaking(context, concurrency, lambda _: None)
     reading, writing = os.pipe()
 
-    async def speak() -> Spoken:
+    async def speak() -> SpeechResult:
         try:
             return await speaking.speak(job, writing)
         finally:
@@ -69,29 +69,29 @@ def wait_for_calls(api: AudioApiServer, count: int) -> None:
 
 
 async def test_the_first_bytes_are_heard_before_the_api_has_said_all(
-    workshop: Workshop, api: AudioApiServer
+    context: AppContext, api: AudioApiServer
 ) -> None:
     api.speech.hold_after_bytes = HELD_BYTES
-    async with playing(workshop, LINE, "mp3") as (reading, speaking):
+    async with playing(context, LINE, "mp3") as (reading, speaking):
         # The rest is not sent until this is read.
         first = await asyncio.to_thread(os.read, reading, 1 << 16)
         api.speech.go_on.set()
         rest = await asyncio.to_thread(read_all, reading)
         spoken = await speaking
     assert first + rest == sound_of_text(LINE, "mp3")
-    assert workshop.store.get_bytes(spoken.audio.key) == first + rest
-    async with playing(workshop, LINE, "mp3") as (reading, _):
+    assert context.store.get_bytes(spoken.audio.key) == first + rest
+    async with playing(context, LINE, "mp3") as (reading, _):
         assert await asyncio.to_thread(read_all, reading) == first + rest
     assert len(api.speech.calls) == 1
 
 
 @pytest.mark.parametrize("form", ["wav", "mp3", "opus", "aac", "flac", "pcm"])
 async def test_of_several_pieces_the_first_bytes_are_heard_too(
-    workshop: Workshop, api: AudioApiServer, form: str
+    context: AppContext, api: AudioApiServer, form: str
 ) -> None:
     # What an encoder holds back is less than this.
     api.speech.hold_after_bytes = RATE * 2
-    async with playing(workshop, CHAPTER, form) as (reading, speaking):
+    async with playing(context, CHAPTER, form) as (reading, speaking):
         first = await asyncio.to_thread(os.read, reading, 1 << 16)
         api.speech.go_on.set()
         assert first
@@ -100,10 +100,10 @@ async def test_of_several_pieces_the_first_bytes_are_heard_too(
 
 
 async def test_pieces_are_heard_in_order_whoever_is_there_first(
-    workshop: Workshop, api: AudioApiServer
+    context: AppContext, api: AudioApiServer
 ) -> None:
     api.speech.hold_after_bytes = HELD_BYTES
-    async with playing(workshop, CHAPTER, "wav") as (reading, speaking):
+    async with playing(context, CHAPTER, "wav") as (reading, speaking):
         await asyncio.to_thread(wait_for_calls, api, 3)
         api.speech.go_on.set()
         data = await asyncio.to_thread(read_all, reading)
@@ -120,10 +120,10 @@ async def test_pieces_are_heard_in_order_whoever_is_there_first(
 
 
 async def test_no_more_is_bought_than_a_listener_may_soon_hear(
-    workshop: Workshop, api: AudioApiServer
+    context: AppContext, api: AudioApiServer
 ) -> None:
     many = "\n\n".join(f"Paragraph {number} of many: " + "alpha " * 12 for number in range(9))
-    async with playing(workshop, many, "pcm", concurrency=2) as (reading, speaking):
+    async with playing(context, many, "pcm", concurrency=2) as (reading, speaking):
         # The pipe is full long before the first piece has been heard.
         await asyncio.to_thread(wait_for_calls, api, 3)
         await asyncio.sleep(0.3)
@@ -133,34 +133,34 @@ async def test_no_more_is_bought_than_a_listener_may_soon_hear(
 
 
 async def test_a_stream_that_breaks_is_not_begun_anew(
-    workshop: Workshop, api: AudioApiServer, home: Path
+    context: AppContext, api: AudioApiServer, home: Path
 ) -> None:
     api.script(["stops-midway"])
-    async with playing(workshop, LINE, "pcm") as (reading, speaking):
+    async with playing(context, LINE, "pcm") as (reading, speaking):
         heard = await asyncio.to_thread(read_all, reading)
         with pytest.raises(StreamBrokenError) as broken:
             await speaking
     assert (broken.value.exit_code, broken.value.hint) == (3, "run it again: only what is missing is sent")
     assert 0 < len(heard) < len(sound_of_text(LINE, "pcm"))
     assert [kind for kind, _ in charges(home)] == ["reserve", "release", "possible"]
-    async with playing(workshop, LINE, "pcm") as (reading, _):
+    async with playing(context, LINE, "pcm") as (reading, _):
         assert await asyncio.to_thread(read_all, reading) == sound_of_text(LINE, "pcm")
     assert len(api.speech.calls) == 2
 
 
 async def test_what_fails_before_the_first_byte_is_tried_again(
-    workshop: Workshop, api: AudioApiServer
+    context: AppContext, api: AudioApiServer
 ) -> None:
     api.script(["429-retry-after-ms", "500"])
-    async with playing(workshop, LINE, "pcm") as (reading, _):
+    async with playing(context, LINE, "pcm") as (reading, _):
         assert await asyncio.to_thread(read_all, reading) == sound_of_text(LINE, "pcm")
     assert len(api.speech.calls) == 3
 
 
-async def test_a_later_piece_may_break_without_being_heard(workshop: Workshop, api: AudioApiServer) -> None:
+async def test_a_later_piece_may_break_without_being_heard(context: AppContext, api: AudioApiServer) -> None:
     api.speech.hold_after_bytes = HELD_BYTES
     api.script(["ok", "stops-midway"])
-    async with playing(workshop, CHAPTER, "pcm", concurrency=2) as (reading, speaking):
+    async with playing(context, CHAPTER, "pcm", concurrency=2) as (reading, speaking):
         await asyncio.to_thread(wait_for_calls, api, 3)
         api.speech.go_on.set()
         data = await asyncio.to_thread(read_all, reading)
@@ -170,43 +170,43 @@ async def test_a_later_piece_may_break_without_being_heard(workshop: Workshop, a
 
 
 async def test_what_comes_in_another_format_is_heard_in_the_right_one(
-    workshop: Workshop, api: AudioApiServer
+    context: AppContext, api: AudioApiServer
 ) -> None:
     api.mode = "other-format"
-    async with playing(workshop, LINE, "flac") as (reading, _):
+    async with playing(context, LINE, "flac") as (reading, _):
         assert (await asyncio.to_thread(read_all, reading)).startswith(b"fLaC")
 
 
 async def test_when_the_listener_goes_away_what_is_paid_is_kept(
-    workshop: Workshop, api: AudioApiServer, home: Path
+    context: AppContext, api: AudioApiServer, home: Path
 ) -> None:
     api.speech.hold_after_bytes = HELD_BYTES
-    async with playing(workshop, CHAPTER, "pcm", concurrency=1) as (reading, speaking):
+    async with playing(context, CHAPTER, "pcm", concurrency=1) as (reading, speaking):
         assert await asyncio.to_thread(os.read, reading, 1 << 16)
         os.close(reading)
         api.speech.go_on.set()
         with pytest.raises(BrokenPipeError):
             await speaking
-    (line,) = workshop.reports.jobs()
+    (line,) = context.reports.jobs()
     assert (line.job.state, len(api.speech.calls) < 3) == ("interrupted", True)
     assert [kind for kind, _ in charges(home)].count("actual") == len(api.speech.calls)
     assert json.loads(
-        workshop.ledger.answers([workshop.catalog.segments(line.job.id)[0].work_key]).popitem()[1]
+        context.ledger.answers([context.catalog.segments(line.job.id)[0].cache_key]).popitem()[1]
     )
 
 
 async def test_a_listener_that_goes_away_waits_for_no_voice_that_stalls(
-    workshop: Workshop, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
+    context: AppContext, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop.settings, "grace_s", 0.2)
+    monkeypatch.setattr(context.settings, "grace_s", 0.2)
     api.speech.hold_after_bytes = HELD_BYTES
-    async with playing(workshop, CHAPTER, "pcm", concurrency=2) as (reading, speaking):
+    async with playing(context, CHAPTER, "pcm", concurrency=2) as (reading, speaking):
         assert await asyncio.to_thread(os.read, reading, 1 << 16)
         os.close(reading)
         await asyncio.sleep(0)
         with pytest.raises(BrokenPipeError):
             await asyncio.wait_for(speaking, 60)
         api.speech.go_on.set()
-    (line,) = workshop.reports.jobs()
+    (line,) = context.reports.jobs()
     assert line.job.state == "interrupted"
     assert line.spending.possible_micro

@@ -12,7 +12,7 @@ from pathlib import Path
 import pysubs2
 import pytest
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from storage.database.catalog import CutSegment
-from storage.database.ledger import Request
-from storage.database.postings import Bill
-from storage.database.states import JobState
-from storage.database.tables import Job, Recording
-from tasks.job_settings import JobSettings, job_id, recording_id
-from tasks.publishing import publish
-from tasks.settings import load_settings
-from tasks.workshop import Workshop, open_workshop
+from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.storage.database.ledger import Request
+from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job, Recording
+from stenoflow.tasks.assembly.settings import JobSettings, job_id, recording_id
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.jobs.transcribe.publish import publish
+from stenoflow.tasks.settings import load_settings
 
 LINE_MS = 4_000
 _SETTINGS = JobSettings("openai", "whisper-1", "verbose_json", 600_000, 60_000)
@@ -27,28 +27,28 @@ def transcribed(lines: Sequence[str], name: str = "board.mp3", *, state: JobStat
         name: of the recording.
         state: that the job is put into, in place of being published.
     """
-    with open_workshop(load_settings()) as workshop:
-        job = _job(workshop, name, "\n".join(lines))
-        workshop.catalog.claim(job.id)
+    with open_context(load_settings()) as context:
+        job = _job(context, name, "\n".join(lines))
+        context.catalog.claim(job.id)
         samples = max(1, len(lines)) * LINE_MS * 16
-        cut = CutSegment(0, 0, samples, forced=False, speech=((0, len(lines) * LINE_MS),) if lines else ())
-        key = _SETTINGS.work_key(job.id, cut.spans)
-        workshop.catalog.add_segment(job.id, cut, key)
+        cut = SegmentPlan(0, 0, samples, forced=False, speech=((0, len(lines) * LINE_MS),) if lines else ())
+        key = _SETTINGS.cache_key(job.id, cut.spans)
+        context.catalog.add_segment(job.id, cut, key)
         if lines:
             bill = Bill(1, "ms", None, 0, "USD")
-            asked = Request(job.id, 0, key, workshop.run_id, "openai", "whisper-1", bill)
-            workshop.ledger.succeed(workshop.ledger.begin(asked), _answer(lines), bill)
-        workshop.catalog.finish_plan(job.id, samples, 0)
+            asked = Request(job.id, 0, key, context.run_id, "openai", "whisper-1", bill)
+            context.ledger.succeed(context.ledger.begin(asked), _answer(lines), bill)
+        context.catalog.finish_plan(job.id, samples, 0)
         if state is None:
-            publish(workshop, job.id)
+            publish(context, job.id)
         else:
-            workshop.catalog.set_state(job.id, state)
+            context.catalog.set_state(job.id, state)
         return job.id
 
 
-def _job(workshop: Workshop, name: str, text: str) -> Job:
+def _job(context: AppContext, name: str, text: str) -> Job:
     source = f"file:///recordings/{name}"
-    recording = workshop.catalog.add_recording(
+    recording = context.catalog.add_recording(
         Recording(
             id=recording_id(source, text),
             source=source,
@@ -59,7 +59,7 @@ def _job(workshop: Workshop, name: str, text: str) -> Job:
             duration_ms=1,
         )
     )
-    return workshop.catalog.open_job(
+    return context.catalog.open_job(
         Job(
             id=job_id(recording.id, _SETTINGS),
             recording_id=recording.id,

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.media.chirps import DURATION_S, write_wav
 
 WHOLE_MS = round(DURATION_S * 1000)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.hostile.baits import Baits, Watch, is_bait, watched_baits
 from tests.hostile.playlists import playlists, references
 

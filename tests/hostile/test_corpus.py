@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import NotAudioError, RefusedError
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.errors import NotAudioError, RefusedError
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.hostile.baits import Watch, watched_baits
 from tests.hostile.corpus import FAMILIES, SPECIAL, write_corpus
 from tests.hostile.originals import KINDS, WHOLE_MS, make_originals

@@ -6,15 +6,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.errors import MediaError, RefusedError
-from tasks.media.decode import decode
-from tasks.media.energy import frame_levels
-from tasks.media.gaps import Zeros, find_gaps
-from tasks.media.info import MediaInfo
-from tasks.media.naming import shown
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
-from tasks.speech.timecode import ms_to_samples
+from stenoflow.tasks.errors import MediaError, RefusedError
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.gaps import Zeros, find_gaps
+from stenoflow.tasks.media.levels import frame_levels
+from stenoflow.tasks.media.probe import MediaInfo, probe
+from stenoflow.tasks.media.safe_open import shown
+from stenoflow.tasks.transcript.timecode import ms_to_samples
 from tests.hostile.baits import is_bait
 
 MAX_HOURS = 24

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.instrument.hearing import hear
 from tests.instrument.tones import RATE, WORD_SAMPLES, Samples
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.instrument.beds import Bed, bed_sound
 from tests.instrument.script import SpokenNumber, script
 from tests.instrument.tones import RATE, WORD_SAMPLES, Samples, word_sound

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks.media.encode import encode_mp3
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.encode import encode_mp3
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.instrument.beds import Bed
 from tests.instrument.recogniser import CUT, recognise
 from tests.instrument.recording import SpokenNumber, script, sound

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.media.programs import find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.instrument.recording import sound
 from tests.instrument.script import SpokenNumber, script
 from tests.instrument.tones import RATE, Samples

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.cli import main
-from storage.database.catalog import Catalog
-from storage.database.ledger import Ledger
-from storage.objects.local import LocalStore
-from tasks.audio_api.client import AudioApi
-from tasks.cutting import Cutting
+from stenoflow.flows.cli import main
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.objects.local import LocalStore
+from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter
 
 SIDE_EFFECTS: dict[type[Any], tuple[str, ...]] = {
     Catalog: (
@@ -32,7 +32,7 @@ SIDE_EFFECTS: dict[type[Any], tuple[str, ...]] = {
     ),
     Ledger: ("recover", "begin", "succeed", "lose", "refuse", "reuse"),
     AudioApi: ("transcribe",),
-    Cutting: ("_encode", "release"),
+    RecordingSegmenter: ("_encode", "release"),
     LocalStore: ("put_bytes",),
 }
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from storage.database.connection import open_database
-from storage.database.states import ChargeKind
-from storage.database.tables import Charge
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.states import ChargeKind
+from stenoflow.storage.database.tables import Charge
 from tests.servers.audio_api import AudioApiServer, Call
 
 IN_FLIGHT = 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from tasks.media.programs import Ffmpeg, examine, find_ffmpeg
+from stenoflow.tasks.media.ffmpeg import Ffmpeg, examine, find_ffmpeg
 from tests.media.chirps import write_wav
 
 Make = Callable[..., Path]

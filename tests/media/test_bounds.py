@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.bounds import Bounds
-from tasks.media.running import Finished, running
+from stenoflow.tasks.media.bounds import Bounds
+from stenoflow.tasks.media.running import Finished, running
 
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux bounds other processes")
 

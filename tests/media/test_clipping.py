@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.media.clipping import TOO_MUCH, ClippingMeter, count_clipped
-from tasks.media.decode import decode
-from tasks.media.energy import frame_levels
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.levels import TOO_MUCH, ClippingMeter, count_clipped, frame_levels
+from stenoflow.tasks.media.probe import probe
 
 _RATE = 16_000
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.errors import MediaError, NotAudioError, SourceNotFoundError, TooLongError
-from tasks.media.decode import Decoded, decode, decode_all
-from tasks.media.info import AudioStream
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
+from stenoflow.tasks.errors import MediaError, NotAudioError, SourceNotFoundError, TooLongError
+from stenoflow.tasks.media.decode import Decoded, decode, decode_all
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.probe import AudioStream, probe
 from tests.media.chirps import CHIRPS_S, find_chirps
 from tests.media.conftest import Make
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.media.downmix import WINDOW_SAMPLES, Downmix
+from stenoflow.tasks.media.channels import WINDOW_SAMPLES, Downmix
 from tests.media.chirps import samples
 
 Mono = NDArray[np.int16]

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.errors import DiskFullError
-from tasks.errors import MediaError
-from tasks.media.decode import decode_all
-from tasks.media.encode import encode_mp3
-from tasks.media.mp3_header import samples_declared
-from tasks.media.programs import Ffmpeg
+from stenoflow.storage.errors import DiskFullError
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.encode import encode_mp3, samples_declared
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from tests.media.chirps import CHIRPS_S, find_chirps, samples
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.media.energy import FRAME_SAMPLES, SILENCE_DB, LevelMeter, frame_levels
+from stenoflow.tasks.media.levels import FRAME_SAMPLES, SILENCE_DB, LevelMeter, frame_levels
 
 
 def sine(amplitude: float) -> NDArray[np.int16]:

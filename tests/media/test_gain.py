@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.media.energy import frame_levels
-from tasks.media.gain import amplified, gain_db
+from stenoflow.tasks.media.levels import amplified, frame_levels, gain_db
 from tests.media.test_clipping import voice
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.decode import decode
-from tasks.media.energy import LevelMeter
-from tasks.media.gaps import Zeros, find_gaps
-from tasks.media.info import AudioStream
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
-from tasks.speech.words import Region
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.gaps import Zeros, find_gaps
+from stenoflow.tasks.media.levels import LevelMeter
+from stenoflow.tasks.media.probe import AudioStream, probe
+from stenoflow.tasks.transcript.types import Region
 from tests.media.conftest import Make
 
 MUTED = ("-af", "volume=0:enable='between(t,4,6)'")

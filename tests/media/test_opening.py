@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import SourceUnreadableError
-from tasks.media.decode import decode, decode_all
-from tasks.media.opening import opened
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
+from stenoflow.tasks.errors import SourceUnreadableError
+from stenoflow.tasks.media.decode import decode, decode_all
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.probe import probe
+from stenoflow.tasks.media.safe_open import opened
 from tests.media.conftest import Make
 
 

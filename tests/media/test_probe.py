@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from tasks.media.probe import MediaInfo, probe
+from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.media.probe import MediaInfo, probe
 from tests.media.conftest import Make
 
 NOBODY = 65534

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import SettingsError
-from tasks.media.programs import VARIABLE, Ffmpeg, examine, find_ffmpeg
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.media.ffmpeg import VARIABLE, Ffmpeg, examine, find_ffmpeg
 
 
 def script(path: Path, body: str) -> Path:

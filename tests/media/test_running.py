@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import MediaError
-from tasks.media.bounds import Bounds
-from tasks.media.running import OverdueError, Running, running
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.bounds import Bounds
+from stenoflow.tasks.media.running import OverdueError, Running, running
 
 BOUNDS = Bounds(cpu_s=60, file_bytes=100_000_000)
 FOREVER = "import time; time.sleep(600)"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.media.energy import SILENCE_DB, speech_levels
-from tasks.speech.silence import Listened, stretches_to_send
+from stenoflow.tasks.media.levels import SILENCE_DB, speech_levels
+from stenoflow.tasks.transcript.regions import Listened, stretches_to_send
 
 _RATE = 16_000
 _SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}

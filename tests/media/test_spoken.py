@@ -10,10 +10,17 @@ import av
 import numpy as np
 import pytest
 
-from tasks.errors import MediaError
-from tasks.media.mp3_header import samples_declared
-from tasks.media.programs import Ffmpeg
-from tasks.media.spoken import Samples, converted, duration_ms, encode, encoding, samples_of
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.encode import samples_declared
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.speech_audio import (
+    Samples,
+    converted,
+    decode_speech,
+    duration_ms,
+    encode,
+    encoding,
+)
 
 RATE = 24_000
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -31,7 +38,7 @@ def sound(seconds: float = 3.0) -> Samples:
 def test_what_is_encoded_comes_back_as_long_and_as_loud(form: str, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     path = tmp_path / f"sound.{form}"
     assert encode([sound(1.0), sound(2.0)], path, form, ffmpeg=ffmpeg) == 3 * RATE
-    back = samples_of(path.read_bytes(), form, ffmpeg=ffmpeg)
+    back = decode_speech(path.read_bytes(), form, ffmpeg=ffmpeg)
     assert 0 <= duration_ms(back.size) - 3_000 <= MOST_MORE_MS[form]
     assert np.abs(back[RATE : 2 * RATE].astype(np.int32)).max() == pytest.approx(8_000, rel=0.05)
 
@@ -96,13 +103,13 @@ def test_a_stream_can_be_played_while_it_is_made(form: str, ffmpeg: Ffmpeg) -> N
         run.end_input()
         reader.join()
         assert run.finish().code == 0
-    back = samples_of(b"".join(came), form, ffmpeg=ffmpeg)
+    back = decode_speech(b"".join(came), form, ffmpeg=ffmpeg)
     assert duration_ms(back.size) == pytest.approx(1_000, abs=110)
 
 
 def test_what_is_no_sound_is_said_to_be_none(ffmpeg: Ffmpeg) -> None:
     with pytest.raises(MediaError):
-        samples_of(b"not a sound at all", "mp3", ffmpeg=ffmpeg)
+        decode_speech(b"not a sound at all", "mp3", ffmpeg=ffmpeg)
 
 
 def test_sound_can_be_had_in_another_form(ffmpeg: Ffmpeg) -> None:

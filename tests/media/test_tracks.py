@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.media.decode import decode
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
-from tasks.media.slicing import Samples, Slicer
-from tasks.media.tracks import Tracks, levels_of, loudest
-from tasks.speech.planning import CutRule
-from tasks.speech.silence import Listened
+from stenoflow.tasks.media.channels import Tracks, levels_of, loudest
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.probe import probe
+from stenoflow.tasks.media.segmenter import Samples, Segmenter
+from stenoflow.tasks.transcript.planning import CutRule
+from stenoflow.tasks.transcript.regions import Listened
 from tests.instrument.recording import script
 from tests.instrument.tracks import channels_of, write_channels
 
@@ -49,7 +49,7 @@ def test_each_track_is_cut_where_it_pauses_itself_and_is_whole() -> None:
     said = [words[::2], words[1::2]]
     given = channels_of(said, 20, bleed_db=None)
     given[:, 1] += 1
-    tracks = Tracks({channel: Slicer(_RULE) for channel in range(2)})
+    tracks = Tracks({channel: Segmenter(_RULE) for channel in range(2)})
     pieces = [
         piece for first in range(0, len(given), 9_000) for piece in tracks.add(given[first : first + 9_000])
     ]
@@ -68,7 +68,7 @@ def test_each_track_is_cut_where_it_pauses_itself_and_is_whole() -> None:
 
 def test_a_channel_that_is_the_first_one_again_is_silence() -> None:
     block = np.stack([_beep(0, 8_000), _beep(0, 8_000), _beep(0, 7_999)], axis=1)
-    tracks = Tracks({channel: Slicer(_RULE) for channel in range(3)})
+    tracks = Tracks({channel: Segmenter(_RULE) for channel in range(3)})
     assert list(tracks.add(block)) == []
     assert [bool(piece.sound.any()) for _, piece in tracks.finish()] == [True, False, True]
 
@@ -78,7 +78,7 @@ def test_a_voice_from_afar_is_not_a_channels_own() -> None:
     loud, soft = _noise(4, -20), _noise(4, -45)
     one = np.concatenate([loud, soft, _noise(1, -70), _noise(4, -20)])
     other = np.concatenate([soft, loud, _noise(1, -70), _noise(4, -34)])
-    tracks, given = Tracks({0: Slicer(_WHOLE), 1: Slicer(_WHOLE)}), np.stack([one, other], axis=1)
+    tracks, given = Tracks({0: Segmenter(_WHOLE), 1: Segmenter(_WHOLE)}), np.stack([one, other], axis=1)
     for first in range(0, len(given), 16_000):
         assert not list(tracks.add(given[first : first + 16_000]))
     own = []
@@ -98,7 +98,7 @@ def _noise(seconds: int, level_db: float) -> Samples:
 
 
 def test_levels_are_those_of_every_50_ms() -> None:
-    tracks = Tracks({0: Slicer(_RULE)})
+    tracks = Tracks({0: Segmenter(_RULE)})
     list(tracks.add(_beep(500, 16_384).reshape(-1, 1)))
     ((_, piece),) = tracks.finish()
     assert levels_of(piece.levels, 450, 620) == (-100, -9, -9, -9)

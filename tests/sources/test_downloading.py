@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import DiskFullError
-from storage.objects import StoreAccessError
-from storage.objects.s3_client import make_client
-from tasks.errors import SourceUnreadableError
-from tasks.sources import Source, fetch, resolve
+from stenoflow.storage.errors import DiskFullError
+from stenoflow.storage.objects import StoreAccessError
+from stenoflow.storage.objects.s3_client import make_client
+from stenoflow.tasks.errors import SourceUnreadableError
+from stenoflow.tasks.sources import Source, fetch, resolve
 from tests.servers.s3 import set_aws_environment
 from tests.sources.breaking import BreakingObject, serving
 from tests.storage.objects.test_local import largest_file

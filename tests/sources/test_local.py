@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from tasks.sources import Source, fetch, resolve
+from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources import Source, fetch, resolve
 from tests.storage.objects.unprivileged import no_permission
 
 HOSTILE = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.sources.naming import display_name, is_recording, shown
+from stenoflow.tasks.sources.source import display_name, is_recording, shown
 
 
 @pytest.mark.parametrize(

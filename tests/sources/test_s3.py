@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
-from tasks.sources import Source, fetch, resolve
+from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources import Source, fetch, resolve
 from tests.servers.s3 import Bucket, set_aws_environment
 
 KEYS = [

@@ -73,7 +73,13 @@ def _words(folder: Path, recording: Path, speakers: str) -> list[dict[str, Any]]
         "STENOFLOW_HOME": str(folder / "home"),
         "PYTHONPATH": str(_ROOT),
     }
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "transcribe", str(recording)]
+    command = [
+        sys.executable,
+        "-c",
+        "from stenoflow.flows.cli import main; main()",
+        "transcribe",
+        str(recording),
+    ]
     options = ["--model", "pocketsphinx", "--speakers", speakers, "--json"]
     ended = subprocess.run(
         [*command, *options], env=environment, cwd=folder, capture_output=True, text=True, check=True

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.media.decode import decode_all
-from tasks.media.programs import find_ffmpeg
-from tasks.media.slicing import Samples
-from tasks.speech.turns import Turn
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.media.segmenter import Samples
+from stenoflow.tasks.transcript.speakers import Turn
 from tests.engine.conftest import SPEECH
 
 _RATE = 16_000

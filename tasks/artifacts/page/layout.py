@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 
-from tasks.artifacts.document import Document
-from tasks.artifacts.page.doubt import in_words, is_unsure
-from tasks.artifacts.paragraphs import paragraphs
-from tasks.speech.suspicion import Suspicion
-from tasks.speech.text import space_between
-from tasks.speech.timecode import clock
-from tasks.speech.transcript import Transcript
-from tasks.speech.words import Region, Utterance
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.plain_text import paragraphs
+from stenoflow.tasks.transcript.quality import SuspectUtterance
+from stenoflow.tasks.transcript.text import space_between
+from stenoflow.tasks.transcript.timecode import clock
+from stenoflow.tasks.transcript.types import Region, Transcript, Utterance, Word
 
 _CHARACTERS_A_LINE = 75
-_Group = tuple[Sequence[Utterance], Sequence[tuple[Suspicion, ...]]]
+_Group = tuple[Sequence[Utterance], Sequence[tuple[SuspectUtterance, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +112,34 @@ def _anchor(milliseconds: int) -> str:
     return f"t={milliseconds / 1000:.3f}".rstrip("0").rstrip(".")
 
 
-def _shown(group: Sequence[Utterance], suspicions: Sequence[tuple[Suspicion, ...]]) -> Iterator[ShownWord]:
+def _shown(
+    group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
+) -> Iterator[ShownWord]:
     before = None
     for utterance, reasons in zip(group, suspicions, strict=True):
         for word in utterance.words:
             space = "" if before is None else space_between(before, word.text)
             yield ShownWord(space, word.text, bool(reasons) or is_unsure(word))
             before = word.text
+
+
+# More likely wrong than right.
+_UNSURE = 0.5
+_SAID = {
+    SuspectUtterance.COMPRESSION: "repeats itself",
+    SuspectUtterance.REPETITION: "repeats itself",
+    SuspectUtterance.LOGPROB: "hard to hear",
+    SuspectUtterance.NO_SPEECH: "perhaps not speech",
+    SuspectUtterance.RATE: "too many words for the time",
+    SuspectUtterance.SILENCE: "words where nobody seems to speak",
+}
+
+
+def in_words(suspicions: Iterable[SuspectUtterance]) -> list[str]:
+    """Say why a passage may be wrong, each reason once."""
+    return sorted({_SAID[each] for each in suspicions})
+
+
+def is_unsure(word: Word) -> bool:
+    """Tell whether a word was recognised with little confidence."""
+    return word.confidence is not None and word.confidence < _UNSURE

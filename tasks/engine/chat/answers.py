@@ -12,10 +12,10 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from tasks.engine.bodies import Body
-from tasks.engine.chat.reply import Reply, reply_to
-from tasks.engine.chat.wishes import ChatWish, read_chat_wish
-from tasks.engine.problems import Problem
+from stenoflow.tasks.engine.api_errors import ApiErrorReply
+from stenoflow.tasks.engine.chat.reply import Reply, reply_to
+from stenoflow.tasks.engine.chat.request_schema import ChatForm, read_chat_form
+from stenoflow.tasks.engine.request_schema import Body
 
 _WORD = re.compile(r"\s*\S+|\s+")
 
@@ -26,14 +26,14 @@ def completed(body: Body, model: str, others: Collection[str] = ()) -> Response:
     Raises:
         Problem: a field is missing or wrong, or it asks for another model.
     """
-    wish = read_chat_wish(body)
+    wish = read_chat_form(body)
     if wish.model != model and wish.model not in others:
         message = f"The model '{wish.model}' does not exist, or does not chat (offered here: {model})"
-        raise Problem(404, message, "model", "model_not_found")
+        raise ApiErrorReply(404, message, "model", "model_not_found")
     return answer_chat(replace(wish, model=model), reply_to(wish))
 
 
-def answer_chat(wish: ChatWish, reply: Reply) -> Response:
+def answer_chat(wish: ChatForm, reply: Reply) -> Response:
     """Answer a request as it asks to be answered."""
     if wish.stream:
         return StreamingResponse(_events(wish, reply), media_type="text/event-stream")
@@ -47,7 +47,7 @@ def _head(model: str, kind: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
 
 
-def _events(wish: ChatWish, reply: Reply) -> Iterator[str]:
+def _events(wish: ChatForm, reply: Reply) -> Iterator[str]:
     head = _head(wish.model, "chat.completion.chunk")
 
     def event(delta: dict[str, str], finish_reason: str | None = None) -> str:

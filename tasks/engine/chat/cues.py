@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Iterable
 from enum import Enum, auto
 
-from tasks.engine.chat.spoken import Sentence
-from tasks.speech.text import ends_sentence
+from stenoflow.tasks.engine.chat.spoken import Sentence
+from stenoflow.tasks.transcript.text import ends_sentence
 
 _FEWEST_WORDS = 4
 _COURTESY = re.compile(

@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.engine.chat.cues import due_of, owner_of
-from tasks.engine.chat.minutes import Minutes
-from tasks.engine.chat.spoken import Sentence
-from tasks.engine.problems import invalid
+from stenoflow.tasks.engine.api_errors import invalid
+from stenoflow.tasks.engine.chat.cues import due_of, owner_of
+from stenoflow.tasks.engine.chat.minutes import Minutes
+from stenoflow.tasks.engine.chat.spoken import Sentence
 
 Schema = dict[str, Any]
 

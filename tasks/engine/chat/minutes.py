@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
-from tasks.engine.chat.cues import Kind, is_courtesy, is_kind
-from tasks.engine.chat.ranking import central
-from tasks.engine.chat.spoken import Sentence
+from stenoflow.tasks.engine.chat.cues import Kind, is_courtesy, is_kind
+from stenoflow.tasks.engine.chat.ranking import central
+from stenoflow.tasks.engine.chat.spoken import Sentence
 
 _MOST = 12
 _LONGEST_SUMMARY = 8

@@ -11,8 +11,8 @@ import numpy as np
 import rustworkx
 from bm25s import stopwords
 
-from tasks.engine.chat.spoken import Sentence
-from tasks.speech.text import split_words, spoken_form
+from stenoflow.tasks.engine.chat.spoken import Sentence
+from stenoflow.tasks.transcript.text import split_words, spoken_form
 
 # It would tell every handler of the program what it does, for debugging.
 logging.getLogger("bm25s").setLevel(logging.WARNING)

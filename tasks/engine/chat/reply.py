@@ -9,11 +9,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tasks.engine.chat.filling import Filler
-from tasks.engine.chat.minutes import Minutes
-from tasks.engine.chat.spoken import Sentence, sentences_of
-from tasks.engine.chat.wishes import ChatWish, ReplyFormat
-from tasks.engine.problems import invalid
+from stenoflow.tasks.engine.api_errors import invalid
+from stenoflow.tasks.engine.chat.filling import Filler
+from stenoflow.tasks.engine.chat.minutes import Minutes
+from stenoflow.tasks.engine.chat.request_schema import ChatForm, ReplyFormat
+from stenoflow.tasks.engine.chat.spoken import Sentence, sentences_of
 
 _SAID = "You said:"
 _NOTHING = "You said nothing."
@@ -48,7 +48,7 @@ class Reply:
         return {"prompt_tokens": self.prompt_words, "completion_tokens": said, "total_tokens": total}
 
 
-def reply_to(wish: ChatWish) -> Reply:
+def reply_to(wish: ChatForm) -> Reply:
     """Answer a message out of its own sentences.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sentencex import segment
 
-from tasks.speech.text import ends_sentence, join_words, split_words
+from stenoflow.tasks.transcript.text import ends_sentence, join_words, split_words
 
 _LONGEST_WORDS = 60
 _PUNCTUATED = 1 / 3

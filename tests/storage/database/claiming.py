@@ -14,10 +14,10 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
-from storage.database.connection import open_database
-from storage.database.leases import Leases
-from storage.database.ledger import Ledger
-from storage.errors import AnsweredError, TakenError
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.errors import AnsweredError, TakenError
 from tests.storage.database.rows import bill, request
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports
-from storage.database.tables import Base
-from storage.database.upgrade import upgrade
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.database.tables import Base
+from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database
 from tests.storage.database.rows import Hands
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.tables import Attempt, Charge
-from storage.database.upgrade import upgrade
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.tables import Attempt, Charge
+from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.storage.database.rows import RESERVE, open_job
 

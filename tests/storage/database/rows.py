@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from storage.database.catalog import Catalog, CutSegment
-from storage.database.ledger import Request
-from storage.database.postings import Bill
-from storage.database.tables import Artifact, Job, Recording
+from stenoflow.storage.database.catalog import Catalog, SegmentPlan
+from stenoflow.storage.database.ledger import Request
+from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.tables import Artifact, Job, Recording
 
 SEGMENT_SAMPLES = 16_000 * 600
 RESERVE = 60_000
@@ -60,12 +60,12 @@ def job(
     )
 
 
-def cut(index: int, *, silent: bool = False) -> CutSegment:
+def cut(index: int, *, silent: bool = False) -> SegmentPlan:
     start = index * SEGMENT_SAMPLES
     speech = () if silent else ((500, 250_000), (251_000, 599_000))
     end = start + SEGMENT_SAMPLES
     sent = None if index % 3 else () if silent else ((start, start + 400_000), (start + 480_000, end))
-    return CutSegment(index, start, end, forced=index % 2 == 1, speech=speech, sent=sent)
+    return SegmentPlan(index, start, end, forced=index % 2 == 1, speech=speech, sent=sent)
 
 
 def open_job(
@@ -80,11 +80,11 @@ def open_job(
     stored = catalog.add_recording(recording(source))
     opened = catalog.open_job(job(stored, tag=tag, budget_micro=budget_micro))
     for index in range(segments):
-        catalog.add_segment(opened.id, cut(index), work_key(index))
+        catalog.add_segment(opened.id, cut(index), cache_key(index))
     return opened.id
 
 
-def work_key(index: int) -> str:
+def cache_key(index: int) -> str:
     return digest(f"segment {index}")
 
 
@@ -102,7 +102,7 @@ def request(
     costs: Bill | None = None,
     key: str | None = None,
 ) -> Request:
-    return Request(job_id, index, key or work_key(index), run_id, "openai", model, costs or bill())
+    return Request(job_id, index, key or cache_key(index), run_id, "openai", model, costs or bill())
 
 
 def artifact(job_id: str, name: str, content: str = "") -> Artifact:

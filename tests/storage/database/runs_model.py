@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from storage.database.leases import LEASE
-from storage.errors import AnsweredError, CrashedError, StenoflowError, TakenError
+from stenoflow.storage.database.leases import LEASE
+from stenoflow.storage.errors import AnsweredError, CrashedError, StenoflowError, TakenError
 
 Refusal = type[StenoflowError] | None
 Entry = tuple[str, int | None]
@@ -27,7 +27,7 @@ class Run:
 
     Attributes:
         acts: whether it may still say something, be it late: it was not killed, and is not at its end.
-        hands: what it has in hand, by name: its jobs and the work keys of its calls, as long as it was alive
+        hands: what it has in hand, by name: its jobs and the cache keys of its calls, as long as it was alive
             without a break since it got hold of them. No other run may have the same in hand.
     """
 
@@ -44,7 +44,7 @@ class Job:
     """A job.
 
     Attributes:
-        keys: the work keys of its segments.
+        keys: the cache keys of its segments.
         deaths: how many segments were done when runs died over it; only those in a row without progress.
     """
 
@@ -98,7 +98,7 @@ class Call:
 
 
 class World:
-    """All that there is, by name. ``answers`` holds what is stored by work key, with why to suspect it."""
+    """All that there is, by name. ``answers`` holds what is stored by cache key, with why to suspect it."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 14, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from storage.database.arrivals import Arrivals, arrival_id
-from storage.database.connection import Database
-from storage.database.leases import LEASE, Leases
+from stenoflow.storage.database.arrivals import Arrivals, arrival_id
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import LEASE, Leases
 from tests.storage.database.at_once import at_once
 from tests.storage.database.rows import Hands
 

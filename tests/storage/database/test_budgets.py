@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.exposures import Budgets, Scope, totals
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports
-from storage.errors import BudgetError, StenoflowError
+from stenoflow.storage.database.budgets import Budgets, Scope, totals
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.errors import BudgetError, StenoflowError
 from tests.storage.database.at_once import at_once
 from tests.storage.database.rows import RESERVE, Hands, bill, open_job, request
 
@@ -38,7 +38,7 @@ def test_a_month_has_one_budget_for_all_jobs(database: Database, catalog: Catalo
     ledger = capped(database, hands, month=2 * RESERVE)
     first, second = jobs(catalog, None, "board")
     ledger.succeed(ledger.begin(request(first, 0, key="a")), "{}", bill())
-    ledger.lose(ledger.begin(request(second, 0, key="b")), LOST)
+    ledger.mark_unknown(ledger.begin(request(second, 0, key="b")), LOST)
     with pytest.raises(BudgetError, match=r"2026-03 of 0\.1200 USD.*\[budgets\]"):
         ledger.begin(request(first, 1, key="c", costs=bill(1)))
     assert totals_in(database)["2026-03"] == 2 * RESERVE
@@ -82,7 +82,7 @@ def test_a_call_counts_in_the_month_in_which_it_was_begun(
     hands.now = datetime(2026, 3, 31, 23, 59, 50, tzinfo=UTC)
     attempt_id = ledger.begin(request(job_id))
     hands.now = datetime(2026, 4, 1, 1, tzinfo=UTC)
-    ledger.lose(attempt_id, LOST)
+    ledger.mark_unknown(attempt_id, LOST)
     assert totals_in(database) == dict.fromkeys(["2026-03", "2026-03 board", "run run"], RESERVE)
     ledger.succeed(attempt_id, "{}", bill(7))
     assert totals_in(database) == dict.fromkeys(["2026-03", "2026-03 board", "run run"], 7)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storage.database.catalog import Catalog, Plan
-from storage.database.connection import Database
-from storage.database.states import JobState, SegmentState
-from storage.database.tables import Job
-from storage.errors import BudgetError, DatabaseError, StenoflowError, StorageError
+from stenoflow.storage.database.catalog import Catalog, Plan
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import BudgetError, DatabaseError, StenoflowError, StorageError
 from tests.storage.database.at_once import at_once
-from tests.storage.database.rows import artifact, cut, job, open_job, recording, work_key
+from tests.storage.database.rows import artifact, cache_key, cut, job, open_job, recording
 
 THREADS = 8
 
@@ -75,10 +75,10 @@ def test_other_settings_make_another_job(catalog: Catalog) -> None:
 
 
 def test_a_job_opened_by_many_at_once_is_one(catalog: Catalog) -> None:
-    def take_in(_: int) -> Job:
+    def open_once(_: int) -> Job:
         return catalog.open_job(job(catalog.add_recording(recording()), budget_micro=5))
 
-    opened = at_once(THREADS, take_in)
+    opened = at_once(THREADS, open_once)
     assert len({(each.id, each.created_at, each.budget_micro) for each in opened}) == 1
 
 
@@ -117,25 +117,25 @@ def test_segments_come_in_their_order_as_they_were_cut(catalog: Catalog) -> None
     job_id = open_job(catalog, segments=0)
     cuts = {11: cut(11), 2: cut(2, silent=True), 0: cut(0)}
     for index, piece in cuts.items():
-        catalog.add_segment(job_id, piece, work_key(index))
+        catalog.add_segment(job_id, piece, cache_key(index))
     stored = catalog.segments(job_id)
     assert [segment.index for segment in stored] == [0, 2, 11]
     assert [segment.state for segment in stored] == [SegmentState.CUT, SegmentState.SILENT, SegmentState.CUT]
     for segment in stored:
         piece = cuts[segment.index]
         assert (segment.start_sample, segment.end_sample) == (piece.start_sample, piece.end_sample)
-        assert (segment.forced, segment.work_key) == (piece.forced, work_key(segment.index))
+        assert (segment.forced, segment.cache_key) == (piece.forced, cache_key(segment.index))
         assert segment.speech == [list(region) for region in piece.speech]
         assert segment.spans == piece.spans
-        assert catalog.segment(job_id, segment.index).work_key == segment.work_key
+        assert catalog.segment(job_id, segment.index).cache_key == segment.cache_key
 
 
 def test_a_cut_is_decided_once(catalog: Catalog) -> None:
     job_id = open_job(catalog, segments=1)
-    catalog.add_segment(job_id, cut(0), work_key(0))
+    catalog.add_segment(job_id, cut(0), cache_key(0))
     with pytest.raises(StorageError, match="elsewhere"):
         catalog.add_segment(job_id, cut(0, silent=True), "another")
-    assert catalog.segment(job_id, 0).work_key == work_key(0)
+    assert catalog.segment(job_id, 0).cache_key == cache_key(0)
 
 
 def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
@@ -143,7 +143,7 @@ def test_a_plan_is_adopted_when_it_is_finished(catalog: Catalog) -> None:
     planning = catalog.open_job(job(stored))
     pieces = (cut(0), cut(1, silent=True), replace(cut(2), gain_db=31))
     for piece in pieces:
-        catalog.add_segment(planning.id, piece, work_key(piece.index))
+        catalog.add_segment(planning.id, piece, cache_key(piece.index))
         assert catalog.find_plan(stored.sha256, planning.plan_hash) is None
     damage = {"missing": [[10, 20]]}
     catalog.finish_plan(planning.id, 28_800_000, 40, damage)
@@ -157,7 +157,7 @@ def test_a_plan_keeps_each_channel_with_its_levels(catalog: Catalog) -> None:
         replace(cut(index), channel=index % 2, speech=((0, 120, -20, -31, -100),)) for index in range(4)
     )
     for piece in pieces:
-        catalog.add_segment(planning.id, piece, work_key(piece.index))
+        catalog.add_segment(planning.id, piece, cache_key(piece.index))
     catalog.finish_plan(planning.id, 28_800_000, 0)
     plan = catalog.find_plan(stored.sha256, planning.plan_hash)
     assert plan is not None

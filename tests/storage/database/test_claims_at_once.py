@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, text
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports
-from storage.errors import AnsweredError
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.errors import AnsweredError
 from tests.storage.database.crowd import check, crowd
 from tests.storage.database.rows import bill, open_job, request
 

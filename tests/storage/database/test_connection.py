@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import func, make_url, select, text
 from sqlalchemy.orm import Session
 
-from storage.database.catalog import Catalog
-from storage.database.clock import utc_now
-from storage.database.connection import Database, open_database
-from storage.database.tables import Recording
-from storage.database.upgrade import upgrade
-from storage.errors import AddressError, DatabaseError, DiskFullError, StenoflowError
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.clock import utc_now
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.tables import Recording
+from stenoflow.storage.database.upgrade import upgrade
+from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError, StenoflowError
 from tests.storage.database.rows import open_job, recording
 from tests.storage.objects.unprivileged import no_permission
 
@@ -120,7 +120,7 @@ def test_a_locked_sqlite_is_waited_for(embedded: Database, file: Path) -> None:
 
 
 def test_a_sqlite_that_stays_locked_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.database.connection._PATIENCE_S", 0.2)
+    monkeypatch.setattr("stenoflow.storage.database.connection._PATIENCE_S", 0.2)
     database = open_database(f"sqlite:///{file}")
     upgrade(database)
     with locked(file), pytest.raises(DatabaseError, match="locked"):
@@ -138,7 +138,7 @@ def test_any_number_of_threads_read_sqlite(embedded: Database) -> None:
 def test_too_many_threads_at_postgresql_are_told_so(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.connection._PATIENCE_S", 0.2)
+    monkeypatch.setattr("stenoflow.storage.database.connection._PATIENCE_S", 0.2)
     database = open_database(postgres_url)
     with ExitStack() as stack:
         for _ in range(15):  # SQLAlchemy's pool
@@ -220,7 +220,7 @@ def test_what_is_no_database_is_an_error_of_the_database(file: Path, content: st
 
 @pytest.mark.timeout(60)
 def test_a_postgresql_that_refuses_or_stays_silent_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.database.connection._CONNECT_TIMEOUT_S", 2)
+    monkeypatch.setattr("stenoflow.storage.database.connection._CONNECT_TIMEOUT_S", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(DatabaseError, match="timeout"):

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.leases import LEASE, Leases
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports
-from storage.database.states import JobState
-from storage.database.tables import Job, Run
-from storage.errors import CrashedError, StenoflowError, TakenError
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import LEASE, Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job, Run
+from stenoflow.storage.errors import CrashedError, StenoflowError, TakenError
 from tests.storage.database.at_once import at_once
-from tests.storage.database.rows import Hands, cut, open_job, request, work_key
+from tests.storage.database.rows import Hands, cache_key, cut, open_job, request
 
 LOST = StenoflowError("the connection broke")
 
@@ -99,7 +99,7 @@ def test_a_job_that_a_living_run_works_on_is_nobody_elses(
         lambda: second.claim(job_id),
         lambda: second.claim(job_id, again=True),
         lambda: second.set_state(job_id, JobState.FAILED, LOST),
-        lambda: second.add_segment(job_id, cut(3), work_key(3)),
+        lambda: second.add_segment(job_id, cut(3), cache_key(3)),
         lambda: second.finish_plan(job_id, 1, 0),
         lambda: second.record_artifacts(job_id, [], 1),
     ]
@@ -120,7 +120,7 @@ def test_a_run_that_lost_its_lease_changes_nothing_of_what_another_took_over(
     late.claim(job_id)
     catalog_of(database, hands, alive).claim(job_id)
     with pytest.raises(TakenError):
-        late.add_segment(job_id, cut(3), work_key(3))
+        late.add_segment(job_id, cut(3), cache_key(3))
     with pytest.raises(TakenError):
         late.set_state(job_id, JobState.COMPLETE)
     assert state_of(database, job_id) == (JobState.RUNNING, alive)
@@ -201,7 +201,7 @@ def test_runs_that_are_killed_while_they_get_further_are_not_held_against_a_job(
     for number in range(6):
         catalog = catalog_of(database, hands, f"killed {number}")
         catalog.claim(job_id)
-        catalog.add_segment(job_id, cut(number), work_key(number))
+        catalog.add_segment(job_id, cut(number), cache_key(number))
 
 
 def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
@@ -209,7 +209,9 @@ def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
 ) -> None:
     leases = Leases(postgres)
     with leases.held("here"):
-        monkeypatch.setattr("storage.database.clock.datetime", None)  # any look at this machine's clock fails
+        monkeypatch.setattr(
+            "stenoflow.storage.database.clock.datetime", None
+        )  # any look at this machine's clock fails
         leases.renew("here")
         assert is_alive(postgres, leases, "here")
         with postgres.read() as session:

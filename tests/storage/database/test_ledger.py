@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from storage.database.catalog import Catalog
-from storage.database.clock import utc_now
-from storage.database.connection import Database
-from storage.database.ledger import Ledger
-from storage.database.postings import Bill
-from storage.database.reports import Reports, Spending
-from storage.database.states import AttemptState, ChargeKind, SegmentState
-from storage.database.tables import Attempt, Result
-from storage.errors import AnsweredError, BudgetError, DatabaseError, StenoflowError
-from tests.storage.database.rows import RESERVE, bill, digest, open_job, request, work_key
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.clock import utc_now
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.states import AttemptState, ChargeKind, SegmentState
+from stenoflow.storage.database.tables import Attempt, Result
+from stenoflow.storage.errors import AnsweredError, BudgetError, DatabaseError, StenoflowError
+from tests.storage.database.rows import RESERVE, bill, cache_key, digest, open_job, request
 
 LOST = StenoflowError("the connection broke", "resume")
 BROKEN_BILL = replace(bill(), currency=None)  # type: ignore[arg-type]  # what no column takes
@@ -60,7 +60,7 @@ def test_a_request_is_stored_as_sent_with_its_money_reserved(ledger: Ledger, job
     attempt_id = ledger.begin(request(job_id, 1, run_id="tonight"))
     (attempt,) = book.attempts
     assert (attempt.id, attempt.state, attempt.ended_at) == (attempt_id, AttemptState.SENT, None)
-    assert (attempt.segment_index, attempt.work_key, attempt.run_id) == (1, work_key(1), "tonight")
+    assert (attempt.segment_index, attempt.cache_key, attempt.run_id) == (1, cache_key(1), "tonight")
     assert book.entries == [("reserve", RESERVE)]
 
 
@@ -87,7 +87,7 @@ def test_an_answer_is_stored_with_what_it_cost(
     ledger: Ledger, catalog: Catalog, job_id: str, book: Book
 ) -> None:
     ledger.succeed(ledger.begin(request(job_id, 1)), '{"text": "Größe"}', bill(59_000))
-    assert ledger.answers([work_key(1)]) == {work_key(1): '{"text": "Größe"}'}
+    assert ledger.answers([cache_key(1)]) == {cache_key(1): '{"text": "Größe"}'}
     assert book.entries == [("reserve", RESERVE), ("release", -RESERVE), ("actual", 59_000)]
     assert book.states == [AttemptState.OK]
     assert book.attempts[0].ended_at is not None
@@ -102,7 +102,7 @@ def test_an_answer_is_stored_whole_or_not_at_all(
     with pytest.raises(DatabaseError):
         ledger.succeed(attempt_id, "{}", BROKEN_BILL)
     assert (book.states, book.entries) == ([AttemptState.SENT], [("reserve", RESERVE)])
-    assert ledger.answered([work_key(0)]) == set()
+    assert ledger.answered([cache_key(0)]) == set()
     assert catalog.segment(job_id, 0).state == SegmentState.CUT
 
 
@@ -113,7 +113,7 @@ def test_a_second_answer_under_one_work_key_is_charged_and_the_first_is_kept(
     first, second = ledger.begin(request(job_id)), ledger.begin(request(other))
     ledger.succeed(first, "first", bill(100))
     ledger.succeed(second, "second", bill(200))
-    assert ledger.answers([work_key(0)]) == {work_key(0): "first"}
+    assert ledger.answers([cache_key(0)]) == {cache_key(0): "first"}
     assert reports.spending([other]) == Spending(200, 0, 0)
     assert catalog.segment(other, 0).state == SegmentState.DONE
 
@@ -144,7 +144,7 @@ def test_a_refused_request_costs_nothing(ledger: Ledger, job_id: str, book: Book
 
 
 def test_a_lost_request_may_have_been_charged(ledger: Ledger, job_id: str, book: Book) -> None:
-    ledger.lose(ledger.begin(request(job_id)), LOST)
+    ledger.mark_unknown(ledger.begin(request(job_id)), LOST)
     assert book.entries == [("reserve", RESERVE), ("release", -RESERVE), ("possible", RESERVE)]
     (attempt,) = book.attempts
     assert (attempt.state, attempt.error_message) == ("unknown", "the connection broke")
@@ -175,7 +175,7 @@ def test_an_answer_that_comes_after_recovery_is_kept_and_charged_once(
     attempt_id = ledger.begin(request(job_id))
     ledger.recover(job_id, LOST)
     ledger.succeed(attempt_id, "late", bill(59_000))
-    assert ledger.answers([work_key(0)]) == {work_key(0): "late"}
+    assert ledger.answers([cache_key(0)]) == {cache_key(0): "late"}
     assert book.exposure == 59_000
     assert book.entries[2:] == [("possible", RESERVE), ("reconcile", -RESERVE), ("actual", 59_000)]
     (attempt,) = book.attempts
@@ -203,7 +203,7 @@ def test_an_end_said_again_changes_nothing(ledger: Ledger, job_id: str, book: Bo
         elif end == "refuse":
             ledger.refuse(attempt_id, LOST)
         else:
-            ledger.lose(attempt_id, LOST)
+            ledger.mark_unknown(attempt_id, LOST)
 
     say()
     entries, ended_at = book.entries, book.attempts[0].ended_at
@@ -215,7 +215,7 @@ def test_an_end_said_again_changes_nothing(ledger: Ledger, job_id: str, book: Bo
 def test_an_answer_is_never_taken_back(ledger: Ledger, job_id: str, book: Book) -> None:
     attempt_id = ledger.begin(request(job_id))
     ledger.succeed(attempt_id, "{}", bill(5))
-    ledger.lose(attempt_id, LOST)
+    ledger.mark_unknown(attempt_id, LOST)
     ledger.refuse(attempt_id, LOST)
     assert (book.states, book.exposure) == (["ok"], 5)
 
@@ -226,7 +226,7 @@ def test_all_entries_of_a_request_stand_under_the_tag_that_it_was_begun_under(
     before = ledger.begin(request(job_id))
     assert open_job(catalog, segments=0, tag="council") == job_id
     ledger.succeed(before, "{}", bill(5))
-    ledger.lose(ledger.begin(request(job_id, 1)), LOST)
+    ledger.mark_unknown(ledger.begin(request(job_id, 1)), LOST)
     tags = Counter((charge.tag, charge.attempt_id == before) for charge in reports.charges(job_id))
     assert tags == {("board", True): 3, ("council", False): 3}
 
@@ -254,7 +254,7 @@ def test_what_was_refused_makes_room_and_what_may_have_been_charged_does_not(
 ) -> None:
     job_id = open_job(catalog, budget_micro=RESERVE)
     attempt_id = ledger.begin(request(job_id))
-    ledger.refuse(attempt_id, LOST) if end == "refuse" else ledger.lose(attempt_id, LOST)
+    ledger.refuse(attempt_id, LOST) if end == "refuse" else ledger.mark_unknown(attempt_id, LOST)
     if room:
         ledger.begin(request(job_id))
         return
@@ -287,7 +287,7 @@ def test_an_unknown_price_is_recorded_as_unknown(
     ledger: Ledger, job_id: str, reports: Reports, lost: bool
 ) -> None:
     attempt_id = ledger.begin(request(job_id, costs=bill(None)))
-    ledger.lose(attempt_id, LOST) if lost else ledger.succeed(attempt_id, "{}", bill(None))
+    ledger.mark_unknown(attempt_id, LOST) if lost else ledger.succeed(attempt_id, "{}", bill(None))
     entries = reports.charges(job_id)
     assert [entry.kind for entry in entries] == ["reserve", "release", "possible" if lost else "actual"]
     assert {(entry.amount_micro, entry.price) for entry in entries} == {(None, None)}
@@ -304,7 +304,7 @@ def test_the_answers_of_a_long_recording_come_at_once(ledger: Ledger, database: 
     keys = [digest(str(number)) for number in range(MANY)]
     with database.write() as session:
         session.add_all(
-            Result(work_key=key, attempt_id="a", answer=key[:8], created_at=utc_now()) for key in keys[::2]
+            Result(cache_key=key, attempt_id="a", answer=key[:8], created_at=utc_now()) for key in keys[::2]
         )
     assert ledger.answers(iter(keys)) == {key: key[:8] for key in keys[::2]}
     assert ledger.answered(iter(keys)) == set(keys[::2])
@@ -314,11 +314,11 @@ def test_the_answers_of_a_long_recording_come_at_once(ledger: Ledger, database: 
 def test_a_parked_segment_says_why_and_a_stored_answer_ends_that(
     ledger: Ledger, catalog: Catalog, job_id: str
 ) -> None:
-    ledger.park(job_id, 1, LOST)
+    ledger.fail_segment(job_id, 1, LOST)
     parked = catalog.segment(job_id, 1)
     assert (parked.state, parked.error_kind) == (SegmentState.FAILED, "unexpected")
     assert parked.error_message == "the connection broke (resume)"
-    ledger.reuse(job_id, 1)
+    ledger.mark_cached(job_id, 1)
     reused = catalog.segment(job_id, 1)
     assert (reused.state, reused.error_kind, reused.error_message) == (SegmentState.DONE, None, None)
     assert catalog.segment(job_id, 0).state == SegmentState.CUT
@@ -330,9 +330,9 @@ def test_text_that_no_database_takes_loses_neither_an_answer_nor_a_reason(
 ) -> None:
     kept = odd.replace("\udcff", "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}")
     ledger.succeed(ledger.begin(request(job_id, 0)), odd, bill(1))
-    ledger.lose(ledger.begin(request(job_id, 1)), StenoflowError(odd))
-    ledger.park(job_id, 1, StenoflowError(odd))
-    assert ledger.answers([work_key(0)]) == {work_key(0): kept}
+    ledger.mark_unknown(ledger.begin(request(job_id, 1)), StenoflowError(odd))
+    ledger.fail_segment(job_id, 1, StenoflowError(odd))
+    assert ledger.answers([cache_key(0)]) == {cache_key(0): kept}
     assert book.attempts[1].error_message == kept
     assert catalog.segment(job_id, 1).error_message == kept
 

@@ -8,14 +8,14 @@ from threading import Event
 
 from sqlalchemy import func, select
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports, Spending
-from storage.database.tables import Charge
-from storage.errors import AnsweredError, BudgetError, StenoflowError
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.tables import Charge
+from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError
 from tests.storage.database.at_once import at_once
-from tests.storage.database.rows import RESERVE, bill, open_job, request, work_key
+from tests.storage.database.rows import RESERVE, bill, cache_key, open_job, request
 
 THREADS = 16
 LOST = StenoflowError("the connection broke")
@@ -59,7 +59,7 @@ def test_the_exposure_is_within_the_budget_at_every_moment(
             except (BudgetError, AnsweredError):
                 continue
             if (index + turn) % 8 == 0:
-                ledger.lose(attempt_id, LOST)
+                ledger.mark_unknown(attempt_id, LOST)
             elif index % 2:
                 ledger.refuse(attempt_id, LOST)
             else:
@@ -83,7 +83,7 @@ def test_answers_under_one_work_key_that_come_at_once_are_all_charged(
     attempts = [ledger.begin(request(job_id)) for job_id in jobs]
     at_once(len(jobs), lambda number: ledger.succeed(attempts[number], str(number), bill(7)))
     assert reports.spending() == Spending(7 * len(jobs), 0, 0)
-    assert ledger.answers([work_key(0)])[work_key(0)] in {str(number) for number in range(len(jobs))}
+    assert ledger.answers([cache_key(0)])[cache_key(0)] in {str(number) for number in range(len(jobs))}
 
 
 def test_answers_and_recoveries_at_once_leave_each_request_with_one_end(

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.exposures import totals
-from storage.database.ledger import Ledger
-from storage.database.reports import Reports, Spending
-from storage.database.tables import Charge
-from storage.errors import AnsweredError, BudgetError, StenoflowError
+from stenoflow.storage.database.budgets import totals
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.tables import Charge
+from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError
 from tests.storage.database.rows import bill, open_job, request
 
 SEGMENTS = 3
@@ -102,8 +102,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=ATTEMPTS, index=st.integers(0, SEGMENTS - 1), amount=AMOUNTS)
     def begin(self, index: int, amount: int | None) -> str | MultipleResults[str]:
-        asked = replace(request(self.job_id, index, costs=bill(amount)), work_key=self.work_key(index))
-        if self.work_key(index) in self.answers:
+        asked = replace(request(self.job_id, index, costs=bill(amount)), cache_key=self.cache_key(index))
+        if self.cache_key(index) in self.answers:
             with pytest.raises(AnsweredError):
                 self.ledger.begin(asked)
             return multiple()
@@ -125,7 +125,7 @@ class LedgerMachine(RuleBasedStateMachine):
         sent = self.sent[attempt_id]
         if sent.state != "ok":
             sent.state, sent.actual = "ok", amount
-            self.answers.setdefault(self.work_key(sent.index), attempt_id)
+            self.answers.setdefault(self.cache_key(sent.index), attempt_id)
 
     @rule(attempt_id=ATTEMPTS)
     def refuse(self, attempt_id: str) -> None:
@@ -135,7 +135,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(attempt_id=ATTEMPTS)
     def lose(self, attempt_id: str) -> None:
-        self.ledger.lose(attempt_id, LOST)
+        self.ledger.mark_unknown(attempt_id, LOST)
         self.give_up(self.sent[attempt_id])
 
     @rule()
@@ -175,7 +175,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_first_answers_are_kept(self) -> None:
-        assert self.ledger.answers(map(self.work_key, range(SEGMENTS))) == self.answers
+        assert self.ledger.answers(map(self.cache_key, range(SEGMENTS))) == self.answers
 
     def teardown(self) -> None:
         self.recover()
@@ -193,7 +193,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def amounts(self, state: str) -> list[int | None]:
         return [sent.exposure for sent in self.sent.values() if sent.state == state]
 
-    def work_key(self, index: int) -> str:
+    def cache_key(self, index: int) -> str:
         return f"{self.job_id}/{index}"
 
     @staticmethod

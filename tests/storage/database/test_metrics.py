@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.database import metrics
-from storage.database.arrivals import Arrivals, arrival_id
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.exposures import Budgets, Scope
-from storage.database.forgetting import Forgetting
-from storage.database.leases import LEASE, Leases
-from storage.database.ledger import Ledger
-from storage.database.metrics import Entries, Metrics, Snapshot
-from storage.database.states import ChargeKind, JobState
-from storage.errors import DatabaseError, StenoflowError
-from tests.storage.database.rows import RESERVE, Hands, bill, open_job, request, work_key
+from stenoflow.storage.database import metrics
+from stenoflow.storage.database.arrivals import Arrivals, arrival_id
+from stenoflow.storage.database.budgets import Budgets, Scope
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.erasure import Erasure
+from stenoflow.storage.database.leases import LEASE, Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.metrics import Entries, Metrics, Snapshot
+from stenoflow.storage.database.states import ChargeKind, JobState
+from stenoflow.storage.errors import DatabaseError, StenoflowError
+from tests.storage.database.rows import RESERVE, Hands, bill, cache_key, open_job, request
 
 LOST = StenoflowError("no answer")
 
@@ -53,7 +53,7 @@ def test_calls_and_money_are_those_of_the_ledger(database: Database, hands: Hand
     ledger.succeed(answered, "{}", bill(RESERVE - 1, quantity=599_000))
     ledger.succeed(unpriced, "{}", bill(None))
     ledger.refuse(refused, LOST)
-    ledger.lose(lost, LOST)
+    ledger.mark_unknown(lost, LOST)
 
     snapshot = look(database, hands)
     assert Counter({(each.state, each.error_kind): each.count for each in snapshot.calls}) == {
@@ -86,7 +86,7 @@ def test_what_is_forgotten_is_gone_but_not_from_the_counters(database: Database,
     ledger.succeed(ledger.begin(request(job)), "{}", bill())
     catalog.set_state(job, JobState.COMPLETE)
     before = look(database, hands)
-    Forgetting(database, Leases(database, clock=hands)).erase(catalog.job(job).recording_id)
+    Erasure(database, Leases(database, clock=hands)).erase(catalog.job(job).recording_id)
     after = look(database, hands)
     assert (before.recordings, len(before.calls), after.recordings, after.calls) == (1, 1, 0, ())
     assert set(after.entries) == set(before.entries) != set()
@@ -95,7 +95,7 @@ def test_what_is_forgotten_is_gone_but_not_from_the_counters(database: Database,
 def test_budgets_are_those_of_this_month(database: Database, hands: Hands) -> None:
     catalog, ledger = Catalog(database, hands), Ledger(database, hands)
     ledger.begin(request(open_job(catalog, tag="board")))
-    ledger.begin(request(open_job(catalog, source="file:///b.mp3"), key=work_key(9)))
+    ledger.begin(request(open_job(catalog, source="file:///b.mp3"), key=cache_key(9)))
     budgets = Budgets(run_micro=1, month_micro=5_000_000, tags_micro={"board": 70_000, "other": 1})
     snapshot = look(database, hands, budgets)
     assert snapshot.exposure_micro == {"USD": 2 * RESERVE}
@@ -167,7 +167,7 @@ def test_a_database_without_tables_is_an_error(database_url: str) -> None:
 def test_a_segment_is_in_one_state(database: Database, hands: Hands) -> None:
     catalog, ledger = Catalog(database, hands), Ledger(database, hands)
     job = open_job(catalog, segments=3)
-    ledger.park(job, 1, LOST)
-    ledger.reuse(job, 2)
+    ledger.fail_segment(job, 1, LOST)
+    ledger.mark_cached(job, 2)
     assert look(database, hands).segments == {"cut": 1, "silent": 0, "done": 1, "failed": 1}
-    assert ledger.answered([work_key(0)]) == set()
+    assert ledger.answered([cache_key(0)]) == set()

@@ -14,18 +14,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.leases import Leases
-from storage.database.ledger import Ledger
-from storage.database.outages import BrokenOffError
-from storage.database.reports import Reports
-from storage.database.tables import Run
-from storage.errors import DatabaseError, StenoflowError
-from tasks.settling import see_through
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reconnect import OutageError, retry_outage
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.database.tables import Run
+from stenoflow.storage.errors import DatabaseError, StenoflowError
 from tests.servers.postgres_outage import Outage, mortal_postgres
 from tests.storage.database.breaking import Moment, breaking
-from tests.storage.database.rows import RESERVE, bill, open_job, request, work_key
+from tests.storage.database.rows import RESERVE, bill, cache_key, open_job, request
 
 LOST = StenoflowError("the connection broke")
 both_moments = pytest.mark.parametrize("moment", Moment)
@@ -56,8 +55,11 @@ def _kinds(reports: Reports, job_id: str) -> list[str]:
     ("end", "kinds"),
     [
         (lambda ledger, attempt: ledger.succeed(attempt, "{}", bill()), ["reserve", "release", "actual"]),
-        (lambda ledger, attempt: ledger.doubt(attempt, "{}", bill()), ["reserve", "release", "actual"]),
-        (lambda ledger, attempt: ledger.lose(attempt, LOST), ["reserve", "release", "possible"]),
+        (
+            lambda ledger, attempt: ledger.store_suspect(attempt, "{}", bill()),
+            ["reserve", "release", "actual"],
+        ),
+        (lambda ledger, attempt: ledger.mark_unknown(attempt, LOST), ["reserve", "release", "possible"]),
         (lambda ledger, attempt: ledger.refuse(attempt, LOST), ["reserve", "release"]),
     ],
     ids=["succeed", "doubt", "lose", "refuse"],
@@ -69,7 +71,7 @@ def test_the_end_of_a_request_is_stored_once(
     ledger, reports = Ledger(postgres), Reports(postgres)
     attempt = ledger.begin(request(job_id))
     with breaking(postgres.engine, moment) as broken:
-        see_through(end, ledger, attempt)
+        retry_outage(end, ledger, attempt)
     assert broken == [1]
     assert _kinds(reports, job_id) == kinds
 
@@ -79,7 +81,7 @@ def test_a_request_that_was_stored_unheard_may_have_been_charged(postgres: Datab
     job_id = open_job(Catalog(postgres))
     ledger, reports = Ledger(postgres), Reports(postgres)
     with breaking(postgres.engine, moment) as broken:
-        attempt = see_through(ledger.begin, request(job_id))
+        attempt = retry_outage(ledger.begin, request(job_id))
     ledger.succeed(attempt, "{}", bill())
     assert broken == [1]
     stored = {each.id: each.state for each in reports.attempts(job_id)}
@@ -88,7 +90,7 @@ def test_a_request_that_was_stored_unheard_may_have_been_charged(postgres: Datab
     assert list(stored.values()) == (["unknown"] if moment is Moment.BEHIND_COMMIT else [])
     spent = reports.spending([job_id])
     assert (spent.actual_micro, spent.possible_micro) == (RESERVE, RESERVE * len(stored))
-    assert ledger.answered([work_key(0)]) == {work_key(0)}
+    assert ledger.answered([cache_key(0)]) == {cache_key(0)}
 
 
 @both_moments
@@ -98,9 +100,9 @@ def test_what_breaks_off_each_time_is_an_error(postgres: Database, moment: Momen
     attempt = ledger.begin(request(job_id))
     with (
         breaking(postgres.engine, moment, times=100) as broken,
-        pytest.raises(BrokenOffError, match="terminating"),
+        pytest.raises(OutageError, match="terminating"),
     ):
-        see_through(ledger.lose, attempt, LOST)
+        retry_outage(ledger.mark_unknown, attempt, LOST)
     assert broken == [1, 2, 3, 4, 5]
 
 
@@ -113,7 +115,7 @@ def test_other_errors_of_the_database_are_not_tried_again(postgres: Database) ->
             session.execute(text("SELECT 1 / 0"))
 
     with pytest.raises(DatabaseError):
-        see_through(fail)
+        retry_outage(fail)
     assert tries == [1]
 
 
@@ -121,7 +123,7 @@ def test_a_server_that_was_there_is_waited_for(outage: Outage, postgres: Databas
     job_id = open_job(Catalog(postgres))
     outage.begin()
     with ThreadPoolExecutor(4) as pool:
-        begun = [pool.submit(see_through, Ledger(postgres).begin, request(job_id, n)) for n in range(3)]
+        begun = [pool.submit(retry_outage, Ledger(postgres).begin, request(job_id, n)) for n in range(3)]
         with pytest.raises(TimeoutError):
             begun[0].result(1.0)
         outage.end()
@@ -132,7 +134,7 @@ def test_a_server_that_was_there_is_waited_for(outage: Outage, postgres: Databas
 def test_a_server_that_stays_away_is_waited_for_once_by_all(
     outage: Outage, postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.outages.PATIENCE_S", 1.5)
+    monkeypatch.setattr("stenoflow.storage.database.reconnect.PATIENCE_S", 1.5)
     connects: list[int] = []
     job_id = open_job(Catalog(postgres))
     dialect = postgres.engine.dialect
@@ -182,12 +184,12 @@ def test_silence_while_the_server_was_away_makes_nobody_dead(
             session.execute(update(Run).values(alive_until=datetime.now(UTC) - timedelta(seconds=30)))
         assert is_alive(here, "run")
         assert is_alive(elsewhere, "run")
-        monkeypatch.setattr("storage.database.leases.LEASE", timedelta())
+        monkeypatch.setattr("stenoflow.storage.database.leases.LEASE", timedelta())
         assert not is_alive(elsewhere, "run"), "it had as long as a lease to say so"
         monkeypatch.undo()
         here.renew("run")
         outage.begin()
-        monkeypatch.setattr("storage.database.outages.PATIENCE_S", 0.0)
+        monkeypatch.setattr("stenoflow.storage.database.reconnect.PATIENCE_S", 0.0)
     # It could not say that it ended; that it let go of its lock is seen on its machine.
     outage.end()
     assert is_alive(elsewhere, "run")
@@ -197,7 +199,7 @@ def test_silence_while_the_server_was_away_makes_nobody_dead(
 def test_a_run_goes_on_to_say_that_it_is_alive_after_sqlite_was_held_by_another(
     embedded: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.leases._BEAT_S", 0.05)
+    monkeypatch.setattr("stenoflow.storage.database.leases._BEAT_S", 0.05)
 
     def alive_until() -> datetime:
         with embedded.read() as session:

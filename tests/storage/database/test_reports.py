@@ -8,15 +8,15 @@ from itertools import count
 
 import pytest
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.ledger import Ledger
-from storage.database.postings import Bill
-from storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
-from storage.database.states import Activity, JobState
-from storage.database.tables import Charge
-from storage.errors import StenoflowError
-from tests.storage.database.rows import SEGMENT_SAMPLES, Hands, bill, cut, open_job, request, work_key
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
+from stenoflow.storage.database.states import Activity, JobState
+from stenoflow.storage.database.tables import Charge
+from stenoflow.storage.errors import StenoflowError
+from tests.storage.database.rows import SEGMENT_SAMPLES, Hands, bill, cache_key, cut, open_job, request
 
 LOST = StenoflowError("the connection broke")
 TOKYO = timezone(timedelta(hours=9))
@@ -41,7 +41,7 @@ def buy(ledger: Ledger) -> Callable[..., str]:
     ) -> str:
         asked = request(job_id, model=model, run_id=run_id, costs=costs, key=f"bought {next(number)}")
         attempt_id = ledger.begin(asked)
-        ledger.lose(attempt_id, LOST) if lost else ledger.succeed(attempt_id, "{}", costs)
+        ledger.mark_unknown(attempt_id, LOST) if lost else ledger.succeed(attempt_id, "{}", costs)
         return attempt_id
 
     return act
@@ -49,9 +49,9 @@ def buy(ledger: Ledger) -> Callable[..., str]:
 
 def test_the_progress_of_a_job_that_is_being_cut(catalog: Catalog, ledger: Ledger, reports: Reports) -> None:
     job_id, empty = open_job(catalog, segments=4), open_job(catalog, segments=0, source="file:///empty.mp3")
-    catalog.add_segment(job_id, cut(4, silent=True), work_key(4))
-    ledger.reuse(job_id, 0)
-    ledger.park(job_id, 1, LOST)
+    catalog.add_segment(job_id, cut(4, silent=True), cache_key(4))
+    ledger.mark_cached(job_id, 0)
+    ledger.fail_segment(job_id, 1, LOST)
     catalog.finish_plan(empty, 0, 0)
     told = {progress.job_id: progress for progress in reports.progress([job_id, empty, "nowhere"])}
     assert told == {
@@ -109,7 +109,7 @@ def test_all_figures_are_integers(
     job_id: str, ledger: Ledger, reports: Reports, buy: Callable[..., str]
 ) -> None:
     buy(job_id, bill(7))
-    ledger.reuse(job_id, 0)
+    ledger.mark_cached(job_id, 0)
     told = [
         *map(asdict, reports.progress([job_id])),
         *map(asdict, reports.costs(CostsBy.DAY)),

@@ -24,13 +24,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database
-from storage.database.leases import LEASE, Leases
-from storage.database.ledger import Ledger
-from storage.database.states import JobState
-from storage.database.tables import Attempt, Charge, Exposure, Job, Result, Run, Segment
-from storage.errors import AnsweredError, StenoflowError
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.leases import LEASE, Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Attempt, Charge, Exposure, Job, Result, Run, Segment
+from stenoflow.storage.errors import AnsweredError, StenoflowError
 from tests.storage.database.rows import bill, cut, job, recording, request
 from tests.storage.database.runs_model import Call, Refusal, World
 
@@ -181,7 +181,7 @@ class RunsMachine(RuleBasedStateMachine):
     @rule(run=RUNS, segment=SEGMENTS)
     def park(self, run: str, segment: tuple[str, int]) -> None:
         job, index = segment
-        self.ledger(run).park(self.job_ids[job], index, LOST)
+        self.ledger(run).fail_segment(self.job_ids[job], index, LOST)
         self.world.park(job, index)
 
     # Calls
@@ -226,7 +226,7 @@ class RunsMachine(RuleBasedStateMachine):
     @rule(call=CALLS, amount=AMOUNTS)
     def doubt(self, call: str, amount: int | None) -> None:
         answer = f"strange answer {next(self.said)}"
-        self.ledger_of(call).doubt(self.attempt_ids[call], answer, bill(amount))
+        self.ledger_of(call).store_suspect(self.attempt_ids[call], answer, bill(amount))
         self.world.doubt(call, answer, amount)
         self.check_doubted(self.world.calls[call].key)
 
@@ -237,7 +237,7 @@ class RunsMachine(RuleBasedStateMachine):
         key = self.world.jobs[job].keys[index]
         call = self.check_doubted(key)
         assert call is not None
-        self.ledger(run).accept(self.job_ids[job], index, self.attempt_ids[call.name], "empty")
+        self.ledger(run).accept_suspect(self.job_ids[job], index, self.attempt_ids[call.name], "empty")
         self.world.accept(job, index, call.name, "empty")
 
     @if_a_call_is_reportable
@@ -249,7 +249,7 @@ class RunsMachine(RuleBasedStateMachine):
     @if_a_call_is_reportable
     @rule(call=CALLS)
     def lose(self, call: str) -> None:
-        self.ledger_of(call).lose(self.attempt_ids[call], LOST)
+        self.ledger_of(call).mark_unknown(self.attempt_ids[call], LOST)
         self.world.lose(call)
 
     @rule(run=RUNS, job=JOBS)
@@ -291,14 +291,14 @@ class RunsMachine(RuleBasedStateMachine):
         """The first answer is kept for good, and what has one is not asked again."""
         assert stored.answers == self.world.answers
         known = {attempt.id for attempt in self.before.attempts}
-        asked = {attempt.work_key for attempt in stored.attempts if attempt.id not in known}
+        asked = {attempt.cache_key for attempt in stored.attempts if attempt.id not in known}
         assert not asked & self.before.answers.keys()
 
     def check_doubted(self, key: str) -> Call | None:
         """Of several answers that were doubted, the first is the one that may be accepted."""
         call = self.world.first_doubted(key)
         expected = None if call is None else (self.attempt_ids[call.name], call.doubted)
-        assert self.ledgers["here"].doubted(key) == expected
+        assert self.ledgers["here"].first_suspect(key) == expected
         return call
 
     def check_open_calls(self, stored: Stored) -> None:
@@ -307,7 +307,7 @@ class RunsMachine(RuleBasedStateMachine):
             self.attempt_ids[call.name]: call.state for call in self.world.calls.values()
         }
         for attempt in stored.attempts:
-            assert attempt.open_key == (attempt.work_key if attempt.state == "sent" else None)
+            assert attempt.open_key == (attempt.cache_key if attempt.state == "sent" else None)
 
     def check_charges(self, stored: Stored) -> None:
         """Entries are only ever added, and are those of the model: what may have been charged is there."""
@@ -369,7 +369,7 @@ class RunsMachine(RuleBasedStateMachine):
             asked = request(self.job_ids[job], index, run_id=self.id_of(run), costs=bill(amount), key=key)
             self.attempt_ids[call.name] = self.ledger(run).begin(asked)
         if refusal is AnsweredError:
-            self.ledger(run).reuse(self.job_ids[job], index)
+            self.ledger(run).mark_cached(self.job_ids[job], index)
             self.world.finish(job, index)
         return None if refusal else call.name
 
@@ -381,7 +381,7 @@ class RunsMachine(RuleBasedStateMachine):
         runs = [self.id_of(run) for run in self.world.runs]
         keys = {key for job in self.world.jobs.values() for key in job.keys}
         with self.database.read() as session:
-            results = session.scalars(select(Result).where(Result.work_key.in_(keys)))
+            results = session.scalars(select(Result).where(Result.cache_key.in_(keys)))
             charges = select(Charge.__table__).where(Charge.job_id.in_(ids)).order_by(Charge.id)
             totals = session.scalars(select(Exposure).where(Exposure.period.in_(map(total_of, runs))))
             return Stored(
@@ -389,7 +389,7 @@ class RunsMachine(RuleBasedStateMachine):
                 list(session.scalars(select(Job).where(Job.id.in_(ids)))),
                 list(session.scalars(select(Segment).where(Segment.job_id.in_(ids)))),
                 list(session.scalars(select(Attempt).where(Attempt.job_id.in_(ids)))),
-                {result.work_key: (result.answer, result.suspect) for result in results},
+                {result.cache_key: (result.answer, result.suspect) for result in results},
                 [*session.execute(charges)],
                 Counter({each.period: each.amount_micro for each in totals}),
             )
@@ -419,7 +419,9 @@ def meeting(refusal: Refusal) -> AbstractContextManager[Any]:
 def test_whatever_becomes_of_runs_nothing_is_done_twice_and_no_charge_is_lost(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.leases._BEAT_S", 3600.0)  # they are renewed by the machine alone
+    monkeypatch.setattr(
+        "stenoflow.storage.database.leases._BEAT_S", 3600.0
+    )  # they are renewed by the machine alone
 
     class Machine(RunsMachine):
         pass

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import StatementError
 
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.tables import Artifact, Attempt, Job, Recording, Segment
-from storage.errors import DatabaseError
-from tests.storage.database.rows import artifact, open_job, recording, work_key
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.tables import Artifact, Attempt, Job, Recording, Segment
+from stenoflow.storage.errors import DatabaseError
+from tests.storage.database.rows import artifact, cache_key, open_job, recording
 
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -88,14 +88,14 @@ def test_a_segment_stands_in_a_job_an_attempt_in_a_segment_an_artifact_in_a_job(
             end_sample=1,
             forced=False,
             speech=[],
-            work_key=work_key(0),
+            cache_key=cache_key(0),
             state="cut",
         ),
         Attempt(
             id="attempt",
             job_id=job_id,
             segment_index=1,
-            work_key=work_key(1),
+            cache_key=cache_key(1),
             run_id="run",
             provider="openai",
             model="whisper-1",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from storage.database.connection import Database
-from storage.database.turns import Turns
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.conversations import Turns
 
 
 def test_a_conversation_is_kept_in_order_and_each_reply_once(database: Database) -> None:

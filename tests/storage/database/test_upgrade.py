@@ -9,14 +9,14 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-import migrations
-from storage.database.catalog import Catalog
-from storage.database.connection import Database, open_database
-from storage.database.exposures import totals
-from storage.database.ledger import Ledger
-from storage.database.tables import Base
-from storage.database.upgrade import make_ready, upgrade
-from storage.errors import DatabaseError
+from stenoflow import migrations
+from stenoflow.storage.database.budgets import totals
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.tables import Base
+from stenoflow.storage.database.upgrade import make_ready, upgrade
+from stenoflow.storage.errors import DatabaseError
 from tests.storage.database.rows import Hands, bill, open_job, request
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectStore, open_store
+from stenoflow.storage.objects import ObjectStore, open_store
 from tests.servers.s3 import Bucket
 
 

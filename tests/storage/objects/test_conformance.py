@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ObjectStoreError, StenoflowError
-from storage.objects import BadKeyError, ObjectExistsError, ObjectNotFoundError, ObjectStore
+from stenoflow.storage.errors import ObjectStoreError, StenoflowError
+from stenoflow.storage.objects import BadKeyError, ObjectExistsError, ObjectNotFoundError, ObjectStore
 
 LARGE = 20 << 20  # more than one part of an upload in parts
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import DiskFullError, ObjectStoreError
-from storage.objects import StoreAccessError
-from storage.objects.local import LocalStore
+from stenoflow.storage.errors import DiskFullError, ObjectStoreError
+from stenoflow.storage.objects import StoreAccessError
+from stenoflow.storage.objects.local import LocalStore
 from tests.storage.objects.unprivileged import no_permission
 
 WRITE_AND_WAIT = """

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import StorageError
-from storage.objects import StoreUrlError, open_store
+from stenoflow.storage.errors import StorageError
+from stenoflow.storage.objects import StoreUrlError, open_store
 
 SECRET = "AKIAIOSFODNN7EXAMPLE"
 

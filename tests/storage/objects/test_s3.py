@@ -10,16 +10,16 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from urllib3 import HTTPResponse
 
-from storage.errors import DiskFullError, ObjectStoreError
-from storage.objects import (
+from stenoflow.storage.errors import DiskFullError, ObjectStoreError
+from stenoflow.storage.objects import (
     ObjectExistsError,
     ObjectNotFoundError,
     StoreAccessError,
     StoreUnavailableError,
     open_store,
 )
-from storage.objects.s3 import S3Store
-from storage.objects.s3_client import LazyClient, make_client
+from stenoflow.storage.objects.s3 import S3Store
+from stenoflow.storage.objects.s3_client import LazyClient, make_client
 from tests.servers.s3 import Bucket, set_aws_environment
 from tests.storage.objects.answering import answering
 

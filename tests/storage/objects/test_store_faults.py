@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectExistsError, ObjectStore, StoreUnavailableError, open_store
+from stenoflow.storage.objects import ObjectExistsError, ObjectStore, StoreUnavailableError, open_store
 from tests.servers.s3 import Bucket, set_aws_environment
 from tests.servers.s3_proxy import (
     Exchange,

@@ -1,0 +1,200 @@
+"""Webhooks of a run: which events its outcomes are, and their delivery; it never delays or fails a job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.run import Run
+from stenoflow.storage.database.clock import utc_now
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.errors import BudgetError, StenoflowError
+from stenoflow.tasks.api import errors
+from stenoflow.tasks.api.error_body import Redaction
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.jobs.transcribe.request import provider_name
+from stenoflow.tasks.jobs.transcribe.segment import StoppedError
+from stenoflow.tasks.operations.webhooks.delivery import DeliveryQueue, open_sender
+from stenoflow.tasks.operations.webhooks.events import Event, EventType
+from stenoflow.tasks.settings import Settings
+
+_log = logging.getLogger(__name__)
+# What the end of a run waits for events that the receiver has not taken.
+_PATIENCE_S = 10.0
+
+
+class Notifications:
+    """Tells what happens in one run; belongs to its event loop. Without a courier it tells nobody."""
+
+    def __init__(self, run: Run, courier: DeliveryQueue | None = None) -> None:
+        settings = run.context.settings
+        self._run = run
+        self._courier = courier
+        self._announcer = EventFactory(run.run_id, provider_name(settings), _redaction(settings))
+        self._models: dict[str, asyncio.Task[None]] = {}
+
+    async def follow(self, model: str, work: Awaitable[Outcome]) -> Outcome:
+        """See a recording's work through and tell of its outcome, which is returned.
+
+        Args:
+            model: what it is heard by; told of once, if it is to be shut down.
+            work: on the recording.
+        """
+        if self._courier is None:
+            return await work
+        if model not in self._models:
+            self._models[model] = asyncio.create_task(self._check(model, self._courier))
+        outcome = await work
+        is_stopped = self._run.transcriber.limiter.is_stopped
+        for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
+            self._courier.take(event)
+        return outcome
+
+    async def close(self) -> None:
+        """Wait for what is under way, for 10 s at most."""
+        if self._courier is None:
+            return
+        ends_at = asyncio.get_running_loop().time() + _PATIENCE_S
+        checks = list(self._models.values())
+        if checks:
+            await asyncio.wait(checks, timeout=_PATIENCE_S)
+        for check in checks:
+            check.cancel()
+        await self._courier.close(max(0.0, ends_at - asyncio.get_running_loop().time()))
+
+    async def _check(self, model: str, courier: DeliveryQueue) -> None:
+        for event in self._announcer.of_model(model, await self._shutdown(model), utc_now()):
+            courier.take(event)
+
+    async def _shutdown(self, model: str) -> date | None:
+        """Return a model's last day: the server's word, else that of the table of models."""
+        known = self._run.context.models.get(model).shutdown
+        if self._run.context.settings.is_embedded:
+            return known
+        try:
+            listed = await self._run.transcriber.api.models()
+        except StenoflowError as error:
+            _log.info("no list of models: %s", error.kind)
+            return known
+        return next((each.shutdown for each in listed if each.name == model and each.shutdown), known)
+
+
+@asynccontextmanager
+async def open_notifications(
+    run: Run, say: Callable[[str], object] | None = None
+) -> AsyncIterator[Notifications]:
+    """Open what tells of a run; ``say`` is told what was not delivered, by default stderr is."""
+    endpoint = run.context.settings.webhook
+    if endpoint is None:
+        yield Notifications(run)
+        return
+    async with open_sender(endpoint) as sender:
+        notifier = Notifications(run, DeliveryQueue(sender.send, say or _to_stderr))
+        try:
+            yield notifier
+        finally:
+            await notifier.close()
+
+
+def _redaction(settings: Settings) -> Redaction:
+    keys = [key.get_secret_value() for key in (settings.openai_api_key, settings.webhook_secret) if key]
+    return Redaction([*keys, settings.webhook_url])
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+_BY_STATUS = {
+    JobState.COMPLETE: EventType.COMPLETE,
+    JobState.PARTIAL: EventType.PARTIAL,
+    JobState.FAILED: EventType.FAILED,
+    JobState.REFUSED: EventType.REFUSED,
+}
+_STOPPING = frozenset(
+    error.kind
+    for error in (
+        errors.UnreachableError,
+        errors.CertificateError,
+        errors.KeyRefusedError,
+        errors.ModelNotFoundError,
+        errors.WrongAddressError,
+        errors.BillingStoppedError,
+    )
+)
+_NOTICE_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class EventFactory:
+    """Builds the events of one run.
+
+    Attributes:
+        provider: who hears.
+        redaction: applied to all that is told.
+    """
+
+    run_id: str
+    provider: str
+    redaction: Redaction
+
+    def of_outcome(self, outcome: Outcome, at: datetime, *, is_stopped: bool) -> Iterator[Event]:
+        """Yield what an outcome means: for its recording, for the budget, for the provider.
+
+        Args:
+            outcome: of one source. One that the user interrupted means nothing that the user does not know.
+            at: now, with its timezone.
+            is_stopped: whether nothing more is sent to the provider.
+        """
+        kind = (outcome.error or {}).get("kind")
+        if kind == StoppedError.kind:
+            return
+        data = _data(outcome)
+        yield self._event(_BY_STATUS[JobState(outcome.status)], outcome.job or outcome.source, at, data)
+        if kind == BudgetError.kind:
+            yield self._event(EventType.BUDGET, "budget", at, _cause(outcome))
+        if is_stopped and kind in _STOPPING:
+            stopped = {"provider": self.provider, **_cause(outcome)}
+            yield self._event(EventType.STOPPED, self.provider, at, stopped)
+
+    def of_model(self, model: str, shutdown: date | None, at: datetime) -> Iterator[Event]:
+        """Yield a warning where a model is shut down within 30 days, or was."""
+        if shutdown is None or (shutdown - at.date()).days > _NOTICE_DAYS:
+            return
+        data = {"provider": self.provider, "model": model, "shutdown": shutdown.isoformat()}
+        yield self._event(EventType.RETIRING, f"{self.provider}/{model}", at, data)
+
+    def _event(self, kind: EventType, of: str, at: datetime, data: dict[str, Any]) -> Event:
+        return Event(kind, self.redaction.clean(of), self.run_id, at, self.redaction.clean(data))
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        **_cause(outcome),
+        "status": outcome.status,
+        "duration": outcome.duration,
+        "segments": outcome.segments,
+        "calls": outcome.calls,
+        "reused": outcome.reused,
+        "cost": None if outcome.cost_micro is None else show(outcome.cost_micro),
+        "currency": outcome.currency,
+        "missing": outcome.missing,
+        "artifacts": outcome.artifacts,
+    }
+
+
+def _cause(outcome: Outcome) -> dict[str, Any]:
+    """Name whose outcome it was, and the error."""
+    return {
+        "job": outcome.job,
+        "recording": outcome.recording,
+        "source": outcome.source,
+        "error": outcome.error,
+    }

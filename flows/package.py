@@ -1,0 +1,1 @@
+"""Stenoflow: long-form transcription. Installed as `stenoflow/__init__.py`."""

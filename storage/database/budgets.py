@@ -1,0 +1,139 @@
+"""Running totals of the exposure, and the caps on them.
+
+The exposure is what was, may have been, or may yet be charged: the sum of all charges. It is totalled by
+run, by calendar month (UTC), and by month and tag, so that a cap is held against one row, which is locked
+by the transaction that changes it: however many calls begin at once, none passes a cap. A call counts in
+the month in which it was begun.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stenoflow.storage.database.rows import insert_into
+from stenoflow.storage.database.tables import Exposure
+from stenoflow.storage.errors import BudgetError
+
+CURRENCY = "USD"
+"""What budgets are given in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a total is of: a run, a month, or a month's calls with a tag."""
+
+    period: str
+    tag: str = ""
+
+    def __str__(self) -> str:
+        """Return it as people say it."""
+        return f"{self.period} and the tag {self.tag}" if self.tag else self.period
+
+
+def scopes(run_id: str, begun: datetime, tag: str | None) -> Iterator[Scope]:
+    """Yield what a call counts in, always in the same order: nobody waits for whom they hold up."""
+    month = f"{begun:%Y-%m}"
+    yield Scope(month)
+    if tag:
+        yield Scope(month, tag)
+    yield Scope(f"run {run_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Caps on the exposure, in micro-units of USD; None: no cap.
+
+    Attributes:
+        run_micro: for all that one run of the program sends.
+        month_micro: for a calendar month.
+        tags_micro: for a calendar month's calls with a tag.
+    """
+
+    run_micro: int | None = None
+    month_micro: int | None = None
+    tags_micro: Mapping[str, int] = field(default_factory=dict)
+
+    def cap(self, scope: Scope) -> int | None:
+        """Return the cap on a total."""
+        if scope.tag:
+            return self.tags_micro.get(scope.tag)
+        return self.run_micro if scope.period.startswith("run ") else self.month_micro
+
+    def of_month(self, month: str) -> Iterator[tuple[Scope, int]]:
+        """Yield the caps on a month ("2026-03"): on all of it, and on its tags."""
+        if self.month_micro is not None:
+            yield Scope(month), self.month_micro
+        for tag, cap in sorted(self.tags_micro.items()):
+            yield Scope(month, tag), cap
+
+    def check(self, scope: Scope, exposure_micro: int) -> None:
+        """Raise BudgetError if a total would be over its cap."""
+        cap = self.cap(scope)
+        if cap is None or exposure_micro <= cap:
+            return
+        if scope.period.startswith("run "):
+            raise BudgetError(
+                f"this run could come to more than its budget of {cap / 1e6:.4f} {CURRENCY}",
+                "resume with a larger --budget",
+            )
+        raise BudgetError(
+            f"the budget for {scope} of {cap / 1e6:.4f} {CURRENCY} has no room for it",
+            "raise it under [budgets] in stenoflow.toml, or wait for the next month; then resume",
+        )
+
+
+class Tally:
+    """What one transaction changes of the totals; written at its end, so that rows are locked briefly."""
+
+    def __init__(self) -> None:
+        self._changes: Counter[tuple[Scope, str]] = Counter()
+
+    def add(self, of: Iterable[Scope], currency: str, amount_micro: int | None) -> None:
+        """Note an amount; one that is unknown changes nothing."""
+        for scope in of:
+            self._changes[scope, currency] += amount_micro or 0
+
+    def write(self, session: Session) -> dict[Scope, int]:
+        """Change the totals; returns those in USD that were changed, as they are now."""
+        now = {}
+        for (scope, currency), amount in self._changes.items():
+            if amount:
+                total = _add(session, scope, currency, amount)
+                if currency == CURRENCY:
+                    now[scope] = total
+        return now
+
+
+def exposure(session: Session, scope: Scope) -> int:
+    """Return a total in micro-units of USD."""
+    row = session.get(Exposure, (scope.period, scope.tag, CURRENCY))
+    return 0 if row is None else row.amount_micro
+
+
+def used(session: Session, budgets: Budgets, month: str) -> list[tuple[Scope, int, int]]:
+    """Return each cap on a month as (of what, exposure, cap), in micro-units of USD."""
+    return [(scope, exposure(session, scope), cap) for scope, cap in budgets.of_month(month)]
+
+
+def totals(session: Session) -> dict[tuple[Scope, str], int]:
+    """Return all totals, by scope and currency."""
+    rows = session.scalars(select(Exposure)).all()
+    return {(Scope(row.period, row.tag), row.currency): row.amount_micro for row in rows}
+
+
+def _add(session: Session, scope: Scope, currency: str, amount_micro: int) -> int:
+    statement = insert_into(session, Exposure).values(
+        period=scope.period, tag=scope.tag, currency=currency, amount_micro=amount_micro
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[Exposure.period, Exposure.tag, Exposure.currency],
+        set_={"amount_micro": Exposure.amount_micro + statement.excluded.amount_micro},
+    )
+    total: int = session.execute(statement.returning(Exposure.amount_micro)).scalar_one()
+    return total

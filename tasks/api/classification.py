@@ -1,0 +1,133 @@
+"""Which error an answer or a broken connection is: pure, one place."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from datetime import datetime
+
+import httpx
+
+from stenoflow.tasks.api import errors
+from stenoflow.tasks.api.error_body import Complaint, hint_for, one_line, read_complaint
+from stenoflow.tasks.api.retry import retry_after_s
+from stenoflow.tasks.api.types import Reply, Target
+
+_BILLING_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+    }
+)
+_MODEL_CODES = frozenset({"model_not_found", "model_decommissioned", "model_not_active"})
+_BY_STATUS: dict[int, type[errors.CallError]] = {
+    401: errors.KeyRefusedError,
+    402: errors.BillingStoppedError,
+    403: errors.KeyRefusedError,
+    404: errors.ModelNotFoundError,
+    405: errors.WrongAddressError,
+    408: errors.UploadCutError,
+    413: errors.SegmentTooLargeError,
+    429: errors.RateLimitedError,
+}
+_ABOUT_FORMAT = re.compile(
+    r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
+)
+_ABOUT_VOICES = re.compile(r"known_speaker", re.IGNORECASE)
+_ABOUT_CONTEXT = re.compile(
+    r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
+)
+# httpx raises these before the first byte of a request is out.
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+def error_of_reply(reply: Reply, target: Target, now: datetime) -> errors.CallError:
+    """Say what an answer other than 2xx means.
+
+    Args:
+        reply: its body may be cut short.
+        target: whom it came from.
+        now: with its timezone, for ``Retry-After`` with a date.
+    """
+    complaint = read_complaint(reply.body)
+    kind = _kind(reply.status, complaint)
+    said = f": {complaint.text}" if complaint.text else ""
+    return kind(
+        f"{target} answered {reply.status}{said}",
+        hint_for(kind, target),
+        reply.status,
+        retry_after_s(reply.headers, now),
+    )
+
+
+def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
+    if status >= 500:
+        return errors.UnknownOutcomeError
+    if complaint.code in _BILLING_CODES:
+        return errors.BillingStoppedError
+    if complaint.code in _MODEL_CODES:
+        return errors.ModelNotFoundError
+    return _BY_STATUS.get(status) or _kind_of_refusal(status, complaint)
+
+
+def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError]:
+    if status < 400:
+        return errors.WrongAddressError
+    if _ABOUT_VOICES.search(f"{complaint.param} {complaint.text}"):
+        return errors.VoicesRefusedError
+    if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
+        return errors.FormatRefusedError
+    if _ABOUT_CONTEXT.search(f"{complaint.code} {complaint.text}"):
+        return errors.ContextExceededError
+    return errors.SegmentRefusedError
+
+
+def error_of_failure(failure: Exception, target: Target, *, upload_whole: bool) -> errors.CallError:
+    """Say what a call that broke off means.
+
+    Args:
+        failure: from httpx, or the TimeoutError of the total deadline.
+        target: whom the call went to.
+        upload_whole: False only where it is certain that the body was not sent to its end.
+    """
+    kind = _kind_of_failure(failure, upload_whole=upload_whole)
+    return kind(_message(kind, failure, target), hint_for(kind, target))
+
+
+def _kind_of_failure(failure: Exception, *, upload_whole: bool) -> type[errors.CallError]:
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(failure)):
+        return errors.CertificateError
+    if isinstance(failure, _NOTHING_SENT):
+        return errors.UnreachableError
+    if isinstance(failure, httpx.DecodingError):
+        return errors.BadAnswerError
+    return errors.UnknownOutcomeError if upload_whole else errors.UploadCutError
+
+
+def _message(kind: type[errors.CallError], failure: Exception, target: Target) -> str:
+    reason = one_line(str(failure)) or type(failure).__name__
+    if kind is errors.BadAnswerError:
+        return f"{target} sent an answer that cannot be decoded: {reason}"
+    if kind is errors.UploadCutError:
+        return f"{target} took only part of the upload: {reason}"
+    if kind is not errors.UnknownOutcomeError:
+        return f"no connection to {target.address or target.provider}: {reason}"
+    if isinstance(failure, (TimeoutError, httpx.TimeoutException)):
+        return f"{target} did not answer in time"
+    return f"the connection to {target} broke before the answer was whole: {reason}"
+
+
+def _chain(failure: BaseException | None) -> Iterator[BaseException]:
+    while failure is not None:
+        yield failure
+        failure = failure.__cause__ or failure.__context__

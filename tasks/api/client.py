@@ -1,0 +1,283 @@
+"""The client of an OpenAI-compatible audio API. It calls once; `retrying` calls again."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from stenoflow.tasks.api.answers import Answer, parse_answer
+from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, Dialect, Pieces, document_of, parse_chat
+from stenoflow.tasks.api.classification import error_of_failure, error_of_reply
+from stenoflow.tasks.api.error_body import hint_for
+from stenoflow.tasks.api.errors import (
+    FormatRefusedError,
+    ModelNotFoundError,
+    NotTranslatedError,
+    SegmentRefusedError,
+    VoicesRefusedError,
+    WrongAddressError,
+)
+from stenoflow.tasks.api.models import ListedModel, Model, ModelTable, parse_catalogue
+from stenoflow.tasks.api.reading import read_lines, read_reply
+from stenoflow.tasks.api.requests import TranscriptionRequest, Upload, form_fields, translation_fields
+from stenoflow.tasks.api.settings import AudioApiSettings
+from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
+from stenoflow.tasks.api.types import Reply, Target
+
+_CHAT = "chat/completions"
+_EVENTS = "text/event-stream"
+
+
+class AudioApi:
+    """An OpenAI-compatible audio API, wherever it is.
+
+    Belongs to the event loop of its first call. Close it with ``aclose`` or use it as a context manager.
+
+    Args:
+        settings: address, key, limits.
+        models: what each model can do.
+        transport: another way than the network, such as ``httpx.ASGITransport``.
+    """
+
+    def __init__(
+        self,
+        settings: AudioApiSettings,
+        models: ModelTable,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.settings = settings
+        self._models = models
+        self._transport = transport
+        self._plain: set[str] = set()
+        self._voiceless: set[str] = set()
+        self._dialects: dict[str, Dialect] = {}
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    def model(self, name: str) -> Model:
+        """Return what a model can do here: less than the table says once the server refused a format."""
+        model = self._models.get(name)
+        return model.plain() if name in self._plain else model
+
+    async def transcribe(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
+        """Send one segment and read the answer; one call, at most one of them charged.
+
+        A server that refuses the richer format (free of charge) is asked for plain json, then and later; one
+        that refuses the clips of who may speak is sent none.
+
+        Args:
+            path: the segment's file, read as it is sent.
+            request: what is wanted.
+            duration_ms: how long the segment is; the answer's times must lie inside.
+
+        Raises:
+            CallError: there is no usable answer; its class says what that means.
+            OSError: the file cannot be opened.
+        """
+        model = self.model(request.model)
+        if request.model in self._voiceless:
+            request = replace(request, voices=())
+        try:
+            return await self._transcribe(path, request, model, duration_ms)
+        except FormatRefusedError:
+            if not model.timed:
+                raise
+            self._plain.add(request.model)
+            return await self._transcribe(path, request, model.plain(), duration_ms)
+        except VoicesRefusedError:
+            if not request.voices:
+                raise
+            self._voiceless.add(request.model)
+            return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
+
+    async def translate(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
+        """Send one segment and read its translation into English; otherwise as `transcribe`.
+
+        Raises:
+            NotTranslatedError: there is no such endpoint here, or not for this model.
+            CallError, OSError: as `transcribe`.
+        """
+        model = self.model(request.model)
+        try:
+            return await self._translate(path, request, model, duration_ms)
+        except FormatRefusedError:
+            return await self._translate(path, request, model.plain(), duration_ms)
+        except (ModelNotFoundError, WrongAddressError) as error:
+            # The same model hears all the same: the others are to go on.
+            hint = hint_for(NotTranslatedError, self._target(request.model))
+            raise NotTranslatedError(error.message, hint, error.status) from error
+
+    async def speak(self, request: SpeechRequest, take: Callable[[bytes], object] = lambda _: None) -> Sound:
+        """Have a text spoken; one call, at most one of them charged.
+
+        Args:
+            request: what is wanted.
+            take: given the sound as it comes, if it is in the format that was asked for.
+
+        Raises:
+            CallError: there is no sound, or not all of it; its class says what that means.
+        """
+        target = self._target(request.model)
+        upload = Upload(document=speech_document(request))
+        async with self._response("POST", "audio/speech", target, upload, {"Accept": "*/*"}) as response:
+            if not response.is_success:
+                await self._checked(response, target)
+            return await read_sound(response, request, target, self.settings, take)
+
+    async def models(self) -> tuple[ListedModel, ...]:
+        """Ask which models there are.
+
+        Raises:
+            CallError: there is no usable answer.
+        """
+        target = self._target()
+        return parse_catalogue(await self._exchange("GET", "models", target), target)
+
+    async def chat(self, request: ChatRequest) -> ChatAnswer:
+        """Ask a chat model and read its whole answer; one call, at most one of them charged.
+
+        A server that refuses a field (free of charge) is asked without it, then and later.
+
+        Raises:
+            CallError: there is no usable answer; its class says what that means.
+        """
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            reply = await self._exchange(
+                "POST", _CHAT, target, Upload(document=document_of(request, dialect))
+            )
+            return parse_chat(reply.body, target)
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def stream_chat(self, request: ChatRequest, told: Callable[[str], object]) -> ChatAnswer:
+        """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`."""
+        target = self._target(request.model)
+
+        async def ask(dialect: Dialect) -> ChatAnswer:
+            upload = Upload(document=document_of(request, dialect, stream=True))
+            pieces = Pieces(target, told)
+            async with self._response("POST", _CHAT, target, upload, {"Accept": _EVENTS}) as response:
+                if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
+                    # Refused, or a server that does not stream.
+                    return _told_at_once(await self._checked(response, target), target, told)
+                async for line in read_lines(response, target, self.settings):
+                    pieces.take(line)
+            return pieces.answer()
+
+        return await self._in_its_dialect(request.model, ask)
+
+    async def _in_its_dialect(
+        self, model: str, ask: Callable[[Dialect], Awaitable[ChatAnswer]]
+    ) -> ChatAnswer:
+        """Ask, and again in other ways as long as a refusal tells of one."""
+        while True:
+            dialect = self._dialects.get(model, Dialect())
+            try:
+                return await ask(dialect)
+            except SegmentRefusedError as refusal:
+                other = dialect.after(refusal)
+                if other is None:
+                    raise
+                self._dialects[model] = other
+
+    async def _transcribe(
+        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
+    ) -> Answer:
+        fields = form_fields(request, model)
+        return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
+
+    async def _translate(
+        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
+    ) -> Answer:
+        fields = translation_fields(request, model)
+        return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+
+    async def _hear(
+        self, endpoint: str, path: Path, model: str, fields: Sequence[tuple[str, str]], duration_ms: int
+    ) -> Answer:
+        target = self._target(model)
+        with await asyncio.to_thread(path.open, "rb") as file:
+            reply = await self._exchange("POST", endpoint, target, Upload(fields, file))
+        return parse_answer(reply.body, target, duration_ms, reply.content_type)
+
+    async def _exchange(self, method: str, path: str, target: Target, upload: Upload | None = None) -> Reply:
+        """Send a request and return its 2xx reply, or raise what the other outcome means."""
+        async with self._response(method, path, target, upload or Upload()) as response:
+            return await self._checked(response, target)
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        method: str,
+        path: str,
+        target: Target,
+        upload: Upload,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request; what goes wrong until its response is read is raised as what it means."""
+        http = self._client()
+        try:
+            async with asyncio.timeout(self.settings.deadline_s):
+                async with http.stream(method, path, headers=headers, **upload.arguments()) as response:
+                    yield response
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as failure:
+            raise error_of_failure(failure, target, upload_whole=upload.whole) from failure
+
+    async def _checked(self, response: httpx.Response, target: Target) -> Reply:
+        reply = await read_reply(response, target, self.settings)
+        if not 200 <= reply.status < 300:
+            raise error_of_reply(reply, target, datetime.now(UTC))
+        return reply
+
+    def _target(self, model: str = "") -> Target:
+        return Target(self.settings.provider, model, self.settings.address)
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            headers: dict[str, Any] = {
+                "Accept": "application/json",
+                # A gzip body without its end would pass for whole.
+                "Accept-Encoding": "identity",
+                "User-Agent": "stenoflow",
+            }
+            if self.settings.api_key is not None:
+                headers["Authorization"] = f"Bearer {self.settings.api_key}"
+            self._http = httpx.AsyncClient(
+                base_url=self.settings.base_url,
+                headers=headers,
+                timeout=self.settings.timeout,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+                transport=self._transport,
+            )
+        return self._http
+
+
+def _told_at_once(reply: Reply, target: Target, told: Callable[[str], object]) -> ChatAnswer:
+    answer = parse_chat(reply.body, target)
+    if answer.text:
+        told(answer.text)
+    return answer

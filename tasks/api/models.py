@@ -1,0 +1,213 @@
+"""What each model can do, as data: read from ``models.toml``, extended by the user's settings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.resources import files
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from stenoflow.tasks.api.errors import BadAnswerError
+from stenoflow.tasks.api.types import Reply, Target
+from stenoflow.tasks.errors import SettingsError
+
+Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
+Granularity = Literal["segment", "word"]
+
+_RICHEST_FIRST: tuple[Format, ...] = ("diarized_json", "verbose_json", "json")
+_DATED_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+# The limit counts the whole form: boundaries, field names, a prompt, keywords.
+_FORM_HEADROOM_BYTES = 256 * 1024
+# Encoders pad, and servers round.
+_DURATION_HEADROOM_MS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The abilities of one transcription model; ``models.toml`` says what each field means.
+
+    Attributes:
+        max_bytes: of the whole upload; None where there is no limit.
+        max_seconds: of audio in one call; None where there is no limit.
+        prompt_tokens: of the prompt, of which no more is read; None where there is no limit.
+        max_keywords: in one call; None where there is no limit.
+        translations: whether it translates into English.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    formats: tuple[Format, ...]
+    granularities: tuple[Granularity, ...] = ()
+    max_bytes: int | None = None
+    max_seconds: int | None = None
+    chunking_strategy: str | None = None
+    language: bool = False
+    languages: bool = False
+    prompt: bool = False
+    prompt_tokens: int | None = None
+    keywords: bool = False
+    max_keywords: int | None = None
+    translations: bool = False
+    shutdown: date | None = None
+
+    @property
+    def response_format(self) -> Format:
+        """The format to ask for: of those that can be parsed, the one that says most."""
+        return next((known for known in _RICHEST_FIRST if known in self.formats), "json")
+
+    @property
+    def timed(self) -> bool:
+        """Whether its answers carry times."""
+        return self.response_format != "json"
+
+    @property
+    def tells_speakers(self) -> bool:
+        """Whether its answers tell speakers apart."""
+        return self.response_format == "diarized_json"
+
+    def plain(self) -> Model:
+        """Return the same model asked for bare text, for servers that refuse the richer formats."""
+        return replace(self, formats=("json",), granularities=())
+
+    def longest_ms(self, bits_per_second: int = 64_000) -> int | None:
+        """Return how long a segment may be at a bit rate, headroom taken off; None without limits."""
+        limits = []
+        if self.max_bytes is not None:
+            limits.append(max(0, self.max_bytes - _FORM_HEADROOM_BYTES) * 8_000 // bits_per_second)
+        if self.max_seconds is not None:
+            limits.append(max(0, self.max_seconds * 1_000 - _DURATION_HEADROOM_MS))
+        return min(limits, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """All models that the table names, and what to assume of the others."""
+
+    listed: Mapping[str, Model]
+    default: Model
+
+    def get(self, name: str) -> Model:
+        """Return a model by name; a dated snapshot counts as its model, the unknown as whisper-like."""
+        found = self.listed.get(name) or self.listed.get(without_date(name)) or self.default
+        return replace(found, name=name)
+
+
+def without_date(name: str) -> str:
+    """Return the name of the model that a dated snapshot is one of."""
+    return _DATED_SNAPSHOT.sub("", name)
+
+
+def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable:
+    """Read the table that ships with the package and lay the user's entries over it.
+
+    Args:
+        overrides: by model name, the keys to change or add.
+
+    Raises:
+        SettingsError: an override names an unknown key, or gives a value of the wrong kind.
+    """
+    shipped = tomllib.loads(files(__package__).joinpath("models.toml").read_text("utf-8"))
+    default: dict[str, object] = shipped["default"]
+    entries: dict[str, dict[str, object]] = {
+        name: default | entry for name, entry in shipped["models"].items()
+    }
+    for name, changes in (overrides or {}).items():
+        entries[name] = entries.get(name, default) | dict(changes)
+    return ModelTable(
+        listed={name: _checked(name, entry) for name, entry in entries.items()},
+        default=_checked("default", default),
+    )
+
+
+def _checked(name: str, entry: Mapping[str, object]) -> Model:
+    try:
+        return TypeAdapter(Model).validate_python({**entry, "name": name})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f'the entry of model "{name}": {where}: {first["msg"]}',
+            'see [models."NAME"] in stenoflow.toml',
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """One model as the server lists it.
+
+    Attributes:
+        shutdown: the last day, where the server says one.
+    """
+
+    name: str
+    shutdown: date | None = None
+
+
+def parse_catalogue(reply: Reply, target: Target) -> tuple[ListedModel, ...]:
+    """Read the list; entries that make no sense are left out.
+
+    Raises:
+        BadAnswerError: there is no list.
+    """
+    try:
+        parsed = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        parsed = None
+    entries = parsed.get("data") if isinstance(parsed, dict) else None
+    if not isinstance(entries, list):
+        raise BadAnswerError(
+            f"{target} sent no list of models", f"is {target.address} the API's address?", reply.status
+        )
+    return tuple(
+        ListedModel(entry["id"], _date(entry.get("shutdown_date")))
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    )
+
+
+def _date(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
+
+
+# What Whisper's tokenizer makes of names and of scripts other than Latin is about this: some names take less,
+# and what stands first in a prompt that is too long would not be read.
+_ASCII_PER_TOKEN = 3
+_TOKENS_PER_WIDE = 1.3
+_TOKENS_PER_OTHER = 0.6
+_LEAD_TOKENS = 5
+
+
+def terms_that_fit(terms: Sequence[str], model: Model) -> tuple[str, ...]:
+    """Return the first terms of a glossary that a model takes; none where it takes no hints at all."""
+    if model.keywords:
+        return tuple(terms[: model.max_keywords])
+    if not model.prompt:
+        return ()
+    return tuple(_within(terms, model.prompt_tokens))
+
+
+def _within(terms: Sequence[str], most_tokens: int | None) -> Iterator[str]:
+    tokens = _LEAD_TOKENS
+    for term in terms:
+        tokens += 1 + _tokens(term)
+        if most_tokens is not None and tokens > most_tokens:
+            return
+        yield term
+
+
+def _tokens(term: str) -> int:
+    ascii_ = sum(sign < "\x80" for sign in term)
+    wide = sum(sign >= "\u0800" for sign in term)
+    others = len(term) - ascii_ - wide
+    return math.ceil(ascii_ / _ASCII_PER_TOKEN + others * _TOKENS_PER_OTHER + wide * _TOKENS_PER_WIDE)

@@ -1,0 +1,81 @@
+"""Where the API is and how long to wait for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from stenoflow.tasks.errors import SettingsError
+
+_KNOWN_HOSTS = {"api.openai.com": "openai", "api.groq.com": "groq"}
+
+
+def provider_of(base_url: str) -> str:
+    """Return the provider's name as in the price book: a known one's, else the host."""
+    host = urlsplit(base_url).hostname or ""
+    return _KNOWN_HOSTS.get(host, host)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioApiSettings:
+    """Everything that the client needs to know; times in seconds.
+
+    Attributes:
+        base_url: used as given, by convention with /v1 at the end.
+        api_key: None sends none.
+        provider: for prices and messages; empty: told from the base URL.
+        connect_s: for a connection to come about.
+        write_s: for the network to take the next part of the upload.
+        read_s: for the next part of the answer; long, since a server may be silent while it listens.
+        deadline_s: for a whole call.
+        largest_answer_bytes: a longer answer is cut off.
+
+    Raises:
+        SettingsError: the address is no http(s) URL, or the key has signs that no key has.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    provider: str = ""
+    connect_s: float = 10.0
+    write_s: float = 60.0
+    read_s: float = 600.0
+    deadline_s: float = 900.0
+    largest_answer_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        _check_address(self.base_url)
+        key = self.api_key
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
+            raise SettingsError(
+                "the API key has spaces, line breaks or signs outside ASCII in it, or is empty",
+                "check OPENAI_API_KEY",
+            )
+        if not self.provider:
+            object.__setattr__(self, "provider", provider_of(self.base_url))
+
+    @property
+    def address(self) -> str:
+        """The base URL without credentials, for messages."""
+        url = httpx.URL(self.base_url)
+        return str(url.copy_with(username=None, password=None)) if url.userinfo else self.base_url
+
+    @property
+    def timeout(self) -> httpx.Timeout:
+        """The limits in httpx's form; the limiter, not the pool, makes calls wait."""
+        return httpx.Timeout(connect=self.connect_s, write=self.write_s, read=self.read_s, pool=None)
+
+
+def _check_address(base_url: str) -> None:
+    try:
+        url = httpx.URL(base_url)
+        usable = url.scheme in {"http", "https"} and bool(url.host)
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            "the API's address is not an http or https URL",
+            "set OPENAI_BASE_URL to something like https://api.openai.com/v1",
+        )

@@ -1,0 +1,188 @@
+"""What a job's result depends on, and the hashes that stand for it.
+
+The cache key of a segment hashes everything that its answer depends on, and nothing else: not file
+names, not encoded bytes, not timeouts or concurrency. So the same audio under another name, a rerun or
+a second job with the same settings find the answer that is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.tasks.transcript.planning import CutRule
+from stenoflow.tasks.transcript.speakers import OPENING_SEGMENTS
+
+# Raised by hand when decoding, planning or encoding changes what a segment holds.
+_SOUND = "16 kHz mono/1"
+_ENCODING = "mp3 64 kbps mono 16 kHz/1"
+# What every job's settings have said from the beginning.
+_FIRST = {"provider", "model", "format", "target_ms", "window_ms", "language", "prompt", "stream"}
+
+
+class Speakers(StrEnum):
+    """How it is told who speaks."""
+
+    NONE = "none"
+    """Not at all."""
+    CHANNELS = "channels"
+    """Each channel is one speaker, and transcribed apart."""
+    MODEL = "model"
+    """The model tells voices apart."""
+    TURNS = "turns"
+    """A diariser's turns say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """Everything about a job that its transcript depends on, besides the audio.
+
+    Attributes:
+        provider: whose API; its name, not its address.
+        format: the response format asked for.
+        stream: number of the audio stream; None: the container's default.
+        speakers: how it is told who speaks.
+        turns: the hash under which a diariser's turns are stored.
+        target_ms: the length of segment aimed at.
+        window_ms: how far from the target a cut may lie.
+        language: ISO 639-1; None: the model finds out, and the segments agree on one.
+        languages: those that may be spoken, where there are several.
+        keywords: names and terms that are likely to be said; as many as the model takes.
+        translate: an English transcript is made as well.
+        translator: the chat model that makes it of what was heard; None: the model that hears makes it.
+    """
+
+    provider: str
+    model: str
+    format: str
+    target_ms: int
+    window_ms: int
+    language: str | None = None
+    prompt: str | None = None
+    stream: int | None = None
+    languages: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    translate: bool = False
+    speakers: str = Speakers.NONE.value
+    turns: str | None = None
+    translator: str | None = None
+
+    @property
+    def rule(self) -> CutRule:
+        """How to cut."""
+        return CutRule(self.target_ms, self.window_ms)
+
+    @property
+    def calls_a_segment(self) -> int:
+        """How often a segment's sound is sent at most, if all goes well."""
+        return 2 if self.translate and self.translator is None else 1
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of all of it: a job is a recording with these."""
+        return _hash([_ENCODING, _SOUND, self._said()])
+
+    @property
+    def plan_hash(self) -> str:
+        """Hash of what the cuts depend on."""
+        apart = [Speakers.CHANNELS.value] if self.speakers == Speakers.CHANNELS else []
+        return _hash([_SOUND, self.target_ms, self.window_ms, self.stream, *apart])
+
+    def cache_key(
+        self,
+        sha256: str,
+        spans: Iterable[tuple[int, int]],
+        *,
+        channel: int | None = None,
+        after: Sequence[str] = (),
+        gain_db: int = 0,
+    ) -> str:
+        """Hash what the answer for one segment of some audio depends on.
+
+        Args:
+            sha256: of the source.
+            spans: what of it is sent, as [first, end) samples.
+            channel: the one that is sent; None: all, mixed.
+            after: cache keys of the segments whose voices go along.
+            gain_db: how much louder it is sent than it is.
+        """
+        asked: list[Any] = [self.provider, self.model, self.format, self.language, self.prompt]
+        if self.languages:
+            asked.append({"languages": self.languages})
+        if self.keywords:
+            asked.append({"keywords": self.keywords})
+        asked += [["channel", channel]] if channel is not None else []
+        asked += [["voices", *after]] if after else []
+        asked += [["gain", gain_db]] if gain_db else []
+        return _hash(
+            [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
+        )
+
+    def translation_key(self, cache_key: str) -> str:
+        """Return the cache key of a segment's translation, made of that of its hearing."""
+        return translation_key(cache_key, self.translator)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for storing."""
+        return self._said()
+
+    def _said(self) -> dict[str, Any]:
+        """Return all but what came later and was not asked for: jobs of before keep their ids."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in _FIRST or value != self.__dataclass_fields__[name].default
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
+        """Return what `to_dict` gave."""
+        listed = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+        return cls(**stored | listed)
+
+
+def recording_id(source: str, sha256: str) -> str:
+    """Name a source at one content; the same everywhere, so that two workers mean the same row."""
+    return _hash([source, sha256])[:16]
+
+
+def job_id(recording: str, settings: JobSettings) -> str:
+    """Name a recording with settings."""
+    return _hash([recording, settings.settings_hash])[:12]
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class CacheKeys:
+    """Gives each segment its key; they must come in the order of their numbers, from the first.
+
+    Where the model tells voices apart, clips of who speaks in the first segments go along with the others.
+    Which clips these are follows from the first segments' answers, and those are never asked for again: so
+    the keys of the first ones stand for them, and a rerun finds all answers.
+    """
+
+    settings: JobSettings
+    sha256: str
+    _opening: list[str] = field(default_factory=list)
+
+    def of(self, cut: SegmentPlan) -> str:
+        """Return the key of the next segment."""
+        key = self.settings.cache_key(
+            self.sha256, cut.spans, channel=cut.channel, after=tuple(self._opening), gain_db=cut.gain_db
+        )
+        if (
+            self.settings.speakers == Speakers.MODEL
+            and not cut.is_silent
+            and len(self._opening) < OPENING_SEGMENTS
+        ):
+            self._opening.append(key)
+        return key

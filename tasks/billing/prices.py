@@ -1,0 +1,131 @@
+"""Prices: what a unit costs by provider and model, and what a quantity comes to.
+
+Prices belong to a provider and a model. A server that the book does not name (a gateway, a proxy) is
+taken at the list price of the model's maker, so that a budget holds; a model that the book does not
+know at all has an unknown price, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from stenoflow.tasks.billing.amounts import to_micro, to_micro_at_least
+
+
+class Unit(StrEnum):
+    """What a charge counts."""
+
+    MS = "ms"
+    CHARACTER = "character"
+    TOKEN = "token"  # noqa: S105 - a unit, not a secret
+
+
+_QUANTITY_PER = {
+    "second": (Unit.MS, 1_000),
+    "minute": (Unit.MS, 60_000),
+    "hour": (Unit.MS, 3_600_000),
+    "million characters": (Unit.CHARACTER, 1_000_000),
+    "million tokens": (Unit.TOKEN, 1_000_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """How many tokens a model reads (the input) and writes (the output)."""
+
+    read: int
+    written: int
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.read + self.written
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One entry of the price book.
+
+    Attributes:
+        amount: in ``currency`` for one ``per`` ("minute", "hour", "second", "million characters", ...).
+        least: the smallest quantity that is charged, in the unit's own count (ms for audio).
+        output: in ``currency`` for one ``per`` of tokens that the model writes, where these cost something
+            else than those that it reads; None: ``amount``.
+        source: where the price was read.
+        date: when, ISO 8601.
+    """
+
+    provider: str
+    model: str
+    amount: Decimal
+    per: str
+    source: str
+    date: str
+    currency: str = "USD"
+    least: int = 0
+    output: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.per not in _QUANTITY_PER:
+            message = f"a price per {self.per!r}; known are {', '.join(_QUANTITY_PER)}"
+            raise ValueError(message)
+        if self.amount < 0:
+            message = f"a negative price: {self.amount}"
+            raise ValueError(message)
+        if self.output is not None and (self.output < 0 or self.unit is not Unit.TOKEN):
+            message = (
+                f"an output price of {self.output} a {self.per}: only tokens have one, and none is negative"
+            )
+            raise ValueError(message)
+
+    @property
+    def unit(self) -> Unit:
+        """What quantities of this price count."""
+        return _QUANTITY_PER[self.per][0]
+
+    def charge(self, quantity: int) -> int:
+        """Return what a quantity costs, in micro-units, halves rounded up."""
+        return to_micro(self._exact(quantity))
+
+    def reserve(self, quantity: int) -> int:
+        """Return what a quantity may cost at most, in micro-units, rounded up."""
+        return to_micro_at_least(self._exact(quantity))
+
+    def charge_tokens(self, tokens: Tokens) -> int:
+        """Return what tokens read and written cost, in micro-units, halves rounded up."""
+        return to_micro(self._exact_tokens(tokens))
+
+    def reserve_tokens(self, tokens: Tokens) -> int:
+        """Return what they may cost at most, in micro-units, rounded up."""
+        return to_micro_at_least(self._exact_tokens(tokens))
+
+    def _exact_tokens(self, tokens: Tokens) -> Decimal:
+        written = self.amount if self.output is None else self.output
+        per = _QUANTITY_PER[self.per][1]
+        return (self.amount * tokens.read + written * tokens.written) / per
+
+    def _exact(self, quantity: int) -> Decimal:
+        return self.amount * max(quantity, self.least) / _QUANTITY_PER[self.per][1]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """All known prices, by (provider, model)."""
+
+    prices: Mapping[tuple[str, str], Price]
+    listed: frozenset[str] = frozenset()
+    """Providers whose list the book has; a model that is not on it has no known price there."""
+    makers: tuple[str, ...] = ("openai",)
+    """Providers whose list prices stand in for servers that are not listed."""
+
+    def find(self, provider: str, model: str) -> Price | None:
+        """Return the price of a model at a provider, or None where it is unknown."""
+        found = self.prices.get((provider, model))
+        if found is not None or provider in self.listed:
+            return found
+        return next(
+            (self.prices[maker, model] for maker in self.makers if (maker, model) in self.prices), None
+        )

@@ -1,0 +1,151 @@
+"""Everything that steps work with, opened once per process and handed in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from stenoflow.storage.database.arrivals import Arrivals
+from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.ledger import Ledger
+from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.database.upgrade import make_ready
+from stenoflow.storage.errors import DiskFullError
+from stenoflow.storage.objects import ObjectStore, open_store
+from stenoflow.tasks.api.chat_models import ChatModelTable, load_chat_models
+from stenoflow.tasks.api.models import ModelTable, load_models
+from stenoflow.tasks.api.speech_models import SpeechModelTable, load_speech_models
+from stenoflow.tasks.billing.book import load_book
+from stenoflow.tasks.billing.prices import PriceBook
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.media.ffmpeg import Ffmpeg, find_ffmpeg
+from stenoflow.tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from stenoflow.storage.objects.s3_client import LazyClient
+
+
+@dataclass(frozen=True)
+class AppContext:
+    """The tools of a process. What a command may not need is opened when it is first asked for."""
+
+    settings: Settings
+    database: Database
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+    """What this run of the program is called in the database."""
+
+    def check(self) -> None:
+        """See that all is there that a job needs, before anything is spent.
+
+        Raises:
+            SettingsError: no ffmpeg can be used, or an entry of the price book cannot.
+            ObjectStoreError: the store cannot be used.
+            DiskFullError: too little space is left for the work folder.
+        """
+        _ = self.prices, self.ffmpeg
+        self.store.check()
+        home = self.settings.home
+        home.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(home).free // 1_000_000
+        if free_mb < self.settings.least_free_mb:
+            raise DiskFullError(
+                f"{free_mb} MB are left for {home}; {self.settings.least_free_mb} MB are needed to begin",
+                "free some space, or let STENOFLOW_HOME name another place",
+            )
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Which runs are alive."""
+        return Leases(self.database, self.settings.work / "runs")
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Recordings, jobs, segments."""
+        return Catalog(self.database, leases=self.leases, run_id=self.run_id)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Attempts, results, charges."""
+        return Ledger(self.database, leases=self.leases, budgets=self.settings.budgets.caps)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """What came into drop folders."""
+        return Arrivals(self.database, self.run_id, leases=self.leases)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Questions to the database."""
+        return Reports(self.database)
+
+    def s3(self) -> S3Client:
+        """Return the one client of S3, for sources and artifacts: building one takes 0.2 s."""
+        return self._s3()
+
+    @cached_property
+    def _s3(self) -> LazyClient:
+        from stenoflow.storage.objects.s3_client import LazyClient  # noqa: PLC0415 - boto3 takes half a second
+
+        return LazyClient()
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Where artifacts go."""
+        return open_store(self.settings.store, self.s3)
+
+    @cached_property
+    def models(self) -> ModelTable:
+        """What each model can do."""
+        return load_models(self.settings.models)
+
+    @cached_property
+    def chat_models(self) -> ChatModelTable:
+        """How much each chat model takes."""
+        return load_chat_models(self.settings.chat_models)
+
+    @cached_property
+    def speech_models(self) -> SpeechModelTable:
+        """What each model that speaks can do."""
+        return load_speech_models(self.settings.speech_models)
+
+    @cached_property
+    def prices(self) -> PriceBook:
+        """The price book. Raises SettingsError for an entry that cannot be used."""
+        overrides = {
+            provider: {model: entry.model_dump() for model, entry in models.items()}
+            for provider, models in self.settings.prices.items()
+        }
+        try:
+            return load_book(overrides)
+        except ValueError as error:
+            raise SettingsError(str(error), "see [prices] in stenoflow.toml") from error
+
+    @cached_property
+    def ffmpeg(self) -> Ffmpeg:
+        """The program that decodes and encodes."""
+        return find_ffmpeg()
+
+
+@contextmanager
+def open_context(settings: Settings, run_id: str | None = None) -> Iterator[AppContext]:
+    """Open the database (upgrading the embedded one) and what goes with it.
+
+    Args:
+        settings: where things are.
+        run_id: what this run is called; None: it gets a name of its own.
+    """
+    database = open_database(settings.database_url)
+    try:
+        ready = make_ready(database)
+        yield AppContext(settings, ready) if run_id is None else AppContext(settings, ready, run_id)
+    finally:
+        database.close()

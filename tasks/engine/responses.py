@@ -1,0 +1,81 @@
+"""What was heard, in the formats of the API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pysubs2
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from stenoflow.tasks.artifacts.verbose_json import segment_entry, word_entry
+from stenoflow.tasks.engine.request_schema import Format, Granularity
+from stenoflow.tasks.transcript.languages import NAME_OF
+from stenoflow.tasks.transcript.timecode import seconds
+from stenoflow.tasks.transcript.types import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTranscript:
+    """All that was heard in an upload.
+
+    Attributes:
+        language: ISO 639-1 code.
+        duration_ms: of the upload.
+        utterances: in order; their texts begin with the space that sets them apart.
+    """
+
+    language: str
+    duration_ms: int
+    utterances: Sequence[Utterance]
+
+    @property
+    def text(self) -> str:
+        """Everything said."""
+        return "".join(utterance.text for utterance in self.utterances).strip()
+
+
+def answer(transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]) -> Response:
+    """Answer a request in the format that it asks for."""
+    match form:
+        case Format.JSON:
+            return JSONResponse({"text": transcript.text, "usage": usage(transcript.duration_ms)})
+        case Format.VERBOSE_JSON:
+            return JSONResponse(verbose(transcript, granularities))
+        case Format.TEXT:
+            return PlainTextResponse(transcript.text + "\n")
+        case Format.SRT | Format.VTT:
+            return PlainTextResponse(subtitles(transcript.utterances, form))
+
+
+def usage(duration_ms: int) -> dict[str, Any]:
+    """Count what would be charged: whole seconds, rounded up."""
+    return {"type": "duration", "seconds": math.ceil(duration_ms / 1000)}
+
+
+def verbose(transcript: EngineTranscript, granularities: frozenset[Granularity]) -> dict[str, Any]:
+    """Make the body of verbose_json; segments unless only words are asked for, as OpenAI does."""
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": NAME_OF.get(transcript.language, transcript.language),
+        "duration": seconds(transcript.duration_ms),
+        "text": transcript.text,
+    }
+    if granularities != {Granularity.WORD}:
+        body["segments"] = [segment_entry(index, each) for index, each in enumerate(transcript.utterances)]
+    if Granularity.WORD in granularities:
+        body["words"] = [word_entry(word) for each in transcript.utterances for word in each.words]
+    return body | {"usage": usage(transcript.duration_ms)}
+
+
+def subtitles(utterances: Sequence[Utterance], form: Format) -> str:
+    """Make one cue of each utterance, in SubRip or WebVTT."""
+    file = pysubs2.SSAFile()
+    for utterance in utterances:
+        cue = pysubs2.SSAEvent(start=utterance.start_ms, end=utterance.end_ms)
+        cue.plaintext = utterance.text.strip()
+        file.append(cue)
+    # Without keep_ssa_tags a text in braces would be taken for markup and dropped.
+    return file.to_string(form.value, keep_ssa_tags=True)

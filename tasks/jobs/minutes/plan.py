@@ -1,0 +1,156 @@
+"""Opening a digest: its job is found or made, and refused before anything is spent if it makes no sense."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.assembly.assemble import assemble
+from stenoflow.tasks.billing.prices import Price, Tokens
+from stenoflow.tasks.calls.bills import bill_of_tokens
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
+from stenoflow.tasks.jobs.minutes.questions import MinutesPlan
+from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
+from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
+from stenoflow.tasks.jobs.transcribe.request import chat_model, provider_name
+from stenoflow.tasks.transcript.minutes import lines_of
+
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesRequest:
+    """What is asked of a digest; None: the default.
+
+    Attributes:
+        voicing: how the minutes are read aloud; None: they are not.
+        tag: None: the transcription's.
+    """
+
+    model: str | None = None
+    voicing: VoiceOptions | None = None
+    tag: str | None = None
+    budget_micro: int | None = None
+
+
+def open_minutes(context: AppContext, of: Job, wish: MinutesRequest) -> Job:
+    """Open the job that makes minutes of a transcription, or find the one that did.
+
+    Raises:
+        SettingsError: that is no transcription, or the model's context is too small.
+        NothingToDigestError: it has no transcript, or nothing was said in it.
+        BudgetError: what it may cost has no room; the job says so too.
+    """
+    _check(of)
+    transcript = assemble(context, of, context.catalog.segments(of.id))
+    lines = lines_of(transcript)
+    if not lines:
+        raise EmptyTranscriptError(f"nothing was said in job {of.id}, so there are no minutes to make of it")
+    model = chat_model(context.settings, wish.model)
+    room = context.chat_models.get(model)
+    settings = MinutesSettings(
+        of=of.id,
+        transcript=hash_of_lines(lines),
+        provider=provider_name(context.settings),
+        model=model,
+        context=room.context,
+        answer=room.answer,
+        speech=_speech(context, wish.voicing),
+    )
+    work = MinutesPlan(settings, transcript)
+    _ = work.steps
+    job = context.catalog.open_job(_job(of, settings, wish))
+    if job.state != JobState.COMPLETE:
+        _check_affordable(context, job, work)
+    return job
+
+
+def _speech(context: AppContext, voicing: VoiceOptions | None) -> dict[str, Any] | None:
+    if voicing is None:
+        return None
+    return speech_settings(context.settings, context.speech_models, voicing).to_dict()
+
+
+def plan_of_minutes(context: AppContext, job: Job) -> MinutesPlan:
+    """Return what there is to do for a digest that was opened.
+
+    Raises:
+        StaleError: the transcription was completed since, or is gone.
+    """
+    settings = MinutesSettings.from_dict(job.settings)
+    of = context.catalog.job(settings.of)
+    work = MinutesPlan(settings, assemble(context, of, context.catalog.segments(of.id)))
+    if not work.is_of_this_transcript:
+        raise StaleError(
+            f"the transcript of job {of.id} has changed since digest {job.id} was made of it",
+            f"stenoflow digest {of.id} makes minutes of it as it is now",
+        )
+    return work
+
+
+def _check(of: Job) -> None:
+    if of.kind != JobKind.TRANSCRIBE:
+        other = of.settings.get("of")
+        hint = f"stenoflow digest {other}" if other else "stenoflow jobs lists them"
+        raise SettingsError(f"job {of.id} is no transcription but of kind {of.kind}", hint)
+    if of.state in _PUBLISHED:
+        return
+    if of.state in {JobState.FAILED, JobState.REFUSED}:
+        why = f": {of.error_message}" if of.error_message else ""
+        raise EmptyTranscriptError(f"job {of.id} {of.state}, so there is no transcript{why}")
+    raise EmptyTranscriptError(
+        f"job {of.id} is not at its end yet ({of.state})", f"stenoflow resume {of.id} goes on with it"
+    )
+
+
+def _job(of: Job, settings: MinutesSettings, wish: MinutesRequest) -> Job:
+    named = f"{of.recording_id} {settings.settings_hash}"
+    return Job(
+        id=hashlib.sha256(named.encode()).hexdigest()[:12],
+        recording_id=of.recording_id,
+        kind=JobKind.MINUTES,
+        settings_hash=settings.settings_hash,
+        settings=settings.to_dict(),
+        # Nobody else cuts so.
+        plan_hash=settings.settings_hash,
+        tag=wish.tag or of.tag,
+        budget_micro=wish.budget_micro,
+        origin_ms=0,
+    )
+
+
+def _check_affordable(context: AppContext, job: Job, work: MinutesPlan) -> None:
+    """Refuse a digest that has spent nothing yet and for which there may be no room."""
+    spent = context.reports.spending([job.id])
+    if spent.actual_micro + spent.possible_micro:
+        return
+    bill = _most(context, work)
+    if not bill.quantity:
+        return
+    target = Target(work.settings.provider, work.settings.model)
+    try:
+        context.ledger.check_room(job.id, context.run_id, str(target), bill)
+    except StenoflowError as error:
+        error.job_id = job.id
+        context.catalog.set_state(job.id, JobState.REFUSED, error)
+        raise
+
+
+def _most(context: AppContext, work: MinutesPlan) -> Bill:
+    """Return what is yet to be asked at most."""
+    answered = context.ledger.answered(work.keys)
+    asked = [
+        work.longest_request(step)
+        for step, key in zip(work.steps, work.keys, strict=True)
+        if key not in answered
+    ]
+    tokens = Tokens(sum(each.most_input_tokens for each in asked), sum(each.most_tokens for each in asked))
+    price: Price | None = context.prices.find(work.settings.provider, work.settings.model)
+    return bill_of_tokens(price, tokens, price.reserve_tokens(tokens) if price else None)

@@ -1,0 +1,273 @@
+"""Speak an answer while it is being written: cut into sentences, spoken, streamed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import Activity
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.calls.audio_cache import StoredAudio
+from stenoflow.tasks.calls.live_stream import LivePiece
+from stenoflow.tasks.calls.speak import SpeakCall, SpeechCaller, stored_audio
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.speak.joining import Joiner
+from stenoflow.tasks.jobs.speak.run import store_whole
+from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, is_speakable, pause_ms
+from stenoflow.tasks.jobs.speak.settings import SpeechSettings
+from stenoflow.tasks.jobs.speak.streaming import LiveStream, Sink
+from stenoflow.tasks.transcript.text import ends_sentence
+
+_NAME = "reply"
+
+
+class AnswerBrokenError(CallError):
+    """The answer broke off after its beginning was spoken, which cannot be taken back."""
+
+    kind = "stream-broken"
+    charged = "possible"
+    scope = "segment"
+
+
+@dataclass(slots=True)
+class SpokenReply:
+    """Speaks the answer of one reply; belongs to an event loop.
+
+    Attributes:
+        job: the reply, which this run has claimed and whose first segment is the question.
+        stream: who listens; None: nobody, and then nothing is spoken before the answer is whole.
+    """
+
+    speaker: SpeechCaller
+    job: Job
+    settings: SpeechSettings
+    stream: GrowingLiveStream | None = None
+    _sentences: Sentences | None = None
+    _spans: list[Span] = field(default_factory=list)
+    _at_work: list[asyncio.Task[StoredAudio]] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def begin(self) -> None:
+        """Expect an answer from its beginning. Raises AnswerBrokenError if some of one was spoken."""
+        if self._at_work:
+            raise AnswerBrokenError(
+                "the answer broke off while it was being spoken", "run it again: it is asked for anew"
+            )
+        self._sentences = self._new()
+
+    def take(self, text: str) -> None:
+        """Take what follows of the answer."""
+        if self._sentences is not None and self.stream is not None:
+            self._speak(self._sentences, self._sentences.feed(text))
+
+    async def end(self, text: str) -> StoredAudio:
+        """See the whole of an answer spoken, and stored as an artifact's file.
+
+        Raises:
+            StenoflowError: some piece could not be spoken; the others are kept.
+        """
+        sentences = self._sentences
+        if sentences is None or sentences.text != text:
+            if self._at_work:
+                raise AnswerBrokenError("the answer is not what was told of it", "run it again")
+            # It was stored before, or nobody listens.
+            sentences = self._sentences = self._new()
+            self._speak(sentences, sentences.feed(text))
+        self._speak(sentences, sentences.end())
+        if self.stream is not None:
+            self.stream.finish()
+        pieces = await self._all()
+        script = SpeechScript(text, self.settings, tuple(self._spans))
+        return await run_blocking(store_whole, self.speaker.context, self.job.id, script, pieces, _NAME)
+
+    async def settled(self) -> None:
+        """Wait for the end of all calls under way: they are paid for."""
+        await asyncio.gather(*self._at_work, return_exceptions=True)
+
+    def _new(self) -> Sentences:
+        return Sentences(self.speaker.context.speech_models.get(self.settings.model).max_characters)
+
+    def _speak(self, sentences: Sentences, spans: list[Span]) -> None:
+        for span in spans:
+            text = clean(sentences.text[span.start : span.end])
+            if not is_speakable(text):
+                continue
+            pause = pause_ms(sentences.text, self._spans[-1], span) if self._spans else None
+            live = None if self.stream is None else self.stream.add(pause)
+            self._spans.append(span)
+            asked = self.settings.piece_format
+            self._at_work.append(
+                asyncio.create_task(
+                    self._speak_one(SpeakCall(self.job.id, 0, text, self.settings, asked, live), span)
+                )
+            )
+
+    async def _speak_one(self, task: SpeakCall, span: Span) -> StoredAudio:
+        async with self._turn:
+            index = await run_blocking(_place, self.speaker.context, task, span)
+        placed = SpeakCall(task.job_id, index, task.text, task.settings, task.asked, task.live)
+        return await self.speaker.speak(placed)
+
+    async def _all(self) -> list[StoredAudio]:
+        outcomes = await asyncio.gather(*self._at_work, return_exceptions=True)
+        errors = [each for each in outcomes if isinstance(each, BaseException)]
+        for error in [*(each for each in errors if not isinstance(each, StenoflowError)), *errors]:
+            raise error
+        return [each for each in outcomes if isinstance(each, StoredAudio)]
+
+
+def spoken_before(context: AppContext, job: Job, text: str, settings: SpeechSettings) -> StoredAudio | None:
+    """Put the sound of an answer together from stored pieces; None where some are gone. Calls nobody."""
+    sentences = Sentences(context.speech_models.get(settings.model).max_characters)
+    spans = [*sentences.feed(text), *sentences.end()]
+    said = [(span, clean(text[span.start : span.end])) for span in spans]
+    told = [(span, piece) for span, piece in said if is_speakable(piece)]
+    found = [stored_audio(context, settings.cache_key(piece, settings.piece_format)) for _, piece in told]
+    pieces = [each for each in found if each is not None]
+    if not pieces or len(pieces) < len(found):
+        return None
+    script = SpeechScript(text, settings, tuple(span for span, _ in told))
+    return store_whole(context, job.id, script, pieces, _NAME)
+
+
+def _place(context: AppContext, task: SpeakCall, span: Span) -> int:
+    """Return the number of the segment that a piece is, which is stored if it is new."""
+    segments = context.catalog.segments(task.job_id)
+    known = next((each.index for each in segments if each.cache_key == task.cache_key), None)
+    if known is not None:
+        return known
+    index = segments[-1].index + 1
+    cut = SegmentPlan(index, span.start, span.end, forced=False, speech=(), activity=Activity.SPEECH)
+    context.catalog.add_segment(task.job_id, cut, task.cache_key)
+    return index
+
+
+# The first is short, for somebody waits for it; the others are longer, for a voice does better with those.
+_LEAST_OF_FIRST = 8
+_LEAST = 100
+
+
+class Sentences:
+    """Takes an answer as it comes, and gives the pieces that can be spoken by then.
+
+    Args:
+        most: characters in a piece.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.text = ""
+        self._most = most
+        self._start = 0
+        self._looked = 0
+        self._space = 0
+        self._count = 0
+
+    def feed(self, text: str) -> list[Span]:
+        """Take what follows; returns the pieces that are whole now."""
+        self.text += text
+        found = []
+        while self._looked < len(self.text):
+            piece = self._look(self._looked)
+            self._looked += 1
+            found += [piece] if piece else []
+        return found
+
+    def end(self) -> list[Span]:
+        """Return what is left."""
+        piece = self._cut(len(self.text))
+        return [piece] if piece else []
+
+    def _look(self, place: int) -> Span | None:
+        """Look at one sign: whether a piece ends before it."""
+        if self.text[place].isspace():
+            self._space = place
+            if self._is_whole(place):
+                return self._cut(place)
+        if place - self._start >= self._most:
+            return self._cut(self._space if self._space > self._start else place)
+        return None
+
+    def _is_whole(self, place: int) -> bool:
+        least = _LEAST if self._count else _LEAST_OF_FIRST
+        said = self.text[self._start : place]
+        return len(said.strip()) >= least and (self.text[place] == "\n" or ends_sentence(said[-8:]))
+
+    def _cut(self, end: int) -> Span | None:
+        said = self.text[self._start : end]
+        first = self._start + len(said) - len(said.lstrip())
+        self._start = end
+        if not said.strip():
+            return None
+        self._count += 1
+        return Span(first, first + len(said.strip()))
+
+
+class GrowingLiveStream(LiveStream):
+    """One listener of an answer whose length nobody knows yet.
+
+    Attributes:
+        first_at: when the first sound was written, by the monotonic clock; None: not yet.
+    """
+
+    def __init__(
+        self, context: AppContext, out: int, settings: SpeechSettings, gone: Callable[[], object]
+    ) -> None:
+        super().__init__(context, out, 0, gone)
+        # Two pieces: so each is asked for in the format that can be joined.
+        self._script = SpeechScript("", settings, (Span(0, 0), Span(0, 0)))
+        self._grown: list[LivePiece] = []
+        self._pauses: asyncio.Queue[int | None] = asyncio.Queue()
+        self._has_all = False
+        self.first_at: float | None = None
+
+    def begin(self) -> None:
+        """Begin to listen."""
+        self._task = asyncio.create_task(self._listen_to_all())
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def add(self, pause_ms: int | None) -> LivePiece:
+        """Add a piece; returns where its sound is to be put."""
+        piece = LivePiece()
+        piece.let()
+        self._grown.append(piece)
+        self._pieces = self._grown
+        self._pauses.put_nowait(pause_ms)
+        return piece
+
+    def finish(self) -> None:
+        """Say that there are no more pieces."""
+        self._has_all = True
+        self._pauses.put_nowait(None)
+
+    async def _listen_to_all(self) -> None:
+        try:
+            joiner = Joiner()
+            form = self._script.settings.format
+            with self._encoder(form) as encoder:
+                sink = Sink(encoder, self._write, form)
+                number = 0
+                while True:
+                    pause = await self._pauses.get()
+                    if self._has_all and number == len(self._grown):
+                        break
+                    joiner.begin(pause)
+                    async for samples in self._samples(number, self._script):
+                        await run_blocking(sink.take, joiner.feed(samples))
+                    await run_blocking(sink.take, joiner.end())
+                    number += 1
+                await run_blocking(sink.take, joiner.finish())
+                await run_blocking(sink.close)
+        except BrokenPipeError:
+            self._gone()
+            raise
+
+    def _write(self, data: bytes) -> None:
+        super()._write(data)
+        if self.first_at is None and data:
+            self.first_at = time.monotonic()

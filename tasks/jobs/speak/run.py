@@ -1,0 +1,150 @@
+"""Speaking a whole text: its pieces side by side, then joined and stored."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.tables import Artifact
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.speech import CONTENT_TYPES
+from stenoflow.tasks.calls.audio_cache import StoredAudio
+from stenoflow.tasks.calls.live_stream import ListenerGoneError, LivePiece
+from stenoflow.tasks.calls.speak import SpeakCall, SpeechCaller
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.speak.joining import Joiner
+from stenoflow.tasks.jobs.speak.plan import cut
+from stenoflow.tasks.jobs.speak.script import SpeechScript, clean
+from stenoflow.tasks.jobs.speak.settings import SpeechSettings
+from stenoflow.tasks.media.speech_audio import Samples, decode_speech, duration_ms, encode
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResult:
+    """A text that was spoken whole.
+
+    Attributes:
+        audio: the whole of it, in the store, as an artifact of its job.
+        name: of that artifact, such as ``speech.mp3``.
+        pieces: of how many it was made.
+    """
+
+    job_id: str
+    audio: StoredAudio
+    name: str
+    pieces: int
+
+    def artifact(self, context: AppContext) -> Artifact:
+        """Return the row that records it, for `catalog.record_artifacts`."""
+        audio = self.audio
+        return Artifact(
+            job_id=self.job_id,
+            name=self.name,
+            key=audio.key,
+            uri=context.store.uri(audio.key),
+            sha256=audio.sha256,
+            bytes=audio.bytes,
+        )
+
+
+async def speak_text(
+    speaker: SpeechCaller,
+    job_id: str,
+    text: str,
+    settings: SpeechSettings,
+    *,
+    first_index: int = 0,
+    name: str = "speech",
+    live: Callable[[SpeechScript], Sequence[LivePiece]] | None = None,
+) -> SpeechResult:
+    """Speak a text within a job that this run has claimed; what is stored already is not sent again.
+
+    The pieces become segments of the job with the activity ``speaking``, from ``first_index`` on. They are
+    spoken side by side, as the speaker's limiter allows; each is in the ledger, and its sound in the store
+    under a key that jobs with the same text, voice and settings share. The whole is stored under
+    ``<recording>/<job>/<name>.<format>``. Neither the state of the job nor its artifacts are changed: the
+    caller does that (`Spoken.artifact`), and for a job of kind ``speak`` `stenoflow.flows.speak` does.
+
+    Args:
+        speaker: from `stenoflow.flows.speak.open_speaker`.
+        job_id: the job.
+        text: of any length; what cannot be seen is taken out of it.
+        settings: from `stenoflow.tasks.jobs.speak.settings.speech_settings`.
+        first_index: the number of the first segment.
+        name: of the artifact, without its ending.
+        live: makes a listener for each piece of the script; None: nobody listens.
+
+    Raises:
+        NothingToSayError: there is no word in the text.
+        StenoflowError: some piece could not be spoken; those that could are kept, and saying it again
+            asks for the others only. Of several errors the gravest for the others, else the first.
+    """
+    script = await run_blocking(cut, speaker.context, job_id, clean(text), settings, first_index)
+    listeners = live(script) if live is not None else [None] * len(script.spans)
+    tasks = [
+        SpeakCall(job_id, first_index + number, piece, settings, script.asked, listener)
+        for number, (piece, listener) in enumerate(zip(script.pieces, listeners, strict=True))
+    ]
+    pieces = await _speak_all(speaker, tasks)
+    audio = await run_blocking(store_whole, speaker.context, job_id, script, pieces, name)
+    return SpeechResult(job_id, audio, f"{name}.{settings.format}", len(pieces))
+
+
+async def _speak_all(speaker: SpeechCaller, tasks: Sequence[SpeakCall]) -> list[StoredAudio]:
+    """Speak all pieces that can be; raises an error of one that cannot, once all have ended."""
+    outcomes = await asyncio.gather(*map(speaker.speak, tasks), return_exceptions=True)
+    errors = [each for each in outcomes if isinstance(each, BaseException)]
+    if errors:
+        raise min(errors, key=_gravity)
+    return [each for each in outcomes if isinstance(each, StoredAudio)]
+
+
+def _gravity(error: BaseException) -> int:
+    """Order errors by which is to be told: what nobody expects, what went wrong, what followed from it."""
+    if not isinstance(error, StenoflowError):
+        return 0
+    return 2 if isinstance(error, ListenerGoneError) else 1
+
+
+def store_whole(
+    context: AppContext,
+    job_id: str,
+    script: SpeechScript,
+    pieces: Sequence[StoredAudio],
+    name: str = "speech",
+) -> StoredAudio:
+    """Join the sound of all pieces and store the whole as an artifact's file; calls nobody.
+
+    A single piece that is in the wanted format is stored as the API gave it.
+    """
+    form = script.settings.format
+    key = f"{context.catalog.job(job_id).recording_id}/{job_id}/{name}.{form}"
+    content_type = CONTENT_TYPES[form]
+    if len(pieces) == 1 and pieces[0].form == form:
+        data = context.store.get_bytes(pieces[0].key)
+        context.store.put_bytes(key, data, content_type=content_type)
+        return StoredAudio.of(key, data, form, pieces[0].ms)
+    context.settings.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="speech-", dir=context.settings.work) as folder:
+        path = Path(folder, f"{name}.{form}")
+        samples = encode(_joined(context, script, pieces), path, form, ffmpeg=context.ffmpeg)
+        context.store.put_file(key, path, content_type=content_type)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return StoredAudio(key, sha256, path.stat().st_size, content_type, duration_ms(samples))
+
+
+def _joined(context: AppContext, script: SpeechScript, pieces: Sequence[StoredAudio]) -> Iterator[Samples]:
+    """Yield the samples of all pieces in order, with natural pauses between them."""
+    joiner = Joiner()
+    for pause, piece in zip(script.pauses, pieces, strict=True):
+        joiner.begin(pause)
+        data = context.store.get_bytes(piece.key)
+        yield joiner.feed(decode_speech(data, piece.form, ffmpeg=context.ffmpeg))
+        yield joiner.end()
+    yield joiner.finish()

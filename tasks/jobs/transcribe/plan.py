@@ -1,0 +1,110 @@
+"""Estimating a source: how long, how many segments, at what price; nothing is decoded or sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.calls.bills import transcription_price
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.minutes.budget import ContextTooSmallError, MinutesEstimate, estimate_minutes
+from stenoflow.tasks.jobs.minutes.questions import too_small
+from stenoflow.tasks.jobs.transcribe.prepare import check_length, check_speakers, choose_stream, tracks_of
+from stenoflow.tasks.jobs.translate.plan import TranslationEstimate, estimate_translation
+from stenoflow.tasks.media.probe import probe
+from stenoflow.tasks.sources import Source, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a source would be.
+
+    Attributes:
+        segments: about how many; cuts go where the pauses are.
+        price: as the price book has it; None where it is unknown.
+        segment_micro: what a segment of mean length costs, in micro-units.
+        cost_micro: what the whole costs at most, were it speech throughout; with its translation, if it is to
+            be translated and in another language than English.
+        translation: about what a translation by chat takes, which ``cost_micro`` counts; None: there is none.
+        digest: about what minutes of it take besides; None: none are asked for.
+    """
+
+    source: Source
+    duration_ms: int
+    segments: int
+    provider: str
+    model: str
+    price: str | None
+    segment_micro: int | None
+    cost_micro: int | None
+    currency: str
+    translation: TranslationEstimate | None = None
+    digest: MinutesEstimate | None = None
+
+
+def estimate_source(
+    context: AppContext, source: Source, settings: JobSettings, chat_model: str | None = None
+) -> Estimate:
+    """Estimate one source.
+
+    Args:
+        context: the tools.
+        source: where it is.
+        settings: how it would be transcribed.
+        chat_model: what would write minutes of it; None: nothing.
+
+    Raises:
+        RefusedError: it would be refused.
+    """
+    fetched = fetch(source, context.settings.work / "sources", context.s3)
+    stream = choose_stream(probe(fetched.path), settings.stream, source.name)
+    check_length(context, stream, source.name)
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    check_speakers(settings, (), stream, source.name)
+    tracks = tracks_of(settings, stream)
+    segments = tracks * max(1, round(length_ms / settings.target_ms))
+    price, times = transcription_price(context, settings), tracks * settings.calls_a_segment
+    translation = _translation(context, settings, tracks * length_ms, segments)
+    micro = [
+        None if price is None else price.charge(ms) * times for ms in (round(length_ms / segments), length_ms)
+    ]
+    return Estimate(
+        source,
+        stream.demuxed_end_ms,
+        segments,
+        settings.provider,
+        settings.model,
+        f"{price.amount} {price.currency} a {price.per}" if price else None,
+        _with(translation, micro[0], segments),
+        _with(translation, micro[1]),
+        price.currency if price else "USD",
+        translation,
+        None if chat_model is None else _digest(context, length_ms, settings.provider, chat_model),
+    )
+
+
+def _translation(
+    context: AppContext, settings: JobSettings, spoken_ms: int, segments: int
+) -> TranslationEstimate | None:
+    name = settings.translator
+    if name is None:
+        return None
+    price = context.prices.find(settings.provider, name)
+    model = context.chat_models.get(name)
+    return estimate_translation(spoken_ms, segments, Target(settings.provider, name), model, price)
+
+
+def _with(translation: TranslationEstimate | None, micro: int | None, parts: int = 1) -> int | None:
+    """Add one of so many parts of a translation's cost; unknown where either is."""
+    if translation is None or micro is None:
+        return micro
+    return None if translation.cost_micro is None else micro + round(translation.cost_micro / parts)
+
+
+def _digest(context: AppContext, length_ms: int, provider: str, name: str) -> MinutesEstimate:
+    price = context.prices.find(provider, name)
+    try:
+        return estimate_minutes(length_ms, provider, name, context.chat_models.get(name), price)
+    except ContextTooSmallError as error:
+        raise too_small(name, error) from error

@@ -1,0 +1,247 @@
+"""Taking a source in: read it, know it, refuse it before any money is spent, or open its job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job, Recording
+from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.tasks.assembly.settings import JobSettings, Speakers, job_id, recording_id
+from stenoflow.tasks.calls.bills import check_affordable
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError
+from stenoflow.tasks.jobs.transcribe.speakers import rename
+from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
+from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
+from stenoflow.tasks.transcript.channels import channel_name
+from stenoflow.tasks.transcript.timecode import clock
+
+# In place of a hash, where the content could not be read.
+_UNREAD = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeRequest:
+    """What the user asks of a job: what its result depends on, and what does not make it another job.
+
+    Attributes:
+        formats: artifacts beside those that every job has.
+        digest: whether minutes of it are to follow.
+        names: what speakers are to be called, by what they are called otherwise.
+    """
+
+    settings: JobSettings
+    tag: str | None = None
+    budget_micro: int | None = None
+    formats: tuple[str, ...] = ()
+    digest: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A job that is open, with its recording at hand.
+
+    Attributes:
+        fetched: the recording, on this machine.
+        stream: which of its audio streams is heard; None for a job that was complete before.
+        duration_ms: how long it is.
+    """
+
+    job: Job
+    recording: Recording
+    fetched: Fetched
+    stream: AudioStream | None
+    duration_ms: int
+
+    @property
+    def settings(self) -> JobSettings:
+        """What the job's result depends on."""
+        return JobSettings.from_dict(self.job.settings)
+
+
+def prepare(
+    context: AppContext,
+    source: Source,
+    wish: TranscribeRequest,
+    progress: Callable[[int], None] = lambda _: None,
+) -> PreparedJob:
+    """Read a source, refuse it or open its job.
+
+    A job that is complete, its artifacts in place, is not looked into again.
+
+    Args:
+        context: the tools.
+        source: where the recording is.
+        wish: what is asked of the job.
+        progress: told how many bytes have been fetched; what it raises ends the fetching.
+
+    Raises:
+        RefusedError: it will not be transcribed; where it could be read, its job says so too.
+        StenoflowError: it could not be read or stored.
+    """
+    with _looking(source) as look:
+        fetched = fetch(source, context.settings.work / "sources", context.s3, progress)
+        recording = context.catalog.add_recording(
+            Recording(
+                id=recording_id(source.uri, fetched.sha256),
+                source=source.uri,
+                name=source.name,
+                version=source.version,
+                sha256=fetched.sha256,
+                bytes=fetched.size,
+            )
+        )
+        job = context.catalog.open_job(_job(recording, wish))
+        if job.state == JobState.COMPLETE and _is_published(context, job):
+            if wish.names:
+                rename(context, job.id, wish.names)
+            return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
+        try:
+            info = look(fetched.path)
+            stream = choose_stream(info, wish.settings.stream, source.name)
+            check_length(context, stream, source.name)
+            duration_ms = stream.demuxed_end_ms + stream.missing_ms
+            check_speakers(wish.settings, wish.names, stream, source.name)
+            heard_ms = (duration_ms - stream.origin_ms) * tracks_of(wish.settings, stream)
+            check_affordable(context, job, recording, heard_ms)
+        except StenoflowError as error:
+            error.job_id = job.id
+            # A copy of ours has a name that nobody knows.
+            error.message = error.message.replace(fetched.path.name, source.name)
+            state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
+            # A run that is at work on it has taken it in before, and knows better.
+            with suppress(TakenError):
+                context.catalog.set_state(job.id, state, error)
+            raise
+    context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
+    context.catalog.set_origin(job.id, stream.origin_ms)
+    context.catalog.name_speakers(job.id, wish.names)
+    return PreparedJob(context.catalog.job(job.id), recording, fetched, stream, duration_ms)
+
+
+def refuse_unread(
+    context: AppContext,
+    source: Source,
+    wish: TranscribeRequest,
+    error: StenoflowError,
+    kind: str | None = None,
+) -> str:
+    """Open a job for a source that was refused before it could be read, so that `jobs` shows it; its id.
+
+    ``kind``: in place of the error's own.
+    """
+    recording = context.catalog.add_recording(
+        Recording(
+            id=recording_id(source.uri, _UNREAD),
+            source=source.uri,
+            name=source.name,
+            version=source.version,
+            sha256=_UNREAD,
+            bytes=source.size,
+        )
+    )
+    job = context.catalog.open_job(_job(recording, wish))
+    context.catalog.set_state(job.id, JobState.REFUSED, error, kind)
+    return job.id
+
+
+@contextmanager
+def _looking(source: Source) -> Iterator[Callable[[Path], MediaInfo]]:
+    """Begin to look into a file that is here already, while it is hashed: both read the whole of it."""
+    with ExitStack() as stack:
+        path = local_path(source)
+        found = None
+        if path is not None:
+            # What cannot be opened, fetching explains.
+            with suppress(RefusedError):
+                found = stack.enter_context(probing(path))
+        yield probe if found is None else lambda _: found()
+
+
+def choose_stream(info: MediaInfo, wanted: int | None, name: str) -> AudioStream:
+    """Return the wanted audio stream, or the container's default. Raises SettingsError if there is none."""
+    if wanted is None:
+        return info.default_stream
+    if not 0 <= wanted < len(info.streams):
+        raise SettingsError(
+            f"{name} has {len(info.streams)} audio streams, numbered from 0; {wanted} is none"
+        )
+    return info.streams[wanted]
+
+
+def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
+    """Raise TooLongError for a recording above the settings' cap."""
+    if stream.demuxed_end_ms > context.settings.max_hours * 3_600_000:
+        raise TooLongError(
+            f"{name} lasts {clock(stream.demuxed_end_ms)}, more than {context.settings.max_hours:g} hours",
+            "raise STENOFLOW_MAX_HOURS to take it",
+        )
+
+
+def _job(recording: Recording, wish: TranscribeRequest) -> Job:
+    return Job(
+        id=job_id(recording.id, wish.settings),
+        recording_id=recording.id,
+        settings_hash=wish.settings.settings_hash,
+        settings=wish.settings.to_dict(),
+        plan_hash=wish.settings.plan_hash,
+        tag=wish.tag,
+        budget_micro=wish.budget_micro,
+        formats=list(wish.formats) or None,
+    )
+
+
+def _is_published(context: AppContext, job: Job) -> bool:
+    artifacts = context.catalog.artifacts(job.id)
+    return bool(artifacts) and all(context.store.exists(artifact.key) for artifact in artifacts)
+
+
+# Of each channel a segment is held in memory, 20 MB.
+_MOST_CHANNELS = 16
+
+
+class ChannelsError(RefusedError):
+    """A recording's channels cannot be taken for its speakers."""
+
+    kind = "channels"
+
+
+class NamesError(RefusedError):
+    """A name is given to a speaker that there is not."""
+
+    kind = "speakers"
+
+
+def tracks_of(settings: JobSettings, stream: AudioStream) -> int:
+    """Return how many tracks of a stream are transcribed."""
+    return stream.channels if settings.speakers == Speakers.CHANNELS else 1
+
+
+def check_speakers(settings: JobSettings, names: Iterable[str], stream: AudioStream, recording: str) -> None:
+    """Refuse what cannot be had, before anything is spent on it.
+
+    Raises:
+        ChannelsError: a speaker a channel is asked for, and there is one channel, or there are too many.
+        NamesError: one of the names is given to a channel that there is not.
+    """
+    if settings.speakers != Speakers.CHANNELS:
+        return
+    if stream.channels < 2:
+        raise ChannelsError(
+            f"{recording} has one channel, so its speakers cannot be told apart by channels",
+            "leave out --speakers channels; a model or an RTTM file can tell them apart",
+        )
+    if stream.channels > _MOST_CHANNELS:
+        raise ChannelsError(
+            f"{recording} has {stream.channels} channels; {_MOST_CHANNELS} at most can be told apart",
+            "extract those with speakers into a file of their own",
+        )
+    known = [channel_name(channel) for channel in range(stream.channels)]
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise NamesError(f"{recording}: no speaker is called {unknown!r}", f"there are {', '.join(known)}")

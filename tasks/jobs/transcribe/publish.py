@@ -1,0 +1,221 @@
+"""Publishing a job: stitch what was heard, render it, store the artifacts, and the manifest last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from stenoflow.storage.database.cache_keys import with_translations
+from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
+from stenoflow.storage.errors import TakenError
+from stenoflow.tasks.artifacts import manifest
+from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
+from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name, made_with
+from stenoflow.tasks.artifacts.publisher import MANIFEST, artifact_key, artifact_of, retract_manifest
+from stenoflow.tasks.assembly.assemble import (
+    ENGLISH,
+    diarize,
+    region_of,
+    translated_answer,
+)
+from stenoflow.tasks.assembly.diarization import (
+    with_names,
+)
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.jobs.minutes.publish import newest_minutes
+from stenoflow.tasks.transcript.cue_rules import PROFILES
+from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
+from stenoflow.tasks.transcript.timecode import clock
+from stenoflow.tasks.transcript.types import Transcript
+
+_log = logging.getLogger(__name__)
+_ENDED = {SegmentState.DONE, SegmentState.SILENT}
+
+
+class IncompleteError(FailedError):
+    """Parts of the recording could not be transcribed; the rest is published."""
+
+    kind = "partial"
+
+
+class DamagedError(IncompleteError):
+    """The recording itself lacks something; what it has is published."""
+
+    kind = "damaged"
+
+
+class NothingHeardError(FailedError):
+    """No segment could be transcribed; nothing is published."""
+
+    kind = "failed"
+
+
+def publish(context: AppContext, job_id: str) -> JobState:
+    """Publish what a job has, and say in its state whether that is all.
+
+    Nothing is published where no segment has an answer.
+
+    Returns:
+        Complete, partial or failed.
+
+    Raises:
+        ObjectStoreError, DiskFullError: the artifacts could not be stored; the manifest is not written.
+    """
+    job = context.catalog.job(job_id)
+    recording = context.catalog.recording(job.recording_id)
+    segments = context.catalog.segments(job_id)
+    failed = [segment for segment in segments if segment.state not in _ENDED]
+    if failed and not any(segment.state == SegmentState.DONE for segment in segments):
+        reason = NothingHeardError(failed[0].error_message or "no segment could be transcribed")
+        context.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
+        return JobState.FAILED
+    document = document_of(context, job, segments)
+    translation = translation_of(context, job, segments)
+    retract_manifest(context, job)
+    artifacts = _store(context, job, document)
+    if translation is not None:
+        artifacts += _store(context, job, translation)
+    published = manifest.Published(
+        recording,
+        job,
+        artifacts,
+        segments,
+        document,
+        context.reports.charges(job_id),
+        context.ledger.suspects(
+            with_translations((segment.cache_key for segment in segments), job.settings.get("translator"))
+        ),
+        translation,
+    )
+    _store_manifest(context, published)
+    missing = _missing(recording, document.transcript, failed, Integrity.from_stored(job.lost_ms, job.damage))
+    kind = failed[0].error_kind if failed else None
+    if missing is None and translation is not None:
+        missing, kind = _untranslated(context, recording, job, translation.transcript, segments)
+    state = JobState.COMPLETE if missing is None else JobState.PARTIAL
+    context.catalog.set_state(job_id, state, missing, kind)
+    return state
+
+
+def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document:
+    """Make what is rendered of a job from the stored answers; calls nobody."""
+    recording = context.catalog.recording(job.recording_id)
+    told, names = diarize(context, job, segments), job.speakers or {}
+    transcript = with_names(told.transcript, names)
+    return Document(
+        transcript,
+        recording.name,
+        PROFILES[context.settings.subtitles],
+        recording.source,
+        SpeakerInfo(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
+        doubtful=tuple(_doubtful(context, job, segments)),
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        minutes=newest_minutes(context, job, transcript),
+    )
+
+
+def translation_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document | None:
+    """Make what is rendered of a job's translation; None where none was asked for."""
+    settings = JobSettings.from_dict(job.settings)
+    if not settings.translate:
+        return None
+    told, names = diarize(context, job, segments, translated_answer), job.speakers or {}
+    transcript = replace(
+        with_names(told.transcript, names), language=ENGLISH, other_languages=(), translated=True
+    )
+    recording = context.catalog.recording(job.recording_id)
+    return Document(
+        transcript,
+        recording.name,
+        PROFILES[context.settings.subtitles],
+        recording.source,
+        SpeakerInfo(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
+        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        stem=TRANSLATION,
+    )
+
+
+def lacks_formats(context: AppContext, job: Job) -> bool:
+    """Tell whether a job that was published lacks a format that it was asked for since."""
+    published = {artifact.name for artifact in context.catalog.artifacts(job.id)}
+    return any(artifact_name(name) not in published for name in job.formats or ())
+
+
+def _doubtful(context: AppContext, job: Job, segments: Sequence[Segment]) -> Iterator[SuspectAnswer]:
+    suspects = context.ledger.suspects(segment.cache_key for segment in segments)
+    for segment in segments:
+        if segment.state == SegmentState.DONE and segment.cache_key in suspects:
+            yield SuspectAnswer(region_of(segment, job.origin_ms), SuspectReason(suspects[segment.cache_key]))
+
+
+def _store(context: AppContext, job: Job, document: Document) -> list[Artifact]:
+    artifacts = []
+    for name in made_with(job.formats):
+        format_ = FORMATS[name]
+        file_name = artifact_name(name, document.stem)
+        data = format_.render(document)
+        key = artifact_key(job, file_name)
+        context.store.put_bytes(key, data, content_type=format_.content_type)
+        artifacts.append(artifact_of(context, job, file_name, key, data))
+    return artifacts
+
+
+def _store_manifest(context: AppContext, published: manifest.Published) -> None:
+    job = published.job
+    data = manifest.render(published).encode()
+    key = artifact_key(job, MANIFEST)
+    context.store.put_bytes(key, data, content_type="application/json")
+    artifacts = [*published.artifacts, artifact_of(context, job, MANIFEST, key, data)]
+    context.catalog.record_artifacts(job.id, artifacts, published.document.transcript.duration_ms)
+
+
+def _missing(
+    recording: Recording, transcript: Transcript, failed: Sequence[Segment], damage: Integrity
+) -> IncompleteError | None:
+    """Say what the transcript lacks, and why; None where it lacks nothing."""
+    if not transcript.missing and not damage:
+        return None
+    where = f"missing {_spans(transcript)}: " if transcript.missing else ""
+    if failed:
+        why = failed[0].error_message or "not transcribed"
+        return IncompleteError(
+            f"{recording.name}: {where}{why}", "stenoflow resume tries just those parts again"
+        )
+    return DamagedError(f"{recording.name} is damaged: {where}{damage.reason}")
+
+
+def _untranslated(
+    context: AppContext, recording: Recording, job: Job, translation: Transcript, segments: Sequence[Segment]
+) -> tuple[IncompleteError | None, str | None]:
+    """Say what the translation lacks and why, with the kind of that; all was heard."""
+    if not translation.missing:
+        return None, None
+    settings = JobSettings.from_dict(job.settings)
+    keys = [settings.translation_key(segment.cache_key) for segment in segments]
+    lacking = set(keys) - context.ledger.answered(keys)
+    kind, why = next(iter(context.ledger.complaints(lacking).values()), (None, "not translated"))
+    message = f"{recording.name}: the translation lacks {_spans(translation)}: {why}"
+    return IncompleteError(message, "stenoflow resume tries just those parts again"), kind
+
+
+def _spans(transcript: Transcript) -> str:
+    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])
+
+
+def republish_page(context: AppContext, of: str) -> None:
+    """Publish the transcript anew, whose page shows the newest minutes of it."""
+    segments = context.catalog.segments(of)
+    done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
+    if done - context.ledger.answered(done):
+        # Less would come of it than there is.
+        _log.warning("answers of job %s are gone; its page is left as it is", of)
+        return
+    try:
+        publish(context, of)
+    except TakenError:
+        _log.warning("another run is at work on job %s, and will publish its page", of)

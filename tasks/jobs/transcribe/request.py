@@ -1,0 +1,273 @@
+"""Who hears: the API that the settings name, or the embedded engine where they name none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from stenoflow.tasks.api.chat_models import load_chat_models
+from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.in_process import InProcessTransport
+from stenoflow.tasks.api.models import Model, ModelTable, terms_that_fit
+from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
+from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.translate.plan import ContextTooSmallError, TranslationTokenBudget
+from stenoflow.tasks.settings import Settings
+from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
+from stenoflow.tasks.transcript.planning import CutRule
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.engine.engine import Engine
+
+
+EMBEDDED = "embedded"
+_OPENAI = "https://api.openai.com/v1"
+_DEFAULT_MODEL = "whisper-1"
+_SEGMENT_S = 600
+# Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
+_UNTIMED_SEGMENT_S = 60
+_SHORTEST_SEGMENT_S = 5
+# No model's documented limit is above this; a model without one is not tried with more.
+_LONGEST_MS = 1_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a command asks of the hearing; None: the default."""
+
+    model: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+    segment_seconds: float | None = None
+    stream: int | None = None
+    languages: Sequence[str] = ()
+    glossary: Sequence[str] = ()
+    translate: bool = False
+    speakers: str | None = None
+
+
+def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobSettings:
+    """Work out what a job's result will depend on.
+
+    Raises:
+        SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
+            nobody translates; or the segments would be too short.
+    """
+    name = wanted.model or settings.model or default_model(settings)
+    model = models.get(name)
+    rule = cut_rule(model, wanted.segment_seconds)
+    language, languages = _languages(wanted, model)
+    return JobSettings(
+        provider=provider_name(settings),
+        model=name,
+        format=model.response_format,
+        target_ms=rule.target_ms,
+        window_ms=rule.window_ms,
+        language=language,
+        prompt=wanted.prompt or None,
+        stream=wanted.stream,
+        languages=languages,
+        keywords=terms_that_fit(wanted.glossary, model),
+        translate=wanted.translate,
+        translator=_translator(settings, model, models) if wanted.translate else None,
+        speakers=_speakers(wanted.speakers, model, models),
+    )
+
+
+def provider_name(settings: Settings) -> str:
+    """Name the provider as prices and charges do."""
+    if settings.is_embedded:
+        return EMBEDDED
+    return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
+
+
+def calls_at_once(settings: Settings, wanted: int | None) -> int:
+    """Return how many calls may be in flight; the embedded engine has no more than this machine's cores."""
+    if wanted is not None:
+        return wanted
+    return min(settings.concurrency, os.cpu_count() or 1) if settings.is_embedded else settings.concurrency
+
+
+def default_model(settings: Settings) -> str:
+    """Return the model that is used where none is named."""
+    if not settings.is_embedded:
+        return _DEFAULT_MODEL
+    from stenoflow.tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
+
+    return embedded_default()
+
+
+def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
+    """Return how to cut for a model: near the wished length, never above the model's limits."""
+    wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
+    if wished_s < _SHORTEST_SEGMENT_S:
+        raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
+    return CutRule.fitting(round(wished_s * 1000), min(_LONGEST_MS, model.longest_ms() or _LONGEST_MS))
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[AudioApi]:
+    """Open the client; the embedded engine is reached in process, by the same client."""
+    if not settings.is_embedded:
+        key = settings.openai_api_key
+        async with AudioApi(
+            AudioApiSettings(
+                base_url=settings.openai_base_url or _OPENAI,
+                api_key=key.get_secret_value() if key else None,
+                provider=provider_name(settings),
+                connect_s=settings.connect_timeout_s,
+                read_s=settings.read_timeout_s,
+                deadline_s=settings.call_deadline_s,
+            ),
+            models,
+        ) as api:
+            yield api
+        return
+    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
+
+    engine = embedded_engine(settings)
+    address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
+    try:
+        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
+            yield api
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+def embedded_engine(settings: Settings) -> Engine:
+    """Make the embedded engine as the settings have it; whoever asks closes it."""
+    from stenoflow.tasks.engine.engine import EngineSettings, open_engine  # noqa: PLC0415 - loads slowly
+    from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
+
+    return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
+    """Say how speakers are told apart; a model that is made for it does so unless it is told not to."""
+    if wanted is None:
+        return Speakers.MODEL.value if model.tells_speakers else Speakers.NONE.value
+    if wanted == Speakers.MODEL and not model.tells_speakers:
+        able = ", ".join(name for name, each in models.listed.items() if each.tells_speakers)
+        raise SettingsError(f"the model {model.name} cannot tell speakers apart", f"these can: {able}")
+    return wanted
+
+
+def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | None:
+    """Say how much of a glossary a job's model takes; None where that is all of it."""
+    taken = len(settings.keywords)
+    if taken == len(terms):
+        return None
+    if not taken:
+        return f"{settings.model} takes no glossary: none of the {len(terms)} terms is sent"
+    return f"{settings.model} takes the first {taken} of the {len(terms)} terms of the glossary"
+
+
+def _languages(wanted: Wanted, model: Model) -> tuple[str | None, tuple[str, ...]]:
+    """Return the one language that is spoken, or the several."""
+    language, languages = chosen_language(wanted.language), chosen_languages(wanted.languages)
+    if language is not None and languages:
+        raise SettingsError(
+            "both one language and several are given", "give the one that is spoken, or all that may be"
+        )
+    if len(languages) == 1:
+        return languages[0], ()
+    if languages and not model.languages and model.response_format != "verbose_json":
+        raise SettingsError(
+            f"{model.name} neither takes several languages nor says which one it heard",
+            "give one language, or none",
+        )
+    return language, languages
+
+
+def _translator(settings: Settings, model: Model, models: ModelTable) -> str | None:
+    """Return the chat model that translates where the one that hears does not; None: it does.
+
+    Raises:
+        SettingsError: no chat model can be asked, or it takes too little.
+    """
+    if model.translations:
+        return None
+    name = chat_model(settings, None)
+    chat = load_chat_models(settings.chat_models).get(name)
+    if settings.is_embedded or not chat.translates:
+        provider = provider_name(settings)
+        beside = "" if settings.is_embedded else f", nor does the chat model {name}"
+        raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
+    try:
+        TranslationTokenBudget.of(chat)
+    except ContextTooSmallError as error:
+        raise SettingsError(
+            f"the context of {name} is too small to translate: {error}",
+            f'let STENOFLOW_CHAT_MODEL name another, or say its context under [chat_models."{name}"] in '
+            "stenoflow.toml",
+        ) from error
+    return name
+
+
+def _translators(models: ModelTable) -> str:
+    able = ", ".join(name for name, model in models.listed.items() if model.translations)
+    return (
+        f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true; or let '
+        "OPENAI_BASE_URL and STENOFLOW_CHAT_MODEL name a server and a chat model that does"
+    )
+
+
+_DEFAULT_CHAT_MODEL = "gpt-4o-mini"
+_EMBEDDED_MODEL = "extractive-summary"
+
+
+def chat_model(settings: Settings, wanted: str | None) -> str:
+    """Return the model that writes: the wanted one, the settings', or the provider's usual one."""
+    return wanted or settings.chat_model or (_EMBEDDED_MODEL if settings.is_embedded else _DEFAULT_CHAT_MODEL)
+
+
+AUTO = "auto"
+# Where the registry and Whisper call a language otherwise.
+_OURS = {"jv": "jw", "fil": "tl", "nb": "no"}
+
+
+def chosen_language(said: str | None) -> str | None:
+    """Return the code of the language that a user names; None for ``auto`` and nothing.
+
+    Raises:
+        SettingsError: no model knows such a language; those that are written alike are named.
+    """
+    if said is None or said.strip().lower() == AUTO:
+        return None
+    code = _code(said.strip().lower().replace("_", "-"))
+    if code is None:
+        raise SettingsError(f"the language {said!r} is not known", _hint(said))
+    return code
+
+
+def chosen_languages(said: Iterable[str]) -> tuple[str, ...]:
+    """Return the codes of several languages, each once, in order. Raises SettingsError as above."""
+    named = [each for each in said if each.strip()]
+    return tuple(dict.fromkeys(code for each in named if (code := chosen_language(each)) is not None))
+
+
+def _code(plain: str) -> str | None:
+    if plain in CODE_OF or plain in NAME_OF:
+        return language_code(plain)
+    import langcodes  # noqa: PLC0415 - takes a tenth of a second, and is rarely needed
+
+    if not langcodes.tag_is_valid(plain):
+        return None
+    # Retired codes (iw), those of three letters (deu) and dialects (cmn) become the usual ones.
+    language = langcodes.Language.get(langcodes.standardize_tag(plain, macro=True)).language or ""
+    language = _OURS.get(language, language)
+    return language if language in NAME_OF else None
+
+
+def _hint(said: str) -> str:
+    alike = get_close_matches(said.strip().lower(), [*CODE_OF, *NAME_OF], n=3, cutoff=0.6)
+    codes = dict.fromkeys(code for each in alike if (code := language_code(each)) is not None)
+    if not codes:
+        return "give a code such as en, de or ja"
+    return "did you mean " + " or ".join(f"{code} ({NAME_OF[code]})" for code in codes) + "?"

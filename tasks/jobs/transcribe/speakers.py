@@ -1,0 +1,114 @@
+"""Speakers of a job: turns of an RTTM file, and names given later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from stenoflow.storage.database.states import JobState
+from stenoflow.tasks.assembly.assemble import diarize
+from stenoflow.tasks.assembly.diarization import labels_of, store_turns
+from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.publish import publish
+from stenoflow.tasks.sources.inbox.options import unknown_speaker
+from stenoflow.tasks.sources.source import shown
+from stenoflow.tasks.transcript.speakers import LineError, Rttm, names, parse_rttm
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of an RTTM file: 200,000 turns."""
+
+
+class NoTurnsError(RefusedError):
+    """A diariser's file says nothing of a recording."""
+
+    kind = "turns"
+
+
+def read_rttm(path: Path) -> Rttm:
+    """Read a diariser's file.
+
+    Raises:
+        SettingsError: it cannot be read, or a line of it is no turn.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"--speakers {shown(str(path))} cannot be read: {reason}",
+            "give none, channels, model, or an RTTM file",
+        ) from error
+    return parsed_rttm(data, shown(str(path)))
+
+
+def parsed_rttm(data: bytes, name: str) -> Rttm:
+    """Parse a diariser's file. Raises SettingsError, with the number of the line that is no turn."""
+    if len(data) > MOST_BYTES:
+        raise SettingsError(f"{name} is larger than {MOST_BYTES >> 20} MB, which no RTTM file is")
+    try:
+        return parse_rttm(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} is not UTF-8, so no RTTM file") from None
+    except LineError as error:
+        hint = "a turn reads: SPEAKER NAME 1 START DURATION <NA> <NA> SPEAKER <NA> <NA>"
+        raise SettingsError(f"{name}, {error}", hint) from error
+
+
+def with_turns(
+    context: AppContext, wish: TranscribeRequest, rttm: Rttm, recording: str, *, alone: bool
+) -> TranscribeRequest:
+    """Return a wish with a recording's turns, which are stored.
+
+    Args:
+        context: the tools.
+        wish: all else that is asked.
+        rttm: the diariser's file.
+        recording: the recording's name.
+        alone: no other recording has its turns in the same file.
+
+    Raises:
+        NoTurnsError: the file says nothing of it.
+        SettingsError: one of the names is given to a speaker that there is not.
+    """
+    turns = rttm.of(PurePosixPath(recording).stem, alone=alone)
+    if turns is None:
+        there = ", ".join(list(rttm.turns)[:5])
+        raise NoTurnsError(f"the RTTM file says nothing of {recording}", f"its turns are of {there}")
+    _check_names(wish.names, names(turns))
+    key = store_turns(context.ledger, turns)
+    return replace(wish, settings=replace(wish.settings, speakers=Speakers.TURNS.value, turns=key))
+
+
+def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
+    there = list(known)
+    for name in given:
+        if name not in there:
+            raise unknown_speaker(name, there)
+
+
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
+
+
+def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
+    """Call speakers otherwise, and publish again; calls nobody.
+
+    Args:
+        context: the tools.
+        job_id: the job.
+        wanted: names, by what the speakers are called now or were called by us.
+
+    Raises:
+        SettingsError: nobody is called so, or the job is not published.
+        TakenError: a run is at work on it.
+    """
+    job = context.catalog.job(job_id)
+    if job.state not in _PUBLISHED:
+        raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
+    told = diarize(context, job, context.catalog.segments(job_id))
+    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
+    publish(context, job_id)

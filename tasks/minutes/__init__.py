@@ -1,1 +1,0 @@
-"""Minutes, all that is pure of them: what is sent, how it is divided, what is believed of the answer."""

@@ -1,0 +1,116 @@
+"""The page of a job as a file of its own, to be sent to somebody; on demand with the recording in it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StorageError
+from stenoflow.tasks.artifacts.page import write
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import FailedError, SettingsError
+from stenoflow.tasks.jobs.transcribe.prepare import choose_stream
+from stenoflow.tasks.jobs.transcribe.publish import document_of
+from stenoflow.tasks.media.decode import Decoding, decode
+from stenoflow.tasks.media.encode import encode_opus
+from stenoflow.tasks.media.probe import AudioStream, probe
+from stenoflow.tasks.sources import fetch, resolve
+from stenoflow.tasks.transcript.timecode import ms_to_samples
+
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
+
+
+class ChangedError(FailedError):
+    """Where the recording was, there is another."""
+
+    kind = "changed"
+
+
+def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> int:
+    """Write a job's page from stored answers; calls nobody.
+
+    Args:
+        context: the tools.
+        job: one that was published.
+        out: where it goes, replacing what is there; it appears when it is whole.
+        embed: put the recording's sound into it, at 24 kbps.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        SettingsError: there is nothing to show yet, or no such folder.
+        RefusedError, MediaError, ChangedError: the recording is gone, cannot be decoded, or is another now.
+        StorageError: the file cannot be written.
+    """
+    if job.state not in _PUBLISHED:
+        raise SettingsError(
+            f"job {job.id} has no transcript yet", f"stenoflow resume {job.id} goes on with it"
+        )
+    if not out.parent.is_dir():
+        raise SettingsError(f"there is no folder {out.parent}")
+    document = replace(document_of(context, job, context.catalog.segments(job.id)), beside=())
+    with ExitStack() as stack:
+        sound = stack.enter_context(_sound(context, job)) if embed else None
+        try:
+            partial = Path(stack.enter_context(_beside(out)))
+            with partial.open("w", encoding="utf-8", errors="replace") as file:
+                write(document, file, sound)
+            partial.replace(out)
+            return out.stat().st_size
+        except OSError as error:
+            raise StorageError(f"cannot write {out}: {error.strerror}") from error
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[str]:
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:100]}.", suffix=".part")
+    os.close(handle)
+    try:
+        # As a file that is made in the usual way has it.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        yield name
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _sound(context: AppContext, job: Job) -> Iterator[Path]:
+    """Encode a job's recording; give the file, for as long as it is needed."""
+    recording = context.catalog.recording(job.recording_id)
+    work = context.settings.work / "pages"
+    work.mkdir(parents=True, exist_ok=True)
+    (source,) = resolve(recording.source, context.s3)
+    fetched = fetch(source, context.settings.work / "sources", context.s3)
+    if fetched.sha256 != recording.sha256:
+        raise ChangedError(
+            f"{recording.name} is not the recording any more that job {job.id} heard",
+            "without --embed, the page is made all the same",
+        )
+    stream = choose_stream(probe(fetched.path), JobSettings.from_dict(job.settings).stream, recording.name)
+    with (
+        tempfile.TemporaryDirectory(dir=work) as folder,
+        decode(fetched.path, stream, ffmpeg=context.ffmpeg, stamp=fetched.stamp) as decoding,
+    ):
+        sound = Path(folder) / "sound.webm"
+        encode_opus(_from_the_beginning(decoding, stream), sound, ffmpeg=context.ffmpeg)
+        yield sound
+
+
+def _from_the_beginning(decoding: Decoding, stream: AudioStream) -> Iterator[NDArray[np.int16]]:
+    """Yield the samples from the beginning of the timeline, before which sound may begin late."""
+    if stream.origin_ms > 0:
+        yield np.zeros(ms_to_samples(stream.origin_ms), np.int16)
+    yield from decoding

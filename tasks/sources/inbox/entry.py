@@ -1,0 +1,85 @@
+"""Recordings in a drop folder as one look shows them, and which of them are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from stenoflow.tasks.sources.source import Source
+
+
+class WriteState(Enum):
+    """What can be told of a file's being whole by looking at it once."""
+
+    WHOLE = "whole"
+    """An object (S3 shows none before its upload has ended), or a file with a ``.done`` beside it."""
+    OPEN = "open"
+    """Some program has it open for writing."""
+    UNKNOWN = "unknown"
+    """It is whole if it does not change any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A recording in an inbox.
+
+    Attributes:
+        path: below the inbox, with ``/`` between its parts.
+        source: where it is.
+        mark: changes whenever its content does: size and time of change of a file, ETag of an object.
+        growth: what this look tells.
+    """
+
+    path: str
+    source: Source
+    mark: str
+    growth: WriteState
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An inbox at one moment.
+
+    Attributes:
+        entries: the recordings, sorted by path.
+        others: the other files by path, with their marks: options and markers.
+        linked: paths of folders that are only linked here; what is in them is not looked at.
+    """
+
+    entries: tuple[Entry, ...]
+    others: Mapping[str, str] = field(default_factory=dict)
+    linked: tuple[str, ...] = ()
+
+
+def beside(path: str, suffix: str) -> tuple[str, str]:
+    """Return what a file that belongs to a recording may be called: ``talk.mp3.done`` or ``talk.done``."""
+    folder, slash, name = path.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{path}{suffix}", f"{folder}{slash}{stem}{suffix}"
+
+
+@dataclass(slots=True)
+class StabilityTracker:
+    """Remembers how many looks in a row have found a file as it is.
+
+    Attributes:
+        looks: how many must, at least 1.
+    """
+
+    looks: int
+    _seen: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def complete(self, look: Snapshot) -> list[Entry]:
+        """Take note of a look; returns what is complete, in its order."""
+        self._seen = {entry.path: (entry.mark, self._times(entry)) for entry in look.entries}
+        return [entry for entry in look.entries if self._is_complete(entry)]
+
+    def _times(self, entry: Entry) -> int:
+        if entry.growth is WriteState.OPEN:
+            return 0
+        mark, times = self._seen.get(entry.path, (entry.mark, 0))
+        return times + 1 if mark == entry.mark else 1
+
+    def _is_complete(self, entry: Entry) -> bool:
+        return entry.growth is WriteState.WHOLE or self._seen[entry.path][1] >= self.looks

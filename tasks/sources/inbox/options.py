@@ -1,0 +1,182 @@
+"""Options of single recordings: a ``NAME.json`` beside one, and a folder's ``stenoflow.toml``.
+
+The nearer counts: what the command says, then ``[recordings]`` in the ``stenoflow.toml`` of the inbox and of
+each folder down to the recording's, then the file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.sources.glossary import MOST_BYTES, parse_glossary
+from stenoflow.tasks.sources.inbox.entry import beside
+from stenoflow.tasks.sources.source import shown
+
+FOLDER_FILE = "stenoflow.toml"
+_TABLE = "recordings"
+_MOST_BYTES = 64 * 1024
+# Either is said; the nearer one counts.
+_LANGUAGES = {"language", "languages"}
+LONGEST_TAG = 200
+"""Characters; a database's index takes no key of any length."""
+
+
+class Priority(StrEnum):
+    """How soon."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class OptionsError(RefusedError):
+    """What is said of a recording beside it cannot be used."""
+
+    kind = "options"
+
+
+class RecordingOptions(BaseModel):
+    """What may be said of a recording."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = Field(default=None, description="The model. Default: the setting's, or whisper-1.")
+    language: str | None = Field(
+        default=None, description="The language spoken (en, de, ja, …), if it is known."
+    )
+    languages: tuple[str, ...] | None = Field(
+        default=None, description="Those that may be spoken, where there are several."
+    )
+    glossary: tuple[str, ...] | None = Field(
+        default=None, description="Names and terms that are likely to be said."
+    )
+    translate: bool = Field(default=False, description="Make an English transcript as well.")
+    segment_seconds: float | None = Field(default=None, ge=5, description="Length of segment to aim at.")
+    stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
+    speakers: Literal["none", "channels", "model"] | None = Field(
+        default=None,
+        description="How to tell who speaks. Default: by a NAME.rttm beside the recording, or not at all.",
+    )
+    names: dict[str, str] = Field(
+        default_factory=dict, description="What speakers are to be called, by what they are called otherwise."
+    )
+    tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
+    budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    formats: list[str] = Field(
+        default=[], description="Artifacts beside those that every job has: tsv, ass, docx, karaoke."
+    )
+    digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
+    priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
+
+    @field_validator("names")
+    @classmethod
+    def _are_names(cls, names: dict[str, str]) -> dict[str, str]:
+        """See that they are as the command takes them; it says what is wrong."""
+        try:
+            return dict(name_of(f"{label}={name}") for label, name in names.items())
+        except StenoflowError as error:
+            raise ValueError(error.message) from error
+
+
+def options_of(
+    path: str, read: Callable[[str, int], bytes | None], given: Mapping[str, Any]
+) -> RecordingOptions:
+    """Return a recording's options.
+
+    Args:
+        path: the recording's, below the inbox.
+        read: gives the beginning of a file; None where there is none.
+        given: by the command.
+
+    Raises:
+        OptionsError: a file of options cannot be read, or says what is no option.
+    """
+    said = dict(given)
+    for place in _places(path):
+        nearer = _read(place, read)
+        if len(_LANGUAGES & nearer.keys()) == 1:
+            said = {name: value for name, value in said.items() if name not in _LANGUAGES}
+        said |= nearer
+    try:
+        return RecordingOptions.model_validate(said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise OptionsError(f"the option {name!r} of {shown(path)} cannot be used: {first['msg']}") from error
+
+
+def _places(path: str) -> Iterator[str]:
+    """Yield where options may be said, the nearest last."""
+    folders = path.split("/")[:-1]
+    for depth in range(len(folders) + 1):
+        yield "/".join([*folders[:depth], FOLDER_FILE])
+    whole, short = beside(path, ".json")
+    yield from (short, whole)
+
+
+def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any]:
+    try:
+        found = read(place, _MOST_BYTES)
+        text = (found or b"{}" if place.endswith(".json") else found or b"").decode("utf-8-sig")
+        said = json.loads(text) if place.endswith(".json") else tomllib.loads(text).get(_TABLE, {})
+    except (StenoflowError, OSError, ValueError, RecursionError) as error:
+        raise OptionsError(f"the options in {shown(place)} cannot be read: {error}") from error
+    if not isinstance(said, dict):
+        raise OptionsError(f"the options in {shown(place)} are no object")
+    if isinstance(said.get("languages"), str):
+        said["languages"] = [each.strip() for each in said["languages"].split(",")]
+    if isinstance(said.get("glossary"), str):
+        said["glossary"] = _glossary(place, said["glossary"], read)
+    return said
+
+
+def _glossary(place: str, name: str, read: Callable[[str, int], bytes | None]) -> tuple[str, ...]:
+    """Read the glossary that options name: a file in their own folder, or below it."""
+    beside_it = str(PurePosixPath(place).parent / name)
+    if name.startswith("/") or ".." in PurePosixPath(name).parts:
+        raise OptionsError(f"the glossary {shown(name)} in {shown(place)} lies outside its folder")
+    try:
+        found = read(beside_it, MOST_BYTES + 1)
+        if found is None:
+            raise OptionsError(f"there is no glossary {shown(beside_it)}, which {shown(place)} names")
+        return parse_glossary(found, shown(beside_it))
+    except SettingsError as error:
+        raise OptionsError(error.message, error.hint) from error
+    except OSError as error:
+        raise OptionsError(f"the glossary {shown(beside_it)} cannot be read: {error}") from error
+
+
+_LONGEST_NAME = 100
+
+
+def name_of(written: str) -> tuple[str, str]:
+    """Read ``A=Anna``: what a speaker is called now, and is to be called.
+
+    Raises:
+        SettingsError: it is written otherwise, or too long.
+    """
+    label, equals, name = (part.strip() for part in written.partition("="))
+    if not (equals and label and name) or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise SettingsError(
+            f"{written[:100]!r} gives no speaker a name",
+            f"write it as A=Anna, or 'Channel 1=Anna'; a name has up to {_LONGEST_NAME} characters",
+        )
+    return label, name
+
+
+def unknown_speaker(said: str, known: Iterable[str]) -> SettingsError:
+    """Return the error for a name that is nobody's."""
+    there = ", ".join(dict.fromkeys(known))
+    return SettingsError(
+        f"no speaker is called {said!r}", f"there are {there}" if there else "nobody is told apart"
+    )

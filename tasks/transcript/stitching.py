@@ -1,0 +1,243 @@
+"""Putting the segments of a recording together on the recording's own timeline.
+
+A word's time is the place of the span that it was heard in (a sample position, counted in one linear
+decode) plus its time in that span. Lengths of segments are never summed. Where a cut could not go into
+silence, the segments overlap, and each word is taken from one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from stenoflow.tasks.transcript.coverage import cover, missing_mark
+from stenoflow.tasks.transcript.languages import STRONG_MS
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.seams import match_seam
+from stenoflow.tasks.transcript.text import join_words
+from stenoflow.tasks.transcript.timecode import samples_to_ms
+from stenoflow.tasks.transcript.types import (
+    Kind,
+    OtherLanguage,
+    Region,
+    Seam,
+    Stretch,
+    Timing,
+    Transcript,
+    Utterance,
+    Word,
+)
+from stenoflow.tasks.transcript.word_timing import TimedTranscript
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One segment of the recording and what was heard in it.
+
+    Attributes:
+        start_sample: its first sample in the linear decode; it is the end of the one before.
+        end_sample: one past its last.
+        speech: regions of speech, ms from the segment's start; may reach into its neighbours.
+        placed: what was heard, in the time of what was sent; None where it could not be transcribed.
+        language: as the API said it, normalised; None where it did not.
+        sent: what of the recording was sent; None: all of the segment.
+        forced: its end may run through speech, and the next one overlaps it.
+    """
+
+    start_sample: int
+    end_sample: int
+    speech: tuple[Region, ...]
+    placed: TimedTranscript | None
+    language: str | None = None
+    sent: Excerpt | None = None
+    forced: bool = False
+
+    @property
+    def excerpt(self) -> Excerpt:
+        """What of the recording was sent."""
+        return self.sent or Excerpt(((self.start_sample, self.end_sample),))
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The recording's own timeline, in ms.
+
+    Attributes:
+        origin_ms: where the first decoded sample lies on it (a video's sound may start late).
+        duration_ms: its whole length.
+        lost_ms: how much at its end was declared and could not be read.
+        damaged: what before that could not be decoded.
+    """
+
+    origin_ms: int
+    duration_ms: int
+    lost_ms: int = 0
+    damaged: tuple[Region, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """A seam, and what it leaves of both sides: words kept of the one before, left out of the one after."""
+
+    seam: Seam
+    kept: int
+    left_out: int
+
+
+def stitch(timeline: Timeline, placed: Iterable[Piece]) -> Transcript:
+    """Put pieces together, in order; stretches without a result stand as missing.
+
+    They may come one by one: of each, the words are kept on the recording's timeline only.
+    """
+    heard: list[list[Utterance]] = []
+    pieces: list[Piece] = []
+    for piece in placed:
+        heard.append(_on_timeline(timeline, piece))
+        pieces.append(_without_words(piece))
+    joints = [
+        _joint(timeline, before, after, _words(heard[index]), _words(heard[index + 1]))
+        for index, (before, after) in enumerate(pairwise(pieces))
+    ]
+    starts = [0, *(joint.left_out for joint in joints)]
+    ends = [*(joint.kept for joint in joints), sys.maxsize]
+    spoken = [
+        utterance
+        for utterances, start, end in zip(heard, starts, ends, strict=False)
+        for utterance in _part(utterances, start, end)
+    ]
+    coverage = cover(timeline.duration_ms, _speech(timeline, pieces), _missing(timeline, pieces))
+    marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
+    language = _language(pieces, heard)
+    return Transcript(
+        timeline.duration_ms,
+        language,
+        tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
+        coverage,
+        weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
+        tuple(joint.seam for joint in joints),
+        tuple(_other_languages(timeline, pieces, heard, language)),
+    )
+
+
+def _on_timeline(timeline: Timeline, piece: Piece) -> list[Utterance]:
+    if piece.placed is None:
+        return []
+    return [
+        of_words(utterance, piece.excerpt.on_timeline(utterance.words, timeline.origin_ms))
+        for utterance in piece.placed.utterances
+        if utterance.words
+    ]
+
+
+def of_words(like: Utterance, words: Sequence[Word]) -> Utterance:
+    """Return an utterance of some of its words, at least one."""
+    return replace(
+        like,
+        text=join_words(word.text for word in words),
+        start_ms=words[0].start_ms,
+        end_ms=max(word.end_ms for word in words),
+        words=tuple(words),
+    )
+
+
+def _words(utterances: Iterable[Utterance]) -> list[Word]:
+    return [word for utterance in utterances for word in utterance.words]
+
+
+def _joint(
+    timeline: Timeline, before: Piece, after: Piece, left: Sequence[Word], right: Sequence[Word]
+) -> _Joint:
+    at_ms = timeline.origin_ms + samples_to_ms(before.end_sample)
+    overlap = _overlap(timeline, before, after)
+    if overlap is None:
+        return _Joint(Seam(at_ms), len(left), 0)
+    timed = all(piece.placed is None or piece.placed.timing is Timing.WORD for piece in (before, after))
+    meeting = match_seam(left, right, at_ms, overlap, timed=timed)
+    dropped = tuple(word.text for word in (*left[meeting.left :], *right[: meeting.right]))
+    return _Joint(Seam(at_ms, overlap, meeting.agreed, dropped), meeting.left, meeting.right)
+
+
+def _overlap(timeline: Timeline, before: Piece, after: Piece) -> Region | None:
+    """Return what both were sent; None where nothing was sent twice."""
+    if not (before.forced and before.excerpt.spans and after.excerpt.spans):
+        return None
+    first, end = after.excerpt.spans[0][0], before.excerpt.spans[-1][1]
+    if first >= end:
+        return None
+    return Region(timeline.origin_ms + samples_to_ms(first), timeline.origin_ms + samples_to_ms(end))
+
+
+def _part(utterances: Iterable[Utterance], start: int, end: int) -> Iterator[Utterance]:
+    """Keep the words from number ``start`` to before ``end``."""
+    position = 0
+    for utterance in utterances:
+        words = utterance.words[max(0, start - position) : max(0, end - position)]
+        position += len(utterance.words)
+        if len(words) == len(utterance.words):
+            yield utterance
+        elif words:
+            yield of_words(utterance, words)
+
+
+def _speech(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
+    return [
+        Region(region.start_ms + start_ms, region.end_ms + start_ms)
+        for piece in pieces
+        for start_ms in [timeline.origin_ms + samples_to_ms(piece.start_sample)]
+        for region in piece.speech
+    ]
+
+
+def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
+    lost = Region(timeline.duration_ms - timeline.lost_ms, timeline.duration_ms)
+    return [
+        lost,
+        *timeline.damaged,
+        *(
+            Region(
+                timeline.origin_ms + samples_to_ms(piece.start_sample),
+                timeline.origin_ms + samples_to_ms(piece.end_sample),
+            )
+            for piece in pieces
+            if piece.placed is None
+        ),
+    ]
+
+
+def mark(stretch: Stretch) -> Utterance:
+    """Return what stands in the transcript in place of a missing stretch."""
+    return Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
+
+
+def _without_words(piece: Piece) -> Piece:
+    return piece if piece.placed is None else replace(piece, placed=TimedTranscript((), piece.placed.timing))
+
+
+def _language(pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]]) -> str | None:
+    votes: Counter[str] = Counter()
+    for piece, utterances in zip(pieces, heard, strict=True):
+        if piece.language and utterances:
+            votes[piece.language] += sum(region.duration_ms for region in piece.speech) or 1
+    return votes.most_common(1)[0][0] if votes else None
+
+
+def _other_languages(
+    timeline: Timeline, pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]], language: str | None
+) -> Iterator[OtherLanguage]:
+    """Yield the segments that disagree; a guess at little speech is none."""
+    for index, (piece, utterances) in enumerate(zip(pieces, heard, strict=True)):
+        speech_ms = sum(region.duration_ms for region in piece.speech)
+        if utterances and piece.language not in {None, language} and speech_ms >= STRONG_MS:
+            start_ms, end_ms = (samples_to_ms(each) for each in (piece.start_sample, piece.end_sample))
+            yield OtherLanguage(
+                timeline.origin_ms + start_ms, timeline.origin_ms + end_ms, index, piece.language or ""
+            )
+
+
+def weakest(timings: Iterable[Timing]) -> Timing:
+    """Return what all words' times rest on at least."""
+    order = list(Timing)
+    return max(timings, key=order.index, default=Timing.WORD)

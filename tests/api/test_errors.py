@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from stenoflow.tasks.api.error_body import hint_for, read_complaint
+from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.errors import ApiError
+
+
+def below(kind: type[CallError]) -> list[type[CallError]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in below(child))]
+
+
+KINDS = below(CallError)
+MONEY = {kind.__name__: (kind.charged, kind.scope) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_survives_pickling_whole(kind: type[CallError]) -> None:
+    error = kind("it broke", "mend it", 429, 1.5)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+
+    assert type(copy) is kind
+    assert (copy.message, copy.hint, copy.status, copy.retry_after_s) == ("it broke", "mend it", 429, 1.5)
+    assert str(copy) == "it broke (mend it)"
+
+
+def test_what_each_error_means_for_money_and_for_the_others() -> None:
+    assert MONEY == {
+        "CallError": ("no", "segment"),
+        "UnreachableError": ("no", "retry"),
+        "UploadCutError": ("no", "retry"),
+        "RateLimitedError": ("no", "retry"),
+        "CertificateError": ("no", "provider"),
+        "KeyRefusedError": ("no", "provider"),
+        "ModelNotFoundError": ("no", "provider"),
+        "WrongAddressError": ("no", "provider"),
+        "NotTranslatedError": ("no", "segment"),
+        "BillingStoppedError": ("no", "provider"),
+        "SegmentRefusedError": ("no", "segment"),
+        "FormatRefusedError": ("no", "segment"),
+        "VoicesRefusedError": ("no", "segment"),
+        "SegmentTooLargeError": ("no", "segment"),
+        "ContextExceededError": ("no", "segment"),
+        "DoubtfulError": ("possible", "retry"),
+        "UnknownOutcomeError": ("possible", "retry"),
+        "BadAnswerError": ("possible", "retry"),
+    }
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.__subclasses__()])
+def test_every_error_that_is_raised_says_what_to_do(kind: type[CallError]) -> None:
+    hint = hint_for(kind, Target("openai", "whisper-9", "https://example.invalid"))
+
+    assert hint
+    assert "{" not in hint
+    assert issubclass(kind, ApiError)
+
+
+def test_what_a_server_says_tells_nobody_how_to_get_in() -> None:
+    said = {"error": {"message": "no access to https://me:pw@bucket.example/a.mp3?X-Amz-Signature=abc now"}}
+    assert read_complaint(json.dumps(said).encode()).text == "no access to https://bucket.example/a.mp3 now"

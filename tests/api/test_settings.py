@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
+from stenoflow.tasks.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("base_url", "provider"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://API.OpenAI.com/v1/", "openai"),
+        ("https://api.groq.com/openai/v1", "groq"),
+        ("http://localhost:8000/v1", "localhost"),
+        ("https://user:secret@stt.example.com:8443/v1", "stt.example.com"),
+    ],
+)
+def test_the_provider_is_told_from_the_address(base_url: str, provider: str) -> None:
+    assert provider_of(base_url) == provider
+    assert AudioApiSettings(base_url).provider == provider
+
+
+def test_a_provider_that_is_given_stays() -> None:
+    assert AudioApiSettings("http://engine/v1", provider="embedded").provider == "embedded"
+
+
+@pytest.mark.parametrize("base_url", ["", "api.openai.com/v1", "ftp://host/v1", "https://", "http://[::1"])
+def test_an_address_that_is_none_is_refused_at_once(base_url: str) -> None:
+    with pytest.raises(SettingsError, match="OPENAI_BASE_URL"):
+        AudioApiSettings(base_url)
+
+
+@pytest.mark.parametrize("key", ["", " sk-1", "sk-1\n", "sk-\u00e9", "sk-\x00"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY") as caught:
+        AudioApiSettings("https://api.openai.com/v1", key)
+
+    assert "sk-" not in str(caught.value)
+
+
+def test_secrets_stay_out_of_sight() -> None:
+    settings = AudioApiSettings("https://user:secret@example.com/v1", "sk-hidden")
+
+    assert "sk-hidden" not in repr(settings)
+    assert settings.address == "https://example.com/v1"
