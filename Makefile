@@ -68,6 +68,8 @@ clean: ## Remove what was installed and cached
 	@echo "Installing into .venv; the first time takes a minute or two ..."
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps -e .
+	@# Of the package, that leaves an __init__.py alone, which would hide the linked one.
+	rm -rf .venv/lib/python3.*/site-packages/stenoflow
 	@touch $@
 
 .venv/.tests: .venv/.program tests/requirements.lock

@@ -17,13 +17,11 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
-from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.outcome import MinutesDetails, Outcome, TranscriptDetails
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.accounts import segment_rows
-from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.timecode import clock, samples_to_ms
 
 _LOOK_EVERY_S = 5.0
@@ -41,9 +39,9 @@ def keys_of(job_id: str) -> list[str]:
 class LogWatcher:
     """Writes what happens to the log, where Prefect finds it."""
 
-    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
-        """Tell of a job."""
-        _log.info("%s: job %s, %s", source.name, job_id, clock(duration_ms))
+    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
+        """Log that a job is open."""
+        _log.info("%s: job %s, %s", name, job_id, clock(duration_ms))
 
     def waiting(self, what: str | None) -> None:
         """Tell what is waited for."""
@@ -63,7 +61,7 @@ class DashboardProgress(LogWatcher):
     """Follows the jobs of a batch. Use it as a context; belongs to one event loop."""
 
     def __init__(self, context: AppContext) -> None:
-        self._workshop = context
+        self._context = context
         self._following: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, UUID] = {}
         self._ending: list[asyncio.Task[None]] = []
@@ -76,10 +74,10 @@ class DashboardProgress(LogWatcher):
     ) -> None:
         await asyncio.gather(*self._ending)
 
-    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
         """Begin to follow a job."""
-        super().taken(source, job_id, duration_ms)
-        self._following[job_id] = asyncio.create_task(self._follow(job_id, source.name, duration_ms))
+        super().opened(name, job_id, duration_ms)
+        self._following[job_id] = asyncio.create_task(self._follow(job_id, name, duration_ms))
 
     def ended(self, outcome: Outcome) -> None:
         """Show what came of it."""
@@ -87,12 +85,13 @@ class DashboardProgress(LogWatcher):
         following = self._following.pop(outcome.job or "", None)
         if following is not None:
             following.cancel()
-        self._ending.append(asyncio.create_task(_quietly(self._end(outcome))))
+        show = self._show_minutes if isinstance(outcome.details, MinutesDetails) else self._end
+        self._ending.append(asyncio.create_task(_quietly(show(outcome))))
 
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
         while True:
-            (progress,) = await run_blocking(self._workshop.reports.progress, [job_id])
+            (progress,) = await run_blocking(self._context.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"
             said += "" if progress.planned else " cut so far"
@@ -110,24 +109,33 @@ class DashboardProgress(LogWatcher):
             self._progress[job_id] = artifact
 
     async def _end(self, outcome: Outcome) -> None:
-        if outcome.job is None:
+        if outcome.job is None or not isinstance(outcome.details, TranscriptDetails):
             return
         _, segments, summary = keys_of(outcome.job)
         if outcome.segments:
-            rows = await run_blocking(segment_rows, self._workshop, outcome.job)
+            rows = await run_blocking(segment_rows, self._context, outcome.job)
             await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
             said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
             await self._show_progress(outcome.job, _percent(rows), said)
         text = await run_blocking(self._first_lines, outcome)
-        await acreate_markdown_artifact(_summary(outcome, text), summary, outcome.source)
+        await acreate_markdown_artifact(_summary(outcome, outcome.details, text), summary, outcome.source)
+
+    async def _show_minutes(self, outcome: Outcome) -> None:
+        """Show minutes under the key of a job's summary."""
+        artifacts = await run_blocking(self._context.catalog.artifacts, outcome.job or "")
+        key = next((each.key for each in artifacts if each.name == "digest.md"), None)
+        if outcome.job is None or key is None or not outcome.artifacts:
+            return
+        text = (await run_blocking(self._context.store.get_bytes, key)).decode()
+        await acreate_markdown_artifact(text, keys_of(outcome.job)[2], f"minutes, job {outcome.job}")
 
     def _first_lines(self, outcome: Outcome) -> str:
         """Return the beginning of the transcript, where there is one."""
-        artifacts = {each.name: each.key for each in self._workshop.catalog.artifacts(outcome.job or "")}
+        artifacts = {each.name: each.key for each in self._context.catalog.artifacts(outcome.job or "")}
         if "transcript.txt" not in artifacts or not outcome.artifacts:
             return ""
         try:
-            return self._workshop.store.get_bytes(artifacts["transcript.txt"]).decode()[:_FIRST_CHARACTERS]
+            return self._context.store.get_bytes(artifacts["transcript.txt"]).decode()[:_FIRST_CHARACTERS]
         except StenoflowError as error:
             _log.warning("no first lines of job %s: %s", outcome.job, error)
             return ""
@@ -137,19 +145,18 @@ def _percent(rows: list[dict[str, Any]]) -> float:
     return 100.0 * sum(row["state"] in {"done", "silent"} for row in rows) / len(rows)
 
 
-def _summary(outcome: Outcome, text: str) -> str:
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
+def _summary(outcome: Outcome, details: TranscriptDetails, text: str) -> str:
     facts = (
         f"**{outcome.status}**",
-        clock(round(outcome.duration * 1000)),
+        clock(round(details.duration * 1000)),
         f"{outcome.segments} segments",
         f"{outcome.calls} calls, {outcome.reused} reused",
-        f"{cost} in this run",
+        f"{outcome.cost_text} in this run",
     )
     lines = [
         " · ".join(facts),
         f"job `{outcome.job}` · recording `{outcome.recording}`",
-        *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in outcome.missing),
+        *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.missing),
         *([_quoted((outcome.error or {}).get("message", ""))] if outcome.error else []),
         *(f"- {name}: `{uri}`" for name, uri in outcome.artifacts.items()),
         *([_quoted(text)] if text else []),

@@ -15,27 +15,24 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from stenoflow.flows.batch import Order
 from stenoflow.flows.crash_recovery import TAG, recover_crashed_runs
 from stenoflow.flows.deployment_context import (
-    batch_in_flow_run,
     is_cancelled,
-    minutes_in_flow_run,
     open_flow_run_context,
-    show_minutes,
+    runner_in_flow_run,
     state_of,
-    state_of_digest,
 )
 from stenoflow.flows.dispatch import dispatch
 from stenoflow.flows.ingest import Taking
-from stenoflow.flows.speak_again import speak_again
+from stenoflow.flows.minutes import MinutesWork
+from stenoflow.flows.resume import works_to_resume
+from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.assembly.settings import JobSettings
-from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
+from stenoflow.tasks.artifacts.formats import FORMATS
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
@@ -74,13 +71,15 @@ async def transcribe(source: Address, options: RecordingOptions = _NOTHING_SAID)
         source: where it is.
         options: what is said of it.
     """
-    async with batch_in_flow_run() as batch:
+    async with runner_in_flow_run() as runner:
         try:
-            wish = request_of(batch.context, options)
-            found = await run_blocking(resolve, source, batch.context.s3)
+            request = request_of(runner.context, options)
+            found = await run_blocking(resolve, source, runner.context.s3)
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
-        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
+        again = _is_asked_for()
+        works = [TranscribeWork(each, request, list(FORMATS), again=again) for each in found]
+        return state_of(await runner.run_all(works))
 
 
 @flow(name="resume", flow_run_name=_run_name, persist_result=False)
@@ -90,33 +89,17 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
     Args:
         job: its id.
     """
-    with open_flow_run_context() as context:
-        kind = (await run_blocking(context.catalog.job, job)).kind
-        if kind == JobKind.SPEAK:
-            return await speak_again(context, job)
-        if kind == JobKind.REPLY:
+    async with runner_in_flow_run() as runner:
+        stored = await run_blocking(runner.context.catalog.job, job)
+        if stored.kind == JobKind.REPLY:
             # Whoever asked has waited long enough; `resume` goes on, if somebody still wants it.
-            await run_blocking(context.catalog.claim, job, again=True)
-            await run_blocking(context.catalog.set_state, job, JobState.INTERRUPTED)
+            await run_blocking(runner.context.catalog.claim, job, again=True)
+            await run_blocking(runner.context.catalog.set_state, job, JobState.INTERRUPTED)
             return Completed(name="Skipped", message=f"stenoflow resume {job} goes on")
-    if kind == JobKind.MINUTES:
-        return await _digest_again(job)
-    async with batch_in_flow_run() as batch:
-        stored = await run_blocking(batch.context.catalog.job, job)
-        recording = await run_blocking(batch.context.catalog.recording, stored.recording_id)
-        settings = JobSettings.from_dict(stored.settings)
-        follows = batch.context.settings.digest
-        wish = TranscribeRequest(settings, stored.tag, stored.budget_micro, digest=follows)
-        found = await run_blocking(resolve, recording.source, batch.context.s3)
-        return state_of(await batch.run([Order(each, wish, again=_is_asked_for()) for each in found]))
-
-
-async def _digest_again(job: str) -> State[None]:
-    async with minutes_in_flow_run() as digesting:
-        stored = await run_blocking(digesting.context.catalog.job, job)
-        (outcome,) = await digesting.run([stored], again=True)
-        await show_minutes(digesting.context, outcome)
-    return state_of_digest(outcome)
+        works = await run_blocking(
+            works_to_resume, runner.context, stored, list(FORMATS), again=_is_asked_for()
+        )
+        return state_of(await runner.run_all(works))
 
 
 @flow(name="digest", flow_run_name=_run_name, persist_result=False)
@@ -134,17 +117,9 @@ async def digest(
         voice: that reads them aloud.
         format: of the sound.
     """
-    async with minutes_in_flow_run() as digesting:
-        context = digesting.context
-        voicing = None if voice is None else VoiceOptions(voice=voice, format=format)
-        try:
-            of = await run_blocking(context.catalog.job, job)
-            opened = await run_blocking(open_minutes, context, of, MinutesRequest(model, voicing))
-        except StenoflowError as error:
-            return Failed(name="Refused", message=str(error))
-        (outcome,) = await digesting.run([opened])
-        await show_minutes(context, outcome)
-    return state_of_digest(outcome)
+    voicing = None if voice is None else VoiceOptions(voice=voice, format=format)
+    async with runner_in_flow_run() as runner:
+        return state_of(await runner.run_all([MinutesWork(job, MinutesRequest(model, voicing))]))
 
 
 @flow(name="take in", flow_run_name=_run_name, persist_result=False)
@@ -162,16 +137,16 @@ async def ingest_recording(
         options: what is said of it.
         reject: move it out of the way if it is refused.
     """
-    async with batch_in_flow_run() as batch:
-        box = open_inbox(inbox, batch.context.s3)
+    async with runner_in_flow_run() as runner:
+        box = open_inbox(inbox, runner.context.s3)
         given = options.model_dump(exclude_unset=True)
-        reception = InboxScanner(batch.context, box, given, StabilityTracker(1))
-        taking = Taking(reception, batch, reject, _log.info, is_cancelled)
+        reception = InboxScanner(runner.context, box, given, StabilityTracker(1))
+        taking = Taking(reception, runner, list(FORMATS), reject, _log.info, is_cancelled)
         entry = await run_blocking(box.find, source)
-        order = None if entry is None else await taking.take(await run_blocking(reception.describe, entry))
-        if order is None:
+        work = None if entry is None else await taking.take(await run_blocking(reception.describe, entry))
+        if work is None:
             return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
-        return state_of(await batch.run([order]))
+        return state_of(await runner.run_all([work]))
 
 
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)

@@ -1,4 +1,4 @@
-"""A batch inside a flow run that Prefect started: watched in the dashboard, stopped by a signal."""
+"""A runner inside a flow run that Prefect started: watched in the dashboard, stopped by a signal."""
 
 from __future__ import annotations
 
@@ -9,23 +9,18 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from stenoflow.flows.batch import Batch, Stoppable
-from stenoflow.flows.dashboard import DashboardProgress, LogWatcher
-from stenoflow.flows.minutes import Digesting
-from stenoflow.flows.minutes_outcome import MinutesOutcome
+from stenoflow.flows.dashboard import DashboardProgress
+from stenoflow.flows.orchestration import within_flow_run
 from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.runner import Runner
 from stenoflow.flows.shared_limits import set_limits, shared_limits
-from stenoflow.flows.transcribe import work_on
-from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
-from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
@@ -34,52 +29,19 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def batch_in_flow_run() -> AsyncIterator[Batch]:
-    """Open a batch for the flow run that this is called in.
+async def runner_in_flow_run() -> AsyncIterator[Runner]:
+    """Open a runner for the flow run that this is called in.
 
-    SIGTERM, by which Prefect cancels, ends it as Ctrl-C ends the command: calls in flight are seen through.
+    SIGTERM, by which Prefect cancels, ends it as Ctrl-C ends the command: calls in flight are waited for.
     """
     with open_flow_run_context() as context:
         context.check()
-        async with DashboardProgress(context) as dashboard:
-            calls = calls_at_once(context.settings, None)
+        async with DashboardProgress(context) as progress:
             await set_limits(context.settings)
-            outer = shared_limits(context.settings)
-            batch = Batch(context, list(FORMATS), calls, dashboard, work_on, outer)
-            with _stopped_by_sigterm(batch):
-                yield batch
-
-
-@asynccontextmanager
-async def minutes_in_flow_run() -> AsyncIterator[Digesting]:
-    """Open what makes minutes for the flow run that this is called in; it ends as `at_work` does."""
-    with open_flow_run_context() as context:
-        context.check()
-        await set_limits(context.settings)
-        calls, outer = calls_at_once(context.settings, None), shared_limits(context.settings)
-        digesting = Digesting(context, calls, _log_outcome, LogWatcher().stopping, outer)
-        with _stopped_by_sigterm(digesting):
-            yield digesting
-
-
-async def show_minutes(context: AppContext, outcome: MinutesOutcome) -> None:
-    """Show minutes in the dashboard, under the key of a job's summary."""
-    artifacts = {each.name: each.key for each in context.catalog.artifacts(outcome.job or "")}
-    if outcome.job is None or "digest.md" not in artifacts:
-        return
-    text = (await run_blocking(context.store.get_bytes, artifacts["digest.md"])).decode()
-    await acreate_markdown_artifact(text, f"summary-{outcome.job}", f"minutes of job {outcome.of}")
-
-
-def state_of_digest(outcome: MinutesOutcome) -> State[None]:
-    """Return the state of a flow run from what became of its digest."""
-    if outcome.status == JobState.COMPLETE:
-        return Completed(message=f"digest {outcome.job}")
-    return Failed(name=outcome.status.title(), message=(outcome.error or {}).get("message", ""))
-
-
-def _log_outcome(outcome: MinutesOutcome) -> None:
-    _log.info("%s", outcome.to_json())
+            calls, outer = calls_at_once(context.settings, None), shared_limits(context.settings)
+            runner = Runner(context, calls, progress, within_flow_run, outer)
+            with _stopped_by_sigterm(runner):
+                yield runner
 
 
 @contextmanager
@@ -113,7 +75,7 @@ def state_of(outcomes: Iterable[Outcome]) -> State[None]:
 def _logs_in_the_dashboard() -> Iterator[None]:
     """Send what we log to Prefect, whatever its own loggers are set to."""
     handler = APILogHandler()
-    ours = [logging.getLogger(name) for name in ("flows", "tasks", "storage")]
+    ours = [logging.getLogger(name) for name in ("stenoflow",)]
     before = [logger.level for logger in ours]
     for logger in ours:
         logger.addHandler(handler)
@@ -127,10 +89,10 @@ def _logs_in_the_dashboard() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_sigterm(batch: Stoppable) -> Iterator[None]:
+def _stopped_by_sigterm(runner: Runner) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     before = signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, batch.stop)
+    loop.add_signal_handler(signal.SIGTERM, runner.stop)
     try:
         yield
     finally:

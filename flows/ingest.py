@@ -1,4 +1,4 @@
-"""Taking what comes into a drop folder: each complete recording once, as an order of a batch."""
+"""A drop folder: each complete recording is transcribed once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stenoflow.flows.batch import Batch, Order
 from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.runner import Runner
+from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import StenoflowError
@@ -33,37 +34,41 @@ _ENDED = {JobState.COMPLETE, JobState.REFUSED}
 
 @dataclass(slots=True)
 class Taking:
-    """Takes arrivals for a batch, and records what becomes of them.
+    """Takes recordings of an inbox for a runner, and records what becomes of them.
 
     Attributes:
-        batch: once that can make no more calls, what is not complete is left for later.
+        runner: once that can make no more calls, what is not complete is left for later.
+        formats: which artifacts outcomes name.
         rejects: refused recordings are moved to ``rejected`` beside the inbox.
         say: told what people should know.
         is_cancelled: tells whether it was stopped for good, so that nothing of it is to be taken again.
     """
 
     reception: InboxScanner
-    batch: Batch
+    runner: Runner
+    formats: Sequence[str]
     rejects: bool
     say: Callable[[str], None]
     is_cancelled: Callable[[], Awaitable[bool]] | None = None
 
-    async def take(self, arrived: ScannedRecording) -> Order | None:
-        """Return an order for an arrival; None if somebody else has it, or had it."""
+    async def take(self, arrived: ScannedRecording) -> TranscribeWork | None:
+        """Return the work on a recording; None if somebody else has it, or had it."""
         source = arrived.entry.source
         if source.uri in self.reception.in_hand:
             return None
-        if not await run_blocking(self.batch.context.arrivals.take, source.uri, arrived.mark):
+        if not await run_blocking(self.runner.context.arrivals.take, source.uri, arrived.mark):
             return None
         self.reception.in_hand.add(source.uri)
-        return Order(source, arrived.wish, refused=arrived.refused, told=partial(self._told, arrived))
+        return TranscribeWork(
+            source, arrived.wish, self.formats, refused=arrived.refused, ended=partial(self._told, arrived)
+        )
 
     async def _told(self, arrived: ScannedRecording, outcome: Outcome) -> Outcome:
         """Record what became of a recording; returns the outcome, with its job."""
-        context, source = self.batch.context, arrived.entry.source
+        context, source = self.runner.context, arrived.entry.source
         self.reception.in_hand.discard(source.uri)
         kind, message = (outcome.error or {}).get("kind"), (outcome.error or {}).get("message")
-        is_ended = outcome.status in _ENDED or not self.batch.is_cut_off
+        is_ended = outcome.status in _ENDED or not self.runner.is_cut_off
         if not is_ended and self.is_cancelled is not None:
             is_ended = await self.is_cancelled()
         if kind == SourceOutOfReachError.kind or not is_ended:
@@ -100,7 +105,7 @@ async def see_to(reception: InboxScanner, say: Callable[[str], None], *, rejects
 
 @dataclass(slots=True)
 class Ingest:
-    """A drop folder being emptied into a batch; belongs to one event loop.
+    """A drop folder being emptied by a runner; belongs to one event loop.
 
     Attributes:
         taking: takes what arrives.
@@ -123,8 +128,8 @@ class Ingest:
         self._stopped = True
         self._announced.put_nowait(None)
 
-    async def orders(self) -> AsyncIterator[Order]:
-        """Yield an order for each recording that is new and complete, the more urgent of a look first.
+    async def works(self) -> AsyncIterator[TranscribeWork]:
+        """Yield the work on each recording that is new and complete, the more urgent of a look first.
 
         Raises:
             RefusedError: the inbox cannot be looked into. While watching, it is tried again.
@@ -144,7 +149,7 @@ class Ingest:
             self.say(f"not complete yet, left for the next time: {', '.join(reception.growing)}")
 
     def _is_over(self) -> bool:
-        return self._stopped or self.taking.batch.is_cut_off
+        return self._stopped or self.taking.runner.is_cut_off
 
     async def _look(self) -> list[ScannedRecording]:
         try:
@@ -157,13 +162,13 @@ class Ingest:
         await see_to(self.taking.reception, self.say, rejects=self.taking.rejects)
         return arrived
 
-    async def _taken(self, arrived: Sequence[ScannedRecording]) -> AsyncIterator[Order]:
+    async def _taken(self, arrived: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
         for each in arrived:
             order = None if self._is_over() else await self.taking.take(each)
             if order is not None:
                 yield order
 
-    async def _until_the_next_look(self) -> AsyncIterator[Order]:
+    async def _until_the_next_look(self) -> AsyncIterator[TranscribeWork]:
         """Yield what is announced meanwhile."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self.interval_s

@@ -1,157 +1,110 @@
-"""Making minutes: one digest from its claim to its end, and the outcome that is told of it."""
+"""Minutes of a transcript, from the opening of their job to their artifacts."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from stenoflow.flows.minutes_outcome import ENDED, MinutesOutcome, outcome_of_minutes, refused
-from stenoflow.flows.run import Run, open_run
+from stenoflow.flows.outcome import (
+    MinutesDetails,
+    Outcome,
+    describe_job_error,
+    outcome_of_error,
+    outcome_of_job,
+)
+from stenoflow.flows.run import Run
+from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Artifact, Job
-from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.calls.chat import ChatCaller
 from stenoflow.tasks.calls.speak import SpeechCaller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes, plan_of_minutes
 from stenoflow.tasks.jobs.minutes.publish import publish_minutes
 from stenoflow.tasks.jobs.minutes.questions import MinutesPlan
-from stenoflow.tasks.jobs.minutes.run import answer_all, begin, speak_minutes
+from stenoflow.tasks.jobs.minutes.run import answer_all, speak_minutes, store_steps
 from stenoflow.tasks.jobs.transcribe.publish import republish_page
-from stenoflow.tasks.jobs.transcribe.segment import StoppedError
 
-_LOOK_AGAIN_S = 1.0
-# Without calls in flight, what is under way gets this long to end by itself.
-_SETTLING_S = 2.0
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
-async def digest_of(run: Run, of: str, wish: MinutesRequest) -> MinutesOutcome:
-    """Make minutes of a transcription, from the opening of their job on; whatever happens is an outcome."""
-    try:
-        transcription = await run_blocking(run.context.catalog.job, of)
-        job = await run_blocking(open_minutes, run.context, transcription, wish)
-    except StenoflowError as error:
-        return refused(of, error)
-    return await digest(run, job)
+@dataclass(slots=True)
+class MinutesWork(Work):
+    """Minutes to be made of a transcription.
 
-
-async def digest(run: Run, job: Job, *, again: bool = False) -> MinutesOutcome:
-    """See an opened digest through to its end, which stands in its job; whatever happens is an outcome.
-
-    Args:
-        run: the process's.
-        job: the digest.
-        again: even if it was set aside.
+    Attributes:
+        of: the transcription's job.
+        request: what is asked; None: the job was opened before.
+        formats: endings of the artifacts that the outcome names; None: all.
     """
-    context = run.context
-    try:
-        if not await run_blocking(_is_done, context, job):
-            await _work(run, job, again=again)
-    except StenoflowError as error:
-        return await run_blocking(_of_error, context, job, error)
-    return await run_blocking(outcome_of_minutes, context, job.id, run.run_id)
 
+    of: str
+    request: MinutesRequest | None = None
+    job: Job | None = None
+    formats: Sequence[str] | None = None
+    again: bool = False
+    name: str = field(init=False)
 
-async def _work(run: Run, job: Job, *, again: bool) -> None:
-    context = run.context
-    work = await run_blocking(plan_of_minutes, context, job)
-    while True:
-        try:
-            await begin(context, job, work, again=again)
-            break
-        except TakenError:
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            if run.interrupted:
-                raise StoppedError("interrupted before it was begun") from None
-    try:
-        api, limiter = run.transcriber.api, run.transcriber.limiter
-        await answer_all(ChatCaller(context, api, limiter), job, work)
-        spoken = await _spoken(SpeechCaller(context, api, limiter), job, work)
+    def __post_init__(self) -> None:
+        self.name = f"minutes of job {self.of}"
+
+    async def open(self, runner: Runner) -> Job:
+        """Open their job, or find the one that made them."""
+        if self.job is None:
+            transcription = await run_blocking(runner.context.catalog.job, self.of)
+            request = self.request or MinutesRequest()
+            self.job = await run_blocking(open_minutes, runner.context, transcription, request)
+        return self.job
+
+    def is_done(self, context: AppContext, job: Job) -> bool:
+        """Tell whether they are complete and their artifacts in place."""
+        return context.catalog.job(job.id).state == JobState.COMPLETE and context.has_artifacts(job.id)
+
+    async def work(self, run: Run, job: Job) -> None:
+        """Ask the questions, have the minutes read aloud where that is asked for, and publish both."""
+        context = run.context
+        plan = await run_blocking(plan_of_minutes, context, job)
+        await run_blocking(store_steps, context, job, plan)
+        await answer_all(ChatCaller(context, run.api, run.limiter), job, plan)
+        spoken = await _speak(SpeechCaller(context, run.api, run.limiter), job, plan)
         if run.interrupted:
             await run_blocking(context.catalog.set_state, job.id, JobState.INTERRUPTED)
-        else:
-            state = await run_blocking(publish_minutes, context, job.id, spoken)
-            if state is not JobState.FAILED:
-                await run_blocking(republish_page, context, work.settings.of)
-    except asyncio.CancelledError:
-        await run_blocking(context.catalog.set_state, job.id, JobState.INTERRUPTED)
-    except StenoflowError as error:
-        await run_blocking(context.catalog.set_state, job.id, JobState.FAILED, error)
+            return
+        state = await run_blocking(publish_minutes, context, job.id, spoken)
+        if state is not JobState.FAILED:
+            await run_blocking(republish_page, context, plan.settings.of)
+
+    def outcome(self, context: AppContext, job: Job | None, error: BaseException | None) -> Outcome:
+        """Return what their job says of itself, or the error where they have none or it never began."""
+        details = MinutesDetails(self.of)
+        if job is None:
+            return outcome_of_error(error or StenoflowError("nothing"), details)
+        now = context.catalog.job(job.id)
+        if error is not None and now.state in {JobState.NEW, JobState.RUNNING}:
+            return outcome_of_error(error, details, job=job.id)
+        artifacts = _artifacts(context, now) if now.state in _PUBLISHED else {}
+        if self.formats is not None:
+            artifacts = {name: artifacts[name] for name in self.formats if name in artifacts}
+        return replace(
+            outcome_of_job(context, now, details), artifacts=artifacts, error=describe_job_error(now)
+        )
 
 
-async def _spoken(speaker: SpeechCaller, job: Job, work: MinutesPlan) -> Artifact | None:
-    """Have the minutes spoken, if that is wanted; None where that failed, which stands in its segment."""
+async def _speak(speaker: SpeechCaller, job: Job, plan: MinutesPlan) -> Artifact | None:
+    """Have the minutes spoken, if that is asked for; None where that failed, which stands in its segment."""
     try:
-        spoken = await speak_minutes(speaker, job, work)
+        spoken = await speak_minutes(speaker, job, plan)
     except StenoflowError:
         return None
     return None if spoken is None else await run_blocking(spoken.artifact, speaker.context)
 
 
-def _is_done(context: AppContext, job: Job) -> bool:
-    """Tell whether a digest is complete and its artifacts are in place."""
-    if context.catalog.job(job.id).state != JobState.COMPLETE:
-        return False
-    artifacts = context.catalog.artifacts(job.id)
-    return bool(artifacts) and all(context.store.exists(artifact.key) for artifact in artifacts)
-
-
-def _of_error(context: AppContext, job: Job, error: StenoflowError) -> MinutesOutcome:
-    error.job_id = job.id
-    if context.catalog.job(job.id).state not in ENDED:
-        context.catalog.set_state(job.id, JobState.FAILED, error)
-    return refused(job.settings["of"], error)
-
-
-@dataclass(slots=True)
-class Digesting:
-    """Digests that a command makes, side by side under one limit of calls.
-
-    Attributes:
-        told: given each outcome as it comes.
-        outer: what each call passes through beside this process's own limit.
-        stopping: told how many calls are waited for, and for how long, when the user asks to stop.
-        interrupted: somebody called `stop`.
-    """
-
-    context: AppContext
-    concurrency: int
-    told: Callable[[MinutesOutcome], object]
-    stopping: Callable[[int, float], object]
-    outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
-    interrupted: bool = False
-    _run: Run | None = None
-    _digests: list[asyncio.Task[MinutesOutcome]] = field(default_factory=list)
-
-    async def run(self, jobs: list[Job], *, again: bool = False) -> list[MinutesOutcome]:
-        """See opened digests through; returns their outcomes in order."""
-        outcomes = []
-        async with open_run(self.context, self.concurrency, self.outer) as run:
-            self._run = run
-            if self.interrupted:
-                run.interrupt()
-            self._digests = [asyncio.create_task(digest(run, job, again=again)) for job in jobs]
-            for each in self._digests:
-                outcomes.append(await each)
-                self.told(outcomes[-1])
-        return outcomes
-
-    def stop(self) -> None:
-        """Ask nothing more and keep the answers of calls in flight; a second time: drop those too."""
-        if self.interrupted or self._run is None:
-            self.interrupted = True
-            self._cancel()
-            return
-        self.interrupted = True
-        self._run.interrupt()
-        calls = self._run.transcriber.limiter.busy
-        grace_s = self.context.settings.grace_s if calls else _SETTLING_S
-        self.stopping(calls, grace_s)
-        asyncio.get_running_loop().call_later(grace_s, self._cancel)
-
-    def _cancel(self) -> None:
-        for each in self._digests:
-            each.cancel()
+def _artifacts(context: AppContext, job: Job) -> dict[str, str]:
+    """Return the addresses of the minutes by ending, with that of the page that shows them."""
+    ours = {each.name: each.uri for each in context.catalog.artifacts(job.id)}
+    theirs = {each.name: each.uri for each in context.catalog.artifacts(job.settings["of"])}
+    page = theirs.get("transcript.html")
+    found = {name.removeprefix("digest."): uri for name, uri in ours.items() if name.startswith("digest.")}
+    return found | ({"html": page} if page else {})

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.flows.run import Run
 from stenoflow.storage.database.clock import utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.jobs.transcribe.request import provider_name
 from stenoflow.tasks.jobs.transcribe.segment import StoppedError
 from stenoflow.tasks.operations.webhooks.delivery import DeliveryQueue, open_sender
@@ -37,25 +36,21 @@ class Notifications:
         settings = run.context.settings
         self._run = run
         self._courier = courier
-        self._announcer = EventFactory(run.run_id, provider_name(settings), _redaction(settings))
+        self._announcer = EventFactory(run.context.run_id, provider_name(settings), _redaction(settings))
         self._models: dict[str, asyncio.Task[None]] = {}
 
-    async def follow(self, model: str, work: Awaitable[Outcome]) -> Outcome:
-        """See a recording's work through and tell of its outcome, which is returned.
-
-        Args:
-            model: what it is heard by; told of once, if it is to be shut down.
-            work: on the recording.
-        """
-        if self._courier is None:
-            return await work
-        if model not in self._models:
+    def watch_model(self, model: str) -> None:
+        """Warn once if a model is to be shut down."""
+        if self._courier is not None and model not in self._models:
             self._models[model] = asyncio.create_task(self._check(model, self._courier))
-        outcome = await work
-        is_stopped = self._run.transcriber.limiter.is_stopped
+
+    def tell(self, outcome: Outcome) -> None:
+        """Announce the outcome of a transcription."""
+        if self._courier is None or not isinstance(outcome.details, TranscriptDetails):
+            return
+        is_stopped = self._run.limiter.is_stopped
         for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
             self._courier.take(event)
-        return outcome
 
     async def close(self) -> None:
         """Wait for what is under way, for 10 s at most."""
@@ -79,7 +74,7 @@ class Notifications:
         if self._run.context.settings.is_embedded:
             return known
         try:
-            listed = await self._run.transcriber.api.models()
+            listed = await self._run.api.models()
         except StenoflowError as error:
             _log.info("no list of models: %s", error.kind)
             return known
@@ -176,16 +171,17 @@ class EventFactory:
 
 
 def _data(outcome: Outcome) -> dict[str, Any]:
+    details = outcome.details if isinstance(outcome.details, TranscriptDetails) else TranscriptDetails()
     return {
         **_cause(outcome),
         "status": outcome.status,
-        "duration": outcome.duration,
+        "duration": details.duration,
         "segments": outcome.segments,
         "calls": outcome.calls,
         "reused": outcome.reused,
-        "cost": None if outcome.cost_micro is None else show(outcome.cost_micro),
+        "cost": outcome.cost,
         "currency": outcome.currency,
-        "missing": outcome.missing,
+        "missing": details.missing,
         "artifacts": outcome.artifacts,
     }
 

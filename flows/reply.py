@@ -1,199 +1,107 @@
-"""The round trip: a recording is heard, answered by a chat model, and the answer is spoken."""
+"""The round trip: a recording is transcribed, answered by a chat model, and the answer is spoken."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from stenoflow.flows.reply_outcome import ReplyOutcome, ReplyStep, outcome_of, step_of
-from stenoflow.flows.run import Run, open_run
+from stenoflow.flows.outcome import (
+    Outcome,
+    ReplyDetails,
+    ReplyStep,
+    describe_error,
+    outcome_of_error,
+    outcome_of_job,
+)
+from stenoflow.flows.run import Run
+from stenoflow.flows.runner import Runner, Work
+from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import Activity, JobState
+from stenoflow.storage.database.states import Activity, ChargeKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Job
-from stenoflow.storage.errors import BudgetError, StenoflowError, TakenError
+from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api.chat import ChatAnswer
 from stenoflow.tasks.calls.chat import ChatCall, ChatCaller
-from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.calls.speak import SpeechCaller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
-from stenoflow.tasks.jobs.reply.plan import ReplyRequest, messages_of, open_reply
+from stenoflow.tasks.jobs.reply.plan import ReplyRequest, messages_of, open_reply, said_in
 from stenoflow.tasks.jobs.reply.publish import TEXT, answer_of, publish_reply
 from stenoflow.tasks.jobs.reply.settings import ReplySettings
 from stenoflow.tasks.jobs.reply.voice import GrowingLiveStream, SpokenReply
+from stenoflow.tasks.jobs.speak.output_file import write
 from stenoflow.tasks.jobs.speak.script import is_speakable
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.publish import publish
-from stenoflow.tasks.jobs.transcribe.segment import StoppedError
 from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.timecode import ms_to_samples
 
-_LOOK_AGAIN_S = 1.0
-_SETTLING_S = 2.0
 
-
-class NotHeardError(FailedError):
-    """What was said could not be transcribed, so there is nothing to answer."""
+class NotTranscribedError(FailedError):
+    """What was said could not be transcribed whole, so there is nothing to answer."""
 
     kind = "not-heard"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyOrder:
-    """What is to be answered, and how.
-
-    Attributes:
-        source: the recording.
-        hearing: how it is transcribed.
-        wish: how it is answered.
-    """
-
-    source: Source
-    hearing: TranscribeRequest
-    wish: ReplyRequest
-
-
 @dataclass(slots=True)
-class Replying:
-    """Answers one recording; Ctrl-C stops it.
+class ReplyWork(Work):
+    """A recording to be answered.
 
     Attributes:
-        out: the descriptor that the sound is streamed to; None: it goes to the store only.
-        told: given each step as it ends.
-        stopping: told how many calls are waited for, and for how long, when the user asks to stop.
-        interrupted: somebody called `stop`.
+        source: the recording, and how it is transcribed; None: ``job`` was opened before.
+        request: how it is answered.
+        out: the descriptor that the sound is streamed to; None: it goes to the store.
+        file: where the sound is written.
+        tell: given each step as it ends.
     """
 
-    context: AppContext
-    concurrency: int
-    out: int | None
-    told: Callable[[ReplyStep], object]
-    stopping: Callable[[int, float], object]
-    interrupted: bool = False
-    _run: Run | None = None
-    _stream: GrowingLiveStream | None = None
-    _work: asyncio.Task[ReplyOutcome] | None = None
+    tell: Callable[[ReplyStep], object]
+    source: tuple[Source, TranscribeRequest] | None = None
+    request: ReplyRequest = field(default_factory=ReplyRequest)
+    job: Job | None = None
+    out: int | None = None
+    file: Path | None = None
+    again: bool = True
+    name: str = field(init=False)
+    _steps: list[ReplyStep] = field(default_factory=list, init=False)
 
-    async def run(self, order: ReplyOrder) -> ReplyOutcome:
-        """Hear, answer and speak.
+    def __post_init__(self) -> None:
+        self.name = "reply" if self.source is None else self.source[0].name
 
-        Raises:
-            BrokenPipeError: whoever listened is gone.
-        """
-        return await self._to_its_end(lambda run: self._reply(run, order))
-
-    async def resume(self, job: Job) -> ReplyOutcome:
-        """Go on with a reply that stopped."""
-        return await self._to_its_end(lambda run: self._answer(run, job, []))
-
-    async def _to_its_end(self, work: Callable[[Run], Coroutine[Any, Any, ReplyOutcome]]) -> ReplyOutcome:
-        async with open_run(self.context, self.concurrency) as run:
-            self._run = run
-            if self.interrupted:
-                run.interrupt()
-            self._work = asyncio.create_task(work(run))
-            return await self._work
-
-    def stop(self) -> None:
-        """Ask nothing more and keep the answers of calls in flight; a second time: drop those too."""
-        if self.interrupted or self._run is None:
-            self.interrupted = True
-            self._cancel()
-            return
-        self.interrupted = True
-        self._run.interrupt()
-        if self._stream is not None:
-            self._stream.stop()
-        calls = self._run.transcriber.limiter.busy
-        grace_s = self.context.settings.grace_s if calls else _SETTLING_S
-        self.stopping(calls, grace_s)
-        asyncio.get_running_loop().call_later(grace_s, self._cancel)
-
-    def _cancel(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    async def _reply(self, run: Run, order: ReplyOrder) -> ReplyOutcome:
+    async def open(self, runner: Runner) -> Job:
+        """Transcribe what is said, and open the job that answers it."""
+        if self.source is None:
+            if self.job is None:
+                raise RuntimeError("a reply needs a recording or a job")
+            return self.job
         began = time.monotonic()
-        try:
-            of = await self._hear(run, order)
-            steps = [
-                await run_blocking(step_of, self.context, of.id, Activity.TRANSCRIPTION, _ms_since(began))
-            ]
-            self.told(steps[0])
-            job = await run_blocking(open_reply, self.context, of, order.wish)
-        except StenoflowError as error:
-            return await run_blocking(outcome_of, self.context, None, [], error)
-        return await self._answer(run, job, steps)
+        of = await self._transcribe(runner, *self.source)
+        step = await run_blocking(_step, runner.context, of.id, Activity.TRANSCRIPTION, _ms_since(began))
+        self._end_step(step)
+        return await run_blocking(open_reply, runner.context, of, self.request)
 
-    async def _hear(self, run: Run, order: ReplyOrder) -> Job:
-        """Transcribe the recording, here and at once: somebody waits for the answer."""
-        taken = await run.prepare(order.source, order.hearing)
-        job_id = taken.job.id
-        if taken.stream is not None and await run.begin(taken, again=True, wait=lambda _: None):
-            try:
-                await self._hear_segments(run, job_id)
-            except StenoflowError as error:
-                state = JobState.INTERRUPTED if run.interrupted else JobState.FAILED
-                await run_blocking(self.context.catalog.set_state, job_id, state, error)
-                raise
-            except asyncio.CancelledError:
-                await run_blocking(self.context.catalog.set_state, job_id, JobState.INTERRUPTED)
-                raise
-            await run.end(job_id)
-        job = await run_blocking(self.context.catalog.job, job_id)
-        if job.state != JobState.COMPLETE:
-            unheard = NotHeardError(
-                f"{order.source.name} was not heard whole, so it is not answered: {job.error_message}",
-                f"stenoflow resume {job_id} hears what is missing",
-            )
-            unheard.job_id = job_id
-            raise unheard
-        return job
+    @property
+    def has_listener(self) -> bool:  # type: ignore[override]
+        """Whether somebody listens."""
+        return self.out is not None
 
-    async def _hear_segments(self, run: Run, job_id: str) -> None:
-        asked = [asyncio.create_task(run.transcribe(job_id, index)) async for index in run.feeds[job_id]]
-        for outcome in await asyncio.gather(*asked, return_exceptions=True):
-            # What could not be heard stands in its segment.
-            if isinstance(outcome, BaseException) and not isinstance(outcome, StenoflowError):
-                raise outcome
-        if run.interrupted:
-            raise StoppedError("interrupted before it was heard whole", f"stenoflow resume {job_id} goes on")
-        await run_blocking(publish, self.context, job_id)
+    def is_done(self, context: AppContext, job: Job) -> bool:
+        """Tell whether it was answered before; a listener is given the answer anew."""
+        if self.out is not None or context.catalog.job(job.id).state != JobState.COMPLETE:
+            return False
+        return context.has_artifacts(job.id, TEXT)
 
-    async def _answer(self, run: Run, job: Job, steps: list[ReplyStep]) -> ReplyOutcome:
-        context = self.context
-        try:
-            steps += await self._work_on(run, job)
-        except StenoflowError as error:
-            gone = isinstance(error, ListenerGoneError)
-            await run_blocking(_set_broken, context, job.id, error, interrupted=run.interrupted or gone)
-            if gone and not self.interrupted:
-                raise BrokenPipeError from error
-            return await run_blocking(outcome_of, context, job.id, steps, error)
-        except BaseException as error:
-            # Cancelled, or nobody listens any more.
-            with suppress(TakenError):
-                await run_blocking(context.catalog.set_state, job.id, JobState.INTERRUPTED)
-            if isinstance(error, asyncio.CancelledError) and self.interrupted:
-                return await run_blocking(outcome_of, context, job.id, steps, StoppedError("interrupted"))
-            raise
-        return await run_blocking(outcome_of, context, job.id, steps)
-
-    async def _work_on(self, run: Run, job: Job) -> list[ReplyStep]:
-        context = self.context
-        if self.out is None and await run_blocking(_is_done, context, job):
-            return []
-        began = time.monotonic()
-        await _claim(run, job)
+    async def work(self, run: Run, job: Job) -> None:
+        """Ask the question, speak the answer while it is written, and publish both."""
+        context, began = run.context, time.monotonic()
+        await run_blocking(_store_question, context, job)
         settings = ReplySettings.from_dict(job.settings)
-        voice = self._voice(run, job, SpeechSettings.from_dict(settings.speech))
+        stream = self._listen(run, SpeechSettings.from_dict(settings.speech))
+        speaker = SpeechCaller(context, run.api, run.limiter)
+        voice = SpokenReply(speaker, job, SpeechSettings.from_dict(settings.speech), stream)
         first: list[float] = []
 
         def take(piece: str) -> None:
@@ -206,93 +114,145 @@ class Replying:
             job.id, 0, settings.provider, settings.request(messages), _is_usable, take, voice.begin
         )
         try:
-            await ChatCaller(context, run.transcriber.api, run.transcriber.limiter).ask(question)
+            await ChatCaller(context, run.api, run.limiter).ask(question)
             text = await run_blocking(answer_of, context, job) or ""
-            chat = await run_blocking(
-                step_of, context, job.id, Activity.CHAT, _ms_since(began), _ms(began, first)
-            )
-            self.told(chat)
+            took_ms, first_ms = _ms_since(began), _ms(began, first)
+            self._end_step(await run_blocking(_step, context, job.id, Activity.CHAT, took_ms, first_ms))
             spoke = time.monotonic()
             audio = await voice.end(text)
-            if self._stream is not None:
-                await self._stream.ended()
+            if stream is not None:
+                await stream.ended()
         finally:
             await voice.settled()
-            if self._stream is not None:
-                self._stream.stop()
-        heard = [] if self._stream is None or self._stream.first_at is None else [self._stream.first_at]
-        spoken = await run_blocking(
-            step_of, context, job.id, Activity.SPEECH, _ms_since(spoke), _ms(began, heard)
-        )
-        self.told(spoken)
+            if stream is not None:
+                stream.stop()
+        first_sound = [] if stream is None or stream.first_at is None else [stream.first_at]
+        took_ms, first_ms = _ms_since(spoke), _ms(began, first_sound)
+        self._end_step(await run_blocking(_step, context, job.id, Activity.SPEECH, took_ms, first_ms))
         await run_blocking(publish_reply, context, job.id, audio)
-        return [chat, spoken]
 
-    def _voice(self, run: Run, job: Job, settings: SpeechSettings) -> SpokenReply:
-        speaker = SpeechCaller(self.context, run.transcriber.api, run.transcriber.limiter)
-        if self.out is not None:
-            self._stream = GrowingLiveStream(self.context, self.out, settings, self._give_up)
-            self._stream.begin()
-        return SpokenReply(speaker, job, settings, self._stream)
+    async def deliver(self, run: Run, job: Job, *, was_done: bool) -> None:  # noqa: ARG002
+        """Write the sound to the file."""
+        if self.file is None:
+            return
+        form = SpeechSettings.from_dict(ReplySettings.from_dict(job.settings).speech).format
+        artifacts = await run_blocking(run.context.catalog.artifacts, job.id)
+        keys = {artifact.name: artifact.key for artifact in artifacts}
+        await run_blocking(write, run.context, keys[f"reply.{form}"], self.file)
 
-    def _give_up(self) -> None:
-        """Nobody listens any more: see calls in flight through, and send no others."""
-        if self._run is not None:
-            self._run.transcriber.limiter.stop(ListenerGoneError("nobody listens any more", "run it again"))
+    def state_after(self, context: AppContext, job: Job, error: StenoflowError) -> JobState:
+        """Return refused where the budget had no room for the question, else failed."""
+        is_refused = isinstance(error, BudgetError) and answer_of(context, job) is None
+        return JobState.REFUSED if is_refused else JobState.FAILED
 
+    def outcome(self, context: AppContext, job: Job | None, error: BaseException | None) -> Outcome:
+        """Return how it ended, step by step."""
+        if job is None:
+            return outcome_of_error(error or StenoflowError("nothing"), ReplyDetails())
+        now = context.catalog.job(job.id)
+        is_whole = now.state == JobState.COMPLETE
+        of = context.catalog.job(now.settings["of"])
+        details = ReplyDetails(
+            of=of.id,
+            heard=said_in(context, of),
+            text=answer_of(context, now) or "",
+            steps=tuple(self._steps),
+            file=None if self.file is None or error is not None else str(self.file),
+        )
+        artifacts = {each.name: each.uri for each in context.catalog.artifacts(job.id)}
+        known = [step.cost_micro for step in self._steps if step.cost_micro is not None]
+        code = 0
+        if error is not None:
+            code = error.exit_code if isinstance(error, StenoflowError) else StenoflowError.exit_code
+        return replace(
+            outcome_of_job(context, now, details),
+            calls=sum(step.calls for step in self._steps),
+            cost_micro=sum(known) if len(known) == len(self._steps) else None,
+            artifacts={
+                name.removeprefix("reply."): uri
+                for name, uri in artifacts.items()
+                if is_whole and name.startswith("reply.")
+            },
+            error=None if error is None else describe_error(error),
+            exit_code=code,
+        )
 
-async def _claim(run: Run, job: Job) -> None:
-    """Take a reply to work on, once no other run that is alive has it, and store its question."""
-    catalog = run.context.catalog
-    while True:
-        try:
-            await run_blocking(catalog.claim, job.id, again=True)
-            break
-        except TakenError:
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            if run.interrupted:
-                raise StoppedError("interrupted before it was begun") from None
-    broken = StenoflowError("the run that made this call was broken off")
-    await run_blocking(run.context.ledger.recover, job.id, broken)
-    await run_blocking(catalog.retry_parked, job.id)
-    await run_blocking(_store_question, run.context, job)
+    async def _transcribe(self, runner: Runner, source: Source, request: TranscribeRequest) -> Job:
+        """Transcribe the recording here and at once: somebody waits for the answer."""
+        work = TranscribeWork(source, request, (), again=True)
+        outcome = await runner.run_quietly(work)
+        runner.active.check_interrupted()
+        if outcome.job is None or work.error is not None:
+            raise work.error or StenoflowError(f"{source.name} could not be transcribed")
+        job = await run_blocking(runner.context.catalog.job, outcome.job)
+        if job.state != JobState.COMPLETE:
+            error = NotTranscribedError(
+                f"{source.name} was not transcribed whole, so it is not answered: {job.error_message}",
+                f"stenoflow resume {job.id} transcribes what is missing",
+            )
+            error.job_id = job.id
+            raise error
+        return job
+
+    def _listen(self, run: Run, settings: SpeechSettings) -> GrowingLiveStream | None:
+        if self.out is None:
+            return None
+        stream = GrowingLiveStream(run.context, self.out, settings, run.give_up)
+        run.on_interrupt(stream.stop)
+        stream.begin()
+        return stream
+
+    def _end_step(self, step: ReplyStep) -> None:
+        self._steps.append(step)
+        self.tell(step)
 
 
 def _store_question(context: AppContext, job: Job) -> None:
     settings = ReplySettings.from_dict(job.settings)
     duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
     samples = ms_to_samples(duration_ms)
-    cut = SegmentPlan(0, 0, samples, forced=False, speech=(), activity=Activity.CHAT)
-    context.catalog.add_segment(job.id, cut, settings.cache_key)
+    plan = SegmentPlan(0, 0, samples, forced=False, speech=(), activity=Activity.CHAT)
+    context.catalog.add_segment(job.id, plan, settings.cache_key)
     context.catalog.finish_plan(job.id, samples, 0)
+
+
+def _step(
+    context: AppContext, job_id: str, activity: Activity, ms: int, first_ms: int | None = None
+) -> ReplyStep:
+    """Return what one step took in this run; blocks."""
+    job = context.catalog.job(job_id)
+    mine = [
+        each
+        for each in context.reports.attempts(job_id)
+        if each.activity == activity and each.run_id == context.run_id
+    ]
+    ids = {each.id for each in mine}
+    actual = [
+        charge.amount_micro
+        for charge in context.reports.charges(job_id)
+        if charge.kind == ChargeKind.ACTUAL and charge.attempt_id in ids
+    ]
+    known = [amount for amount in actual if amount is not None]
+    done = [
+        each
+        for each in context.catalog.segments(job_id)
+        if each.activity == activity and each.state == SegmentState.DONE
+    ]
+    answered = {each.segment_index for each in mine}
+    model = job.settings["speech"]["model"] if activity is Activity.SPEECH else job.settings["model"]
+    return ReplyStep(
+        activity,
+        f"{model} at {job.settings['provider']}",
+        ms,
+        first_ms,
+        len(mine),
+        sum(each.index not in answered for each in done),
+        sum(known) if len(known) == len(actual) else None,
+    )
 
 
 def _is_usable(answer: ChatAnswer) -> bool:
     return not answer.refusal and is_speakable(answer.text)
-
-
-def _is_done(context: AppContext, job: Job) -> bool:
-    if context.catalog.job(job.id).state != JobState.COMPLETE:
-        return False
-    artifacts = context.catalog.artifacts(job.id)
-    named = any(artifact.name == TEXT for artifact in artifacts)
-    return named and all(context.store.exists(artifact.key) for artifact in artifacts)
-
-
-def _set_broken(context: AppContext, job_id: str, error: StenoflowError, *, interrupted: bool) -> None:
-    """Say in a job how far it came."""
-    error.job_id = job_id
-    state: JobState
-    reason: StenoflowError | None
-    if interrupted:
-        state, reason = JobState.INTERRUPTED, None
-    elif isinstance(error, BudgetError) and answer_of(context, context.catalog.job(job_id)) is None:
-        state, reason = JobState.REFUSED, error
-    else:
-        state, reason = JobState.FAILED, error
-    # A run that took it meanwhile knows better.
-    with suppress(TakenError):
-        context.catalog.set_state(job_id, state, reason)
 
 
 def _ms_since(began: float) -> int:

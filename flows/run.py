@@ -1,35 +1,36 @@
-"""One process's run: what its flows and tasks share, and what they find by a job's id alone."""
+"""What the jobs of one process share while they run, and the segments of one recording."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Self
 
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobState
-from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest, prepare
+from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.request import open_api
 from stenoflow.tasks.jobs.transcribe.run import Transcriber
 from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter, StoppedError
 from stenoflow.tasks.jobs.transcribe.speaker_clips import SpeakerClips
-from stenoflow.tasks.sources import Source
 
 # Encoded segments that may wait beyond those in flight, for each recording.
 _SPARE_SEGMENTS = 2
-# Cutting is bound by the processor.
-_CUTTINGS_AT_ONCE = 2
-# How often to look whether another run has come to its end.
-_LOOK_AGAIN_S = 1.0
+# Segmenting is bound by the processor.
+_SEGMENTERS_AT_ONCE = 2
+
+Limit = Callable[[], AbstractAsyncContextManager[None]]
+
+
+# Transcribes a recording whose job is claimed, plainly or inside a run of Prefect's.
+Orchestrate = Callable[["Run", PreparedJob], Awaitable[object]]
 
 
 class InterruptedByUserError(CallError):
@@ -39,50 +40,119 @@ class InterruptedByUserError(CallError):
     scope = "provider"
 
 
-class Feed:
-    """The segments of one recording as they are cut. Made by `Run.begin`; iterate over it once."""
+@dataclass(slots=True)
+class Run:
+    """What the jobs of one process share. Belongs to one event loop.
 
-    def __init__(
-        self, cutting: RecordingSegmenter, pool: ThreadPoolExecutor, voices: SpeakerClips | None = None
-    ) -> None:
-        self.cutting = cutting
-        self.voices = voices
+    Attributes:
+        pool: the threads that segment recordings.
+        transcribe: how recordings are transcribed: plainly, or inside runs of Prefect's.
+        interrupted: the user asked to stop: nothing more is begun.
+        give_up: called by whoever finds that nobody listens any more.
+    """
+
+    context: AppContext
+    api: AudioApi
+    limiter: Limiter
+    concurrency: int
+    pool: ThreadPoolExecutor
+    transcriber: Transcriber
+    transcribe: Orchestrate
+    interrupted: bool = False
+    give_up: Callable[[], object] = lambda: None
+    _stops: list[Callable[[], object]] = field(default_factory=list)
+
+    def interrupt(self) -> None:
+        """Send nothing more and segment nothing more; calls in flight go on."""
+        self.interrupted = True
+        self.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
+        for stop in self._stops:
+            stop()
+
+    def on_interrupt(self, stop: Callable[[], object]) -> None:
+        """Have something called when the user asks to stop."""
+        self._stops.append(stop)
+
+    def check_interrupted(self, _bytes: int = 0) -> None:
+        """Raise StoppedError where nobody waits for the work any more."""
+        if self.interrupted:
+            raise StoppedError("interrupted before it was begun")
+
+
+@asynccontextmanager
+async def open_run(
+    context: AppContext, concurrency: int, transcribe: Orchestrate, outer: Limit | None = None
+) -> AsyncIterator[Run]:
+    """Open a run: alive in the database, with the API's client, its limiter, and threads that segment.
+
+    Args:
+        context: of the process.
+        concurrency: calls in flight at most.
+        transcribe: how recordings are transcribed.
+        outer: what each call passes through beside this process's own limit.
+    """
+    with (
+        context.leases.held(context.run_id),
+        ThreadPoolExecutor(_SEGMENTERS_AT_ONCE, thread_name_prefix="segmenter") as pool,
+    ):
+        async with open_api(context.settings, context.models) as api:
+            limiter = Limiter(concurrency, outer=outer)
+            yield Run(
+                context, api, limiter, concurrency, pool, Transcriber(context, api, limiter), transcribe
+            )
+
+
+class Segments:
+    """The segments of one recording, as its segmenter makes them. Iterate once, inside `open`."""
+
+    def __init__(self, run: Run, prepared: PreparedJob) -> None:
+        self._run = run
+        self._job_id = prepared.job.id
+        self.name = prepared.recording.name
+        self._segmenter = RecordingSegmenter(run.context, prepared, run.concurrency + _SPARE_SEGMENTS)
+        self._clips = SpeakerClips(run.context, prepared) if _asks_model(prepared) else None
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
-        self._published = asyncio.Event()
-        self._ended = self._loop.run_in_executor(pool, self._cut)
+        run.on_interrupt(self._segmenter.stop)
+        self._ended = self._loop.run_in_executor(run.pool, self._segment)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, run: Run, prepared: PreparedJob) -> AsyncIterator[Self]:
+        """Begin to segment a recording; at the end, delete what is left of its sound."""
+        segments = cls(run, prepared)
+        try:
+            yield segments
+        finally:
+            await segments._close()
 
     async def __aiter__(self) -> AsyncIterator[int]:
-        """Yield the indices of segments to transcribe; raises what cutting raised."""
+        """Yield the indices of segments to transcribe; raises what segmenting raised."""
         while (index := await self._ready.get()) is not None:
             yield index
         await self._ended
 
-    def ended(self) -> None:
-        """Say that the job has come to its end, which stands in the database."""
-        self._published.set()
+    async def transcribe(self, index: int) -> None:
+        """Transcribe one segment; see `tasks.jobs.transcribe.run`."""
+        try:
+            sound = self._segmenter.path(index)
+            await self._run.transcriber.transcribe(self._job_id, index, sound, self._clips)
+        finally:
+            await run_blocking(self._segmenter.release, index)
+            if self._clips is not None:
+                await self._clips.heard()
 
-    async def ended_or(self, flow: asyncio.Future[None], grace_s: float) -> None:
-        """Wait for a job's flow; when the job has ended, for no longer than a grace, and then cancel it."""
-        published = asyncio.ensure_future(self._published.wait())
-        first: list[asyncio.Future[Any]] = [flow, published]
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        published.cancel()
-        await asyncio.wait([flow], timeout=grace_s)
-        if flow.cancel():
-            await asyncio.wait([flow], timeout=grace_s)
-
-    async def close(self) -> None:
-        """Stop cutting and delete what is left of the sound."""
-        self.cutting.stop()
+    async def _close(self) -> None:
+        self._run.transcriber.forget(self._job_id)
+        self._segmenter.stop()
         await asyncio.wait([self._ended])
         if not self._ended.cancelled():
             self._ended.exception()
-        await run_blocking(self.cutting.close)
+        await run_blocking(self._segmenter.close)
 
-    def _cut(self) -> None:
+    def _segment(self) -> None:
         try:
-            self.cutting.run(self._hand_over)
+            self._segmenter.run(self._hand_over)
         finally:
             self._loop.call_soon_threadsafe(self._ready.put_nowait, None)
 
@@ -90,131 +160,5 @@ class Feed:
         self._loop.call_soon_threadsafe(self._ready.put_nowait, index)
 
 
-@dataclass(slots=True)
-class Run:
-    """What the flows of one process share. Belongs to one event loop."""
-
-    context: AppContext
-    transcriber: Transcriber
-    concurrency: int
-    pool: ThreadPoolExecutor
-    feeds: dict[str, Feed] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @property
-    def run_id(self) -> str:
-        """Stands in the ledger with every call of this run."""
-        return self.context.run_id
-
-    async def prepare(self, source: Source, wish: TranscribeRequest) -> PreparedJob:
-        """Take a source in; see `stenoflow.tasks.jobs.transcribe.prepare.prepare`."""
-        return await run_blocking(prepare, self.context, source, wish, self._check_interrupted)
-
-    async def begin(self, taken: PreparedJob, *, again: bool, wait: Callable[[str | None], None]) -> bool:
-        """Claim a job and begin to cut its recording, before its flow asks for the segments.
-
-        Args:
-            taken: the job and its recording.
-            again: begin it even if it was set aside.
-            wait: told what is waited for; None: for nothing any more.
-
-        Returns:
-            Whether there is anything to do; False where another run has completed it meanwhile.
-
-        Raises:
-            CrashedError: it is set aside.
-            StoppedError: the user asked to stop while another run's end was waited for.
-        """
-        job_id = taken.job.id
-        unfinished = taken.job.state != JobState.COMPLETE
-        while (claimed := await self._claim(job_id, again=again, unfinished=unfinished)) is None:
-            wait(f"{taken.recording.name}: another run is at work on it; waiting for its end")
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            self._check_interrupted(0)
-        wait(None)
-        if not claimed:
-            return False
-        await run_blocking(
-            self.context.ledger.recover,
-            job_id,
-            StenoflowError("the run that made this call was broken off"),
-        )
-        await run_blocking(self.context.catalog.retry_parked, job_id)
-        cutting = RecordingSegmenter(self.context, taken, self.concurrency + _SPARE_SEGMENTS)
-        voices = SpeakerClips(self.context, taken) if taken.settings.speakers == Speakers.MODEL else None
-        self.feeds[job_id] = Feed(cutting, self.pool, voices)
-        return True
-
-    async def _claim(self, job_id: str, *, again: bool, unfinished: bool) -> bool | None:
-        """Claim a job, as the catalog does; None while another run is at work on it."""
-        try:
-            return await run_blocking(self.context.catalog.claim, job_id, again=again, unfinished=unfinished)
-        except TakenError:
-            return None
-
-    async def end(self, job_id: str) -> None:
-        """Forget a job's feed."""
-        self.transcriber.forget(job_id)
-        feed = self.feeds.pop(job_id, None)
-        if feed is not None:
-            await feed.close()
-
-    async def transcribe(self, job_id: str, index: int) -> None:
-        """Transcribe one segment; see `stenoflow.tasks.jobs.transcribe.run`."""
-        feed = self.feeds[job_id]
-        try:
-            await self.transcriber.transcribe(job_id, index, self.sound(job_id, index), feed.voices)
-        finally:
-            await run_blocking(feed.cutting.release, index)
-            if feed.voices is not None:
-                await feed.voices.heard()
-
-    def sound(self, job_id: str, index: int) -> Path:
-        """Return where a segment's sound lies."""
-        return self.feeds[job_id].cutting.path(index)
-
-    def interrupt(self) -> None:
-        """Send nothing more and cut nothing more; calls in flight go on."""
-        self.interrupted = True
-        self.transcriber.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
-        for feed in self.feeds.values():
-            feed.cutting.stop()
-
-    def _check_interrupted(self, _bytes: int) -> None:
-        """End what nobody waits for any more."""
-        if self.interrupted:
-            raise StoppedError("interrupted before it was begun")
-
-
-_current: list[Run] = []
-
-
-def current_run() -> Run:
-    """Return this process's run; flows and tasks get ids only, and find the rest here."""
-    if not _current:
-        raise StenoflowError("no run is open in this process")
-    return _current[-1]
-
-
-@asynccontextmanager
-async def open_run(
-    context: AppContext,
-    concurrency: int,
-    outer: Callable[[], AbstractAsyncContextManager[None]] | None = None,
-) -> AsyncIterator[Run]:
-    """Open the process's run: the client of the API, its limiter, and the threads that cut."""
-    with (
-        context.leases.held(context.run_id),
-        ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool,
-    ):
-        async with open_api(context.settings, context.models) as api:
-            run = Run(
-                context, Transcriber(context, api, Limiter(concurrency, outer=outer)), concurrency, pool
-            )
-            _current.append(run)
-            try:
-                yield run
-            finally:
-                _current.remove(run)
-                for job_id in list(run.feeds):
-                    await run.end(job_id)
+def _asks_model(prepared: PreparedJob) -> bool:
+    return prepared.settings.speakers == Speakers.MODEL

@@ -1,74 +1,202 @@
-"""The main job as a Prefect flow: segments are transcribed as they are cut, then all is published."""
+"""The main job, from a recording to its artifacts, top to bottom.
+
+Prepare (fetch, hash, probe, refuse), segment while decoding, transcribe each segment as it comes, stitch
+and publish, then what follows: minutes. The runner claims the job after the first, and sends the webhooks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from prefect import flow, task
-from prefect.client.schemas import State
-from prefect.states import Completed, Failed
-
-from stenoflow.flows.run import Run, current_run
+from stenoflow.flows.minutes import MinutesWork
+from stenoflow.flows.outcome import (
+    Outcome,
+    TranscriptDetails,
+    describe_job_error,
+    outcome_of_error,
+    outcome_of_job,
+    with_minutes,
+)
+from stenoflow.flows.run import Run, Segments
+from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.assembly.assemble import assemble, diarize, still_to_do
+from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
+from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest, prepare
 from stenoflow.tasks.jobs.transcribe.publish import publish
+from stenoflow.tasks.operations.verify import make_up
+from stenoflow.tasks.sources import Source
+from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.timecode import seconds
+
+PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
+
+SegmentStep = Callable[[Segments, int], Awaitable[None]]
+"""Transcribes a segment, plainly or as a task run of Prefect's."""
 
 
-@task(name="transcribe segment", task_run_name="{recording} · segment {index}", persist_result=False)
-async def transcribe_segment(job_id: str, index: int, recording: str) -> None:  # noqa: ARG001 - names the run
-    """Transcribe one segment of a job."""
-    await current_run().transcribe(job_id, index)
+async def transcribe_recording(
+    run: Run, prepared: PreparedJob, transcribe_segment: SegmentStep = Segments.transcribe
+) -> JobState:
+    """Transcribe a recording whose job is claimed, and publish it; its state says how that ended."""
+    catalog, job_id = run.context.catalog, prepared.job.id
+    async with Segments.open(run, prepared) as segments:
+        broken = await _transcribe_segments(segments, transcribe_segment)
+        if run.interrupted:
+            await run_blocking(catalog.set_state, job_id, JobState.INTERRUPTED)
+            return JobState.INTERRUPTED
+        if broken is not None:
+            await run_blocking(catalog.set_state, job_id, JobState.FAILED, broken)
+            return JobState.FAILED
+        return await run_blocking(publish, run.context, job_id)
 
 
-@flow(name="transcribe recording", flow_run_name="{recording}", persist_result=False)
-async def transcribe_recording(job_id: str, recording: str) -> State[None]:
-    """Transcribe a recording whose job is begun; its outcome stands in the job.
+async def _transcribe_segments(segments: Segments, transcribe_segment: SegmentStep) -> StenoflowError | None:
+    """Transcribe the segments as they are made, and wait for all of them.
 
-    Args:
-        job_id: the job.
-        recording: its recording's name, for the dashboard.
-    """
-    return await work_on(job_id, recording)
-
-
-async def work_on(job_id: str, recording: str) -> State[None]:
-    """Transcribe a recording as part of the flow that this is called in; arguments as above."""
-    run = current_run()
-    state = await _transcribe(run, job_id, recording)
-    run.feeds[job_id].ended()
-    return state
-
-
-async def _transcribe(run: Run, job_id: str, recording: str) -> State[None]:
-    broken = await _transcribe_segments(run, job_id, recording)
-    if run.interrupted:
-        await run_blocking(run.context.catalog.set_state, job_id, JobState.INTERRUPTED)
-        return Failed(name="Interrupted", message="stopped by the user; resume goes on")
-    if broken is not None:
-        await run_blocking(run.context.catalog.set_state, job_id, JobState.FAILED, broken)
-        return Failed(message=str(broken))
-    state = await run_blocking(publish, run.context, job_id)
-    return Completed() if state is JobState.COMPLETE else Failed(name=state.value.title())
-
-
-async def _transcribe_segments(run: Run, job_id: str, recording: str) -> StenoflowError | None:
-    """Transcribe the segments as they are cut, and wait for all of them.
-
-    A segment that fails for a reason of its own is parked, which its row says; the others go on.
+    A segment that fails for a reason of its own is set aside, which its row says; the others go on.
 
     Returns:
-        What broke the cutting off, if anything did.
+        What ended the segmenting, if anything did.
     """
-    segments: list[asyncio.Task[None]] = []
+    begun: list[asyncio.Future[None]] = []
     broken: StenoflowError | None = None
     try:
-        async for index in run.feeds[job_id]:
-            segment = transcribe_segment(job_id, index, recording)
-            segments.append(asyncio.create_task(segment))
+        async for index in segments:
+            begun += [asyncio.ensure_future(transcribe_segment(segments, index))]
     except StenoflowError as error:
         broken = error
-    for outcome in await asyncio.gather(*segments, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, StenoflowError):
-            raise outcome
+    for ended in await asyncio.gather(*begun, return_exceptions=True):
+        if isinstance(ended, BaseException) and not isinstance(ended, StenoflowError):
+            raise ended
     return broken
+
+
+@dataclass(slots=True)
+class TranscribeWork(Work):
+    """A source to be transcribed.
+
+    Attributes:
+        formats: which artifacts the outcome names.
+        refused: why it is refused before anybody looks at it; None: it is not.
+        ended: told of its end before anybody else; returns the outcome with what is to be added.
+        at_once: somebody waits, so it is transcribed outside Prefect.
+    """
+
+    source: Source
+    request: TranscribeRequest
+    formats: Sequence[str]
+    again: bool = False
+    refused: StenoflowError | None = None
+    ended: Callable[[Outcome], Awaitable[Outcome]] | None = None
+    name: str = field(init=False)
+    _prepared: PreparedJob | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.name = self.source.name
+        self.model = self.request.settings.model
+
+    async def open(self, runner: Runner) -> Job:
+        """Prepare the recording: fetch, hash, probe, refuse, or open its job."""
+        if self.refused is not None:
+            raise self.refused
+        self._prepared = await run_blocking(
+            prepare, runner.context, self.source, self.request, runner.active.check_interrupted
+        )
+        return self._prepared.job
+
+    def is_done(self, context: AppContext, job: Job) -> bool:
+        """Tell whether it was transcribed before; makes formats that were asked for since."""
+        if self._prepared is None or self._prepared.stream is not None:
+            return False
+        make_up(context, job)
+        return True
+
+    async def work(self, run: Run, job: Job) -> None:
+        """Transcribe and publish it."""
+        if self._prepared is None:
+            raise RuntimeError(f"job {job.id} was not opened")
+        await run.transcribe(run, self._prepared)
+
+    def outcome(self, context: AppContext, job: Job | None, error: BaseException | None) -> Outcome:
+        """Return what the job says of itself; of the error, where it never had one or never began."""
+        if job is None:
+            why = error or StenoflowError("nothing")
+            return outcome_of_error(why, TranscriptDetails(), source=self.source.uri)
+        now = context.catalog.job(job.id)
+        if error is not None and now.state in {JobState.NEW, JobState.RUNNING}:
+            # The database is gone, or another run has it.
+            return outcome_of_error(error, TranscriptDetails(), source=self.source.uri, job=job.id)
+        return transcript_outcome(context, now, self.formats)
+
+    async def follow_up(self, runner: Runner, outcome: Outcome) -> Outcome:
+        """Make minutes of it, where that is asked for; they do not take it back."""
+        outcome = await self._followed_by_minutes(runner, outcome)
+        return outcome if self.ended is None else await self.ended(outcome)
+
+    async def _followed_by_minutes(self, runner: Runner, outcome: Outcome) -> Outcome:
+        asked = self.request
+        if not asked.digest or outcome.job is None or outcome.status not in PUBLISHED or runner.interrupted:
+            return outcome
+        request = MinutesRequest(tag=asked.tag, budget_micro=asked.budget_micro)
+        return with_minutes(outcome, await runner.run_quietly(MinutesWork(outcome.job, request)))
+
+
+def transcript_outcome(context: AppContext, job: Job, formats: Iterable[str]) -> Outcome:
+    """Return the outcome of a transcription as it stands now; blocks."""
+    recording = context.catalog.recording(job.recording_id)
+    integrity = Integrity.from_stored(job.lost_ms, job.damage)
+    published = {artifact.name: artifact.uri for artifact in context.catalog.artifacts(job.id)}
+    names = {name: published.get(f"transcript.{name}") for name in formats}
+    names |= {f"translation.{name}": published.get(f"translation.{name}") for name in formats}
+    details = TranscriptDetails(
+        duration=seconds(recording.duration_ms or 0),
+        missing=_missing(context, job),
+        damaged=integrity.to_json(),
+        clipped=integrity.clipped or None,
+    )
+    return replace(
+        outcome_of_job(context, job, details),
+        artifacts={name: uri for name, uri in names.items() if uri} if job.state in PUBLISHED else {},
+        error=describe_job_error(job, recording.name),
+        notes=tuple(_notes(context, job, recording)),
+    )
+
+
+def _missing(context: AppContext, job: Job) -> tuple[tuple[float, float], ...]:
+    segments = context.catalog.segments(job.id)
+    if job.state == JobState.PARTIAL:
+        missing = assemble(context, job, segments).missing
+    elif job.state == JobState.INTERRUPTED:
+        duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
+        missing = still_to_do(job.origin_ms, duration_ms, segments)
+    else:
+        return ()
+    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in missing)
+
+
+def _notes(context: AppContext, job: Job, recording: Recording) -> Iterator[str]:
+    """Say that a recording is clipped, and where speakers could not be told apart as was asked."""
+    if clipped := Integrity.from_stored(job.lost_ms, job.damage).clipped:
+        yield (
+            f"{recording.name}: {clipped:.1%} of the samples of speech are clipped, and words may be"
+            " misheard; record it softer"
+        )
+    if job.settings.get("speakers") != Speakers.MODEL or job.state not in PUBLISHED:
+        return
+    diarized = diarize(context, job, context.catalog.segments(job.id))
+    if not diarized.speakers:
+        yield f"{recording.name}: nobody was told apart"
+    elif not diarized.throughout:
+        yield (
+            f"{recording.name}: some speakers are told apart within one segment only: {diarized.speakers[-1]}"
+        )
+    for label in sorted((job.speakers or {}).keys() - set(diarized.speakers)):
+        yield f"{recording.name}: no speaker is called {label}; there are {', '.join(diarized.speakers)}"

@@ -102,6 +102,12 @@ class AppContext:
         """Where artifacts go."""
         return open_store(self.settings.store, self.s3)
 
+    def has_artifacts(self, job_id: str, name: str | None = None) -> bool:
+        """Tell whether a job has published artifacts (``name`` among them), and the store has all; blocks."""
+        artifacts = self.catalog.artifacts(job_id)
+        named = bool(artifacts) if name is None else any(each.name == name for each in artifacts)
+        return named and all(self.store.exists(each.key) for each in artifacts)
+
     @cached_property
     def models(self) -> ModelTable:
         """What each model can do."""

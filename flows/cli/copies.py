@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.storage.errors import StenoflowError, StorageError
 from stenoflow.tasks.artifacts.formats import artifact_name
 from stenoflow.tasks.context import AppContext
@@ -77,7 +77,7 @@ def _transcript(context: AppContext, outcome: Outcome) -> Iterator[tuple[str, st
 
 def _minutes(context: AppContext, outcome: Outcome) -> Iterator[tuple[str, str]]:
     """Yield the same of minutes that followed; the page has them in it."""
-    digest = outcome.digest
+    digest = outcome.details.minutes if isinstance(outcome.details, TranscriptDetails) else None
     keys = {} if digest is None else _keys(context, digest.job)
     for ending in () if digest is None else digest.artifacts:
         if (name := f"digest.{ending}") in keys:

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from stenoflow.flows.batch import Order
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.transcribe import run_batch
-from stenoflow.flows.outcome import Outcome, exit_code
+from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code
+from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
@@ -46,8 +45,8 @@ def demo(
             job_settings(settings, context.models, Wanted(_MODEL, segment_seconds=_SEGMENT_S)), tag="demo"
         )
         say("A meeting of two minutes in three voices, heard by the embedded engine.")
-        orders = [Order(source, wish) for source in resolve(str(recording))]
-        outcomes = run_batch(context, orders, STANDARD, concurrency, Copies(None), json=json)
+        works = [TranscribeWork(source, wish, STANDARD) for source in resolve(str(recording))]
+        outcomes = run_works(context, works, concurrency, json=json)
         if not json:
             _explain(context, settings, outcomes[0])
     raise typer.Exit(exit_code(outcomes))
@@ -55,14 +54,15 @@ def demo(
 
 def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
     """Print the transcript, how good it is, what it cost, and what to try next."""
-    if outcome.job is None or "txt" not in outcome.artifacts:
+    details = outcome.details
+    if outcome.job is None or "txt" not in outcome.artifacts or not isinstance(details, TranscriptDetails):
         return
     keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
     text = context.store.get_bytes(keys["transcript.txt"]).decode()
     result(f"\n{text}")
     result(f"word error rate  {_word_error_rate(text):.1%} against the script")
     price = context.prices.find(*_LISTED)
-    listed = show(price.charge(round(outcome.duration * 1000))) if price else "unknown"
+    listed = show(price.charge(round(details.duration * 1000))) if price else "unknown"
     result(f"cost             {show(outcome.cost_micro or 0)} USD: the embedded engine is free")
     result(f"at list price    {listed} USD by {_LISTED[1]} at {_LISTED[0]}")
     result(f"artifacts        {settings.store}")

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from stenoflow.flows.batch import run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.cli.jobs import find_job
-from stenoflow.flows.cli.speech_progress import watching
-from stenoflow.flows.minutes import Digesting
-from stenoflow.flows.minutes_outcome import MinutesOutcome
-from stenoflow.storage.database.tables import Job
+from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.minutes import MinutesWork
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
-from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
-_INTERRUPTED = 130
 _ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)
 
 
@@ -68,9 +61,9 @@ def digest(
             VoiceOptions(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
         )
         wish = MinutesRequest(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
-        opened = open_minutes(context, of, wish)
+        work = MinutesWork(of.id, job=open_minutes(context, of, wish), formats=wanted, again=True)
         calls = calls_at_once(settings, concurrency)
-        (outcome,) = make_digests(context, [opened], calls, wanted, json=json)
+        (outcome,) = run_works(context, [work], calls, json=json)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -83,53 +76,3 @@ def _check(formats: str | None) -> list[str] | None:
     if unknown:
         raise SettingsError(f"no such format: {', '.join(unknown)}", f"there are {', '.join(_ENDINGS)}")
     return named
-
-
-def make_digests(
-    context: AppContext, jobs: list[Job], calls: int, formats: Sequence[str] | None = None, *, json: bool
-) -> list[MinutesOutcome]:
-    """Make opened digests, and print each outcome as it comes; ``formats``: what these name.
-
-    Raises:
-        typer.Exit: with 130, if the user stopped it.
-    """
-
-    def told(outcome: MinutesOutcome) -> None:
-        tell(context, outcome.naming(formats), json=json)
-
-    digesting = Digesting(context, calls, told, _stopping)
-
-    async def watched() -> list[MinutesOutcome]:
-        async with watching(context, [job.id for job in jobs], "questions answered"):
-            return await digesting.run(jobs, again=True)
-
-    outcomes = run_to_its_end(digesting, watched())
-    if digesting.interrupted:
-        raise typer.Exit(_INTERRUPTED)
-    return outcomes
-
-
-def tell(context: AppContext, outcome: MinutesOutcome, *, json: bool) -> None:
-    """Print one outcome: a JSON line; or the minutes, and on stderr what they cost and where they are."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.error is not None:
-        say(f"{outcome.status}: {outcome.error['message']}")
-    if "md" in outcome.artifacts and outcome.job is not None:
-        keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
-        result(context.store.get_bytes(keys["digest.md"]).decode())
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
-    say(
-        f"{outcome.status}, {outcome.segments} questions, {outcome.calls} calls, {outcome.reused} reused, "
-        f"{cost}, job {outcome.job}"
-    )
-    for name, uri in outcome.artifacts.items():
-        say(f"  {name:5} {uri}")
-
-
-def _stopping(calls: int, grace_s: float) -> None:
-    if calls:
-        say(f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already.")
-    else:
-        say("Stopping.")

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import add_plain, plain_table, print_table, result, say
-from stenoflow.flows.cli.transcribe import find_sources, tell
-from stenoflow.flows.outcome import Outcome, exit_code, of_error
+from stenoflow.flows.cli.results import print_outcome
+from stenoflow.flows.cli.transcribe import find_sources
+from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import open_context
@@ -56,14 +57,14 @@ def estimate(
             try:
                 estimates.append(estimate_source(context, source, wish, writer))
             except StenoflowError as error:
-                outcomes.append(of_error(source.uri, error))
-    _print(estimates, outcomes, json=json)
+                outcomes.append(outcome_of_error(error, TranscriptDetails(), source=source.uri))
+        for outcome in outcomes:
+            print_outcome(context, outcome, json=json)
+    _print(estimates, json=json)
     raise typer.Exit(exit_code(outcomes))
 
 
-def _print(estimates: list[Estimate], outcomes: list[Outcome], *, json: bool) -> None:
-    for outcome in outcomes:
-        tell(outcome, json=json)
+def _print(estimates: list[Estimate], *, json: bool) -> None:
     if json:
         for each in estimates:
             result(json_module.dumps(_line(each), ensure_ascii=False))

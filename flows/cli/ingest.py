@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenoflow.flows.batch import Batch, run_to_its_end
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.progress import Display
-from stenoflow.flows.cli.transcribe import INTERRUPTED, finish
+from stenoflow.flows.cli.results import INTERRUPTED, finish
 from stenoflow.flows.ingest import Ingest, Taking
 from stenoflow.flows.outcome import Outcome, gravest
-from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.flows.prefect_start import Orchestration
+from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.context import open_context
@@ -103,21 +103,18 @@ def ingest(
         box = open_inbox(inbox, context.s3)
         events = _queue(queue, box)
         context.check()
-        if watch:
-            # What comes is not to wait for that.
-            surround(settings.home)
-            begin_start()
 
         def end(outcome: Outcome) -> None:
             copies.name([outcome.source])
             finish(context, outcome, copies, json=json)
 
         with Display(context, told=end) as display:
-            batch = Batch(context, wanted, calls_at_once(settings, concurrency), display)
-            taking = Taking(InboxScanner(context, box, given, StabilityTracker(looks)), batch, reject, say)
-            work = Ingest(taking, interval, watch, events, say)
-            codes = run_to_its_end(batch, batch.follow(work.orders()), work.stop)
-    if batch.interrupted:
+            orchestration = Orchestration(settings.home, say)
+            runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
+            scanner = InboxScanner(context, box, given, StabilityTracker(looks))
+            work = Ingest(Taking(scanner, runner, wanted, reject, say), interval, watch, events, say)
+            codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
+    if runner.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(gravest(codes | {StorageError.exit_code} if copies.failed else codes))
 

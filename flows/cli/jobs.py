@@ -33,7 +33,7 @@ from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.speak.publish import duration_of
 from stenoflow.tasks.jobs.transcribe.publish import document_of
-from stenoflow.tasks.jobs.transcribe.speakers import rename as rename_speakers
+from stenoflow.tasks.jobs.transcribe.publish import rename as rename_speakers
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.transcript.integrity import Integrity
 from stenoflow.tasks.transcript.regions import Excerpt

@@ -21,7 +21,6 @@ from stenoflow.storage.database.reports import Spending
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, clock
 
 _LOOK_EVERY_S = 0.5
@@ -43,7 +42,7 @@ class Display(AbstractContextManager["Display"]):
 
     def __init__(self, context: AppContext, told: Callable[[Outcome], None]) -> None:
         """Prepare; ``told`` is called with each outcome as it comes."""
-        self._workshop = context
+        self._context = context
         self._told = told
         self._jobs: dict[str, _Followed] = {}
         self._over = threading.Event()
@@ -66,14 +65,14 @@ class Display(AbstractContextManager["Display"]):
         if self._bars is not None:
             self._bars.stop()
 
-    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
         """Begin to show a job."""
-        job = _Followed(source.name, duration_ms)
+        job = _Followed(name, duration_ms)
         if self._bars is not None:
             total = duration_ms * SAMPLE_RATE // 1000
-            job.bar = self._bars.add_task(escape(_short(source.name)), total=total, segments="", cost="")
+            job.bar = self._bars.add_task(escape(_short(name)), total=total, segments="", cost="")
         else:
-            say(f"{source.name}: job {job_id}, {clock(duration_ms)}")
+            say(f"{name}: job {job_id}, {clock(duration_ms)}")
         self._jobs[job_id] = job
 
     def waiting(self, what: str | None) -> None:
@@ -121,10 +120,10 @@ class Display(AbstractContextManager["Display"]):
         ids = list(self._jobs)
         if not ids:
             return
-        for progress in self._workshop.reports.progress(ids):
+        for progress in self._context.reports.progress(ids):
             job = self._jobs.get(progress.job_id)
             if job is not None:
-                self._show(job, progress, self._workshop.reports.spending([progress.job_id]))
+                self._show(job, progress, self._context.reports.spending([progress.job_id]))
 
     def _show(self, job: _Followed, progress: JobProgress, spent: Spending) -> None:
         segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'} segments"

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stenoflow.flows.batch import run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import complain, result, say
-from stenoflow.flows.cli.spoken import STREAM
-from stenoflow.flows.cli.transcribe import INTERRUPTED
-from stenoflow.flows.reply import Replying, ReplyOrder
-from stenoflow.flows.reply_outcome import ReplyOutcome
-from stenoflow.storage.database.tables import Job
-from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.reply import ReplyWork
+from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
-from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name, write
+from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
 from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
+
+STREAM = Path("-")
 
 
 def reply(
@@ -82,51 +77,17 @@ def reply(
         if len(sources) != 1:
             raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
         heard = job_settings(settings, context.models, Wanted(model, language=language))
-        order = ReplyOrder(sources[0], TranscribeRequest(heard, tag, micro), wish)
-        context.check()
-        outcome = _run(context, order, out, calls_at_once(settings, None))
-        tell(outcome, json=json, quiet=out == STREAM)
+        stream = sys.stdout.fileno() if out == STREAM else None
+        work = ReplyWork(
+            lambda step: say(step.to_text()),
+            (sources[0], TranscribeRequest(heard, tag, micro)),
+            wish,
+            out=stream,
+            file=None if stream is not None else out,
+        )
+        calls = calls_at_once(settings, None)
+        (outcome,) = run_works(context, [work], calls, json=json, quiet=stream is not None)
     raise typer.Exit(outcome.exit_code)
-
-
-def _run(context: AppContext, order: ReplyOrder, out: Path, calls: int) -> ReplyOutcome:
-    stream = sys.stdout.fileno() if out == STREAM else None
-    replying = Replying(context, calls, stream, lambda step: say(step.told()), _stopping)
-    outcome = run_to_its_end(replying, replying.run(order))
-    if replying.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.exit_code or stream is not None or outcome.job is None:
-        return outcome
-    form = order.wish.voicing.format
-    keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
-    write(context, keys[f"reply.{form}"], out)
-    return replace(outcome, file=str(out))
-
-
-def reply_again(context: AppContext, job: Job, calls: int, *, json: bool) -> ReplyOutcome:
-    """Go on with a reply that stopped, and tell of it; its sound goes to the store."""
-    context.check()
-    replying = Replying(context, calls, None, lambda step: say(step.told()), _stopping)
-    outcome = run_to_its_end(replying, replying.resume(job))
-    if replying.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    tell(outcome, json=json)
-    return outcome
-
-
-def tell(outcome: ReplyOutcome, *, json: bool, quiet: bool = False) -> None:
-    """Print an outcome: a JSON line, or the answer as text; to stderr if stdout is for the sound."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.error is not None:
-        complain(StenoflowError(outcome.error["message"]))
-    if outcome.heard:
-        say(f"heard: {outcome.heard}")
-    if outcome.text:
-        (say if quiet else result)(outcome.text.strip())
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} USD"
-    say(f"{outcome.status}, {cost} in all, job {outcome.job}")
 
 
 def _format(out: Path, wanted: str | None, *, json: bool) -> str:
@@ -139,10 +100,3 @@ def _format(out: Path, wanted: str | None, *, json: bool) -> str:
     if sys.stdout.isatty():
         raise SettingsError("a terminal cannot play sound", "-o FILE, or: -o - | mpv -")
     return (wanted or "mp3").lower()
-
-
-def _stopping(calls: int, grace_s: float) -> None:
-    if calls:
-        say(f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already.")
-    else:
-        say("Stopping.")

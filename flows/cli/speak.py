@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
-from stenoflow.flows.outcome import gravest
-from stenoflow.flows.speech_outcome import SpeechOutcome, outcome_of, refusal
+from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.results import print_outcome, run_works
+from stenoflow.flows.outcome import Outcome, SpeechDetails, exit_code, outcome_of_error
+from stenoflow.flows.speak import SpeakWork, speech_outcome
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
@@ -38,6 +38,8 @@ from stenoflow.tasks.jobs.speak.voice_samples import (
 )
 from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
+
+STREAM = Path("-")
 
 
 def speak(
@@ -101,13 +103,12 @@ def speak(
         )
         files = [target / file_name(each.voice, each.format) if sample else target for each in voices]
         micro = options.budget_micro(budget)
-        orders, outcomes = _open(context, said, voices, files, tag=tag, budget_micro=micro, json=json)
-        if orders:
-            calls = calls_at_once(settings, concurrency)
-            outcomes += speak_jobs(context, orders, calls, json=json)
+        works, outcomes = _open(context, said, voices, files, tag=tag, budget_micro=micro, json=json)
+        calls = calls_at_once(settings, concurrency)
+        outcomes += run_works(context, works, calls, json=json, quiet=target == STREAM)
         if sample:
-            _offer(context, target, said, orders, json=json)
-    raise typer.Exit(gravest({outcome.exit_code for outcome in outcomes}))
+            _offer(context, target, said, works, json=json)
+    raise typer.Exit(exit_code(outcomes))
 
 
 def _target(out: Path | None, *, sample: bool, json: bool) -> Path:
@@ -138,7 +139,7 @@ def _said(text: str | None, file: Path | None, default: str | None, *, json: boo
     except RefusedError as error:
         if not json:
             raise
-        result(refusal(error).to_json())
+        result(outcome_of_error(error, SpeechDetails()).to_json())
         raise typer.Exit(error.exit_code) from error
 
 
@@ -164,39 +165,42 @@ def _open(
     tag: str | None,
     budget_micro: int | None,
     json: bool,
-) -> tuple[list[SpeechOrder], list[SpeechOutcome]]:
+) -> tuple[list[SpeakWork], list[Outcome]]:
     """Open a job a voice; those that are refused are outcomes already."""
-    orders: list[SpeechOrder] = []
-    refused: list[SpeechOutcome] = []
+    works: list[SpeakWork] = []
+    refused: list[Outcome] = []
     for each, file in zip(voices, files, strict=True):
         try:
             job = open_speech_job(context, said, each, tag=tag, budget_micro=budget_micro)
-            orders.append(SpeechOrder(job, file))
+            out = sys.stdout.fileno() if file == STREAM else None
+            works.append(SpeakWork(job, None if file == STREAM else file, out))
         except StenoflowError as error:
-            refused.append(outcome_of(context, error.job_id, None, error))
-            tell(refused[-1], json=json, quiet=file == STREAM)
-    return orders, refused
+            refused.append(speech_outcome(context, error.job_id, None, error))
+            if not json:
+                complain(error)
+            print_outcome(context, refused[-1], json=json, quiet=file == STREAM)
+    return works, refused
 
 
 def _offer(
     context: AppContext,
     folder: Path,
     said: str,
-    orders: list[SpeechOrder],
+    works: list[SpeakWork],
     *,
     json: bool,
 ) -> None:
     """Write the page on which the voices that there are can be heard."""
     samples = []
-    for order in orders:
-        spoken = published(context, context.catalog.job(order.job.id))
-        if spoken is None or order.file is None:
+    for work in works:
+        spoken = published(context, context.catalog.job(work.job.id))
+        if spoken is None or work.file is None:
             continue
-        spent = context.reports.spending([order.job.id])
+        spent = context.reports.spending([work.job.id])
         samples.append(
             VoiceSample(
-                order.job.settings["voice"],
-                order.file.name,
+                work.job.settings["voice"],
+                work.file.name,
                 spoken.audio.content_type,
                 context.store.get_bytes(spoken.audio.key),
                 "price unknown" if spent.unpriced else f"{show(spent.actual_micro)} USD",
@@ -204,5 +208,5 @@ def _offer(
         )
     if not samples:
         return
-    page = write_page(folder, said, orders[0].job.settings["model"], samples)
+    page = write_page(folder, said, works[0].job.settings["model"], samples)
     (say if json else result)(f"{page}: {len(samples)} voices to choose from")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 
-from stenoflow.flows.batch import Batch, Order, run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.console import say
 from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.progress import Display
-from stenoflow.flows.minutes_outcome import MinutesOutcome
-from stenoflow.flows.outcome import Outcome, exit_code, of_error
-from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.flows.cli.results import print_outcome, run_works
+from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code, outcome_of_error
+from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.error_body import without_queries
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.assembly.settings import Speakers
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
@@ -26,10 +25,6 @@ from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
 from stenoflow.tasks.transcript.speakers import Rttm
-from stenoflow.tasks.transcript.timecode import clock
-
-INTERRUPTED = 130
-"""The exit code after a signal."""
 
 
 def transcribe(
@@ -89,22 +84,24 @@ def transcribe(
             )
         found, outcomes = find_sources(context, sources)
         for outcome in outcomes:
-            tell(outcome, json=json)
-        orders = [
-            Order(source, wish) if rttm is None else _told(context, source, wish, rttm, alone=len(found) == 1)
+            print_outcome(context, outcome, json=json)
+        works = [
+            TranscribeWork(source, wish, wanted)
+            if rttm is None
+            else _with_turns(context, TranscribeWork(source, wish, wanted), rttm, alone=len(found) == 1)
             for source in found
         ]
         calls = calls_at_once(settings, concurrency)
-        outcomes += run_batch(context, orders, wanted, calls, copies, json=json)
+        outcomes += run_works(context, works, calls, copies=copies, json=json)
     raise typer.Exit(exit_code(outcomes))
 
 
-def _told(context: AppContext, source: Source, wish: TranscribeRequest, rttm: Rttm, *, alone: bool) -> Order:
-    """Order a recording with its turns; one that the file says nothing of is refused, the others go on."""
+def _with_turns(context: AppContext, work: TranscribeWork, rttm: Rttm, *, alone: bool) -> TranscribeWork:
+    """Add a recording's turns; one that the file says nothing of is refused, the others go on."""
     try:
-        return Order(source, with_turns(context, wish, rttm, source.name, alone=alone))
+        return replace(work, request=with_turns(context, work.request, rttm, work.name, alone=alone))
     except RefusedError as error:
-        return Order(source, wish, refused=error)
+        return replace(work, refused=error)
 
 
 def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
@@ -115,79 +112,5 @@ def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source
         try:
             found |= {source.uri: source for source in resolve(name, context.s3)}
         except StenoflowError as error:
-            refused.append(of_error(without_queries(name), error))
+            refused.append(outcome_of_error(error, TranscriptDetails(), source=without_queries(name)))
     return list(found.values()), refused
-
-
-def run_batch(
-    context: AppContext,
-    orders: Sequence[Order],
-    formats: Sequence[str],
-    concurrency: int,
-    copies: Copies,
-    *,
-    json: bool,
-) -> list[Outcome]:
-    """Run a batch with its display, and print each outcome as it comes.
-
-    Raises:
-        typer.Exit: with 130, if the user stopped it.
-    """
-    if not orders:
-        return []
-    context.check()
-    copies.name([order.source.uri for order in orders])
-    with Display(context, told=lambda outcome: finish(context, outcome, copies, json=json)) as display:
-        batch = Batch(context, formats, concurrency, display)
-        outcomes = run_to_its_end(batch, batch.run(orders))
-    if batch.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if copies.failed:
-        raise typer.Exit(StorageError.exit_code)
-    return outcomes
-
-
-def tell(outcome: Outcome, *, json: bool) -> None:
-    """Print one outcome: a JSON line, or a few lines for people."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.job is None or outcome.status == "refused":
-        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
-        return
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
-    result(
-        f"{outcome.source}: {outcome.status}, {clock(round(outcome.duration * 1000))}, "
-        f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
-        f"job {outcome.job}"
-    )
-    width = max(map(len, outcome.artifacts), default=0)
-    for name, uri in outcome.artifacts.items():
-        result(f"  {name:{max(5, width)}} {uri}")
-    if outcome.digest is not None:
-        _tell_digest(outcome.digest)
-
-
-def _tell_digest(digest: MinutesOutcome) -> None:
-    """Print what became of the minutes that followed."""
-    cost = "price unknown" if digest.cost_micro is None else f"{show(digest.cost_micro)} {digest.currency}"
-    why = f": {digest.error['message']}" if digest.error else ""
-    result(f"  minutes {digest.status}, {digest.calls} calls, {cost}, job {digest.job}{why}")
-    for name, uri in digest.artifacts.items():
-        if name != "html":
-            result(f"  {name:5} {uri}")
-
-
-def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool) -> None:
-    """Print an outcome, and make the copies that were asked for."""
-    tell(outcome, json=json)
-    for note in outcome.notes:
-        say(note)
-    try:
-        copied = copies.make(context, outcome)
-    except StenoflowError as error:
-        complain(error)
-        return
-    if not json:
-        for path in copied:
-            result(f"  copy  {path}")

@@ -6,9 +6,7 @@ is what a measurement needs: an empty home for each, a clock, and who was handed
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
 import time
 import traceback
@@ -18,9 +16,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from stenoflow.flows.batch import Batch, Order, run_to_its_end
-from stenoflow.flows.outcome import Outcome
-from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.flows.runner import run_until_signal
+from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest, prepare
@@ -31,25 +28,10 @@ from stenoflow.tasks.sources import Source, resolve
 from tests.bench.measuring import spending
 from tests.bench.product import empty_home
 from tests.bench.profiling import profiled
+from tests.flows.silent import silent_runner
 
 # As many segments ahead as the flow lets wait, with calls in flight as by default.
 _AHEAD = 8
-
-
-class _Silent:
-    """Nobody watches."""
-
-    def taken(self, source: Source, job_id: str, duration_ms: int) -> None:
-        """A job is open."""
-
-    def waiting(self, what: str | None) -> None:
-        """The batch waits."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """A source has come to its end."""
-
-    def stopping(self, calls: int, grace_s: float) -> None:
-        """The user asked to stop."""
 
 
 class _Noted(RecordingSegmenter):
@@ -63,14 +45,6 @@ class _Noted(RecordingSegmenter):
             hand_over(index)
 
         super().run(note)
-
-
-def start() -> dict[str, Any]:
-    """Start Prefect, as the first job would."""
-    surround(Path(os.environ["STENOFLOW_HOME"]))
-    with spending() as spent:
-        asyncio.run(begin_start().ready())
-    return {"wall_s": spent.wall_s}
 
 
 def split(path: Path) -> dict[str, Any]:
@@ -99,12 +73,12 @@ def split(path: Path) -> dict[str, Any]:
 def job(path: Path) -> dict[str, Any]:
     """Do the whole job, from taking in to publishing."""
     _Noted.handed.clear()
-    with _workshop() as context, patch("stenoflow.flows.run.Cutting", _Noted):
-        batch = Batch(context, STANDARD, context.settings.concurrency, _Silent())
-        order = Order(*_asked(context, path))
+    with _workshop() as context, patch("stenoflow.flows.run.RecordingSegmenter", _Noted):
+        runner = silent_runner(context, context.settings.concurrency)
+        work = TranscribeWork(*_asked(context, path), STANDARD)
         began = time.monotonic()
         with spending() as spent:
-            (outcome,) = run_to_its_end(batch, batch.run([order]))
+            (outcome,) = run_until_signal(runner, runner.run_all([work]))
     if outcome.status != "complete":
         raise RuntimeError(f"{outcome.status}: {outcome.error}")
     return {
@@ -123,9 +97,7 @@ def profile(path: Path) -> dict[str, Any]:
     return measured | {"table": report.table}
 
 
-_STEPS: dict[str, Callable[..., dict[str, Any]]] = {
-    step.__name__: step for step in (start, split, job, profile)
-}
+_STEPS: dict[str, Callable[..., dict[str, Any]]] = {step.__name__: step for step in (split, job, profile)}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stenoflow.flows.notifications import EventFactory
-from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.storage.errors import BudgetError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
@@ -19,7 +19,9 @@ from stenoflow.tasks.operations.webhooks.events import Event
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 KEY = "sk-test-0123456789"
-OUTCOME = Outcome("file:///in/meeting.mp3", "complete", job="job1", recording="rec1", cost_micro=60_000)
+OUTCOME = Outcome(
+    "complete", TranscriptDetails(), "file:///in/meeting.mp3", job="job1", recording="rec1", cost_micro=60_000
+)
 
 
 def announcer(run: str = "run1") -> EventFactory:

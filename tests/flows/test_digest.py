@@ -13,13 +13,14 @@ from typing import Any
 import html5lib
 import pytest
 
-from stenoflow.flows.minutes import Digesting
+from stenoflow.flows.minutes import MinutesWork
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.processes import command, wait_for
+from tests.flows.silent import silent_runner
 from tests.flows.transcripts import transcribed
 from tests.instrument.recording import write
 from tests.servers.audio_api import AudioApiServer
@@ -389,10 +390,10 @@ def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
     async def interrupted() -> str:
         with open_context(load_settings()) as context:
             job = open_minutes(context, context.catalog.job(transcription), MinutesRequest())
-            digesting = Digesting(context, 2, lambda _: None, lambda *_: None)
-            work = asyncio.create_task(digesting.run([job]))
+            runner = silent_runner(context, 2)
+            work = asyncio.create_task(runner.run_all([MinutesWork(transcription, job=job)]))
             await asyncio.to_thread(until_busy, api)
-            digesting.stop()
+            runner.stop()
             (outcome,) = await work
             assert (outcome.status, outcome.calls) == ("partial", 2)
             assert context.catalog.job(job.id).state == JobState.INTERRUPTED

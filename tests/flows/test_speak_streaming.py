@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stenoflow.flows.speak import Speaking
+from stenoflow.flows.speak import SpeakWork
 from stenoflow.tasks.calls.live_stream import StreamBrokenError
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.jobs.speak.plan import open_speech_job
+from stenoflow.tasks.jobs.speak.publish import published
 from stenoflow.tasks.jobs.speak.run import SpeechResult
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import charges
+from tests.flows.silent import silent_runner
 from tests.flows.test_speak import CHAPTER, LINE, TOLD, limit_to_short_pieces, words_heard
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.speech import RATE, sound_of_text
@@ -45,16 +47,22 @@ async def playing(
     """Speak to a pipe; gives its other end, and the command that is at work."""
     settings = speech_settings(context.settings, context.speech_models, VoiceOptions(format=form))
     job = open_speech_job(context, text, settings)
-    speaking = Speaking(context, concurrency, lambda _: None)
+    runner = silent_runner(context, concurrency)
     reading, writing = os.pipe()
 
     async def speak() -> SpeechResult:
+        work = SpeakWork(job, out=writing)
         try:
-            return await speaking.speak(job, writing)
+            await runner.run(work)
         finally:
             os.close(writing)
+        if work.error is not None:
+            raise work.error
+        spoken = published(context, context.catalog.job(job.id))
+        assert spoken is not None
+        return spoken
 
-    async with speaking.open():
+    async with runner.open():
         yield reading, asyncio.create_task(speak())
 
 

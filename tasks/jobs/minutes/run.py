@@ -25,20 +25,6 @@ from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.transcript.minutes import Minutes
 
 
-async def begin(context: AppContext, job: Job, work: MinutesPlan, *, again: bool = False) -> None:
-    """Claim a digest and store its steps, before the first question.
-
-    Raises:
-        TakenError: another run, which is alive, is at work on it.
-        CrashedError: it is set aside; ``again`` takes it even so.
-    """
-    await run_blocking(context.catalog.claim, job.id, again=again)
-    broken = StenoflowError("the run that made this call was broken off")
-    await run_blocking(context.ledger.recover, job.id, broken)
-    await run_blocking(context.catalog.retry_parked, job.id)
-    await run_blocking(_store_steps, context, job, work)
-
-
 async def answer_all(chatter: ChatCaller, job: Job, work: MinutesPlan) -> None:
     """Have all questions answered, as far as may be; what fails is parked with its reason, in its segment."""
     asked: dict[int, asyncio.Task[Minutes | None]] = {}
@@ -81,7 +67,8 @@ async def _answer(
     return read(parse_chat(stored[key].encode(), Target(work.settings.provider, work.settings.model)))
 
 
-def _store_steps(context: AppContext, job: Job, work: MinutesPlan) -> None:
+def store_steps(context: AppContext, job: Job, work: MinutesPlan) -> None:
+    """Store the questions of minutes as segments of their job, before the first is asked."""
     for segment, key in zip(work.segments(), work.keys, strict=True):
         context.catalog.add_segment(job.id, segment, key)
     last = work.segments()[-1]

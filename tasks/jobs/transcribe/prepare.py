@@ -14,7 +14,7 @@ from stenoflow.tasks.assembly.settings import JobSettings, Speakers, job_id, rec
 from stenoflow.tasks.calls.bills import check_affordable
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError
-from stenoflow.tasks.jobs.transcribe.speakers import rename
+from stenoflow.tasks.jobs.transcribe.publish import rename
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
 from stenoflow.tasks.transcript.channels import channel_name
@@ -97,7 +97,7 @@ def prepare(
             )
         )
         job = context.catalog.open_job(_job(recording, wish))
-        if job.state == JobState.COMPLETE and _is_published(context, job):
+        if job.state == JobState.COMPLETE and context.has_artifacts(job.id):
             if wish.names:
                 rename(context, job.id, wish.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
@@ -194,11 +194,6 @@ def _job(recording: Recording, wish: TranscribeRequest) -> Job:
         budget_micro=wish.budget_micro,
         formats=list(wish.formats) or None,
     )
-
-
-def _is_published(context: AppContext, job: Job) -> bool:
-    artifacts = context.catalog.artifacts(job.id)
-    return bool(artifacts) and all(context.store.exists(artifact.key) for artifact in artifacts)
 
 
 # Of each channel a segment is held in memory, 20 MB.

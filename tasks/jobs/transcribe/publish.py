@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stenoflow.storage.database.cache_keys import with_translations
@@ -21,11 +21,12 @@ from stenoflow.tasks.assembly.assemble import (
     translated_answer,
 )
 from stenoflow.tasks.assembly.diarization import (
+    labels_of,
     with_names,
 )
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.publish import newest_minutes
 from stenoflow.tasks.transcript.cue_rules import PROFILES
 from stenoflow.tasks.transcript.integrity import Integrity
@@ -33,6 +34,7 @@ from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
 from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Transcript
 
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 _log = logging.getLogger(__name__)
 _ENDED = {SegmentState.DONE, SegmentState.SILENT}
 
@@ -219,3 +221,23 @@ def republish_page(context: AppContext, of: str) -> None:
         publish(context, of)
     except TakenError:
         _log.warning("another run is at work on job %s, and will publish its page", of)
+
+
+def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
+    """Call speakers otherwise, and publish again; calls nobody.
+
+    Args:
+        context: the tools.
+        job_id: the job.
+        wanted: names, by what the speakers are called now or were called by us.
+
+    Raises:
+        SettingsError: nobody is called so, or the job is not published.
+        TakenError: a run is at work on it.
+    """
+    job = context.catalog.job(job_id)
+    if job.state not in _PUBLISHED:
+        raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
+    told = diarize(context, job, context.catalog.segments(job_id))
+    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
+    publish(context, job_id)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from stenoflow.storage.database.states import JobState
-from stenoflow.tasks.assembly.assemble import diarize
-from stenoflow.tasks.assembly.diarization import labels_of, store_turns
+from stenoflow.tasks.assembly.diarization import store_turns
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.publish import publish
 from stenoflow.tasks.sources.inbox.options import unknown_speaker
 from stenoflow.tasks.sources.source import shown
 from stenoflow.tasks.transcript.speakers import LineError, Rttm, names, parse_rttm
@@ -89,26 +86,3 @@ def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in there:
             raise unknown_speaker(name, there)
-
-
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
-
-
-def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
-    """Call speakers otherwise, and publish again; calls nobody.
-
-    Args:
-        context: the tools.
-        job_id: the job.
-        wanted: names, by what the speakers are called now or were called by us.
-
-    Raises:
-        SettingsError: nobody is called so, or the job is not published.
-        TakenError: a run is at work on it.
-    """
-    job = context.catalog.job(job_id)
-    if job.state not in _PUBLISHED:
-        raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
-    told = diarize(context, job, context.catalog.segments(job_id))
-    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
-    publish(context, job_id)

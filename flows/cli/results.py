@@ -1,0 +1,155 @@
+"""Run jobs of any kind from the command line, and print the outcome of each as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.progress import Display
+from stenoflow.flows.outcome import (
+    MinutesDetails,
+    Outcome,
+    ReplyDetails,
+    SpeechDetails,
+    TranscriptDetails,
+)
+from stenoflow.flows.prefect_start import Orchestration
+from stenoflow.flows.runner import Runner, Work, run_until_signal
+from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.transcript.timecode import clock
+
+INTERRUPTED = 130
+"""The exit code after a signal."""
+
+
+def run_works(
+    context: AppContext,
+    works: Sequence[Work],
+    concurrency: int,
+    *,
+    json: bool,
+    copies: Copies | None = None,
+    quiet: bool = False,
+) -> list[Outcome]:
+    """Run jobs with their display, and print each outcome as it comes.
+
+    Args:
+        context: of the process.
+        works: the jobs.
+        concurrency: calls in flight at most.
+        json: print JSON lines.
+        copies: of the artifacts; None: none are made.
+        quiet: stdout is for sound, so people are told on stderr.
+
+    Raises:
+        typer.Exit: with 130, if the user stopped it.
+        BrokenPipeError: who read stdout is gone.
+    """
+    if not works:
+        return []
+    context.check()
+    copies = copies or Copies(None)
+    copies.name([work.source.uri for work in works if isinstance(work, TranscribeWork)])
+
+    def end(outcome: Outcome) -> None:
+        finish(context, outcome, copies, json=json, quiet=quiet)
+
+    with Display(context, told=end) as display:
+        orchestration = Orchestration(context.settings.home, say)
+        runner = Runner(context, concurrency, display, orchestration)
+        outcomes = run_until_signal(runner, orchestration.run_all(runner, works))
+    if runner.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if copies.failed:
+        raise typer.Exit(StorageError.exit_code)
+    return outcomes
+
+
+def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool, quiet: bool = False) -> None:
+    """Print an outcome, and make the copies that were asked for."""
+    print_outcome(context, outcome, json=json, quiet=quiet)
+    for note in outcome.notes:
+        say(note)
+    try:
+        copied = copies.make(context, outcome)
+    except StenoflowError as error:
+        complain(error)
+        return
+    if not json:
+        for path in copied:
+            result(f"  copy  {path}")
+
+
+def print_outcome(context: AppContext, outcome: Outcome, *, json: bool, quiet: bool = False) -> None:
+    """Print one outcome: a JSON line, or a few lines for people."""
+    if json:
+        result(outcome.to_json())
+        return
+    match outcome.details:
+        case TranscriptDetails() as details:
+            _print_transcript(outcome, details)
+        case MinutesDetails():
+            _print_minutes(context, outcome)
+        case SpeechDetails() as details:
+            _print_speech(outcome, details, quiet=quiet)
+        case ReplyDetails() as details:
+            _print_reply(outcome, details, quiet=quiet)
+
+
+def _print_transcript(outcome: Outcome, details: TranscriptDetails) -> None:
+    if outcome.job is None or outcome.status == "refused":
+        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
+        return
+    result(
+        f"{outcome.source}: {outcome.status}, {clock(round(details.duration * 1000))}, "
+        f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {outcome.cost_text}, "
+        f"job {outcome.job}"
+    )
+    width = max(map(len, outcome.artifacts), default=0)
+    for name, uri in outcome.artifacts.items():
+        result(f"  {name:{max(5, width)}} {uri}")
+    if details.minutes is not None:
+        minutes = details.minutes
+        why = f": {minutes.error['message']}" if minutes.error else ""
+        result(
+            f"  minutes {minutes.status}, {minutes.calls} calls, {minutes.cost_text}, job {minutes.job}{why}"
+        )
+        for name, uri in minutes.artifacts.items():
+            if name != "html":
+                result(f"  {name:5} {uri}")
+
+
+def _print_minutes(context: AppContext, outcome: Outcome) -> None:
+    """Print minutes; on stderr what they cost and where they are."""
+    if "md" in outcome.artifacts and outcome.job is not None:
+        keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
+        result(context.store.get_bytes(keys["digest.md"]).decode())
+    say(
+        f"{outcome.status}, {outcome.segments} questions, {outcome.calls} calls, {outcome.reused} reused, "
+        f"{outcome.cost_text}, job {outcome.job}"
+    )
+    for name, uri in outcome.artifacts.items():
+        say(f"  {name:5} {uri}")
+
+
+def _print_speech(outcome: Outcome, details: SpeechDetails, *, quiet: bool) -> None:
+    if outcome.job is None:
+        return
+    (say if quiet else result)(
+        f"{details.file or 'not written'}: {outcome.status}, {clock(details.duration_ms)}, {details.voice}, "
+        f"{details.characters:,} characters in {outcome.segments} pieces, {outcome.calls} calls, "
+        f"{outcome.reused} reused, {outcome.cost_text}, job {outcome.job}"
+    )
+
+
+def _print_reply(outcome: Outcome, details: ReplyDetails, *, quiet: bool) -> None:
+    if details.heard:
+        say(f"heard: {details.heard}")
+    if details.text:
+        (say if quiet else result)(details.text.strip())
+    say(f"{outcome.status}, {outcome.cost_text} in all, job {outcome.job}")

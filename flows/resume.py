@@ -1,0 +1,69 @@
+"""Going on where a job stopped, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stenoflow.flows.minutes import MinutesWork
+from stenoflow.flows.outcome import ReplyStep
+from stenoflow.flows.reply import ReplyWork
+from stenoflow.flows.runner import Work
+from stenoflow.flows.speak import SpeakWork
+from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.database.states import JobKind
+from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.inbox.options import OptionsError
+
+
+def works_to_resume(
+    context: AppContext,
+    job: Job,
+    formats: Sequence[str],
+    *,
+    again: bool = True,
+    more_formats: tuple[str, ...] = (),
+    folder: Path | None = None,
+    tell: Callable[[ReplyStep], object] = lambda _: None,
+) -> list[Work]:
+    """Return the work that is left of a job.
+
+    Args:
+        context: of the process.
+        job: of any kind.
+        formats: which artifacts of a transcription the outcome names.
+        again: run it even if it was set aside after crashes.
+        more_formats: artifacts of a transcription that are asked for now.
+        folder: where the sound of a text is written, called after its job; None: it stays in the store.
+        tell: given the steps of a reply.
+
+    Raises:
+        SettingsError: it was refused for options that lie beside its recording.
+        RefusedError: its recording is gone.
+    """
+    if job.kind == JobKind.SPEAK:
+        return [SpeakWork(job, folder and folder / f"{job.id}.{job.settings['format']}")]
+    if job.kind == JobKind.MINUTES:
+        return [MinutesWork(job.settings["of"], job=job, again=True)]
+    if job.kind == JobKind.REPLY:
+        return [ReplyWork(tell, job=job)]
+    if job.error_kind == OptionsError.kind:
+        raise SettingsError(
+            f"job {job.id} was refused for its options, which nobody knows here",
+            "mend the file beside the recording, and run ingest again",
+        )
+    recording = context.catalog.recording(job.recording_id)
+    request = TranscribeRequest(
+        JobSettings.from_dict(job.settings),
+        job.tag,
+        job.budget_micro,
+        more_formats,
+        digest=context.settings.digest,
+    )
+    found = resolve(recording.source, context.s3)
+    return [TranscribeWork(source, request, formats, again=again) for source in found]
