@@ -16,7 +16,7 @@ from stenoflow.tasks.calls.chat import ChatCall, ChatCaller
 from stenoflow.tasks.calls.speak import SpeechCaller, stored_audio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import QuestionStep
-from stenoflow.tasks.jobs.minutes.publish import shown
+from stenoflow.tasks.jobs.minutes.document import minutes_document
 from stenoflow.tasks.jobs.minutes.questions import MinutesAnswers, MinutesPlan
 from stenoflow.tasks.jobs.speak.plan import cut
 from stenoflow.tasks.jobs.speak.run import SpeechResult, speak_text, store_whole
@@ -125,4 +125,4 @@ def _text(context: AppContext, job: Job, work: MinutesPlan) -> str | None:
     if work.settings.speech is None:
         return None
     answers = MinutesAnswers.stored(context, work)
-    return render_spoken(shown(context, job, answers)) if answers.is_complete else None
+    return render_spoken(minutes_document(context, job, answers)) if answers.is_complete else None
