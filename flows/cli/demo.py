@@ -10,7 +10,7 @@ import typer
 from stenoflow.flows.batch import Order
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.outcomes import Copies
 from stenoflow.flows.cli.transcribe import run_batch
 from stenoflow.flows.outcome import Outcome, exit_code
 from stenoflow.tasks.artifacts.formats import STANDARD

@@ -9,14 +9,13 @@ import typer
 
 from stenoflow.flows.batch import run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.cli.jobs import find_job
-from stenoflow.flows.cli.speech_progress import watching
+from stenoflow.flows.cli.outcomes import INTERRUPTED, print_minutes
+from stenoflow.flows.cli.progress import progress_of, say_stopping
 from stenoflow.flows.minutes import Digesting
 from stenoflow.flows.minutes_outcome import MinutesOutcome
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
@@ -24,7 +23,6 @@ from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
-_INTERRUPTED = 130
 _ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)
 
 
@@ -94,42 +92,12 @@ def make_digests(
         typer.Exit: with 130, if the user stopped it.
     """
 
-    def told(outcome: MinutesOutcome) -> None:
-        tell(context, outcome.naming(formats), json=json)
+    def print_(outcome: MinutesOutcome) -> None:
+        print_minutes(context, outcome.naming(formats), json=json)
 
-    digesting = Digesting(context, calls, told, _stopping)
-
-    async def watched() -> list[MinutesOutcome]:
-        async with watching(context, [job.id for job in jobs], "questions answered"):
-            return await digesting.run(jobs, again=True)
-
-    outcomes = run_to_its_end(digesting, watched())
+    digesting = Digesting(context, calls, print_, say_stopping)
+    with progress_of(context, [job.id for job in jobs], "question", "answered"):
+        outcomes = run_to_its_end(digesting, digesting.run(jobs, again=True))
     if digesting.interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     return outcomes
-
-
-def tell(context: AppContext, outcome: MinutesOutcome, *, json: bool) -> None:
-    """Print one outcome: a JSON line; or the minutes, and on stderr what they cost and where they are."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.error is not None:
-        say(f"{outcome.status}: {outcome.error['message']}")
-    if "md" in outcome.artifacts and outcome.job is not None:
-        keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
-        result(context.store.get_bytes(keys["digest.md"]).decode())
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
-    say(
-        f"{outcome.status}, {outcome.segments} questions, {outcome.calls} calls, {outcome.reused} reused, "
-        f"{cost}, job {outcome.job}"
-    )
-    for name, uri in outcome.artifacts.items():
-        say(f"  {name:5} {uri}")
-
-
-def _stopping(calls: int, grace_s: float) -> None:
-    if calls:
-        say(f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already.")
-    else:
-        say("Stopping.")

@@ -9,9 +9,8 @@ import typer
 from stenoflow.flows.batch import Batch, run_to_its_end
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.progress import Display
-from stenoflow.flows.cli.transcribe import INTERRUPTED, finish
+from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish
+from stenoflow.flows.cli.progress import BatchDisplay
 from stenoflow.flows.ingest import Ingest, Taking
 from stenoflow.flows.outcome import Outcome, gravest
 from stenoflow.flows.prefect_start import begin_start, surround
@@ -112,7 +111,7 @@ def ingest(
             copies.name([outcome.source])
             finish(context, outcome, copies, json=json)
 
-        with Display(context, told=end) as display:
+        with BatchDisplay(context, end) as display:
             batch = Batch(context, wanted, calls_at_once(settings, concurrency), display)
             taking = Taking(InboxScanner(context, box, given, StabilityTracker(looks)), batch, reject, say)
             work = Ingest(taking, interval, watch, events, say)

@@ -11,14 +11,13 @@ import typer
 
 from stenoflow.flows.batch import run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import complain, result, say
-from stenoflow.flows.cli.spoken import STREAM
-from stenoflow.flows.cli.transcribe import INTERRUPTED
+from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.outcomes import INTERRUPTED, print_reply
+from stenoflow.flows.cli.progress import say_stopping
+from stenoflow.flows.cli.speak import STREAM
 from stenoflow.flows.reply import Replying, ReplyOrder
 from stenoflow.flows.reply_outcome import ReplyOutcome
 from stenoflow.storage.database.tables import Job
-from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
@@ -85,13 +84,13 @@ def reply(
         order = ReplyOrder(sources[0], TranscribeRequest(heard, tag, micro), wish)
         context.check()
         outcome = _run(context, order, out, calls_at_once(settings, None))
-        tell(outcome, json=json, quiet=out == STREAM)
+        print_reply(outcome, json=json, streams=out == STREAM)
     raise typer.Exit(outcome.exit_code)
 
 
 def _run(context: AppContext, order: ReplyOrder, out: Path, calls: int) -> ReplyOutcome:
     stream = sys.stdout.fileno() if out == STREAM else None
-    replying = Replying(context, calls, stream, lambda step: say(step.told()), _stopping)
+    replying = Replying(context, calls, stream, lambda step: say(step.told()), say_stopping)
     outcome = run_to_its_end(replying, replying.run(order))
     if replying.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -106,27 +105,12 @@ def _run(context: AppContext, order: ReplyOrder, out: Path, calls: int) -> Reply
 def reply_again(context: AppContext, job: Job, calls: int, *, json: bool) -> ReplyOutcome:
     """Go on with a reply that stopped, and tell of it; its sound goes to the store."""
     context.check()
-    replying = Replying(context, calls, None, lambda step: say(step.told()), _stopping)
+    replying = Replying(context, calls, None, lambda step: say(step.told()), say_stopping)
     outcome = run_to_its_end(replying, replying.resume(job))
     if replying.interrupted:
         raise typer.Exit(INTERRUPTED)
-    tell(outcome, json=json)
+    print_reply(outcome, json=json)
     return outcome
-
-
-def tell(outcome: ReplyOutcome, *, json: bool, quiet: bool = False) -> None:
-    """Print an outcome: a JSON line, or the answer as text; to stderr if stdout is for the sound."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.error is not None:
-        complain(StenoflowError(outcome.error["message"]))
-    if outcome.heard:
-        say(f"heard: {outcome.heard}")
-    if outcome.text:
-        (say if quiet else result)(outcome.text.strip())
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} USD"
-    say(f"{outcome.status}, {cost} in all, job {outcome.job}")
 
 
 def _format(out: Path, wanted: str | None, *, json: bool) -> str:
@@ -139,10 +123,3 @@ def _format(out: Path, wanted: str | None, *, json: bool) -> str:
     if sys.stdout.isatty():
         raise SettingsError("a terminal cannot play sound", "-o FILE, or: -o - | mpv -")
     return (wanted or "mp3").lower()
-
-
-def _stopping(calls: int, grace_s: float) -> None:
-    if calls:
-        say(f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already.")
-    else:
-        say("Stopping.")

@@ -9,11 +9,11 @@ import typer
 
 from stenoflow.flows.batch import Order
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.digest import make_digests
 from stenoflow.flows.cli.jobs import find_job
+from stenoflow.flows.cli.outcomes import Copies
 from stenoflow.flows.cli.reply import reply_again
-from stenoflow.flows.cli.spoken import SpeechOrder, speak_jobs
+from stenoflow.flows.cli.speak import SpeechOrder, speak_jobs
 from stenoflow.flows.cli.transcribe import run_batch
 from stenoflow.flows.outcome import exit_code, gravest
 from stenoflow.storage.database.reports import JobLine

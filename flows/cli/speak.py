@@ -1,8 +1,12 @@
-"""`stenoflow speak`: a text to a file, or to a player."""
+"""`stenoflow speak`: speak a text to a file, or to a player."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +14,19 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.cli.spoken import STREAM, SpeechOrder, speak_jobs, tell
+from stenoflow.flows.cli.outcomes import INTERRUPTED, print_speech
+from stenoflow.flows.cli.progress import progress_of
 from stenoflow.flows.outcome import gravest
+from stenoflow.flows.speak import Speaking
 from stenoflow.flows.speech_outcome import SpeechOutcome, outcome_of, refusal
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
-from stenoflow.tasks.jobs.speak import output_file as reading
-from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
+from stenoflow.tasks.jobs.speak import output_file
+from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name, write
 from stenoflow.tasks.jobs.speak.plan import open_speech_job
 from stenoflow.tasks.jobs.speak.publish import published
 from stenoflow.tasks.jobs.speak.script import clean
@@ -38,6 +46,9 @@ from stenoflow.tasks.jobs.speak.voice_samples import (
 )
 from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
+
+STREAM = Path("-")
+_log = logging.getLogger(__name__)
 
 
 def speak(
@@ -106,7 +117,7 @@ def speak(
             calls = calls_at_once(settings, concurrency)
             outcomes += speak_jobs(context, orders, calls, json=json)
         if sample:
-            _offer(context, target, said, orders, json=json)
+            _write_samples(context, target, said, orders, json=json)
     raise typer.Exit(gravest({outcome.exit_code for outcome in outcomes}))
 
 
@@ -147,9 +158,9 @@ def _text(text: str | None, file: Path | None, default: str | None) -> str:
     if text is not None and file is not None:
         raise SettingsError("there is a text and a file", "give one of them")
     if file is not None:
-        return reading.read(sys.stdin.buffer, "stdin") if file == STREAM else reading.read_file(file)
+        return output_file.read(sys.stdin.buffer, "stdin") if file == STREAM else output_file.read_file(file)
     if text == "-":
-        return reading.read(sys.stdin.buffer, "stdin")
+        return output_file.read(sys.stdin.buffer, "stdin")
     if text is None and default is None:
         raise SettingsError("there is no text", "give it as an argument, with --file, or - for stdin")
     return text if text is not None else default or ""
@@ -174,11 +185,11 @@ def _open(
             orders.append(SpeechOrder(job, file))
         except StenoflowError as error:
             refused.append(outcome_of(context, error.job_id, None, error))
-            tell(refused[-1], json=json, quiet=file == STREAM)
+            print_speech(refused[-1], json=json, streams=file == STREAM)
     return orders, refused
 
 
-def _offer(
+def _write_samples(
     context: AppContext,
     folder: Path,
     said: str,
@@ -186,7 +197,7 @@ def _offer(
     *,
     json: bool,
 ) -> None:
-    """Write the page on which the voices that there are can be heard."""
+    """Write a page on which the voices can be compared."""
     samples = []
     for order in orders:
         spoken = published(context, context.catalog.job(order.job.id))
@@ -206,3 +217,60 @@ def _offer(
         return
     page = write_page(folder, said, orders[0].job.settings["model"], samples)
     (say if json else result)(f"{page}: {len(samples)} voices to choose from")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechOrder:
+    """A job to be spoken.
+
+    Attributes:
+        file: where the sound goes; `STREAM`: to stdout, as it comes; None: it stays in the store.
+    """
+
+    job: Job
+    file: Path | None = None
+
+
+def speak_jobs(
+    context: AppContext, orders: Sequence[SpeechOrder], concurrency: int, *, json: bool
+) -> list[SpeechOutcome]:
+    """Speak jobs side by side, and tell what became of each as it comes.
+
+    Raises:
+        typer.Exit: with 130, if the user stopped it.
+        BrokenPipeError: whoever read stdout is gone.
+    """
+    context.check()
+    speaking = Speaking(context, concurrency, say)
+
+    async def one(order: SpeechOrder) -> SpeechOutcome:
+        outcome = await _speak(context, speaking, order)
+        print_speech(outcome, json=json, streams=order.file == STREAM)
+        return outcome
+
+    async def all_of_them() -> list[SpeechOutcome]:
+        async with speaking.open():
+            return await asyncio.gather(*map(one, orders))
+
+    with progress_of(context, [order.job.id for order in orders], "piece", "spoken"):
+        outcomes = asyncio.run(all_of_them())
+    if speaking.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    return outcomes
+
+
+async def _speak(context: AppContext, speaking: Speaking, order: SpeechOrder) -> SpeechOutcome:
+    try:
+        if order.file == STREAM:
+            await speaking.speak(order.job, sys.stdout.fileno())
+        else:
+            spoken = await speaking.speak(order.job)
+            if order.file is not None:
+                await run_blocking(write, context, spoken.audio.key, order.file)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one text's fault must not end the others
+        if not isinstance(error, StenoflowError):
+            _log.exception("job %s", order.job.id)
+        return await run_blocking(outcome_of, context, order.job.id, None, error)
+    return await run_blocking(outcome_of, context, order.job.id, order.file)

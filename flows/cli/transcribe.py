@@ -8,16 +8,14 @@ import typer
 
 from stenoflow.flows.batch import Batch, Order, run_to_its_end
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import complain, result, say
-from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.progress import Display
-from stenoflow.flows.minutes_outcome import MinutesOutcome
+from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish, print_outcome
+from stenoflow.flows.cli.progress import BatchDisplay
 from stenoflow.flows.outcome import Outcome, exit_code, of_error
 from stenoflow.storage.errors import StenoflowError, StorageError
 from stenoflow.tasks.api.error_body import without_queries
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.assembly.settings import Speakers
-from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
@@ -26,10 +24,6 @@ from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
 from stenoflow.tasks.transcript.speakers import Rttm
-from stenoflow.tasks.transcript.timecode import clock
-
-INTERRUPTED = 130
-"""The exit code after a signal."""
 
 
 def transcribe(
@@ -89,9 +83,12 @@ def transcribe(
             )
         found, outcomes = find_sources(context, sources)
         for outcome in outcomes:
-            tell(outcome, json=json)
+            print_outcome(outcome, json=json)
+        alone = len(found) == 1
         orders = [
-            Order(source, wish) if rttm is None else _told(context, source, wish, rttm, alone=len(found) == 1)
+            Order(source, wish)
+            if rttm is None
+            else _order_with_turns(context, source, wish, rttm, alone=alone)
             for source in found
         ]
         calls = calls_at_once(settings, concurrency)
@@ -99,8 +96,10 @@ def transcribe(
     raise typer.Exit(exit_code(outcomes))
 
 
-def _told(context: AppContext, source: Source, wish: TranscribeRequest, rttm: Rttm, *, alone: bool) -> Order:
-    """Order a recording with its turns; one that the file says nothing of is refused, the others go on."""
+def _order_with_turns(
+    context: AppContext, source: Source, wish: TranscribeRequest, rttm: Rttm, *, alone: bool
+) -> Order:
+    """Order a recording with its speaker turns; refuse it alone where the file has none of it."""
     try:
         return Order(source, with_turns(context, wish, rttm, source.name, alone=alone))
     except RefusedError as error:
@@ -108,7 +107,7 @@ def _told(context: AppContext, source: Source, wish: TranscribeRequest, rttm: Rt
 
 
 def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source], list[Outcome]]:
-    """Find what was named, each once; what cannot be found is an outcome, and the others go on."""
+    """Find the named sources, each once; one that cannot be found becomes an outcome."""
     found: dict[str, Source] = {}
     refused = []
     for name in given:
@@ -137,7 +136,7 @@ def run_batch(
         return []
     context.check()
     copies.name([order.source.uri for order in orders])
-    with Display(context, told=lambda outcome: finish(context, outcome, copies, json=json)) as display:
+    with BatchDisplay(context, lambda outcome: finish(context, outcome, copies, json=json)) as display:
         batch = Batch(context, formats, concurrency, display)
         outcomes = run_to_its_end(batch, batch.run(orders))
     if batch.interrupted:
@@ -145,49 +144,3 @@ def run_batch(
     if copies.failed:
         raise typer.Exit(StorageError.exit_code)
     return outcomes
-
-
-def tell(outcome: Outcome, *, json: bool) -> None:
-    """Print one outcome: a JSON line, or a few lines for people."""
-    if json:
-        result(outcome.to_json())
-        return
-    if outcome.job is None or outcome.status == "refused":
-        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
-        return
-    cost = "price unknown" if outcome.cost_micro is None else f"{show(outcome.cost_micro)} {outcome.currency}"
-    result(
-        f"{outcome.source}: {outcome.status}, {clock(round(outcome.duration * 1000))}, "
-        f"{outcome.segments} segments, {outcome.calls} calls, {outcome.reused} reused, {cost}, "
-        f"job {outcome.job}"
-    )
-    width = max(map(len, outcome.artifacts), default=0)
-    for name, uri in outcome.artifacts.items():
-        result(f"  {name:{max(5, width)}} {uri}")
-    if outcome.digest is not None:
-        _tell_digest(outcome.digest)
-
-
-def _tell_digest(digest: MinutesOutcome) -> None:
-    """Print what became of the minutes that followed."""
-    cost = "price unknown" if digest.cost_micro is None else f"{show(digest.cost_micro)} {digest.currency}"
-    why = f": {digest.error['message']}" if digest.error else ""
-    result(f"  minutes {digest.status}, {digest.calls} calls, {cost}, job {digest.job}{why}")
-    for name, uri in digest.artifacts.items():
-        if name != "html":
-            result(f"  {name:5} {uri}")
-
-
-def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool) -> None:
-    """Print an outcome, and make the copies that were asked for."""
-    tell(outcome, json=json)
-    for note in outcome.notes:
-        say(note)
-    try:
-        copied = copies.make(context, outcome)
-    except StenoflowError as error:
-        complain(error)
-        return
-    if not json:
-        for path in copied:
-            result(f"  copy  {path}")
