@@ -151,7 +151,7 @@ class Batch:
     @property
     def is_cut_off(self) -> bool:
         """Whether no more calls can be made: the user or the provider stopped them all."""
-        return self.interrupted or (self._run is not None and self._run.transcriber.limiter.is_stopped)
+        return self.interrupted or (self._run is not None and self._run.caller.limiter.is_stopped)
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[tuple[asyncio.Semaphore, Callable[[Order], Awaitable[Outcome]]]]:
@@ -178,7 +178,7 @@ class Batch:
         else:
             self.interrupted = True
             self._run.interrupt()
-            calls = self._run.transcriber.limiter.busy
+            calls = self._run.caller.limiter.busy
             grace_s = self.context.settings.grace_s if calls else _SETTLING_S
             self.watcher.stopping(calls, grace_s)
             asyncio.get_running_loop().call_later(grace_s, self._cancel)

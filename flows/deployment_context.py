@@ -26,8 +26,8 @@ from stenoflow.flows.transcribe import work_on
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.artifacts.formats import FORMATS
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 _log = logging.getLogger(__name__)

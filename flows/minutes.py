@@ -13,8 +13,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Artifact, Job
 from stenoflow.storage.errors import StenoflowError, TakenError
-from stenoflow.tasks.calls.chat import ChatCaller
-from stenoflow.tasks.calls.speak import SpeechCaller
+from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes, plan_of_minutes
 from stenoflow.tasks.jobs.minutes.publish import publish_minutes
@@ -67,9 +66,8 @@ async def _work(run: Run, job: Job, *, again: bool) -> None:
             if run.interrupted:
                 raise StoppedError("interrupted before it was begun") from None
     try:
-        api, limiter = run.transcriber.api, run.transcriber.limiter
-        await answer_all(ChatCaller(context, api, limiter), job, work)
-        spoken = await _spoken(SpeechCaller(context, api, limiter), job, work)
+        await answer_all(run.caller, job, work)
+        spoken = await _spoken(run.caller, job, work)
         if run.interrupted:
             await run_blocking(context.catalog.set_state, job.id, JobState.INTERRUPTED)
         else:
@@ -82,13 +80,13 @@ async def _work(run: Run, job: Job, *, again: bool) -> None:
         await run_blocking(context.catalog.set_state, job.id, JobState.FAILED, error)
 
 
-async def _spoken(speaker: SpeechCaller, job: Job, work: MinutesPlan) -> Artifact | None:
+async def _spoken(caller: Caller, job: Job, work: MinutesPlan) -> Artifact | None:
     """Have the minutes spoken, if that is wanted; None where that failed, which stands in its segment."""
     try:
-        spoken = await speak_minutes(speaker, job, work)
+        spoken = await speak_minutes(caller, job, work)
     except StenoflowError:
         return None
-    return None if spoken is None else await run_blocking(spoken.artifact, speaker.context)
+    return None if spoken is None else await run_blocking(spoken.artifact, caller.context)
 
 
 def _is_done(context: AppContext, job: Job) -> bool:
@@ -147,7 +145,7 @@ class Digesting:
             return
         self.interrupted = True
         self._run.interrupt()
-        calls = self._run.transcriber.limiter.busy
+        calls = self._run.caller.limiter.busy
         grace_s = self.context.settings.grace_s if calls else _SETTLING_S
         self.stopping(calls, grace_s)
         asyncio.get_running_loop().call_later(grace_s, self._cancel)

@@ -19,7 +19,7 @@ from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.jobs.transcribe.request import provider_name
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.jobs.transcribe.segment import StoppedError
 from stenoflow.tasks.operations.webhooks.delivery import DeliveryQueue, open_sender
 from stenoflow.tasks.operations.webhooks.events import Event, EventType
@@ -52,7 +52,7 @@ class Notifications:
         if model not in self._models:
             self._models[model] = asyncio.create_task(self._check(model, self._courier))
         outcome = await work
-        is_stopped = self._run.transcriber.limiter.is_stopped
+        is_stopped = self._run.caller.limiter.is_stopped
         for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
             self._courier.take(event)
         return outcome
@@ -79,7 +79,7 @@ class Notifications:
         if self._run.context.settings.is_embedded:
             return known
         try:
-            listed = await self._run.transcriber.api.models()
+            listed = await self._run.caller.api.models()
         except StenoflowError as error:
             _log.info("no list of models: %s", error.kind)
             return known

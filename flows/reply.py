@@ -17,9 +17,9 @@ from stenoflow.storage.database.states import Activity, JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import BudgetError, StenoflowError, TakenError
 from stenoflow.tasks.api.chat import ChatAnswer
-from stenoflow.tasks.calls.chat import ChatCall, ChatCaller
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.calls.chat import ChatCall
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
-from stenoflow.tasks.calls.speak import SpeechCaller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, messages_of, open_reply
@@ -110,7 +110,7 @@ class Replying:
         self._run.interrupt()
         if self._stream is not None:
             self._stream.stop()
-        calls = self._run.transcriber.limiter.busy
+        calls = self._run.caller.limiter.busy
         grace_s = self.context.settings.grace_s if calls else _SETTLING_S
         self.stopping(calls, grace_s)
         asyncio.get_running_loop().call_later(grace_s, self._cancel)
@@ -203,10 +203,18 @@ class Replying:
 
         messages = await run_blocking(messages_of, context, job)
         question = ChatCall(
-            job.id, 0, settings.provider, settings.request(messages), _is_usable, take, voice.begin
+            context=context,
+            job_id=job.id,
+            index=0,
+            cache_key=settings.cache_key,
+            target=Target(settings.provider, settings.model),
+            request=settings.request(messages),
+            is_usable=_is_usable,
+            told=take,
+            begin=voice.begin,
         )
         try:
-            await ChatCaller(context, run.transcriber.api, run.transcriber.limiter).ask(question)
+            await run.caller.obtain(question)
             text = await run_blocking(answer_of, context, job) or ""
             chat = await run_blocking(
                 step_of, context, job.id, Activity.CHAT, _ms_since(began), _ms(began, first)
@@ -229,16 +237,15 @@ class Replying:
         return [chat, spoken]
 
     def _voice(self, run: Run, job: Job, settings: SpeechSettings) -> SpokenReply:
-        speaker = SpeechCaller(self.context, run.transcriber.api, run.transcriber.limiter)
         if self.out is not None:
             self._stream = GrowingLiveStream(self.context, self.out, settings, self._give_up)
             self._stream.begin()
-        return SpokenReply(speaker, job, settings, self._stream)
+        return SpokenReply(run.caller, job, settings, self._stream)
 
     def _give_up(self) -> None:
         """Nobody listens any more: see calls in flight through, and send no others."""
         if self._run is not None:
-            self._run.transcriber.limiter.stop(ListenerGoneError("nobody listens any more", "run it again"))
+            self._run.caller.limiter.stop(ListenerGoneError("nobody listens any more", "run it again"))
 
 
 async def _claim(run: Run, job: Job) -> None:

@@ -15,13 +15,12 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import StenoflowError, TakenError
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.limiter import Limiter
-from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.provider import open_api
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest, prepare
-from stenoflow.tasks.jobs.transcribe.request import open_api
-from stenoflow.tasks.jobs.transcribe.run import Transcriber
+from stenoflow.tasks.jobs.transcribe.run import SegmentTranscriber
 from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter, StoppedError
-from stenoflow.tasks.jobs.transcribe.speaker_clips import SpeakerClips
 from stenoflow.tasks.sources import Source
 
 # Encoded segments that may wait beyond those in flight, for each recording.
@@ -43,10 +42,10 @@ class Feed:
     """The segments of one recording as they are cut. Made by `Run.begin`; iterate over it once."""
 
     def __init__(
-        self, cutting: RecordingSegmenter, pool: ThreadPoolExecutor, voices: SpeakerClips | None = None
+        self, cutting: RecordingSegmenter, pool: ThreadPoolExecutor, transcriber: SegmentTranscriber
     ) -> None:
         self.cutting = cutting
-        self.voices = voices
+        self.transcriber = transcriber
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
         self._published = asyncio.Event()
@@ -95,7 +94,7 @@ class Run:
     """What the flows of one process share. Belongs to one event loop."""
 
     context: AppContext
-    transcriber: Transcriber
+    caller: Caller
     concurrency: int
     pool: ThreadPoolExecutor
     feeds: dict[str, Feed] = field(default_factory=dict)
@@ -141,8 +140,7 @@ class Run:
         )
         await run_blocking(self.context.catalog.retry_parked, job_id)
         cutting = RecordingSegmenter(self.context, taken, self.concurrency + _SPARE_SEGMENTS)
-        voices = SpeakerClips(self.context, taken) if taken.settings.speakers == Speakers.MODEL else None
-        self.feeds[job_id] = Feed(cutting, self.pool, voices)
+        self.feeds[job_id] = Feed(cutting, self.pool, SegmentTranscriber.of(self.caller, taken))
         return True
 
     async def _claim(self, job_id: str, *, again: bool, unfinished: bool) -> bool | None:
@@ -154,7 +152,6 @@ class Run:
 
     async def end(self, job_id: str) -> None:
         """Forget a job's feed."""
-        self.transcriber.forget(job_id)
         feed = self.feeds.pop(job_id, None)
         if feed is not None:
             await feed.close()
@@ -163,11 +160,9 @@ class Run:
         """Transcribe one segment; see `stenoflow.tasks.jobs.transcribe.run`."""
         feed = self.feeds[job_id]
         try:
-            await self.transcriber.transcribe(job_id, index, self.sound(job_id, index), feed.voices)
+            await feed.transcriber.transcribe(index, self.sound(job_id, index))
         finally:
             await run_blocking(feed.cutting.release, index)
-            if feed.voices is not None:
-                await feed.voices.heard()
 
     def sound(self, job_id: str, index: int) -> Path:
         """Return where a segment's sound lies."""
@@ -176,7 +171,7 @@ class Run:
     def interrupt(self) -> None:
         """Send nothing more and cut nothing more; calls in flight go on."""
         self.interrupted = True
-        self.transcriber.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
+        self.caller.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
         for feed in self.feeds.values():
             feed.cutting.stop()
 
@@ -208,9 +203,8 @@ async def open_run(
         ThreadPoolExecutor(_CUTTINGS_AT_ONCE, thread_name_prefix="cutting") as pool,
     ):
         async with open_api(context.settings, context.models) as api:
-            run = Run(
-                context, Transcriber(context, api, Limiter(concurrency, outer=outer)), concurrency, pool
-            )
+            caller = Caller(context, api, Limiter(concurrency, outer=outer))
+            run = Run(context, caller, concurrency, pool)
             _current.append(run)
             try:
                 yield run

@@ -15,14 +15,14 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import BudgetError, StenoflowError, TakenError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
-from stenoflow.tasks.calls.speak import SpeechCaller
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.provider import open_api
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.plan import text_of
 from stenoflow.tasks.jobs.speak.publish import publish, published
 from stenoflow.tasks.jobs.speak.run import SpeechResult, speak_text
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.jobs.speak.streaming import LiveStream
-from stenoflow.tasks.jobs.transcribe.request import open_api
 
 # How often to look whether another run has come to its end.
 _LOOK_AGAIN_S = 1.0
@@ -34,19 +34,19 @@ async def open_speaker(
     context: AppContext,
     concurrency: int,
     outer: Callable[[], AbstractAsyncContextManager[None]] | None = None,
-) -> AsyncIterator[SpeechCaller]:
+) -> AsyncIterator[Caller]:
     """Open what speaks: a run that is alive in the database, the client of the API and its limiter.
 
-    Who has a run open already makes its own: ``Speaker(context, api, limiter)``. ``outer``: what each call
+    ``outer``: what each call
     passes through beside this process's own limit.
     """
     with context.leases.held(context.run_id):
         async with open_api(context.settings, context.models) as api:
-            yield SpeechCaller(context, api, Limiter(concurrency, outer=outer))
+            yield Caller(context, api, Limiter(concurrency, outer=outer))
 
 
 async def speak_job(
-    speaker: SpeechCaller,
+    speaker: Caller,
     job: Job,
     *,
     stream: LiveStream | None = None,
@@ -107,7 +107,7 @@ class Speaking:
     say: Callable[[str], None]
     outer: Callable[[], AbstractAsyncContextManager[None]] | None = None
     interrupted: bool = False
-    _speaker: SpeechCaller | None = None
+    _speaker: Caller | None = None
     _streams: list[LiveStream] = field(default_factory=list)
     _at_work: set[asyncio.Task[SpeechResult]] = field(default_factory=set)
     _is_unheard: bool = False

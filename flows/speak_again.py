@@ -11,8 +11,8 @@ from stenoflow.flows.shared_limits import set_limits, shared_limits
 from stenoflow.flows.speak import Speaking
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 
 _log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from stenoflow.flows.minutes import Digesting
 from stenoflow.flows.minutes_outcome import MinutesOutcome
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 _ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)

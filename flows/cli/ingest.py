@@ -16,9 +16,10 @@ from stenoflow.flows.outcome import Outcome, gravest
 from stenoflow.flows.prefect_start import begin_start, surround
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker

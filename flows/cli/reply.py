@@ -18,13 +18,14 @@ from stenoflow.flows.cli.speak import STREAM
 from stenoflow.flows.reply import Replying, ReplyOrder
 from stenoflow.flows.reply_outcome import ReplyOutcome
 from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
 from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name, write
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
 

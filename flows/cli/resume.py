@@ -21,10 +21,10 @@ from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import OptionsError

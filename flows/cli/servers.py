@@ -16,9 +16,9 @@ from stenoflow.flows.serve import dashboard, serve_deployments
 from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
 from stenoflow.storage.database.upgrade import make_ready
+from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import embedded_engine
 from stenoflow.tasks.operations.metrics import PATIENCE_S, DatabaseCollector
 from stenoflow.tasks.settings import Settings, load_settings
 

@@ -23,6 +23,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.speak import output_file
@@ -44,7 +45,6 @@ from stenoflow.tasks.jobs.speak.voice_samples import (
     voices_to_try,
     write_page,
 )
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 STREAM = Path("-")

@@ -16,10 +16,11 @@ from stenoflow.storage.errors import StenoflowError, StorageError
 from stenoflow.tasks.api.error_body import without_queries
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings, remark_on_glossary
 from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
