@@ -39,7 +39,7 @@ def keys_of(job_id: str) -> list[str]:
 class LogWatcher:
     """Writes what happens to the log, where Prefect finds it."""
 
-    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:  # noqa: ARG002
         """Log that a job is open."""
         _log.info("%s: job %s, %s", name, job_id, clock(duration_ms))
 
@@ -74,9 +74,9 @@ class DashboardProgress(LogWatcher):
     ) -> None:
         await asyncio.gather(*self._ending)
 
-    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:
         """Begin to follow a job."""
-        super().opened(name, job_id, duration_ms)
+        super().opened(name, job_id, duration_ms, unit)
         self._following[job_id] = asyncio.create_task(self._follow(job_id, name, duration_ms))
 
     def ended(self, outcome: Outcome) -> None:

@@ -21,8 +21,8 @@ from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.runner import Runner
 from stenoflow.flows.shared_limits import set_limits, shared_limits
 from stenoflow.storage.database.states import JobState
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Artifact, Job
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.calls.chat import ChatCaller
-from stenoflow.tasks.calls.speak import SpeechCaller
+from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes, plan_of_minutes
 from stenoflow.tasks.jobs.minutes.publish import publish_minutes
@@ -48,6 +47,7 @@ class MinutesWork(Work):
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.unit = "question answered"
         self.name = f"minutes of job {self.of}"
 
     async def open(self, runner: Runner) -> Job:
@@ -67,8 +67,8 @@ class MinutesWork(Work):
         context = run.context
         plan = await run_blocking(plan_of_minutes, context, job)
         await run_blocking(store_steps, context, job, plan)
-        await answer_all(ChatCaller(context, run.api, run.limiter), job, plan)
-        spoken = await _speak(SpeechCaller(context, run.api, run.limiter), job, plan)
+        await answer_all(run.caller, job, plan)
+        spoken = await _speak(run.caller, job, plan)
         if run.interrupted:
             await run_blocking(context.catalog.set_state, job.id, JobState.INTERRUPTED)
             return
@@ -92,13 +92,13 @@ class MinutesWork(Work):
         )
 
 
-async def _speak(speaker: SpeechCaller, job: Job, plan: MinutesPlan) -> Artifact | None:
+async def _speak(caller: Caller, job: Job, plan: MinutesPlan) -> Artifact | None:
     """Have the minutes spoken, if that is asked for; None where that failed, which stands in its segment."""
     try:
-        spoken = await speak_minutes(speaker, job, plan)
+        spoken = await speak_minutes(caller, job, plan)
     except StenoflowError:
         return None
-    return None if spoken is None else await run_blocking(spoken.artifact, speaker.context)
+    return None if spoken is None else await run_blocking(spoken.artifact, caller.context)
 
 
 def _artifacts(context: AppContext, job: Job) -> dict[str, str]:

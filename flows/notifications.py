@@ -18,7 +18,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
-from stenoflow.tasks.jobs.transcribe.request import provider_name
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.jobs.transcribe.segment import StoppedError
 from stenoflow.tasks.operations.webhooks.delivery import DeliveryQueue, open_sender
 from stenoflow.tasks.operations.webhooks.events import Event, EventType
@@ -48,7 +48,7 @@ class Notifications:
         """Announce the outcome of a transcription."""
         if self._courier is None or not isinstance(outcome.details, TranscriptDetails):
             return
-        is_stopped = self._run.limiter.is_stopped
+        is_stopped = self._run.caller.limiter.is_stopped
         for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
             self._courier.take(event)
 
@@ -74,7 +74,7 @@ class Notifications:
         if self._run.context.settings.is_embedded:
             return known
         try:
-            listed = await self._run.api.models()
+            listed = await self._run.caller.api.models()
         except StenoflowError as error:
             _log.info("no list of models: %s", error.kind)
             return known

@@ -129,7 +129,7 @@ async def _reach_server() -> None:
 class Orchestration:
     """How the recordings of a command are transcribed.
 
-    Inside runs of Prefect where somebody sees them: a server is named by PREFECT_API_URL, or `stenoflow serve`
+    Inside runs of Prefect where somebody sees them: PREFECT_API_URL names a server, or `stenoflow serve`
     runs from this home. Plainly where there is none, or where it cannot be reached, which is said.
     """
 

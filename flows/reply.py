@@ -24,8 +24,8 @@ from stenoflow.storage.database.states import Activity, ChargeKind, JobState, Se
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api.chat import ChatAnswer
-from stenoflow.tasks.calls.chat import ChatCall, ChatCaller
-from stenoflow.tasks.calls.speak import SpeechCaller
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.calls.chat import ChatCall
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, messages_of, open_reply, said_in
@@ -100,8 +100,7 @@ class ReplyWork(Work):
         await run_blocking(_store_question, context, job)
         settings = ReplySettings.from_dict(job.settings)
         stream = self._listen(run, SpeechSettings.from_dict(settings.speech))
-        speaker = SpeechCaller(context, run.api, run.limiter)
-        voice = SpokenReply(speaker, job, SpeechSettings.from_dict(settings.speech), stream)
+        voice = SpokenReply(run.caller, job, SpeechSettings.from_dict(settings.speech), stream)
         first: list[float] = []
 
         def take(piece: str) -> None:
@@ -111,10 +110,18 @@ class ReplyWork(Work):
 
         messages = await run_blocking(messages_of, context, job)
         question = ChatCall(
-            job.id, 0, settings.provider, settings.request(messages), _is_usable, take, voice.begin
+            context=context,
+            job_id=job.id,
+            index=0,
+            cache_key=settings.cache_key,
+            target=Target(settings.provider, settings.model),
+            request=settings.request(messages),
+            is_usable=_is_usable,
+            told=take,
+            begin=voice.begin,
         )
         try:
-            await ChatCaller(context, run.api, run.limiter).ask(question)
+            await run.caller.obtain(question)
             text = await run_blocking(answer_of, context, job) or ""
             took_ms, first_ms = _ms_since(began), _ms(began, first)
             self._end_step(await run_blocking(_step, context, job.id, Activity.CHAT, took_ms, first_ms))

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.limiter import Limiter
-from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.provider import open_api
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
-from stenoflow.tasks.jobs.transcribe.request import open_api
-from stenoflow.tasks.jobs.transcribe.run import Transcriber
+from stenoflow.tasks.jobs.transcribe.run import SegmentTranscriber
 from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter, StoppedError
-from stenoflow.tasks.jobs.transcribe.speaker_clips import SpeakerClips
 
 # Encoded segments that may wait beyond those in flight, for each recording.
 _SPARE_SEGMENTS = 2
@@ -52,11 +50,9 @@ class Run:
     """
 
     context: AppContext
-    api: AudioApi
-    limiter: Limiter
+    caller: Caller
     concurrency: int
     pool: ThreadPoolExecutor
-    transcriber: Transcriber
     transcribe: Orchestrate
     interrupted: bool = False
     give_up: Callable[[], object] = lambda: None
@@ -65,7 +61,7 @@ class Run:
     def interrupt(self) -> None:
         """Send nothing more and segment nothing more; calls in flight go on."""
         self.interrupted = True
-        self.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
+        self.caller.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
         for stop in self._stops:
             stop()
 
@@ -96,21 +92,17 @@ async def open_run(
         ThreadPoolExecutor(_SEGMENTERS_AT_ONCE, thread_name_prefix="segmenter") as pool,
     ):
         async with open_api(context.settings, context.models) as api:
-            limiter = Limiter(concurrency, outer=outer)
-            yield Run(
-                context, api, limiter, concurrency, pool, Transcriber(context, api, limiter), transcribe
-            )
+            caller = Caller(context, api, Limiter(concurrency, outer=outer))
+            yield Run(context, caller, concurrency, pool, transcribe)
 
 
 class Segments:
     """The segments of one recording, as its segmenter makes them. Iterate once, inside `open`."""
 
     def __init__(self, run: Run, prepared: PreparedJob) -> None:
-        self._run = run
-        self._job_id = prepared.job.id
         self.name = prepared.recording.name
         self._segmenter = RecordingSegmenter(run.context, prepared, run.concurrency + _SPARE_SEGMENTS)
-        self._clips = SpeakerClips(run.context, prepared) if _asks_model(prepared) else None
+        self._transcriber = SegmentTranscriber.of(run.caller, prepared)
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
         run.on_interrupt(self._segmenter.stop)
@@ -135,15 +127,11 @@ class Segments:
     async def transcribe(self, index: int) -> None:
         """Transcribe one segment; see `tasks.jobs.transcribe.run`."""
         try:
-            sound = self._segmenter.path(index)
-            await self._run.transcriber.transcribe(self._job_id, index, sound, self._clips)
+            await self._transcriber.transcribe(index, self._segmenter.path(index))
         finally:
             await run_blocking(self._segmenter.release, index)
-            if self._clips is not None:
-                await self._clips.heard()
 
     async def _close(self) -> None:
-        self._run.transcriber.forget(self._job_id)
         self._segmenter.stop()
         await asyncio.wait([self._ended])
         if not self._ended.cancelled():
@@ -158,7 +146,3 @@ class Segments:
 
     def _hand_over(self, index: int) -> None:
         self._loop.call_soon_threadsafe(self._ready.put_nowait, index)
-
-
-def _asks_model(prepared: PreparedJob) -> bool:
-    return prepared.settings.speakers == Speakers.MODEL

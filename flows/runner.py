@@ -38,8 +38,8 @@ _STOPPED = (StoppedError, InterruptedByUserError, ListenerGoneError, BrokenPipeE
 class Progress(Protocol):
     """Who is told how jobs go: the display of a terminal, plain lines, or Prefect's dashboard."""
 
-    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
-        """Begin to show a job; ``duration_ms``: of its recording, 0 where it has none."""
+    def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:
+        """Begin to show a job; ``duration_ms``: of its recording, or 0; ``unit``: what is counted of it."""
 
     def waiting(self, what: str | None) -> None:
         """Show what all jobs wait for; None: nothing any more."""
@@ -56,6 +56,8 @@ class Work(ABC):
 
     name: str
     """For people: of the recording or of the job."""
+    unit: str = "segment"
+    """What is counted to show how far it is."""
     again: bool = False
     """Run it even if it was set aside after crashes."""
     has_listener: bool = False
@@ -196,7 +198,7 @@ class Runner:
     @property
     def is_cut_off(self) -> bool:
         """Whether no more calls can be made: the user or the provider stopped them all."""
-        return self.interrupted or (self._run is not None and self._run.limiter.is_stopped)
+        return self.interrupted or (self._run is not None and self._run.caller.limiter.is_stopped)
 
     def stop(self) -> None:
         """Begin nothing more and keep the replies of calls in flight; a second time: drop those too."""
@@ -207,7 +209,7 @@ class Runner:
         else:
             self.interrupted = True
             self._run.interrupt()
-            calls = self._run.limiter.busy
+            calls = self._run.caller.limiter.busy
             grace_s = self.context.settings.grace_s if calls else _SETTLING_S
             self.progress.stopping(calls, grace_s)
             asyncio.get_running_loop().call_later(grace_s, self._cancel)
@@ -239,7 +241,8 @@ class Runner:
             self._notifications.watch_model(work.model)
         job = await work.open(self)
         if progress is not None:
-            progress.opened(work.name, job.id, await run_blocking(work.duration_ms, self.context, job))
+            duration_ms = await run_blocking(work.duration_ms, self.context, job)
+            progress.opened(work.name, job.id, duration_ms, work.unit)
         return job
 
     async def _do(self, work: Work, job: Job, progress: Progress | None) -> None:
@@ -305,7 +308,9 @@ class Runner:
 
     def _give_up(self) -> None:
         """End, for nobody listens any more: calls in flight are seen through, and no others sent."""
-        self.active.limiter.stop(ListenerGoneError("nobody listens any more", "resume asks for the rest"))
+        self.active.caller.limiter.stop(
+            ListenerGoneError("nobody listens any more", "resume asks for the rest")
+        )
         asyncio.get_running_loop().call_later(self.context.settings.grace_s, self._cancel)
 
     def _cancel(self) -> None:

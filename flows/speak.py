@@ -22,7 +22,6 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Segment
 from stenoflow.storage.errors import BudgetError, StenoflowError, StorageError
-from stenoflow.tasks.calls.speak import SpeechCaller
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.output_file import write
 from stenoflow.tasks.jobs.speak.plan import text_of
@@ -49,6 +48,7 @@ class SpeakWork(Work):
     _spoken: SpeechResult | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.unit = "piece spoken"
         self.name = f"job {self.job.id}"
 
     async def open(self, runner: Runner) -> Job:  # noqa: ARG002
@@ -65,10 +65,9 @@ class SpeakWork(Work):
         context, stream = run.context, self._listen(run)
         try:
             text = await run_blocking(text_of, context, job)
-            speaker = SpeechCaller(context, run.api, run.limiter)
             settings = SpeechSettings.from_dict(job.settings)
             live = None if stream is None else stream.listen
-            self._spoken = await speak_text(speaker, job.id, text, settings, live=live)
+            self._spoken = await speak_text(run.caller, job.id, text, settings, live=live)
             await run_blocking(publish, context, self._spoken)
         except StenoflowError:
             if stream is not None:

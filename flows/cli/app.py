@@ -1,27 +1,31 @@
-"""The commands, put together; each is a module of its own."""
+"""Put the commands together, and end each in its result or in one clear line, with its exit code."""
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+
 import typer
+from stamina.instrumentation import set_on_retry_hooks
 
 from stenoflow.flows.cli import (
     costs,
-    database,
     demo,
     digest,
-    engine,
-    estimate,
-    forget,
     ingest,
     jobs,
-    metrics,
+    maintenance,
     reply,
     resume,
-    serve,
+    servers,
+    show,
     speak,
     transcribe,
-    verify,
 )
+from stenoflow.flows.cli.console import complain, say
+from stenoflow.flows.cli.outcomes import INTERRUPTED
+from stenoflow.storage.errors import StenoflowError
 
 app = typer.Typer(
     name="stenoflow",
@@ -34,21 +38,49 @@ app = typer.Typer(
 
 app.command("demo")(demo.demo)
 app.command("transcribe")(transcribe.transcribe)
-app.command("estimate")(estimate.estimate)
+app.command("estimate")(costs.estimate)
 app.command("ingest")(ingest.ingest)
-app.command("serve")(serve.serve)
+app.command("serve")(servers.serve)
 app.command("digest")(digest.digest)
 app.command("reply")(reply.reply)
 app.command("jobs")(jobs.jobs)
-app.command("show")(jobs.show)
+app.command("show")(show.show)
 app.command("resume")(resume.resume)
 app.command("costs")(costs.costs)
-app.command("verify")(verify.verify)
-app.command("forget")(forget.forget)
+app.command("verify")(maintenance.verify)
+app.command("forget")(maintenance.forget)
 app.command("speak")(speak.speak)
-app.command("engine")(engine.engine)
-app.command("metrics")(metrics.metrics)
+app.command("engine")(servers.engine)
+app.command("metrics")(servers.metrics)
 
 _database = typer.Typer(help="The database.", no_args_is_help=True)
-_database.command("upgrade")(database.upgrade)
+_database.command("upgrade")(maintenance.upgrade)
 app.add_typer(_database, name="db")
+
+
+def run() -> None:
+    """Run the command that the arguments name."""
+    # Retries are in the ledger and in the display; stamina's own lines would break into both.
+    set_on_retry_hooks([])
+    logging.basicConfig(level=logging.INFO if _debugging() else logging.CRITICAL)
+    try:
+        app()
+    except StenoflowError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if _debugging():
+            raise
+        complain(StenoflowError(f"{type(error).__name__}: {error}", "STENOFLOW_DEBUG=1 shows where"))
+        sys.exit(1)
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("STENOFLOW_DEBUG"))

@@ -1,8 +1,9 @@
-"""The two streams: results to stdout, everything else to stderr."""
+"""Print results to stdout and everything else to stderr."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +27,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def add_plain(table: Table, *cells: str, style: str | None = None) -> None:
-    """Add a row in which nothing is taken for markup: names and tags are other people's."""
+    """Add a row in which nothing is taken for markup: names and tags are the user's."""
     table.add_row(*map(Text, cells), style=style)
 
 
@@ -34,6 +35,19 @@ def print_table(table: Table) -> None:
     """Print a table on stdout: as wide as the terminal, or as it needs where there is none."""
     console = results if results.is_terminal else Console(highlight=False, width=_WIDE)
     console.print(table, soft_wrap=False)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table of plain texts on stdout; None is an empty cell."""
+    table = plain_table(*columns)
+    for row in rows:
+        add_plain(table, *("" if cell is None else str(cell) for cell in row))
+    print_table(table)
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, which is given in the singular: ``1 segment``, ``2 segments``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def say(text: str) -> None:

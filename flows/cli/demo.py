@@ -9,7 +9,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.cli.outcomes import run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.tasks.artifacts.formats import STANDARD

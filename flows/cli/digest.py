@@ -8,14 +8,14 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.jobs import find_job
-from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.cli.outcomes import run_works
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 _ENDINGS = ("md", "json", "html", *SPEECH_FORMATS)

@@ -8,18 +8,18 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.progress import Display
-from stenoflow.flows.cli.results import INTERRUPTED, finish
+from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish
+from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.ingest import Ingest, Taking
 from stenoflow.flows.outcome import Outcome, gravest
 from stenoflow.flows.prefect_start import Orchestration
 from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
@@ -108,7 +108,7 @@ def ingest(
             copies.name([outcome.source])
             finish(context, outcome, copies, json=json)
 
-        with Display(context, told=end) as display:
+        with ProgressDisplay(context, end) as display:
             orchestration = Orchestration(settings.home, say)
             runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
             scanner = InboxScanner(context, box, given, StabilityTracker(looks))

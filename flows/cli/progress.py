@@ -1,10 +1,10 @@
-"""What a batch shows while it runs: a bar a recording on a terminal, plain lines elsewhere."""
+"""Show how far jobs are while a command runs: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,42 +14,48 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stenoflow.flows.cli.console import messages, say
+from stenoflow.flows.cli.console import count, messages, say
 from stenoflow.flows.outcome import Outcome
 from stenoflow.storage.database.reports import Progress as JobProgress
-from stenoflow.storage.database.reports import Spending
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, clock
 
-_LOOK_EVERY_S = 0.5
-_PLAIN_EVERY_S = 10.0
+_REFRESH_S = 0.5
+_PLAIN_LINE_S = 10.0
 
 
 @dataclass(slots=True)
-class _Followed:
-    """A job that is being looked after."""
+class _Row:
+    """One line of the display.
+
+    Attributes:
+        name: of the recording or the job.
+        unit: what is counted, such as ``segment`` or ``piece spoken``.
+        total_samples: length of the recording, by which the bar grows; None: it grows by units.
+    """
 
     name: str
-    duration_ms: int
+    job: str
+    unit: str
+    total_samples: int | None = None
     bar: TaskID | None = None
-    told: str = ""
+    last_line: str = ""
 
 
-class Display(AbstractContextManager["Display"]):
-    """Watches a batch; reads how far jobs are from the database, twice a second."""
+class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
+    """Shows the progress of jobs, a line each, which it reads from the database by itself."""
 
-    def __init__(self, context: AppContext, told: Callable[[Outcome], None]) -> None:
-        """Prepare; ``told`` is called with each outcome as it comes."""
+    def __init__(self, context: AppContext, on_outcome: Callable[[Outcome], None]) -> None:
+        """Prepare the display; ``on_outcome`` is called with each outcome as it comes."""
         self._context = context
-        self._told = told
-        self._jobs: dict[str, _Followed] = {}
+        self._on_outcome = on_outcome
+        self._rows: dict[str, _Row] = {}
         self._over = threading.Event()
-        self._live = messages.is_terminal
-        self._bars = _bars() if self._live else None
+        self._bars = _bars() if messages.is_terminal else None
         self._wait_bar: TaskID | None = None
-        self._thread = threading.Thread(target=self._follow, name="display", daemon=True)
+        self._thread = threading.Thread(target=self._refresh_until_over, name="display", daemon=True)
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -65,18 +71,19 @@ class Display(AbstractContextManager["Display"]):
         if self._bars is not None:
             self._bars.stop()
 
-    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:
         """Begin to show a job."""
-        job = _Followed(name, duration_ms)
-        if self._bars is not None:
-            total = duration_ms * SAMPLE_RATE // 1000
-            job.bar = self._bars.add_task(escape(_short(name)), total=total, segments="", cost="")
-        else:
+        in_samples = unit == "segment"
+        if self._bars is None and in_samples:
             say(f"{name}: job {job_id}, {clock(duration_ms)}")
-        self._jobs[job_id] = job
+        total = duration_ms * SAMPLE_RATE // 1000 if in_samples else None
+        row = _Row(name, job_id, unit, total)
+        if self._bars is not None:
+            row.bar = self._bars.add_task(escape(_short(name)), total=total, counted="", cost="")
+        self._rows[job_id] = row
 
     def waiting(self, what: str | None) -> None:
-        """Show what the whole batch waits for."""
+        """Show what all jobs wait for; None: for nothing any more."""
         if self._bars is None:
             if what is not None and self._wait_bar is None:
                 self._wait_bar = TaskID(0)
@@ -85,58 +92,67 @@ class Display(AbstractContextManager["Display"]):
             self._bars.remove_task(self._wait_bar)
             self._wait_bar = None
         elif what is not None and self._wait_bar is None:
-            self._wait_bar = self._bars.add_task(what, total=None, segments="", cost="")
+            self._wait_bar = self._bars.add_task(what, total=None, counted="", cost="")
 
     def ended(self, outcome: Outcome) -> None:
-        """Show a source's end."""
-        if outcome.job in self._jobs:
-            self._look()
-            self._jobs.pop(outcome.job)
+        """Show a job's end."""
+        if outcome.job in self._rows:
+            self._refresh()
+            self._rows.pop(outcome.job)
         if outcome.error is not None:
             say(f"{outcome.status}: {outcome.error['message']}")
-        self._told(outcome)
+        self._on_outcome(outcome)
 
     def stopping(self, calls: int, grace_s: float) -> None:
-        """Say that the batch ends."""
+        """Say that the work ends, and what is waited for."""
         if calls:
-            say(
-                f"Stopping: waiting up to {grace_s:.0f} s for {calls} calls that are paid for already. "
-                "Press Ctrl-C again to stop now."
-            )
+            paid = f"{count(calls, 'call')} that {'is' if calls == 1 else 'are'} paid for already"
+            say(f"Stopping: waiting up to {grace_s:.0f} s for {paid}. Press Ctrl-C again to stop now.")
         else:
             say("Stopping.")
 
-    def _follow(self) -> None:
-        every_s = _LOOK_EVERY_S if self._live else _PLAIN_EVERY_S
+    def _refresh_until_over(self) -> None:
+        every_s = _PLAIN_LINE_S if self._bars is None else _REFRESH_S
         while not self._over.wait(every_s):
-            self._look()
+            self._refresh()
 
-    def _look(self) -> None:
-        # Whether the work goes on without the database is for others to say.
+    def _refresh(self) -> None:
+        # The work itself says when the database is away; the display just shows nothing new.
         with suppress(StorageError):
-            self._look_up()
+            for row in list(self._rows.values()):
+                self._show(row)
 
-    def _look_up(self) -> None:
-        ids = list(self._jobs)
-        if not ids:
+    def _show(self, row: _Row) -> None:
+        progress = self._context.reports.progress([row.job])
+        spent = self._context.reports.spending([row.job])
+        if not sum(each.segments for each in progress) and row.total_samples is None:
             return
-        for progress in self._context.reports.progress(ids):
-            job = self._jobs.get(progress.job_id)
-            if job is not None:
-                self._show(job, progress, self._context.reports.spending([progress.job_id]))
-
-    def _show(self, job: _Followed, progress: JobProgress, spent: Spending) -> None:
-        segments = f"{progress.done}/{progress.segments}{'' if progress.planned else '+'} segments"
-        cost = f"{show(spent.actual_micro)} USD" if not spent.unpriced else "price unknown"
-        if self._bars is not None and job.bar is not None:
+        counted = _counted(row, progress)
+        cost = "price unknown" if spent.unpriced else f"{show(spent.actual_micro)} USD"
+        if self._bars is not None and row.bar is not None:
+            in_samples = row.total_samples is not None
             self._bars.update(
-                job.bar, completed=progress.done_samples, segments=f"{segments} segments", cost=cost
+                row.bar,
+                description=escape(_short(row.name)),
+                completed=sum(each.done_samples if in_samples else each.done for each in progress),
+                total=row.total_samples if in_samples else sum(each.segments for each in progress),
+                counted=counted,
+                cost=cost,
             )
             return
-        line = f"{job.name}: {segments}, {cost}"
-        if line != job.told:
-            job.told = line
+        line = f"{row.name}: {counted}, {cost}"
+        if line != row.last_line:
+            row.last_line = line
             say(line)
+
+
+def _counted(row: _Row, progress: Sequence[JobProgress]) -> str:
+    """Write ``2/4 segments``, or ``2/4+ segments`` while more may come."""
+    done, total = sum(each.done for each in progress), sum(each.segments for each in progress)
+    more = row.total_samples is not None and not all(each.planned for each in progress)
+    noun, _, verb = row.unit.partition(" ")
+    noun = noun if total == 1 and not more else f"{noun}s"
+    return f"{done}/{total}{'+' if more else ''} {noun} {verb}".rstrip()
 
 
 class _Speed(ProgressColumn):
@@ -148,7 +164,7 @@ class _Speed(ProgressColumn):
 
 
 class _TimeLeft(ProgressColumn):
-    """Time left, once it can be told."""
+    """Time left, once it is known."""
 
     def render(self, task: Task) -> Text:
         left = task.time_remaining
@@ -156,14 +172,17 @@ class _TimeLeft(ProgressColumn):
 
 
 def _bars() -> Progress:
-    return Progress(
+    columns = [
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[segments]}"),
+        TextColumn("{task.fields[counted]}"),
         _Speed(),
         TextColumn("[green]{task.fields[cost]}"),
         _TimeLeft(),
         TimeElapsedColumn(),
+    ]
+    return Progress(
+        *columns,
         console=messages,
         # Results keep going to stdout where that is a file or a pipe.
         redirect_stdout=sys.stdout.isatty(),

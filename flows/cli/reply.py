@@ -10,15 +10,16 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.cli.outcomes import run_works
 from stenoflow.flows.reply import ReplyWork
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
 from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
 

@@ -8,16 +8,15 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.jobs import find_job
-from stenoflow.flows.cli.results import run_works
+from stenoflow.flows.cli.outcomes import Copies, run_works
 from stenoflow.flows.outcome import exit_code
 from stenoflow.flows.resume import works_to_resume
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 

@@ -10,11 +10,12 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import complain, result, say
-from stenoflow.flows.cli.results import print_outcome, run_works
+from stenoflow.flows.cli.outcomes import print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, SpeechDetails, exit_code, outcome_of_error
 from stenoflow.flows.speak import SpeakWork, speech_outcome
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.speak import output_file as reading
@@ -36,7 +37,6 @@ from stenoflow.tasks.jobs.speak.voice_samples import (
     voices_to_try,
     write_page,
 )
-from stenoflow.tasks.jobs.transcribe.request import calls_at_once
 from stenoflow.tasks.settings import load_settings
 
 STREAM = Path("-")

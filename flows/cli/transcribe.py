@@ -9,18 +9,18 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.results import print_outcome, run_works
+from stenoflow.flows.cli.outcomes import Copies, print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code, outcome_of_error
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.error_body import without_queries
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, calls_at_once, job_settings, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings, remark_on_glossary
 from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve

@@ -14,6 +14,10 @@ from stenoflow.tasks.api.models import without_date
 from stenoflow.tasks.errors import SettingsError
 
 
+class ContextTooSmallError(ValueError):
+    """A chat model's context is too small for what it is to be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatModel:
     """One chat model; sizes in tokens.

@@ -1,1 +1,1 @@
-"""Questions to a chat model: which one, what it may cost, and asking it by way of the ledger."""
+"""The paid call, and an adapter for each thing that is asked of the API."""

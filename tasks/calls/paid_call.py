@@ -1,14 +1,242 @@
-"""The paid call."""
+"""The paid call: slot, reserve, send, record, settle or retry.
+
+Every request of the program goes through `Caller.obtain`, and no other place reserves money. What differs
+between a transcription, a translation, a chat and a speech is a `PaidCall`: an adapter that says what is
+sent, whether its answer can be used, and what it costs.
+"""
 
 from __future__ import annotations
 
-from stenoflow.storage.database.ledger import Ledger
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from stenoflow.storage.database.ledger import Ledger, Request
+from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError
+from stenoflow.storage.database.states import Activity
+from stenoflow.storage.errors import (
+    AnsweredError,
+    DiskFullError,
+    ObjectStoreError,
+    StenoflowError,
+    TakenError,
+)
+from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.errors import CallError, NoDiskSpaceError, UnknownOutcomeError, UnreachableError
+from stenoflow.tasks.api.limiter import Limiter
+from stenoflow.tasks.api.retry import RetryPolicy, with_retries
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.context import AppContext
+
+# How often to look for the answer to what another run has asked.
+_LOOK_AGAIN_S = 1.0
+
+A = TypeVar("A")
 
 
-async def settle_error(ledger: Ledger, attempt_id: str, error: BaseException, what: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An answer is taken.
+
+    Attributes:
+        stored: the text that is stored as the answer.
+        suspect: why it is not to be trusted; None: it is.
+    """
+
+    stored: str
+    suspect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """An answer is too strange to be taken; it was paid for, so it is kept.
+
+    Attributes:
+        stored: the text that is kept.
+        error: why nothing more is asked; None: it is asked for again.
+    """
+
+    stored: str
+    error: StenoflowError | None = None
+
+
+Verdict = Accepted | Doubted
+
+
+@dataclass(slots=True, kw_only=True)
+class PaidCall(ABC, Generic[A]):
+    """One thing that is asked of the API for one segment of a job, until it has an answer.
+
+    The segment is stored, and its job is claimed by this run. ``A`` is what comes back from the API.
+
+    Attributes:
+        index: the segment's number.
+        cache_key: the answer is stored under it.
+        target: who is asked, as in prices and charges.
+    """
+
+    noun: ClassVar[str] = "segment"
+    """Names it in messages, with the number behind it."""
+
+    context: AppContext
+    job_id: str
+    index: int
+    cache_key: str
+    target: Target
+    activity: Activity
+
+    @property
+    def price(self) -> Price | None:
+        """What the model costs; None where that is unknown."""
+        return self.context.prices.find(self.target.provider, self.target.model)
+
+    @abstractmethod
+    def reserve(self) -> Bill:
+        """Return the most that the next attempt may cost."""
+
+    @abstractmethod
+    async def send(self, api: AudioApi) -> A:
+        """Send it once. What it raises is recorded as the attempt's end."""
+
+    @abstractmethod
+    def accept(self, answer: A) -> Verdict:
+        """Judge what came back."""
+
+    @abstractmethod
+    def bill(self, answer: A) -> Bill:
+        """Return what it has cost, whether it is accepted or not."""
+
+    def is_answered(self) -> bool:
+        """Look whether the answer is stored already; blocks."""
+        return bool(self.context.ledger.answered([self.cache_key]))
+
+    async def prepare(self) -> None:
+        """Wait for what has to come first, while no slot is held; for an answer that is not stored."""
+
+    async def before_attempt(self) -> None:
+        """Make ready for the next attempt, in its slot. What it raises keeps that from being made."""
+
+    async def recorded(self) -> None:
+        """Take note that the answer is stored, before the next call goes out."""
+
+    def find_fallback(self) -> tuple[str, str] | None:
+        """Return the kept answer that is taken where no better one is to be had; blocks.
+
+        Returns:
+            The attempt's id, and why its answer is not to be trusted; None where there is none.
+        """
+        return None
+
+
+@dataclass(slots=True)
+class Caller:
+    """Makes paid calls at one provider; belongs to one event loop.
+
+    Attributes:
+        limiter: how many calls at once, and the stop for all.
+    """
+
+    context: AppContext
+    api: AudioApi
+    limiter: Limiter
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    # The same may be asked for twice in one run; the second waits for the first one's answer.
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def obtain(self, call: PaidCall[Any]) -> None:
+        """Get a segment its answer and store it; nothing is sent where it is stored already.
+
+        Raises:
+            CallError: the API gave none; the segment has failed, and says so.
+            BudgetError: the budget has no room for the call; the same.
+            StenoflowError: nothing can be made of what the API gave, or it cannot be stored; the same.
+        """
+        async with self._locks.setdefault(call.cache_key, asyncio.Lock()):
+            try:
+                await self._obtain(call)
+            except StenoflowError as error:
+                self._stop_where_all_would_fail(error)
+                if not await self._fall_back(call, error):
+                    await run_blocking(self.context.ledger.fail_segment, call.job_id, call.index, error)
+                    raise
+
+    async def _obtain(self, call: PaidCall[Any]) -> None:
+        """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""
+        while not await run_blocking(call.is_answered):
+            try:
+                await call.prepare()
+                await self._until_accepted(call)
+            except AnsweredError:
+                continue
+            except TakenError:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                return
+        await run_blocking(self.context.ledger.mark_cached, call.job_id, call.index)
+
+    async def _until_accepted(self, call: PaidCall[Any]) -> None:
+        while True:
+            verdict = await with_retries(lambda _: self._attempt(call), policy=self.policy)
+            if isinstance(verdict, Accepted):
+                return
+            if verdict.error is not None:
+                raise verdict.error
+
+    async def _attempt(self, call: PaidCall[A]) -> Verdict:
+        """Send it once: reserve, call, record."""
+        ledger = self.context.ledger
+        async with self.limiter.slot():
+            await call.before_attempt()
+            attempt_id = await run_blocking(ledger.begin, self._request(call))
+            try:
+                answer = await call.send(self.api)
+                verdict, bill = call.accept(answer), call.bill(answer)
+            except BaseException as error:
+                await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
+                raise
+            if isinstance(verdict, Accepted):
+                await run_blocking(ledger.succeed, attempt_id, verdict.stored, bill, verdict.suspect)
+                await call.recorded()
+            else:
+                await run_blocking(ledger.store_suspect, attempt_id, verdict.stored, bill, verdict.error)
+            return verdict
+
+    def _request(self, call: PaidCall[Any]) -> Request:
+        return Request(
+            call.job_id,
+            call.index,
+            call.cache_key,
+            self.context.run_id,
+            call.target.provider,
+            call.target.model,
+            call.reserve(),
+            call.activity,
+        )
+
+    def _stop_where_all_would_fail(self, error: StenoflowError) -> None:
+        if isinstance(error, UnreachableError):
+            # Each of the others would find out as slowly.
+            self.limiter.stop(error)
+        elif isinstance(error, DiskFullError | ObjectStoreError):
+            # Its answer could not be stored, so nobody else's could.
+            self.limiter.stop(NoDiskSpaceError(error.message, error.hint))
+
+    async def _fall_back(self, call: PaidCall[Any], error: StenoflowError) -> bool:
+        """Take a doubted answer that is kept: it was paid for. Not where all calls are stopped."""
+        if isinstance(error, CallError) and error.scope == "provider":
+            return False
+        kept = await run_blocking(call.find_fallback)
+        if kept is None:
+            return False
+        await run_blocking(self.context.ledger.accept_suspect, call.job_id, call.index, *kept)
+        return True
+
+
+async def _settle_error(ledger: Ledger, attempt_id: str, error: BaseException, what: str) -> None:
     """Record a call without a result. One that was broken off here may have been charged too.
 
     Args:

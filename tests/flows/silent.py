@@ -11,7 +11,7 @@ from stenoflow.tasks.context import AppContext
 class Silent:
     """Nobody watches."""
 
-    def opened(self, name: str, job_id: str, duration_ms: int) -> None:
+    def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:
         """A job is open."""
 
     def waiting(self, what: str | None) -> None:

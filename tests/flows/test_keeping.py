@@ -43,7 +43,7 @@ def test_what_is_lost_or_changed_is_found_and_built_anew_without_a_call(
     )
     printed = stenoflow("verify")
     assert "transcript.srt" in printed.out
-    assert "1 jobs looked at, 0 as recorded" in printed.err
+    assert "1 job looked at, 0 as recorded" in printed.err
 
     repaired = stenoflow("verify", str(line["job"]), "--repair", "--json")
     assert repaired.exit_code == 0

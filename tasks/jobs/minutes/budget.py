@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stenoflow.tasks.api.chat_models import ChatModel
+from stenoflow.tasks.api.chat_models import ChatModel, ContextTooSmallError
 from stenoflow.tasks.billing.prices import Price, Tokens
 from stenoflow.tasks.jobs.minutes.prompt import size_around
 
@@ -14,10 +14,6 @@ from stenoflow.tasks.jobs.minutes.prompt import size_around
 _LARGEST_PART = 60_000
 # The longest line of a transcript fits.
 _LEAST_READ = 1_200
-
-
-class ContextTooSmallError(ValueError):
-    """A model's context is too small for even a short part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class MinutesTokenBudget:
             around: what a question has besides what is read.
 
         Raises:
-            NoRoomError: too little is left.
+            ContextTooSmallError: too little is left.
         """
         read = min(context - answer - around, _LARGEST_PART)
         if read < _LEAST_READ:
@@ -144,7 +140,7 @@ class MinutesEstimate:
 def estimate_minutes(
     duration_ms: int, provider: str, name: str, model: ChatModel, price: Price | None
 ) -> MinutesEstimate:
-    """Estimate the minutes of a meeting that lasts so long. Raises NoRoomError for a context too small."""
+    """Estimate the minutes of a meeting that lasts so long. Raises ContextTooSmallError."""
     tokens, questions = expected_tokens(duration_ms, model)
     return MinutesEstimate(
         provider, name, questions, tokens, price.charge_tokens(tokens) if price is not None else None

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
-from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import assemble
-from stenoflow.tasks.billing.prices import Price, Tokens
-from stenoflow.tasks.calls.bills import bill_of_tokens
+from stenoflow.tasks.billing.prices import Tokens
+from stenoflow.tasks.calls.bills import check_affordable, reserve_tokens
+from stenoflow.tasks.calls.provider import chat_model, provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
 from stenoflow.tasks.jobs.minutes.questions import MinutesPlan
 from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
-from stenoflow.tasks.jobs.transcribe.request import chat_model, provider_name
 from stenoflow.tasks.transcript.minutes import lines_of
 
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
@@ -68,7 +68,7 @@ def open_minutes(context: AppContext, of: Job, wish: MinutesRequest) -> Job:
     _ = work.steps
     job = context.catalog.open_job(_job(of, settings, wish))
     if job.state != JobState.COMPLETE:
-        _check_affordable(context, job, work)
+        check_affordable(context, job, _expected(context, work))
     return job
 
 
@@ -126,25 +126,8 @@ def _job(of: Job, settings: MinutesSettings, wish: MinutesRequest) -> Job:
     )
 
 
-def _check_affordable(context: AppContext, job: Job, work: MinutesPlan) -> None:
-    """Refuse a digest that has spent nothing yet and for which there may be no room."""
-    spent = context.reports.spending([job.id])
-    if spent.actual_micro + spent.possible_micro:
-        return
-    bill = _most(context, work)
-    if not bill.quantity:
-        return
-    target = Target(work.settings.provider, work.settings.model)
-    try:
-        context.ledger.check_room(job.id, context.run_id, str(target), bill)
-    except StenoflowError as error:
-        error.job_id = job.id
-        context.catalog.set_state(job.id, JobState.REFUSED, error)
-        raise
-
-
-def _most(context: AppContext, work: MinutesPlan) -> Bill:
-    """Return what is yet to be asked at most."""
+def _expected(context: AppContext, work: MinutesPlan) -> Iterator[tuple[Target, Bill]]:
+    """Yield what is yet to be asked at most."""
     answered = context.ledger.answered(work.keys)
     asked = [
         work.longest_request(step)
@@ -152,5 +135,5 @@ def _most(context: AppContext, work: MinutesPlan) -> Bill:
         if key not in answered
     ]
     tokens = Tokens(sum(each.most_input_tokens for each in asked), sum(each.most_tokens for each in asked))
-    price: Price | None = context.prices.find(work.settings.provider, work.settings.model)
-    return bill_of_tokens(price, tokens, price.reserve_tokens(tokens) if price else None)
+    target = Target(work.settings.provider, work.settings.model)
+    yield target, reserve_tokens(context.prices.find(target.provider, target.model), tokens)

@@ -9,10 +9,11 @@ from functools import cached_property
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, parse_chat
+from stenoflow.tasks.api.chat_models import ContextTooSmallError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.minutes.budget import ContextTooSmallError, MinutesTokenBudget, QuestionStep, plan
+from stenoflow.tasks.jobs.minutes.budget import MinutesTokenBudget, QuestionStep, plan
 from stenoflow.tasks.jobs.minutes.prompt import ask_of_lines, ask_of_notes, read_minutes, size_around
 from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
 from stenoflow.tasks.transcript.minutes import Minutes, TranscriptLine, joined, lines_of, notes_of, size

@@ -12,11 +12,12 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.chat import ChatAnswer, parse_chat
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.artifacts.minutes import render_spoken
-from stenoflow.tasks.calls.chat import ChatCall, ChatCaller
-from stenoflow.tasks.calls.speak import SpeechCaller, stored_audio
+from stenoflow.tasks.calls.chat import ChatCall
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.speak import stored_audio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import QuestionStep
-from stenoflow.tasks.jobs.minutes.publish import shown
+from stenoflow.tasks.jobs.minutes.document import minutes_document
 from stenoflow.tasks.jobs.minutes.questions import MinutesAnswers, MinutesPlan
 from stenoflow.tasks.jobs.speak.plan import cut
 from stenoflow.tasks.jobs.speak.run import SpeechResult, speak_text, store_whole
@@ -25,19 +26,19 @@ from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.transcript.minutes import Minutes
 
 
-async def answer_all(chatter: ChatCaller, job: Job, work: MinutesPlan) -> None:
+async def answer_all(caller: Caller, job: Job, work: MinutesPlan) -> None:
     """Have all questions answered, as far as may be; what fails is parked with its reason, in its segment."""
     asked: dict[int, asyncio.Task[Minutes | None]] = {}
     for step in work.steps:
         needed = {index: asked[index] for index in step.of}
-        asked[step.index] = asyncio.create_task(_answer(chatter, job, work, step, needed))
+        asked[step.index] = asyncio.create_task(_answer(caller, job, work, step, needed))
     for outcome in await asyncio.gather(*asked.values(), return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
 
 
 async def _answer(
-    chatter: ChatCaller,
+    caller: Caller,
     job: Job,
     work: MinutesPlan,
     step: QuestionStep,
@@ -55,16 +56,22 @@ async def _answer(
         return None if answer.refusal else work.read(step, answer, answers)
 
     request = await asyncio.to_thread(work.request, step, answers)
+    key, target = work.keys[step.index], Target(work.settings.provider, work.settings.model)
     question = ChatCall(
-        job.id, step.index, work.settings.provider, request, lambda answer: read(answer) is not None
+        context=caller.context,
+        job_id=job.id,
+        index=step.index,
+        cache_key=key,
+        target=target,
+        request=request,
+        is_usable=lambda answer: read(answer) is not None,
     )
     try:
-        await chatter.ask(question)
+        await caller.obtain(question)
     except StenoflowError:
         return None
-    key = work.keys[step.index]
-    stored = await run_blocking(chatter.context.ledger.answers, [key])
-    return read(parse_chat(stored[key].encode(), Target(work.settings.provider, work.settings.model)))
+    stored = await run_blocking(caller.context.ledger.answers, [key])
+    return read(parse_chat(stored[key].encode(), target))
 
 
 def store_steps(context: AppContext, job: Job, work: MinutesPlan) -> None:
@@ -78,17 +85,17 @@ def store_steps(context: AppContext, job: Job, work: MinutesPlan) -> None:
 _NAME = "digest"
 
 
-async def speak_minutes(speaker: SpeechCaller, job: Job, work: MinutesPlan) -> SpeechResult | None:
+async def speak_minutes(caller: Caller, job: Job, work: MinutesPlan) -> SpeechResult | None:
     """Have the minutes of a digest spoken, if that was asked for and they are whole.
 
     Raises:
         StenoflowError: they are not spoken whole; what there is of it is kept.
     """
-    text = await run_blocking(_text, speaker.context, job, work)
+    text = await run_blocking(_text, caller.context, job, work)
     if text is None or work.settings.speech is None:
         return None
     settings = SpeechSettings.from_dict(work.settings.speech)
-    return await speak_text(speaker, job.id, text, settings, first_index=len(work.steps), name=_NAME)
+    return await speak_text(caller, job.id, text, settings, first_index=len(work.steps), name=_NAME)
 
 
 def spoken_before(context: AppContext, job: Job, work: MinutesPlan) -> Artifact | None:
@@ -112,4 +119,4 @@ def _text(context: AppContext, job: Job, work: MinutesPlan) -> str | None:
     if work.settings.speech is None:
         return None
     answers = MinutesAnswers.stored(context, work)
-    return render_spoken(shown(context, job, answers)) if answers.is_complete else None
+    return render_spoken(minutes_document(context, job, answers)) if answers.is_complete else None

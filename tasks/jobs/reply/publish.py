@@ -1,4 +1,4 @@
-"""Publishing a reply: its text and its sound, the manifest last; then it is a turn of its conversation."""
+"""Publish a reply, its text and its sound, and add it to its conversation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Artifact, Job
 from stenoflow.tasks.api.chat import parse_chat
 from stenoflow.tasks.api.types import Target
-from stenoflow.tasks.artifacts.publisher import artifact_key, artifact_of, retract_manifest
+from stenoflow.tasks.artifacts.manifest import chat_details
+from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.calls.audio_cache import StoredAudio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
-from stenoflow.tasks.jobs.manifest_of_chat import store_manifest
 from stenoflow.tasks.jobs.reply.plan import said_in
 from stenoflow.tasks.jobs.reply.settings import ReplySettings
 from stenoflow.tasks.jobs.reply.voice import spoken_before
@@ -56,10 +56,7 @@ def publish_reply(context: AppContext, job_id: str, audio: StoredAudio | None = 
             f"the answer of reply {job_id}, or some of its sound, is not stored",
             f"stenoflow resume {job_id} asks for it",
         )
-    retract_manifest(context, job)
-    key = artifact_key(job, TEXT)
-    data = f"{text.strip()}\n".encode()
-    context.store.put_bytes(key, data, content_type="text/plain; charset=utf-8")
+    written = ArtifactFile(TEXT, f"{text.strip()}\n".encode(), "text/plain; charset=utf-8")
     spoken = Artifact(
         job_id=job_id,
         name=f"reply.{voice.format}",
@@ -69,7 +66,8 @@ def publish_reply(context: AppContext, job_id: str, audio: StoredAudio | None = 
         bytes=sound.bytes,
     )
     duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
-    store_manifest(context, job, [artifact_of(context, job, TEXT, key, data), spoken], duration_ms)
+    details = chat_details(context.catalog.segments(job_id), duration_ms)
+    publish_files(context, job, [written, spoken], details)
     if settings.session is not None:
         said = said_in(context, context.catalog.job(settings.of))
         Turns(context.database).add(settings.session, job_id, said, text)

@@ -15,10 +15,11 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.calls.audio_cache import StoredAudio
 from stenoflow.tasks.calls.live_stream import LivePiece
-from stenoflow.tasks.calls.speak import SpeakCall, SpeechCaller, stored_audio
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.speak import speak, stored_audio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.joining import Joiner
-from stenoflow.tasks.jobs.speak.run import store_whole
+from stenoflow.tasks.jobs.speak.run import speak_call, store_whole
 from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, is_speakable, pause_ms
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.jobs.speak.streaming import LiveStream, Sink
@@ -44,7 +45,7 @@ class SpokenReply:
         stream: who listens; None: nobody, and then nothing is spoken before the answer is whole.
     """
 
-    speaker: SpeechCaller
+    caller: Caller
     job: Job
     settings: SpeechSettings
     stream: GrowingLiveStream | None = None
@@ -84,14 +85,14 @@ class SpokenReply:
             self.stream.finish()
         pieces = await self._all()
         script = SpeechScript(text, self.settings, tuple(self._spans))
-        return await run_blocking(store_whole, self.speaker.context, self.job.id, script, pieces, _NAME)
+        return await run_blocking(store_whole, self.caller.context, self.job.id, script, pieces, _NAME)
 
     async def settled(self) -> None:
         """Wait for the end of all calls under way: they are paid for."""
         await asyncio.gather(*self._at_work, return_exceptions=True)
 
     def _new(self) -> Sentences:
-        return Sentences(self.speaker.context.speech_models.get(self.settings.model).max_characters)
+        return Sentences(self.caller.context.speech_models.get(self.settings.model).max_characters)
 
     def _speak(self, sentences: Sentences, spans: list[Span]) -> None:
         for span in spans:
@@ -101,18 +102,17 @@ class SpokenReply:
             pause = pause_ms(sentences.text, self._spans[-1], span) if self._spans else None
             live = None if self.stream is None else self.stream.add(pause)
             self._spans.append(span)
-            asked = self.settings.piece_format
-            self._at_work.append(
-                asyncio.create_task(
-                    self._speak_one(SpeakCall(self.job.id, 0, text, self.settings, asked, live), span)
-                )
-            )
+            self._at_work.append(asyncio.create_task(self._speak_one(text, span, live)))
 
-    async def _speak_one(self, task: SpeakCall, span: Span) -> StoredAudio:
+    async def _speak_one(self, text: str, span: Span, live: LivePiece | None) -> StoredAudio:
+        context, asked = self.caller.context, self.settings.piece_format
         async with self._turn:
-            index = await run_blocking(_place, self.speaker.context, task, span)
-        placed = SpeakCall(task.job_id, index, task.text, task.settings, task.asked, task.live)
-        return await self.speaker.speak(placed)
+            key = self.settings.cache_key(text, asked)
+            index = await run_blocking(_place, context, self.job.id, key, span)
+        call = speak_call(
+            context, self.settings, text, job_id=self.job.id, index=index, asked=asked, live=live
+        )
+        return await speak(self.caller, call)
 
     async def _all(self) -> list[StoredAudio]:
         outcomes = await asyncio.gather(*self._at_work, return_exceptions=True)
@@ -136,15 +136,15 @@ def spoken_before(context: AppContext, job: Job, text: str, settings: SpeechSett
     return store_whole(context, job.id, script, pieces, _NAME)
 
 
-def _place(context: AppContext, task: SpeakCall, span: Span) -> int:
+def _place(context: AppContext, job_id: str, cache_key: str, span: Span) -> int:
     """Return the number of the segment that a piece is, which is stored if it is new."""
-    segments = context.catalog.segments(task.job_id)
-    known = next((each.index for each in segments if each.cache_key == task.cache_key), None)
+    segments = context.catalog.segments(job_id)
+    known = next((each.index for each in segments if each.cache_key == cache_key), None)
     if known is not None:
         return known
     index = segments[-1].index + 1
     cut = SegmentPlan(index, span.start, span.end, forced=False, speech=(), activity=Activity.SPEECH)
-    context.catalog.add_segment(task.job_id, cut, task.cache_key)
+    context.catalog.add_segment(job_id, cut, cache_key)
     return index
 
 

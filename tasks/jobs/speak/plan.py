@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.states import Activity, JobKind, JobState
 from stenoflow.storage.database.tables import Job, Recording
-from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.settings import recording_id
-from stenoflow.tasks.calls import bills
+from stenoflow.tasks.calls.bills import check_affordable, reserve_speech
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, name_of
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings, hash_of
@@ -63,7 +65,7 @@ def open_speech_job(
         )
     )
     if job.state != JobState.COMPLETE:
-        _check_affordable(context, job, told, settings)
+        check_affordable(context, job, _expected(context, told, settings))
     return job
 
 
@@ -103,26 +105,14 @@ def script_of(context: AppContext, text: str, settings: SpeechSettings) -> Speec
     return SpeechScript.of(text, settings, context.speech_models.get(settings.model).max_characters)
 
 
-def missing_characters(context: AppContext, script: SpeechScript) -> int:
-    """Return how much of a text has yet to be bought."""
+def _expected(context: AppContext, text: str, settings: SpeechSettings) -> Iterator[tuple[Target, Bill]]:
+    """Yield what the pieces that are not stored cost at most."""
+    script = script_of(context, text, settings)
     characters = dict(zip(script.cache_keys, map(len, script.pieces), strict=True))
     answered = context.ledger.answered(characters)
-    return sum(count for key, count in characters.items() if key not in answered)
-
-
-def _check_affordable(context: AppContext, job: Job, text: str, settings: SpeechSettings) -> None:
-    """Refuse a job that has spent nothing yet and is expected to cost more than there is room for."""
-    spent = context.reports.spending([job.id])
-    characters = missing_characters(context, script_of(context, text, settings))
-    if spent.actual_micro + spent.possible_micro or not characters:
-        return
-    bill = bills.reserve_speech(bills.speech_price(context, settings), characters, settings.speed)
-    try:
-        context.ledger.check_room(job.id, context.run_id, f"{settings.model} at {settings.provider}", bill)
-    except StenoflowError as error:
-        error.job_id = job.id
-        context.catalog.set_state(job.id, JobState.REFUSED, error)
-        raise
+    missing = sum(count for key, count in characters.items() if key not in answered)
+    target = Target(settings.provider, settings.model)
+    yield target, reserve_speech(context.prices.find(target.provider, target.model), missing, settings.speed)
 
 
 def _text_key(recording: str) -> str:

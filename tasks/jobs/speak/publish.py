@@ -1,15 +1,12 @@
-"""Publishing what was spoken: the sound as an artifact of its job, the manifest last."""
+"""Publish a text that was spoken: its sound is an artifact of the job."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 from stenoflow.storage.database.states import JobState
-from stenoflow.storage.database.tables import Artifact, Job
+from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.speech import CONTENT_TYPES
-from stenoflow.tasks.artifacts.manifest import charge_entry
+from stenoflow.tasks.artifacts.manifest import speech_details
+from stenoflow.tasks.artifacts.publisher import MANIFEST, publish_files
 from stenoflow.tasks.calls.audio_cache import StoredAudio
 from stenoflow.tasks.calls.speak import stored_audio
 from stenoflow.tasks.context import AppContext
@@ -17,41 +14,27 @@ from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.speak.plan import cut, text_of
 from stenoflow.tasks.jobs.speak.run import SpeechResult, store_whole
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
-from stenoflow.tasks.transcript.timecode import ms_to_samples, samples_to_ms, seconds
-
-SCHEMA = "stenoflow.speech/1"
-MANIFEST = "manifest.json"
+from stenoflow.tasks.transcript.timecode import ms_to_samples, samples_to_ms
 
 
 class UnspokenError(FailedError):
-    """The sound of some piece is not stored any more."""
+    """The sound of some piece is no longer stored."""
 
     kind = "unrepairable"
 
 
 def publish(context: AppContext, spoken: SpeechResult) -> None:
-    """Record the sound of a job of kind ``speak``, write its manifest, and say that it is complete."""
-    catalog = context.catalog
-    # The time that it takes, as other jobs keep how much they have heard.
-    catalog.finish_plan(spoken.job_id, ms_to_samples(spoken.audio.ms), 0)
-    sound = spoken.artifact(context)
-    data = (json.dumps(_manifest(context, spoken), ensure_ascii=False, indent=1) + "\n").encode()
-    key = f"{catalog.job(spoken.job_id).recording_id}/{spoken.job_id}/{MANIFEST}"
-    context.store.put_bytes(key, data, content_type="application/json")
-    manifest = Artifact(
-        job_id=spoken.job_id,
-        name=MANIFEST,
-        key=key,
-        uri=context.store.uri(key),
-        sha256=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
-    )
-    catalog.record_artifacts(spoken.job_id, [sound, manifest], spoken.audio.ms)
+    """Publish the sound of a job of kind ``speak``, and set the job to complete."""
+    catalog, duration_ms = context.catalog, spoken.audio.ms
+    # The length of the speech is kept where other jobs keep the length of their recording.
+    catalog.finish_plan(spoken.job_id, ms_to_samples(duration_ms), 0)
+    details = speech_details(catalog.segments(spoken.job_id), duration_ms)
+    publish_files(context, catalog.job(spoken.job_id), [spoken.artifact(context)], details)
     catalog.set_state(spoken.job_id, JobState.COMPLETE)
 
 
 def published(context: AppContext, job: Job) -> SpeechResult | None:
-    """Return what a job has spoken, if that is whole and in its place."""
+    """Return the speech of a job that is complete and whose sound is in the store; None otherwise."""
     if job.state != JobState.COMPLETE:
         return None
     settings = SpeechSettings.from_dict(job.settings)
@@ -65,7 +48,7 @@ def published(context: AppContext, job: Job) -> SpeechResult | None:
 
 
 def rebuild(context: AppContext, job: Job) -> None:
-    """Join a job's sound anew from its stored pieces, and publish it again; calls nobody.
+    """Join the sound of a job from its stored pieces, and publish it again; makes no request.
 
     Raises:
         UnspokenError: the sound of some piece is gone.
@@ -84,23 +67,5 @@ def rebuild(context: AppContext, job: Job) -> None:
 
 
 def duration_of(job: Job) -> int:
-    """Return how long what a job has spoken is, in ms; 0 where it has spoken nothing yet."""
+    """Return the length of a job's speech in ms; 0 before it is spoken."""
     return samples_to_ms(job.samples or 0)
-
-
-def _manifest(context: AppContext, spoken: SpeechResult) -> dict[str, Any]:
-    job = context.catalog.job(spoken.job_id)
-    recording = context.catalog.recording(job.recording_id)
-    segments = context.catalog.segments(job.id)
-    return {
-        "schema": SCHEMA,
-        "recording": {"id": recording.id, "name": recording.name, "sha256": recording.sha256},
-        "job": {"id": job.id, "settings": job.settings, "tag": job.tag},
-        "duration": seconds(spoken.audio.ms),
-        "artifacts": [{"name": spoken.name, "sha256": spoken.audio.sha256, "bytes": spoken.audio.bytes}],
-        "segments": [
-            {"index": each.index, "start": each.start_sample, "end": each.end_sample, "state": each.state}
-            for each in segments
-        ],
-        "charges": [charge_entry(charge) for charge in context.reports.charges(job.id)],
-    }

@@ -12,10 +12,12 @@ from pathlib import Path
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.tables import Artifact
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.api.speech import CONTENT_TYPES
+from stenoflow.tasks.api.speech import CONTENT_TYPES, SpeechFormat
+from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.calls.audio_cache import StoredAudio
 from stenoflow.tasks.calls.live_stream import ListenerGoneError, LivePiece
-from stenoflow.tasks.calls.speak import SpeakCall, SpeechCaller
+from stenoflow.tasks.calls.paid_call import Caller
+from stenoflow.tasks.calls.speak import SpeakCall, speak
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.joining import Joiner
 from stenoflow.tasks.jobs.speak.plan import cut
@@ -53,7 +55,7 @@ class SpeechResult:
 
 
 async def speak_text(
-    speaker: SpeechCaller,
+    caller: Caller,
     job_id: str,
     text: str,
     settings: SpeechSettings,
@@ -65,13 +67,13 @@ async def speak_text(
     """Speak a text within a job that this run has claimed; what is stored already is not sent again.
 
     The pieces become segments of the job with the activity ``speaking``, from ``first_index`` on. They are
-    spoken side by side, as the speaker's limiter allows; each is in the ledger, and its sound in the store
+    spoken side by side, as the limiter allows; each is in the ledger, and its sound in the store
     under a key that jobs with the same text, voice and settings share. The whole is stored under
     ``<recording>/<job>/<name>.<format>``. Neither the state of the job nor its artifacts are changed: the
-    caller does that (`Spoken.artifact`), and for a job of kind ``speak`` `stenoflow.flows.speak` does.
+    caller does that (`SpeechResult.artifact`).
 
     Args:
-        speaker: from `stenoflow.flows.speak.open_speaker`.
+        caller: makes the calls.
         job_id: the job.
         text: of any length; what cannot be seen is taken out of it.
         settings: from `stenoflow.tasks.jobs.speak.settings.speech_settings`.
@@ -84,20 +86,60 @@ async def speak_text(
         StenoflowError: some piece could not be spoken; those that could are kept, and saying it again
             asks for the others only. Of several errors the gravest for the others, else the first.
     """
-    script = await run_blocking(cut, speaker.context, job_id, clean(text), settings, first_index)
+    script = await run_blocking(cut, caller.context, job_id, clean(text), settings, first_index)
     listeners = live(script) if live is not None else [None] * len(script.spans)
-    tasks = [
-        SpeakCall(job_id, first_index + number, piece, settings, script.asked, listener)
+    calls = [
+        speak_call(
+            caller.context,
+            settings,
+            piece,
+            job_id=job_id,
+            index=first_index + number,
+            asked=script.asked,
+            live=listener,
+        )
         for number, (piece, listener) in enumerate(zip(script.pieces, listeners, strict=True))
     ]
-    pieces = await _speak_all(speaker, tasks)
-    audio = await run_blocking(store_whole, speaker.context, job_id, script, pieces, name)
+    pieces = await _speak_all(caller, calls)
+    audio = await run_blocking(store_whole, caller.context, job_id, script, pieces, name)
     return SpeechResult(job_id, audio, f"{name}.{settings.format}", len(pieces))
 
 
-async def _speak_all(speaker: SpeechCaller, tasks: Sequence[SpeakCall]) -> list[StoredAudio]:
+def speak_call(
+    context: AppContext,
+    settings: SpeechSettings,
+    text: str,
+    *,
+    job_id: str,
+    index: int,
+    asked: SpeechFormat,
+    live: LivePiece | None,
+) -> SpeakCall:
+    """Return the call that has a piece of a job's text spoken.
+
+    Args:
+        context: the tools.
+        settings: of the voice.
+        text: the piece.
+        job_id: the job.
+        index: the piece's segment.
+        asked: the format to ask for.
+        live: who listens while it comes; None: nobody.
+    """
+    return SpeakCall(
+        context=context,
+        job_id=job_id,
+        index=index,
+        cache_key=settings.cache_key(text, asked),
+        target=Target(settings.provider, settings.model),
+        request=settings.request(text, asked),
+        live=live,
+    )
+
+
+async def _speak_all(caller: Caller, calls: Sequence[SpeakCall]) -> list[StoredAudio]:
     """Speak all pieces that can be; raises an error of one that cannot, once all have ended."""
-    outcomes = await asyncio.gather(*map(speaker.speak, tasks), return_exceptions=True)
+    outcomes = await asyncio.gather(*(speak(caller, call) for call in calls), return_exceptions=True)
     errors = [each for each in outcomes if isinstance(each, BaseException)]
     if errors:
         raise min(errors, key=_gravity)

@@ -9,12 +9,11 @@ from typing import Any, Self
 
 from stenoflow.tasks.api.speech import SPEECH_FORMATS, SpeechFormat, SpeechRequest
 from stenoflow.tasks.api.speech_models import SpeechModel, SpeechModelTable
+from stenoflow.tasks.calls.provider import default_speech_model, provider_name
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import provider_name
 from stenoflow.tasks.settings import Settings
 
 SLOWEST, FASTEST = 0.25, 4.0
-_DEFAULT_MODEL = "tts-1"
 _DEFAULT_FORMAT: SpeechFormat = "mp3"
 _LONGEST_VOICE = 200
 # Raised by hand when what a piece's answer holds changes.
@@ -104,26 +103,6 @@ def speech_settings(settings: Settings, models: SpeechModelTable, wanted: VoiceO
         speed=round(speed, 3),
         instructions=_instructions(model, wanted.instructions),
     )
-
-
-def default_speech_model(settings: Settings) -> str:
-    """Return the model that speaks where none is named.
-
-    Raises:
-        SettingsError: it is the embedded engine's turn, and that has no voice on this machine.
-    """
-    if not settings.is_embedded:
-        return _DEFAULT_MODEL
-    from stenoflow.tasks.engine.engine import find_synthesizers  # noqa: PLC0415 - loads slowly
-
-    # The better one first; what there is depends on the programs of this machine.
-    found = next(iter(find_synthesizers()), None)
-    if found is None:
-        raise SettingsError(
-            "the embedded engine has no voice on this machine",
-            'install flite or pip install "stenoflow[speech]", or set OPENAI_API_KEY or OPENAI_BASE_URL',
-        )
-    return found
 
 
 def voices_of(settings: Settings, models: SpeechModelTable, model: str | None) -> tuple[str, ...]:

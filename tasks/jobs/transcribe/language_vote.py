@@ -59,16 +59,13 @@ class LanguageVote:
             await self._load()
         return likeliest(self._votes.values(), self.settings.languages)
 
-    async def heard(self, segment: Segment, answer: Answer | None = None) -> None:
-        """Count the vote of a segment that was answered, once; ``answer``: None: the stored one."""
+    async def heard(self, segment: Segment) -> None:
+        """Count the vote of a segment that was answered, once."""
         index = segment.index
         if not self.is_open or index in self._votes or (self._agreed is not None and not is_free(index)):
             return
         await self._load()
-        if answer is None:
-            self._votes |= await run_blocking(_votes_of, self.context, self.settings, [segment])
-        else:
-            self._votes |= _vote_of(segment, answer)
+        self._votes |= await run_blocking(_votes_of, self.context, self.settings, [segment])
         await self._agree()
 
     async def _load(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stenoflow.tasks.api.chat_models import ContextTooSmallError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.settings import JobSettings
-from stenoflow.tasks.calls.bills import transcription_price
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.minutes.budget import ContextTooSmallError, MinutesEstimate, estimate_minutes
+from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate, estimate_minutes
 from stenoflow.tasks.jobs.minutes.questions import too_small
 from stenoflow.tasks.jobs.transcribe.prepare import check_length, check_speakers, choose_stream, tracks_of
 from stenoflow.tasks.jobs.translate.plan import TranslationEstimate, estimate_translation
@@ -64,7 +64,8 @@ def estimate_source(
     check_speakers(settings, (), stream, source.name)
     tracks = tracks_of(settings, stream)
     segments = tracks * max(1, round(length_ms / settings.target_ms))
-    price, times = transcription_price(context, settings), tracks * settings.calls_a_segment
+    price = context.prices.find(settings.provider, settings.model)
+    times = tracks * settings.calls_a_segment
     translation = _translation(context, settings, tracks * length_ms, segments)
     micro = [
         None if price is None else price.charge(ms) * times for ms in (round(length_ms / segments), length_ms)

@@ -14,6 +14,7 @@ from stenoflow.tasks.assembly.settings import JobSettings, Speakers, job_id, rec
 from stenoflow.tasks.calls.bills import check_affordable
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError
+from stenoflow.tasks.jobs.transcribe.expected_cost import expected_bills
 from stenoflow.tasks.jobs.transcribe.publish import rename
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
@@ -108,7 +109,6 @@ def prepare(
             duration_ms = stream.demuxed_end_ms + stream.missing_ms
             check_speakers(wish.settings, wish.names, stream, source.name)
             heard_ms = (duration_ms - stream.origin_ms) * tracks_of(wish.settings, stream)
-            check_affordable(context, job, recording, heard_ms)
         except StenoflowError as error:
             error.job_id = job.id
             # A copy of ours has a name that nobody knows.
@@ -118,6 +118,7 @@ def prepare(
             with suppress(TakenError):
                 context.catalog.set_state(job.id, state, error)
             raise
+        check_affordable(context, job, expected_bills(context, job, fetched.sha256, heard_ms))
     context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     context.catalog.set_origin(job.id, stream.origin_ms)
     context.catalog.name_speakers(job.id, wish.names)

@@ -1,4 +1,4 @@
-"""Publishing a job: stitch what was heard, render it, store the artifacts, and the manifest last."""
+"""Publish a transcription: stitch the answers, render every format, store and publish them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from stenoflow.storage.database.cache_keys import with_translations
 from stenoflow.storage.database.states import JobState, SegmentState
-from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
+from stenoflow.storage.database.tables import Job, Recording, Segment
 from stenoflow.storage.errors import TakenError
-from stenoflow.tasks.artifacts import manifest
 from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
 from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name, made_with
-from stenoflow.tasks.artifacts.publisher import MANIFEST, artifact_key, artifact_of, retract_manifest
+from stenoflow.tasks.artifacts.manifest import transcription_details
+from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.assembly.assemble import (
     ENGLISH,
     diarize,
@@ -27,15 +27,15 @@ from stenoflow.tasks.assembly.diarization import (
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
-from stenoflow.tasks.jobs.minutes.publish import newest_minutes
+from stenoflow.tasks.jobs.minutes.document import newest_minutes
 from stenoflow.tasks.transcript.cue_rules import PROFILES
 from stenoflow.tasks.transcript.integrity import Integrity
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
 from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Transcript
 
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 _log = logging.getLogger(__name__)
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 _ENDED = {SegmentState.DONE, SegmentState.SILENT}
 
 
@@ -78,23 +78,12 @@ def publish(context: AppContext, job_id: str) -> JobState:
         return JobState.FAILED
     document = document_of(context, job, segments)
     translation = translation_of(context, job, segments)
-    retract_manifest(context, job)
-    artifacts = _store(context, job, document)
-    if translation is not None:
-        artifacts += _store(context, job, translation)
-    published = manifest.Published(
-        recording,
-        job,
-        artifacts,
-        segments,
-        document,
-        context.reports.charges(job_id),
-        context.ledger.suspects(
-            with_translations((segment.cache_key for segment in segments), job.settings.get("translator"))
-        ),
-        translation,
+    suspects = context.ledger.suspects(
+        with_translations((segment.cache_key for segment in segments), job.settings.get("translator"))
     )
-    _store_manifest(context, published)
+    details = transcription_details(job, segments, document, suspects, translation)
+    files = _files(job, [document] if translation is None else [document, translation])
+    publish_files(context, job, files, details)
     missing = _missing(recording, document.transcript, failed, Integrity.from_stored(job.lost_ms, job.damage))
     kind = failed[0].error_kind if failed else None
     if missing is None and translation is not None:
@@ -155,25 +144,14 @@ def _doubtful(context: AppContext, job: Job, segments: Sequence[Segment]) -> Ite
             yield SuspectAnswer(region_of(segment, job.origin_ms), SuspectReason(suspects[segment.cache_key]))
 
 
-def _store(context: AppContext, job: Job, document: Document) -> list[Artifact]:
-    artifacts = []
-    for name in made_with(job.formats):
-        format_ = FORMATS[name]
-        file_name = artifact_name(name, document.stem)
-        data = format_.render(document)
-        key = artifact_key(job, file_name)
-        context.store.put_bytes(key, data, content_type=format_.content_type)
-        artifacts.append(artifact_of(context, job, file_name, key, data))
-    return artifacts
-
-
-def _store_manifest(context: AppContext, published: manifest.Published) -> None:
-    job = published.job
-    data = manifest.render(published).encode()
-    key = artifact_key(job, MANIFEST)
-    context.store.put_bytes(key, data, content_type="application/json")
-    artifacts = [*published.artifacts, artifact_of(context, job, MANIFEST, key, data)]
-    context.catalog.record_artifacts(job.id, artifacts, published.document.transcript.duration_ms)
+def _files(job: Job, documents: Sequence[Document]) -> Iterator[ArtifactFile]:
+    """Render the files one by one: a day's recording makes tens of megabytes."""
+    for document in documents:
+        for name in made_with(job.formats):
+            file_format = FORMATS[name]
+            yield ArtifactFile(
+                artifact_name(name, document.stem), file_format.render(document), file_format.content_type
+            )
 
 
 def _missing(

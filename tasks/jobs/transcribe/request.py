@@ -1,34 +1,21 @@
-"""Who hears: the API that the settings name, or the embedded engine where they name none."""
+"""What the user asks of a transcription, and the settings of the job that follow from it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
-from stenoflow.tasks.api.chat_models import load_chat_models
-from stenoflow.tasks.api.client import AudioApi
-from stenoflow.tasks.api.in_process import InProcessTransport
+from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.models import Model, ModelTable, terms_that_fit
-from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.calls.provider import chat_model, default_model, provider_name
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.translate.plan import ContextTooSmallError, TranslationTokenBudget
+from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
 from stenoflow.tasks.transcript.planning import CutRule
 
-if TYPE_CHECKING:
-    from stenoflow.tasks.engine.engine import Engine
-
-
-EMBEDDED = "embedded"
-_OPENAI = "https://api.openai.com/v1"
-_DEFAULT_MODEL = "whisper-1"
 _SEGMENT_S = 600
 # Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
 _UNTIMED_SEGMENT_S = 60
@@ -80,72 +67,12 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
     )
 
 
-def provider_name(settings: Settings) -> str:
-    """Name the provider as prices and charges do."""
-    if settings.is_embedded:
-        return EMBEDDED
-    return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
-
-
-def calls_at_once(settings: Settings, wanted: int | None) -> int:
-    """Return how many calls may be in flight; the embedded engine has no more than this machine's cores."""
-    if wanted is not None:
-        return wanted
-    return min(settings.concurrency, os.cpu_count() or 1) if settings.is_embedded else settings.concurrency
-
-
-def default_model(settings: Settings) -> str:
-    """Return the model that is used where none is named."""
-    if not settings.is_embedded:
-        return _DEFAULT_MODEL
-    from stenoflow.tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
-
-    return embedded_default()
-
-
 def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
     """Return how to cut for a model: near the wished length, never above the model's limits."""
     wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
     if wished_s < _SHORTEST_SEGMENT_S:
         raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
     return CutRule.fitting(round(wished_s * 1000), min(_LONGEST_MS, model.longest_ms() or _LONGEST_MS))
-
-
-@asynccontextmanager
-async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[AudioApi]:
-    """Open the client; the embedded engine is reached in process, by the same client."""
-    if not settings.is_embedded:
-        key = settings.openai_api_key
-        async with AudioApi(
-            AudioApiSettings(
-                base_url=settings.openai_base_url or _OPENAI,
-                api_key=key.get_secret_value() if key else None,
-                provider=provider_name(settings),
-                connect_s=settings.connect_timeout_s,
-                read_s=settings.read_timeout_s,
-                deadline_s=settings.call_deadline_s,
-            ),
-            models,
-        ) as api:
-            yield api
-        return
-    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
-
-    engine = embedded_engine(settings)
-    address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
-    try:
-        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
-            yield api
-    finally:
-        await asyncio.to_thread(engine.close)
-
-
-def embedded_engine(settings: Settings) -> Engine:
-    """Make the embedded engine as the settings have it; whoever asks closes it."""
-    from stenoflow.tasks.engine.engine import EngineSettings, open_engine  # noqa: PLC0415 - loads slowly
-    from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
-
-    return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
 
 
 def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
@@ -216,15 +143,6 @@ def _translators(models: ModelTable) -> str:
         f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true; or let '
         "OPENAI_BASE_URL and STENOFLOW_CHAT_MODEL name a server and a chat model that does"
     )
-
-
-_DEFAULT_CHAT_MODEL = "gpt-4o-mini"
-_EMBEDDED_MODEL = "extractive-summary"
-
-
-def chat_model(settings: Settings, wanted: str | None) -> str:
-    """Return the model that writes: the wanted one, the settings', or the provider's usual one."""
-    return wanted or settings.chat_model or (_EMBEDDED_MODEL if settings.is_embedded else _DEFAULT_CHAT_MODEL)
 
 
 AUTO = "auto"

@@ -8,6 +8,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from stenoflow.tasks.api.requests import SpeakerReference
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.diarization import opening_of
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.media.decode import decode
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.segmenter import Samples
@@ -28,6 +28,9 @@ from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.speakers import MOST_CLIPS, Clip, choose_clips
 from stenoflow.tasks.transcript.timecode import SAMPLES_PER_MS, samples_to_ms
 from stenoflow.tasks.transcript.types import Region
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
 _log = logging.getLogger(__name__)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.assembly.diarization import store_turns
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
 from stenoflow.tasks.sources.inbox.options import unknown_speaker
 from stenoflow.tasks.sources.source import shown
 from stenoflow.tasks.transcript.speakers import LineError, Rttm, names, parse_rttm
+
+if TYPE_CHECKING:
+    # `prepare` imports this module: names can be given when a job is prepared.
+    from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of an RTTM file: 200,000 turns."""
@@ -86,3 +91,6 @@ def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in there:
             raise unknown_speaker(name, there)
+
+
+_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from stenoflow.tasks.api.chat_models import ChatModel
+from stenoflow.tasks.api.chat_models import ChatModel, ContextTooSmallError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price, Tokens
 from stenoflow.tasks.jobs.translate.prompt import TranslationLine, ask_for
@@ -83,10 +83,6 @@ _LEAST_READ = 600
 _LEAST_WRITTEN = 180
 
 
-class ContextTooSmallError(ValueError):
-    """A model takes too little for even a few lines."""
-
-
 @dataclass(frozen=True, slots=True)
 class TranslationTokenBudget:
     """What goes into one request, in tokens.
@@ -101,7 +97,7 @@ class TranslationTokenBudget:
 
     @classmethod
     def of(cls, model: ChatModel) -> Self:
-        """Work out how much a model takes. Raises NoRoomError."""
+        """Work out how much a model takes. Raises ContextTooSmallError."""
         around = ask_for("", 0, ()).most_input_tokens // _BYTES_A_TOKEN_READ
         room = cls(model.context - model.answer - around, model.answer * 3 // 4)
         if room.read < _LEAST_READ or room.written < _LEAST_WRITTEN:

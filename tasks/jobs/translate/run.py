@@ -1,4 +1,4 @@
-"""A segment's translation by a chat model: a few lines a request, and each of them in the ledger.
+"""A segment's translation by a chat model, as a paid call: a few lines a request.
 
 What an answer says of some lines is kept until all are there; after a run that was broken off, or a model
 that leaves lines out, those that lack are asked for and no others.
@@ -10,24 +10,23 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from stenoflow.storage.database.ledger import Request
+from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.errors import AnsweredError
 from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, parse_chat
 from stenoflow.tasks.api.chat_models import ChatModel
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import ModelNotFoundError, NotTranslatedError, WrongAddressError
-from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.settings import JobSettings
-from stenoflow.tasks.billing.prices import Price
 from stenoflow.tasks.calls.bills import bill_chat, reserve_chat
-from stenoflow.tasks.calls.paid_call import settle_error
+from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -47,90 +46,89 @@ class NotInEnglishError(FailedError):
     kind = "not-in-english"
 
 
-@dataclass(slots=True)
-class TranslateCall:
-    """One segment's way to its translation.
+@dataclass(slots=True, kw_only=True)
+class TranslateCall(PaidCall[ChatAnswer]):
+    """Has a chat model translate what was heard in one segment.
 
     Attributes:
-        context: the tools.
-        api: who is asked.
-        limiter: how many calls at once, and the stop for all.
         segment: what was heard.
         settings: its job's, with the chat model.
     """
 
-    context: AppContext
-    api: AudioApi
-    limiter: Limiter
+    noun: ClassVar[str] = "the translation of segment"
+
+    activity: Activity = Activity.TRANSLATION
     segment: Segment
     settings: JobSettings
-    _asked: Counter[int] = field(default_factory=Counter)
+    _asked: Counter[int] = field(default_factory=Counter, init=False)
+    # Of the attempt that is made.
+    _known: _Known = field(init=False, repr=False)
+    _numbers: list[int] = field(init=False, repr=False)
+    _request: ChatRequest = field(init=False, repr=False)
 
-    @property
-    def cache_key(self) -> str:
-        """What the translation is stored under."""
-        return self.settings.translation_key(self.segment.cache_key)
+    @classmethod
+    def of(cls, context: AppContext, segment: Segment, settings: JobSettings) -> Self:
+        """Return the call for a segment that was heard."""
+        return cls(
+            context=context,
+            job_id=segment.job_id,
+            index=segment.index,
+            cache_key=settings.translation_key(segment.cache_key),
+            target=Target(settings.provider, settings.translator or ""),
+            segment=segment,
+            settings=settings,
+        )
 
-    @property
-    def _target(self) -> Target:
-        return Target(self.settings.provider, self.settings.translator or "")
-
-    async def attempt(self, _number: int) -> bool:
-        """Ask once for lines that lack: reserve, call, record.
-
-        Returns:
-            Whether the translation is there now; if not, there is more to ask for.
+    async def before_attempt(self) -> None:
+        """Choose the lines to ask for among those that lack.
 
         Raises:
-            NotInEnglishError: most lines lack, though all were asked for often enough.
+            AnsweredError: all of it was kept before; it is stored as the answer now.
         """
-        ledger = self.context.ledger
-        async with self.limiter.slot():
-            known = await run_blocking(self._read)
-            asked = self._next(known)
-            if not asked:
-                # All of it was kept before.
-                await run_blocking(ledger.put_result, self.cache_key, known.stored)
-                return True
-            request = self._request(asked)
-            attempt_id = await self._begin(request)
-            try:
-                answer = await self._send(request)
-            except BaseException as error:
-                what = f"the translation of segment {self.segment.index}"
-                await settle_error(ledger, attempt_id, error, what)
-                raise
-            numbers = [line.number for line in asked]
-            self._asked.update(numbers)
-            bill = bill_chat(self._price, request, answer)
-            known = known.with_(_said_in(answer, numbers))
-            if self._is_enough(known):
-                suspect = UNTRANSLATED if known.lacking else None
-                await run_blocking(ledger.succeed, attempt_id, known.stored, bill, suspect)
-                return True
-            why = self._left_out(known, answer) if self._is_exhausted(known) else None
-            await run_blocking(ledger.store_suspect, attempt_id, _kept(answer, numbers), bill, why)
-            if why is not None:
-                raise why
-            return False
+        self._known = await run_blocking(self._read)
+        asked = self._next(self._known)
+        if not asked:
+            await run_blocking(self.context.ledger.put_result, self.cache_key, self._known.stored)
+            raise AnsweredError(f"{self.noun} {self.index} was kept before")
+        again = any(self._asked[line.number] for line in asked)
+        self._numbers = [line.number for line in asked]
+        self._request = ask_for(self.target.model, self._model.answer, asked, again=again)
 
-    async def accept_suspect(self) -> bool:
-        """Tell that it is not: the next run asks for the lines that lack."""
-        return False
+    def reserve(self) -> Bill:
+        """Reserve the question, and the longest answer."""
+        return reserve_chat(self.price, self._request)
 
-    def _is_enough(self, known: _Known) -> bool:
-        """Tell whether all is there, or the little that lacks will not come."""
+    async def send(self, api: AudioApi) -> ChatAnswer:
+        """Ask for the lines."""
+        try:
+            return await api.chat(self._request)
+        except (ModelNotFoundError, WrongAddressError) as error:
+            # Who hears does so all the same: the others are to go on.
+            hint = hint_for(NotTranslatedError, self.target)
+            raise NotTranslatedError(error.message, hint, error.status) from error
+
+    def accept(self, answer: ChatAnswer) -> Verdict:
+        """Take what is there once it is enough; until then keep what came, and ask for the rest.
+
+        Most lines may lack though all were asked for often enough: that ends in NotInEnglishError.
+        """
+        self._asked.update(self._numbers)
+        known = self._known.with_(_said_in(answer, self._numbers))
+        exhausted = all(self._asked[line.number] >= _TIMES for line in known.lacking)
         few = 2 * len(known.lacking) <= len(known.lines)
-        return not known.lacking or (few and self._is_exhausted(known))
+        if not known.lacking or (few and exhausted):
+            return Accepted(known.stored, UNTRANSLATED if known.lacking else None)
+        return Doubted(_kept(answer, self._numbers), self._left_out(known, answer) if exhausted else None)
 
-    def _is_exhausted(self, known: _Known) -> bool:
-        return all(self._asked[line.number] >= _TIMES for line in known.lacking)
+    def bill(self, answer: ChatAnswer) -> Bill:
+        """Charge the tokens."""
+        return bill_chat(self.price, self._request, answer)
 
     def _left_out(self, known: _Known, answer: ChatAnswer) -> NotInEnglishError:
         refusal = f": {answer.refusal}" if answer.refusal else ""
-        lacking = f"{len(known.lacking)} of {len(known.lines)} lines of segment {self.segment.index}"
+        lacking = f"{len(known.lacking)} of {len(known.lines)} lines of segment {self.index}"
         return NotInEnglishError(
-            f"{self._target} left out {lacking}, though asked twice{refusal}",
+            f"{self.target} left out {lacking}, though asked twice{refusal}",
             "what it said is kept, stenoflow resume asks for the rest; STENOFLOW_CHAT_MODEL names another",
         )
 
@@ -147,7 +145,7 @@ class TranslateCall:
         known = _Known(lines, {})
         for kept in self.context.ledger.stored_suspects(self.cache_key):
             whole = json.loads(kept)
-            answer = parse_chat(json.dumps(whole["answer"]).encode(), self._target)
+            answer = parse_chat(json.dumps(whole["answer"]).encode(), self.target)
             known = known.with_(_said_in(answer, whole["asked"]))
         return known
 
@@ -157,38 +155,9 @@ class TranslateCall:
         again = [line for line in known.lacking if self._asked[line.number] < _TIMES]
         return TranslationTokenBudget.of(self._model).first_of(new or again)
 
-    def _request(self, asked: Sequence[TranslationLine]) -> ChatRequest:
-        again = any(self._asked[line.number] for line in asked)
-        return ask_for(self._target.model, self._model.answer, asked, again=again)
-
     @property
     def _model(self) -> ChatModel:
-        return self.context.chat_models.get(self._target.model)
-
-    async def _send(self, request: ChatRequest) -> ChatAnswer:
-        try:
-            return await self.api.chat(request)
-        except (ModelNotFoundError, WrongAddressError) as error:
-            # Who hears does so all the same: the others are to go on.
-            hint = hint_for(NotTranslatedError, self._target)
-            raise NotTranslatedError(error.message, hint, error.status) from error
-
-    async def _begin(self, request: ChatRequest) -> str:
-        begun = Request(
-            self.segment.job_id,
-            self.segment.index,
-            self.cache_key,
-            self.context.run_id,
-            self.settings.provider,
-            request.model,
-            reserve_chat(self._price, request),
-            Activity.TRANSLATION,
-        )
-        return await run_blocking(self.context.ledger.begin, begun)
-
-    @property
-    def _price(self) -> Price | None:
-        return self.context.prices.find(self.settings.provider, self._target.model)
+        return self.context.chat_models.get(self.target.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.jobs.minutes.budget import ContextTooSmallError, MinutesTokenBudget, QuestionStep, plan
+from stenoflow.tasks.api.chat_models import ContextTooSmallError
+from stenoflow.tasks.jobs.minutes.budget import MinutesTokenBudget, QuestionStep, plan
 
 _ROOMS = st.builds(
     lambda read, notes: MinutesTokenBudget(read, min(notes, read // 2)),

@@ -1,4 +1,4 @@
-"""`stenoflow metrics`: what an operator watches, for Prometheus."""
+"""Commands that serve until they are stopped: the dashboard, the embedded engine, metrics."""
 
 from __future__ import annotations
 
@@ -12,16 +12,67 @@ import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
 from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.serve import dashboard, serve_deployments
 from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
 from stenoflow.storage.database.upgrade import make_ready
+from stenoflow.tasks.calls.provider import embedded_engine
+from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import PATIENCE_S, DatabaseCollector
 from stenoflow.tasks.settings import Settings, load_settings
 
-# Nobody's scrape is held up.
+# A single printout holds up no scrape, so that it may wait for the database for long.
 _PATIENCE_ONCE_S = 300.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; any but the loopback asks for a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 4200,
+    limit: Annotated[int, typer.Option(help="Flow runs at once, each a process.", min=1)] = 4,
+) -> None:
+    """Serve the dashboard, and run what is started there or is due: until Ctrl-C.
+
+    With PREFECT_API_URL set, the deployments are registered with that server instead.
+
+    Example: [bold]stenoflow serve[/]
+    """
+    settings = load_settings()
+    with open_context(settings) as context:
+        context.check()
+    with dashboard(settings, host, port) as served:
+        result(served.api_url.removesuffix("/api"))
+        say("Serving the dashboard and the deployments there; Ctrl-C ends it.")
+        serve_deployments(settings, limit, served)
+
+
+def engine(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8178,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="STENOFLOW_ENGINE_KEY", help="Ask callers for this key.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve the embedded engine, so that any OpenAI client can use it.
+
+    It hears (/v1/audio/transcriptions: pocketsphinx, faster-whisper), speaks (/v1/audio/speech: flite,
+    espeak-ng) and sums up (/v1/chat/completions: extractive-summary); /v1/models lists what this machine has.
+
+    Example: [bold]stenoflow engine --port 8178[/]
+    """
+    from stenoflow.tasks.engine.server import serve  # noqa: PLC0415 - loads slowly, and only here
+
+    serve(
+        embedded_engine(load_settings()),
+        host=host,
+        port=port,
+        api_key=api_key,
+        on_ready=lambda base_url: say(f"Serving. For clients: OPENAI_BASE_URL={base_url}"),
+    )
 
 
 def metrics(

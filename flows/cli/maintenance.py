@@ -1,0 +1,127 @@
+"""Commands that look after what is stored: `verify`, `forget` and `db upgrade`."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, complain, count, plain_table, print_table, result, say
+from stenoflow.flows.cli.jobs import find_job
+from stenoflow.flows.flow_run_erasure import erase_flow_runs
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.upgrade import upgrade as run_migrations
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.operations.erase import erase, find
+from stenoflow.tasks.operations.verify import Verified, published
+from stenoflow.tasks.operations.verify import verify as verify_job
+from stenoflow.tasks.settings import load_settings
+
+
+def verify(
+    jobs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Jobs, or the beginnings of their ids. Default: all.", show_default=False),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Build what is not right anew from stored answers; no call.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Hold every artifact against its recorded sha256.
+
+    Example: [bold]stenoflow verify --repair[/]
+    """
+    with open_context(load_settings()) as context:
+        wanted = [find_job(context, job).job for job in jobs] if jobs else published(context)
+        found = [verify_job(context, job, repair=repair) for job in wanted]
+    for each in found:
+        if json:
+            result(json_module.dumps(_verified_line(each), ensure_ascii=False))
+        if each.error is not None:
+            complain(each.error)
+    if not json:
+        _print_verified(found)
+    if not all(each.is_sound for each in found):
+        raise typer.Exit(FailedError.exit_code)
+
+
+def _verified_line(verified: Verified) -> dict[str, object]:
+    error = verified.error
+    return {
+        "job": verified.job_id,
+        "ok": verified.is_sound,
+        "artifacts": verified.artifacts,
+        "repaired": list(verified.repaired),
+        "error": error and {"kind": error.kind, "message": str(error)},
+    }
+
+
+def _print_verified(found: list[Verified]) -> None:
+    spoilt = [each for each in found if each.repaired or not each.is_sound]
+    table = plain_table("job", "artifact", "condition")
+    for each in spoilt:
+        for name, condition in each.artifacts.items():
+            add_plain(table, each.job_id, name, "built anew" if name in each.repaired else condition)
+    if spoilt:
+        print_table(table)
+    say(f"{count(len(found), 'job')} looked at, {sum(each.is_sound for each in found)} as recorded")
+
+
+def forget(
+    recording: Annotated[
+        str,
+        typer.Argument(
+            help="A recording's id or the beginning of it (jobs --json), its address, or its path.",
+            show_default=False,
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Erase a recording: our copies of its sound, segments, answers, artifacts. Charges stay, without names.
+
+    Your own file, or the object in your bucket, is not touched.
+
+    Example: [bold]stenoflow forget 012e573439b1f437[/]
+    """
+    settings = load_settings()
+    with open_context(settings) as context:
+        for each in find(context, _address(recording)):
+            if not yes:
+                jobs = count(len(each.jobs), "job")
+                typer.confirm(f"Forget {each.name} with {jobs}?", abort=True, err=True)
+            # First: once the jobs are gone, nothing says which flow runs were theirs.
+            runs = erase_flow_runs(settings.home, each.name, each.source, each.jobs)
+            erased = erase(context, each)
+            if json:
+                what = {"recording": each.recording_id, "jobs": list(each.jobs)}
+                result(json_module.dumps({**what, "erased": erased, "flow_runs": runs}))
+            else:
+                artifacts = count(erased, "artifact")
+                say(f"{each.name}: forgotten, with {artifacts}; what it cost stays in the ledger")
+
+
+def _address(recording: str) -> str:
+    """Return the address of a path; return ids and addresses unchanged."""
+    path = Path(recording)
+    is_path = "://" not in recording and ("/" in recording or path.exists())
+    # A source is named like this: links are followed, but not the last part.
+    return (path.parent.resolve() / path.name).as_uri() if is_path else recording
+
+
+def upgrade() -> None:
+    """Bring the database's tables up to date (the embedded SQLite does so by itself).
+
+    Example: [bold]stenoflow db upgrade[/], with STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/steno
+    """
+    database = open_database(load_settings().database_url)
+    try:
+        revision = run_migrations(database)
+    finally:
+        database.close()
+    result(f"{database.name} is at revision {revision}")

@@ -1,0 +1,116 @@
+"""Who is asked: the API that the settings name, or the embedded engine where they name none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.in_process import InProcessTransport
+from stenoflow.tasks.api.models import ModelTable
+from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.engine.engine import Engine
+
+EMBEDDED = "embedded"
+"""The embedded engine, as prices and charges name it."""
+_OPENAI = "https://api.openai.com/v1"
+_DEFAULT_MODEL = "whisper-1"
+_DEFAULT_CHAT_MODEL = "gpt-4o-mini"
+_EMBEDDED_CHAT_MODEL = "extractive-summary"
+_DEFAULT_SPEECH_MODEL = "tts-1"
+
+
+def provider_name(settings: Settings) -> str:
+    """Name the provider as prices and charges do."""
+    if settings.is_embedded:
+        return EMBEDDED
+    return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
+
+
+def calls_at_once(settings: Settings, wanted: int | None) -> int:
+    """Return how many calls may be in flight; the embedded engine has no more than this machine's cores."""
+    if wanted is not None:
+        return wanted
+    return min(settings.concurrency, os.cpu_count() or 1) if settings.is_embedded else settings.concurrency
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[AudioApi]:
+    """Open the client; the embedded engine is reached in process, by the same client."""
+    if not settings.is_embedded:
+        key = settings.openai_api_key
+        async with AudioApi(
+            AudioApiSettings(
+                base_url=settings.openai_base_url or _OPENAI,
+                api_key=key.get_secret_value() if key else None,
+                provider=provider_name(settings),
+                connect_s=settings.connect_timeout_s,
+                read_s=settings.read_timeout_s,
+                deadline_s=settings.call_deadline_s,
+            ),
+            models,
+        ) as api:
+            yield api
+        return
+    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
+
+    engine = embedded_engine(settings)
+    address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
+    try:
+        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
+            yield api
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+def embedded_engine(settings: Settings) -> Engine:
+    """Make the embedded engine as the settings have it; whoever asks closes it."""
+    from stenoflow.tasks.engine.engine import EngineSettings, open_engine  # noqa: PLC0415 - loads slowly
+    from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
+
+    return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def default_model(settings: Settings) -> str:
+    """Return the model that transcribes where none is named."""
+    if not settings.is_embedded:
+        return _DEFAULT_MODEL
+    from stenoflow.tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
+
+    return embedded_default()
+
+
+def chat_model(settings: Settings, wanted: str | None) -> str:
+    """Return the model that writes: the wanted one, the settings', or the provider's usual one."""
+    return (
+        wanted
+        or settings.chat_model
+        or (_EMBEDDED_CHAT_MODEL if settings.is_embedded else _DEFAULT_CHAT_MODEL)
+    )
+
+
+def default_speech_model(settings: Settings) -> str:
+    """Return the model that speaks where none is named.
+
+    Raises:
+        SettingsError: the embedded engine is asked, and has no voice on this machine.
+    """
+    if not settings.is_embedded:
+        return _DEFAULT_SPEECH_MODEL
+    from stenoflow.tasks.engine.engine import find_synthesizers  # noqa: PLC0415 - loads slowly
+
+    # The better one first; what there is depends on the programs of this machine.
+    found = next(iter(find_synthesizers()), None)
+    if found is None:
+        raise SettingsError(
+            "the embedded engine has no voice on this machine",
+            'install flite or pip install "stenoflow[speech]", or set OPENAI_API_KEY or OPENAI_BASE_URL',
+        )
+    return found
