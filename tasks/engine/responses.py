@@ -1,7 +1,8 @@
-"""What was heard, in the formats of the API."""
+"""The replies to requests to transcribe, in the formats of the API, and the form of events."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from stenoflow.tasks.transcript.types import Utterance
 
 @dataclass(frozen=True, slots=True)
 class EngineTranscript:
-    """All that was heard in an upload.
+    """The transcript of an upload.
 
     Attributes:
         language: ISO 639-1 code.
@@ -33,12 +34,14 @@ class EngineTranscript:
 
     @property
     def text(self) -> str:
-        """Everything said."""
+        """The text as a whole."""
         return "".join(utterance.text for utterance in self.utterances).strip()
 
 
-def answer(transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]) -> Response:
-    """Answer a request in the format that it asks for."""
+def answer_transcription(
+    transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]
+) -> Response:
+    """Answer in the format that was asked for."""
     match form:
         case Format.JSON:
             return JSONResponse({"text": transcript.text, "usage": usage(transcript.duration_ms)})
@@ -79,3 +82,8 @@ def subtitles(utterances: Sequence[Utterance], form: Format) -> str:
         file.append(cue)
     # Without keep_ssa_tags a text in braces would be taken for markup and dropped.
     return file.to_string(form.value, keep_ssa_tags=True)
+
+
+def server_sent_event(data: object) -> str:
+    """Write data as one event of a stream."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
