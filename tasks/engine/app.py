@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error, api_error_of, invalid
-from stenoflow.tasks.engine.chat import answer_chat
+from stenoflow.tasks.engine.chat import reply_to
 from stenoflow.tasks.engine.engine import Engine, default_speech_model, load_sound
 from stenoflow.tasks.engine.recogniser import Recogniser, Recognition
 from stenoflow.tasks.engine.request_schema import (
@@ -31,7 +31,12 @@ from stenoflow.tasks.engine.request_schema import (
     read_chat_form,
     receive_transcription,
 )
-from stenoflow.tasks.engine.responses import EngineTranscript, answer_transcription, server_sent_event
+from stenoflow.tasks.engine.responses import (
+    EngineTranscript,
+    answer_chat,
+    answer_transcription,
+    server_sent_event,
+)
 from stenoflow.tasks.engine.synthesis import (
     answer_speech,
     read_speech_form,
@@ -119,7 +124,7 @@ async def complete(request: Request) -> Response:
     """Answer POST /v1/chat/completions."""
     form = read_chat_form(await read_body(request, _LARGEST_JSON))
     model = _engine(request).chat_model(form.model)
-    return await asyncio.to_thread(answer_chat, form, model)
+    return answer_chat(form, model, await asyncio.to_thread(reply_to, form))
 
 
 async def list_models(request: Request) -> Response:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
-import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sentencex import segment
-from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from stenoflow.tasks.engine.request_schema import ChatForm
-from stenoflow.tasks.engine.responses import server_sent_event
+from stenoflow.tasks.engine.responses import ChatReply
 from stenoflow.tasks.transcript.minutes import SECTIONS
 from stenoflow.tasks.transcript.text import ends_sentence, split_words, spoken_form
 
@@ -210,14 +207,6 @@ def summarise(sentences: Sequence[Sentence], most: int) -> list[Sentence]:
     return pick_central([each for each in sentences if not _COURTESY.match(each.text)] or sentences, most)
 
 
-@dataclass(frozen=True, slots=True)
-class ChatReply:
-    """The text of a reply, which is JSON for minutes, and why it ends."""
-
-    text: str
-    finish_reason: str = "stop"
-
-
 def reply_to(form: ChatForm) -> ChatReply:
     """Reply to a message out of its own sentences, within the words that the reply may have."""
     sentences = split_sentences(form.message)
@@ -238,34 +227,3 @@ def _fit_minutes(sentences: Sequence[Sentence], most_words: int) -> str:
         if len(written.split()) <= most_words:
             break
     return written
-
-
-def answer_chat(form: ChatForm, model: str) -> Response:
-    """Answer a request in the API's shape: whole, or as events."""
-    reply = reply_to(form)
-    written = len(reply.text.split())
-    usage = {
-        "prompt_tokens": form.prompt_words,
-        "completion_tokens": written,
-        "total_tokens": form.prompt_words + written,
-    }
-    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-    if form.stream:
-        head["object"] = "chat.completion.chunk"
-        events = _events(head, reply, usage if form.include_usage else None)
-        return StreamingResponse(events, media_type="text/event-stream")
-    message = {"role": "assistant", "content": reply.text, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
-    return JSONResponse(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
-
-
-def _events(head: dict[str, Any], reply: ChatReply, usage: dict[str, int] | None) -> Iterator[str]:
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word} for word in re.findall(r"\s*\S+", reply.text)]
-    for delta in (*deltas, {}):
-        finish_reason = None if delta else reply.finish_reason
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        yield server_sent_event(head | {"choices": [choice]})
-    if usage is not None:
-        yield server_sent_event(head | {"choices": [], "usage": usage})
-    yield "data: [DONE]\n\n"
