@@ -20,8 +20,8 @@ from stenoflow.tasks.engine.chat import (
     split_sentences,
 )
 from stenoflow.tasks.engine.sample import script_lines
-from stenoflow.tasks.jobs.minutes.prompt import SHAPE, read_minutes
-from stenoflow.tasks.transcript.minutes import SECTIONS
+from stenoflow.tasks.jobs.minutes.prompt import SHAPE, ask_of_lines, read_minutes
+from stenoflow.tasks.transcript.minutes import SECTIONS, TranscriptLine
 
 MODEL = "extractive-summary"
 SAID = dict(enumerate(script_lines(), 1))
@@ -93,6 +93,19 @@ def test_minutes_cite_the_lines_that_they_are_taken_from(client: openai.OpenAI) 
     assert owners[12] == ("Robert", None)
     assert owners[19] == (None, "Friday")
     assert owners[26] == ("Anna", None)
+
+
+def test_the_prompt_for_minutes_is_answered_with_what_its_reader_takes(client: openai.OpenAI) -> None:
+    lines = [TranscriptLine(n, n * 1_000, line.speaker.title(), line.text) for n, line in SAID.items()]
+    asked_for: dict[str, Any] = {
+        "messages": [{"role": each.role, "content": each.text} for each in ask_of_lines(lines)],
+        "response_format": by_schema(dict(SHAPE.schema)),
+    }
+    answer = client.chat.completions.create(model=MODEL, **asked_for)
+    read = read_minutes(answer.choices[0].message.content or "", {line.number: line.at_ms for line in lines})
+    assert read is not None
+    assert {point.at_ms for point in read.decisions} == {10_000, 18_000}
+    assert ("Robert", "today") in {(point.owner, point.due) for point in read.action_items}
 
 
 def test_what_was_heard_without_punctuation_has_minutes_too(client: openai.OpenAI) -> None:
