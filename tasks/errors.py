@@ -10,6 +10,8 @@ StenoflowError
 │   └── BudgetError                 "budget"
 └── FailedError                     exit 3
     ├── MediaError                  "media": ffmpeg failed midway
+    ├── EngineError                 "engine": the embedded engine failed
+    │   └── ModelUnavailableError   "engine-model": not installed, or it cannot be loaded
     └── ApiError                    "api"; its branches are in `stenoflow.tasks.api.errors`
 """
 
@@ -79,6 +81,18 @@ class ApiError(FailedError):
     """The audio API did not give a usable answer."""
 
     kind = "api"
+
+
+class EngineError(FailedError):
+    """The embedded engine could not do its work."""
+
+    kind = "engine"
+
+
+class ModelUnavailableError(EngineError):
+    """A model of the embedded engine is not installed, or cannot be loaded."""
+
+    kind = "engine-model"
 
 
 class EmptyTranscriptError(RefusedError):

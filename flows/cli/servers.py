@@ -59,12 +59,12 @@ def engine(
 ) -> None:
     """Serve the embedded engine, so that any OpenAI client can use it.
 
-    It hears (/v1/audio/transcriptions: pocketsphinx, faster-whisper), speaks (/v1/audio/speech: flite,
+    It transcribes (/v1/audio/transcriptions: pocketsphinx, faster-whisper), speaks (/v1/audio/speech: flite,
     espeak-ng) and sums up (/v1/chat/completions: extractive-summary); /v1/models lists what this machine has.
 
     Example: [bold]stenoflow engine --port 8178[/]
     """
-    from stenoflow.tasks.engine.server import serve  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.app import serve  # noqa: PLC0415 - loads slowly, and only here
 
     serve(
         embedded_engine(load_settings()),

@@ -1,4 +1,4 @@
-"""Errors as the API puts them: a status, and an envelope that clients know how to read."""
+"""Errors of the engine as HTTP replies: a status, and the error body that OpenAI's clients read."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from starlette.responses import JSONResponse
 from starlette.types import ExceptionHandler
 
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.engine.errors import ModelUnavailableError
-from stenoflow.tasks.errors import MediaError, RefusedError
+from stenoflow.tasks.errors import MediaError, ModelUnavailableError, RefusedError
 
 _log = logging.getLogger(__name__)
 
 
 class ApiErrorReply(Exception):  # noqa: N818 - it is an answer before it is an error
-    """A request that is answered with an error.
+    """An error that a request is answered with.
 
     Args:
         status: of HTTP.
         message: what is wrong with what.
-        param: the field that is to blame.
+        param: the field that is wrong.
         code: for programs.
         kind: the API's ``type`` of error.
     """
@@ -50,12 +49,12 @@ class ApiErrorReply(Exception):  # noqa: N818 - it is an answer before it is an 
 
 
 def invalid(param: str, message: str, code: str = "invalid_value") -> ApiErrorReply:
-    """Make the problem of a field that is missing or wrong."""
+    """Make the error of a field that is missing or wrong."""
     return ApiErrorReply(400, message, param, code)
 
 
 def api_error_of(error: Exception) -> ApiErrorReply:
-    """Say any error in the API's terms."""
+    """Convert any error into a reply."""
     match error:
         case ApiErrorReply():
             return error
@@ -75,8 +74,8 @@ def api_error_of(error: Exception) -> ApiErrorReply:
 
 def answer_api_error(error: Exception) -> JSONResponse:
     """Answer a request with its error."""
-    problem = api_error_of(error)
-    return JSONResponse(problem.envelope, status_code=problem.status)
+    reply = api_error_of(error)
+    return JSONResponse(reply.envelope, status_code=reply.status)
 
 
 async def _handle(_: Request, error: Exception) -> JSONResponse:
@@ -89,4 +88,4 @@ HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
     HTTPException: _handle,
     Exception: _handle,
 }
-"""What Starlette calls for each error."""
+"""The handlers that Starlette calls."""

@@ -7,9 +7,10 @@ the engine when done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
-import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import NoReturn
 
@@ -21,29 +22,35 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error, api_error_of, invalid
-from stenoflow.tasks.engine.engine import (
-    CHAT_NAMES,
-    EXTRACTIVE_SUMMARY,
-    Engine,
-    default_speech_model,
-    load_sound,
-)
+from stenoflow.tasks.engine.chat import reply_to
+from stenoflow.tasks.engine.engine import Engine, default_speech_model, load_sound
 from stenoflow.tasks.engine.recogniser import Recogniser, Recognition
-from stenoflow.tasks.engine.request_schema import Body, TranscriptionForm, read_body, received
-from stenoflow.tasks.engine.responses import EngineTranscript, answer
-from stenoflow.tasks.engine.speech.synthesis import (
+from stenoflow.tasks.engine.request_schema import (
+    TranscriptionForm,
+    read_body,
+    read_chat_form,
+    receive_transcription,
+)
+from stenoflow.tasks.engine.responses import (
+    EngineTranscript,
+    answer_chat,
+    answer_transcription,
+    server_sent_event,
+)
+from stenoflow.tasks.engine.synthesis import (
     answer_speech,
     read_speech_form,
     stream_synthesis,
     synthesize,
 )
+from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.transcript.languages import NAME_OF
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 
 # The status that nginx gave to a client that left; nobody is there to read it.
 _CLIENT_LEFT = 499
-# A meeting of a day is 1 MB of text, and takes most of a minute to sum up.
+# A meeting of a day is 1 MB of text.
 _LARGEST_JSON = 2 * 1024 * 1024
 
 
@@ -51,8 +58,8 @@ def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
     """Put the API before an engine.
 
     Args:
-        engine: what hears; the caller closes it.
-        api_key: clients must send it as a bearer token; None lets in everyone.
+        engine: the models; the caller closes it.
+        api_key: the bearer token that clients must send; None lets in everyone.
     """
     app = Starlette(
         routes=[
@@ -73,25 +80,25 @@ def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
 
 async def transcribe(request: Request) -> Response:
     """Answer POST /v1/audio/transcriptions."""
-    async with received(request) as asked:
-        wish = asked.wish
-        recogniser = _recogniser(_engine(request), wish)
-        samples = await load_sound(asked.sound)
-    hearing = await recogniser.recognise(samples, wish.hints)
-    if wish.stream:
-        return StreamingResponse(_events(hearing), media_type="text/event-stream")
+    async with receive_transcription(request) as upload:
+        form = upload.form
+        recogniser = _recogniser(_engine(request), form)
+        samples = await load_sound(upload.sound)
+    recognition = await recogniser.recognise(samples, form.hints)
+    if form.stream:
+        return StreamingResponse(_events(recognition), media_type="text/event-stream")
     utterances = []
-    async with aclosing(hearing.utterances) as coming:
+    async with aclosing(recognition.utterances) as coming:
         async for utterance in coming:
             utterances.append(utterance)
             if await request.is_disconnected():
                 return Response(status_code=_CLIENT_LEFT)
-    transcript = EngineTranscript(hearing.language, samples_to_ms(samples.size), utterances)
-    return answer(transcript, wish.format, wish.granularities)
+    transcript = EngineTranscript(recognition.language, samples_to_ms(samples.size), utterances)
+    return answer_transcription(transcript, form.format, form.granularities)
 
 
 async def translate(_: Request) -> NoReturn:
-    """Answer POST /v1/audio/translations: it cannot."""
+    """Answer POST /v1/audio/translations: with a refusal."""
     message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
     # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
     raise ApiErrorReply(400, message, code="not_supported")
@@ -99,24 +106,25 @@ async def translate(_: Request) -> NoReturn:
 
 async def speak(request: Request) -> Response:
     """Answer POST /v1/audio/speech."""
-    wish = read_speech_form(await read_body(request, _LARGEST_JSON))
-    speaker = _engine(request).speaker(wish.model)
-    script = speaker.script(wish.text, wish.voice, wish.speed)
+    form = read_speech_form(await read_body(request, _LARGEST_JSON))
+    synthesizer = _engine(request).synthesizer(form.model)
+    script = synthesizer.script(form.text, form.voice, form.speed)
     ffmpeg = await asyncio.to_thread(find_ffmpeg)
-    return await answer_speech(wish, stream_synthesis(synthesize(script, wish.format, ffmpeg)))
+    return await answer_speech(form, stream_synthesis(synthesize(script, form.format, ffmpeg)))
 
 
 async def list_voices(request: Request) -> Response:
     """Answer GET /v1/audio/voices?model=: not OpenAI's, but other servers of its API have it."""
     model = request.query_params.get("model") or default_speech_model()
-    voices = _engine(request).speaker(model).voices
+    voices = _engine(request).synthesizer(model).voices
     return JSONResponse({"model": model, "voices": list(voices)})
 
 
 async def complete(request: Request) -> Response:
     """Answer POST /v1/chat/completions."""
-    body = await read_body(request, _LARGEST_JSON)
-    return await asyncio.to_thread(_completed, body)
+    form = read_chat_form(await read_body(request, _LARGEST_JSON))
+    model = _engine(request).chat_model(form.model)
+    return answer_chat(form, model, await asyncio.to_thread(reply_to, form))
 
 
 async def list_models(request: Request) -> Response:
@@ -132,7 +140,7 @@ async def show_model(request: Request) -> Response:
 
 
 class KeyCheck:
-    """Middleware that lets in only who sends the key."""
+    """Middleware that refuses requests without the key."""
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app = app
@@ -157,40 +165,81 @@ def _engine(request: Request) -> Engine:
     return engine
 
 
-def _recogniser(engine: Engine, wish: TranscriptionForm) -> Recogniser:
-    recogniser = engine.recogniser(wish.model)
-    language = wish.hints.language
+def _recogniser(engine: Engine, form: TranscriptionForm) -> Recogniser:
+    recogniser = engine.recogniser(form.model)
+    language = form.hints.language
     if language is not None and language not in recogniser.languages:
         known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
-        raise invalid("language", f"{wish.model} does not hear {NAME_OF[language]}, only {known}")
+        raise invalid("language", f"{form.model} does not recognise {NAME_OF[language]}, only {known}")
     return recogniser
-
-
-def _completed(body: Body) -> Response:
-    from stenoflow.tasks.engine.chat.answers import completed  # noqa: PLC0415 - loads slowly, and only here
-
-    return completed(body, EXTRACTIVE_SUMMARY, CHAT_NAMES)
 
 
 def _model(name: str) -> dict[str, str | int]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "stenoflow"}
 
 
-async def _events(hearing: Recognition) -> AsyncIterator[str]:
-    """Tell what is heard while it is heard, as server-sent events."""
+async def _events(recognition: Recognition) -> AsyncIterator[str]:
+    """Send the text while it is being recognised, as server-sent events."""
     text = ""
     try:
-        async with aclosing(hearing.utterances) as coming:
+        async with aclosing(recognition.utterances) as coming:
             async for utterance in coming:
                 delta = utterance.text if text else utterance.text.lstrip()
                 text += delta
-                yield _event({"type": "transcript.text.delta", "delta": delta})
-        yield _event({"type": "transcript.text.done", "text": text})
+                yield server_sent_event({"type": "transcript.text.delta", "delta": delta})
+        yield server_sent_event({"type": "transcript.text.done", "text": text})
     except Exception as error:  # noqa: BLE001 - the status has gone out; this is all that can be said
-        yield "event: error\n" + _event(api_error_of(error).envelope)
+        yield "event: error\n" + server_sent_event(api_error_of(error).envelope)
     else:
         yield "data: [DONE]\n\n"
 
 
-def _event(data: object) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_GRACE_S = 5
+
+
+def serve(
+    engine: Engine,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8178,
+    api_key: str | None = None,
+    on_ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve the engine until SIGINT or SIGTERM, then close it.
+
+    Args:
+        engine: the models; closed in the end.
+        host: other than loopback only with a key.
+        port: 0 takes a free one.
+        api_key: the bearer token that clients must send; None lets in everyone.
+        on_ready: called with the base URL once connections are accepted.
+
+    Raises:
+        SettingsError: the address is in use or not ours, or open to others without a key.
+    """
+    if host not in _LOOPBACK and not api_key:
+        raise SettingsError(f"the engine would be open to everyone who reaches {host}", "set a key for it")
+    import uvicorn  # noqa: PLC0415 - loads slowly, and is not needed in process
+
+    app = create_app(engine, api_key)
+    config = uvicorn.Config(
+        app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
+    )
+    with contextlib.closing(engine), _listen(host, port) as listener:
+        on_ready(_base_url(host, listener))
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"the engine cannot listen on {host} port {port}: {error}") from error
+
+
+def _base_url(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}/v1"

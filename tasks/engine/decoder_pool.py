@@ -13,14 +13,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-from stenoflow.tasks.engine.errors import EngineError
+from stenoflow.tasks.errors import EngineError
 
 _PROGRAM = Path(__file__).with_name("decoder_program.py")
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word as pocketsphinx heard it; frames of 10 ms from the sound's start, both inclusive."""
+    """A word as pocketsphinx recognised it; frames of 10 ms from the sound's start, both inclusive."""
 
     text: str
     start_frame: int

@@ -13,10 +13,9 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from statistics import fmean
 
-from stenoflow.tasks.engine.chunking import chunks, listen
 from stenoflow.tasks.engine.decoder_pool import DecoderPool, SpokenWord
-from stenoflow.tasks.engine.errors import EngineError
-from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
+from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples, chunks, find_speech
+from stenoflow.tasks.errors import EngineError
 from stenoflow.tasks.transcript.regions import FRAME_MS
 from stenoflow.tasks.transcript.timecode import ms_to_samples
 from stenoflow.tasks.transcript.types import Region, Utterance, Word
@@ -27,12 +26,12 @@ _SMALLEST_PROBABILITY = 1e-10
 
 
 def process_count() -> int:
-    """Return how many decoder processes this machine is good for."""
+    """Return how many decoder processes fit this machine."""
     return max(1, min(_MOST_PROCESSES, os.cpu_count() or 1))
 
 
 class PocketsphinxRecogniser:
-    """Hears English in decoder processes, which start with the first sound or by `warm_up`."""
+    """Recognises English in decoder processes, which start with the first sound or by `warm_up`."""
 
     languages = frozenset({"en"})
 
@@ -40,9 +39,9 @@ class PocketsphinxRecogniser:
         self.pool = DecoderPool(processes or process_count())
 
     async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
-        """Begin to listen; of the hints only the language matters, and it must be English."""
+        """Begin to recognise speech; of the hints only the language matters, and it must be English."""
         if hints.language not in {None, "en"}:
-            raise EngineError(f"pocketsphinx hears English only, not {hints.language}")
+            raise EngineError(f"pocketsphinx recognises English only, not {hints.language}")
         return Recognition("en", self._utterances(samples))
 
     async def warm_up(self) -> None:
@@ -54,16 +53,16 @@ class PocketsphinxRecogniser:
         self.pool.close()
 
     async def _utterances(self, samples: Samples) -> AsyncGenerator[Utterance, None]:
-        heard = await asyncio.to_thread(listen, samples)
-        pieces = chunks(heard.levels, heard.speech)
+        loudness = await asyncio.to_thread(find_speech, samples)
+        pieces = chunks(loudness.levels, loudness.speech)
         futures = [self.pool.submit(_cut(samples, piece)) for piece in pieces]
         try:
             for piece, future in zip(pieces, futures, strict=True):
                 spoken = await asyncio.wrap_future(future)
-                for utterance in group(_spoken_in(heard.speech, timed_words(spoken, piece))):
+                for utterance in group(_spoken_in(loudness.speech, timed_words(spoken, piece))):
                     yield utterance
         finally:
-            _take_back(futures)
+            _cancel(futures)
 
 
 def timed_words(spoken: Iterable[SpokenWord], piece: Region) -> Iterator[Word]:
@@ -75,7 +74,7 @@ def timed_words(spoken: Iterable[SpokenWord], piece: Region) -> Iterator[Word]:
 
 
 def group(words: Iterable[Word]) -> Iterator[Utterance]:
-    """Gather words to utterances, apart where the speaker pauses."""
+    """Group words into utterances, which end where the speaker pauses."""
     run: list[Word] = []
     for word in words:
         if run and word.start_ms - run[-1].end_ms >= _PAUSE_MS:
@@ -102,7 +101,7 @@ def _utterance(words: Sequence[Word]) -> Utterance:
 
 
 def _spoken_in(speech: Sequence[Region], words: Iterable[Word]) -> Iterator[Word]:
-    """Drop words that lie wholly in the silence between regions: they were made up."""
+    """Drop words that lie wholly in the silence between regions: the decoder made them up."""
     for word in words:
         if any(word.start_ms < region.end_ms and word.end_ms > region.start_ms for region in speech):
             yield word
@@ -112,6 +111,6 @@ def _cut(samples: Samples, piece: Region) -> bytes:
     return samples[ms_to_samples(piece.start_ms) : ms_to_samples(piece.end_ms)].tobytes()
 
 
-def _take_back(futures: Iterable[Future[list[SpokenWord]]]) -> None:
+def _cancel(futures: Iterable[Future[list[SpokenWord]]]) -> None:
     for future in futures:
         future.cancel()

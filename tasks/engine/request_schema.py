@@ -1,9 +1,9 @@
-"""The engine's request schema: forms and uploads of /v1/audio/transcriptions, and JSON bodies."""
+"""The schema of requests: forms and uploads to transcribe, the fields of JSON bodies, and those of chat."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ from starlette.types import Message, Receive
 from stenoflow.tasks.engine.api_errors import ApiErrorReply, invalid
 from stenoflow.tasks.engine.recogniser import Hints
 from stenoflow.tasks.transcript.languages import language_code
+from stenoflow.tasks.transcript.minutes import SCHEMA, SECTIONS
 
 
 class Format(StrEnum):
@@ -40,7 +41,7 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionForm:
-    """What a request asks for, the sound apart."""
+    """The fields of a request to transcribe, besides the file."""
 
     model: str
     hints: Hints
@@ -50,26 +51,26 @@ class TranscriptionForm:
 
 
 def read_transcription_form(form: FormData) -> TranscriptionForm:
-    """Read the fields of the form, the file apart.
+    """Read the fields of the form, besides the file.
 
     Raises:
-        Problem: a field is missing or wrong; it is named.
+        ApiErrorReply: a field is missing or wrong; it is named.
     """
     model = _text(form, "model")
     if model is None:
         raise invalid("model", "You must provide a model parameter", "missing_required_parameter")
-    wish = TranscriptionForm(
+    fields = TranscriptionForm(
         model=model,
         hints=Hints(_language(form), _text(form, "prompt"), _temperature(form)),
         format=_format(form),
         granularities=_granularities(form),
         stream=_stream(form),
     )
-    if wish.granularities and wish.format is not Format.VERBOSE_JSON:
+    if fields.granularities and fields.format is not Format.VERBOSE_JSON:
         raise invalid("timestamp_granularities", "timestamp_granularities needs response_format verbose_json")
-    if wish.stream and wish.format not in {Format.JSON, Format.TEXT}:
-        raise invalid("response_format", f"a stream comes as json or text, not as {wish.format}")
-    return wish
+    if fields.stream and fields.format not in {Format.JSON, Format.TEXT}:
+        raise invalid("response_format", f"a stream comes as json or text, not as {fields.format}")
+    return fields
 
 
 def _text(form: FormData, name: str) -> str | None:
@@ -134,7 +135,7 @@ async def read_body(request: Request, most: int) -> Body:
     """Receive a JSON object of at most ``most`` bytes.
 
     Raises:
-        Problem: it is larger, or no JSON object.
+        ApiErrorReply: it is larger, or no JSON object.
     """
     content = bytearray()
     async for part in request.stream():
@@ -154,7 +155,7 @@ def text_field(body: Body, name: str) -> str:
     """Return a field that must be there, and text.
 
     Raises:
-        Problem: it is missing, empty or no text.
+        ApiErrorReply: it is missing, empty or no text.
     """
     value = body.get(name)
     if value is None or value == "":
@@ -168,7 +169,7 @@ def number_field(body: Body, name: str, default: float, least: float, most: floa
     """Return a number within its bounds.
 
     Raises:
-        Problem: it is none, or outside them.
+        ApiErrorReply: it is none, or outside them.
     """
     value = body.get(name)
     if value is None:
@@ -185,29 +186,29 @@ LARGEST_BODY = 25 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Transcription:
-    """A request to transcribe: the file lies at ``sound`` while the request is being answered."""
+class TranscriptionUpload:
+    """A request to transcribe, with the path of the uploaded file."""
 
-    wish: TranscriptionForm
+    form: TranscriptionForm
     sound: Path
 
 
 @asynccontextmanager
-async def received(request: Request) -> AsyncIterator[Transcription]:
+async def receive_transcription(request: Request) -> AsyncIterator[TranscriptionUpload]:
     """Receive a request to transcribe; its file is deleted on leaving.
 
     Raises:
-        Problem: the form is too large, or a field is missing or wrong.
+        ApiErrorReply: the form is too large, or a field is missing or wrong.
     """
     async with Request(request.scope, _bounded(request)).form(max_files=1, max_fields=500) as form:
-        wish = read_transcription_form(form)
+        fields = read_transcription_form(form)
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise invalid("file", "The file to transcribe is missing", "missing_required_parameter")
         with TemporaryDirectory(prefix="stenoflow-engine-") as folder:
             sound = Path(folder, "upload")
             await _save(file, sound)
-            yield Transcription(wish, sound)
+            yield TranscriptionUpload(fields, sound)
 
 
 def _bounded(request: Request) -> Receive:
@@ -237,3 +238,101 @@ async def _save(file: UploadFile, target: Path) -> None:
     with target.open("wb") as saved:
         while block := await file.read(1024 * 1024):
             saved.write(block)
+
+
+_NO_LIMIT = 1_000_000
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_ONE_SCHEMA = (
+    "This model fills one JSON schema only, that of Stenoflow's minutes: an object of the lists "
+    f"{', '.join(SECTIONS)}, each entry with text and line, in action_items also with owner and due. "
+    "Without response_format it replies in text."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatForm:
+    """The fields of a request to chat.
+
+    Attributes:
+        message: the last one of the user, which is answered.
+        prompt_words: in all messages.
+        wants_minutes: the answer is to be JSON, by `SCHEMA`.
+        most_words: that the answer may have.
+        stream: it comes in events; ``include_usage``: with a last one that counts.
+    """
+
+    model: str
+    message: str
+    prompt_words: int
+    wants_minutes: bool
+    most_words: int
+    stream: bool
+    include_usage: bool
+
+
+def read_chat_form(body: Body) -> ChatForm:
+    """Read the fields of a request; what steers a language model (temperature, seed ...) is ignored.
+
+    Raises:
+        ApiErrorReply: a field is missing or wrong; it is named.
+    """
+    model = text_field(body, "model")
+    messages = list(_messages(body))
+    user_texts = [text for role, text in messages if role == "user"]
+    if not user_texts:
+        raise invalid("messages", "There is no message of the user to answer")
+    if body.get("tools") or body.get("functions"):
+        raise invalid("tools", "This model calls no tools", "unsupported_parameter")
+    if number_field(body, "n", 1, 1, 128) != 1:
+        raise invalid("n", "This model gives one answer", "unsupported_value")
+    options = body.get("stream_options")
+    limit = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
+    return ChatForm(
+        model=model,
+        message=user_texts[-1],
+        prompt_words=sum(len(text.split()) for _, text in messages),
+        wants_minutes=_wants_minutes(body.get("response_format")),
+        most_words=int(number_field(body, limit, _NO_LIMIT, 1, _NO_LIMIT)),
+        stream=_flag(body, "stream"),
+        include_usage=_flag(options, "include_usage") if isinstance(options, dict) else False,
+    )
+
+
+def _messages(body: Body) -> Iterator[tuple[str, str]]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages", "You must provide messages, a list", "missing_required_parameter")
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in _ROLES:
+            raise invalid(f"messages[{index}]", "A message needs a role (such as user) and content")
+        yield message["role"], _content(message.get("content"), f"messages[{index}].content")
+
+
+def _content(content: Any, where: str) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) != len(parts) or not all(isinstance(text, str) for text in texts):
+        raise invalid(where, "This model reads text only", "unsupported_value")
+    return "\n".join(map(str, texts))
+
+
+def _wants_minutes(response_format: Any) -> bool:
+    match response_format:
+        case None | {"type": "text"}:
+            return False
+        case {"type": "json_object"}:
+            return True
+        case {"type": "json_schema", "json_schema": {"schema": schema}} if schema == SCHEMA:
+            return True
+        case {"type": "json_schema"}:
+            raise invalid("response_format", _ONE_SCHEMA, "unsupported_value")
+    raise invalid("response_format", "response_format.type is none of text, json_object, json_schema")
+
+
+def _flag(body: Body, name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(name, f"{name} must be true or false", "invalid_type")
+    return bool(value)

@@ -1,17 +1,21 @@
-"""What was heard, in the formats of the API."""
+"""The replies of the engine in the formats of the API: transcripts, chat, and events of a stream."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pysubs2
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from stenoflow.tasks.artifacts.verbose_json import segment_entry, word_entry
-from stenoflow.tasks.engine.request_schema import Format, Granularity
+from stenoflow.tasks.engine.request_schema import ChatForm, Format, Granularity
 from stenoflow.tasks.transcript.languages import NAME_OF
 from stenoflow.tasks.transcript.timecode import seconds
 from stenoflow.tasks.transcript.types import Utterance
@@ -19,7 +23,7 @@ from stenoflow.tasks.transcript.types import Utterance
 
 @dataclass(frozen=True, slots=True)
 class EngineTranscript:
-    """All that was heard in an upload.
+    """The transcript of an upload.
 
     Attributes:
         language: ISO 639-1 code.
@@ -33,12 +37,14 @@ class EngineTranscript:
 
     @property
     def text(self) -> str:
-        """Everything said."""
+        """The text as a whole."""
         return "".join(utterance.text for utterance in self.utterances).strip()
 
 
-def answer(transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]) -> Response:
-    """Answer a request in the format that it asks for."""
+def answer_transcription(
+    transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]
+) -> Response:
+    """Answer in the format that was asked for."""
     match form:
         case Format.JSON:
             return JSONResponse({"text": transcript.text, "usage": usage(transcript.duration_ms)})
@@ -79,3 +85,46 @@ def subtitles(utterances: Sequence[Utterance], form: Format) -> str:
         file.append(cue)
     # Without keep_ssa_tags a text in braces would be taken for markup and dropped.
     return file.to_string(form.value, keep_ssa_tags=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """The text of a reply, which is JSON for minutes, and why it ends."""
+
+    text: str
+    finish_reason: str = "stop"
+
+
+def answer_chat(form: ChatForm, model: str, reply: ChatReply) -> Response:
+    """Answer a request to chat, whole or as events; tokens are words here."""
+    written = len(reply.text.split())
+    usage = {
+        "prompt_tokens": form.prompt_words,
+        "completion_tokens": written,
+        "total_tokens": form.prompt_words + written,
+    }
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
+    if form.stream:
+        head["object"] = "chat.completion.chunk"
+        events = _chat_events(head, reply, usage if form.include_usage else None)
+        return StreamingResponse(events, media_type="text/event-stream")
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
+    return JSONResponse(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def _chat_events(head: dict[str, Any], reply: ChatReply, usage: dict[str, int] | None) -> Iterator[str]:
+    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": word} for word in re.findall(r"\s*\S+", reply.text)]
+    for delta in (*deltas, {}):
+        finish_reason = None if delta else reply.finish_reason
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        yield server_sent_event(head | {"choices": [choice]})
+    if usage is not None:
+        yield server_sent_event(head | {"choices": [], "usage": usage})
+    yield "data: [DONE]\n\n"
+
+
+def server_sent_event(data: object) -> str:
+    """Write data as one event of a stream."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"

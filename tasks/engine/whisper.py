@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from stenoflow.tasks.engine.chunking import chunks, listen
-from stenoflow.tasks.engine.errors import EngineError, ModelUnavailableError
-from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
+from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples, chunks, find_speech
+from stenoflow.tasks.errors import EngineError, ModelUnavailableError
 from stenoflow.tasks.transcript.languages import NAME_OF
 from stenoflow.tasks.transcript.types import Region, Utterance, Word
 
@@ -22,7 +21,7 @@ INSTALL = "install it with: pip install 'stenoflow[whisper]'"
 
 @dataclass(frozen=True, slots=True)
 class WhisperSettings:
-    """Which model, and where it runs.
+    """The model of faster-whisper, and where it runs.
 
     Attributes:
         model: a name ("small"), a model of the Hugging Face hub, or the folder of a converted model.
@@ -43,7 +42,7 @@ def is_installed() -> bool:
 
 
 class WhisperRecogniser:
-    """Hears what Whisper knows; its model is loaded, or downloaded, with the first sound."""
+    """Recognises the languages of Whisper; its model is loaded, or downloaded, with the first sound."""
 
     languages = frozenset(NAME_OF)
 
@@ -54,13 +53,13 @@ class WhisperRecogniser:
         self._closed = False
 
     async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
-        """Begin to listen; a language that is not given is detected in the first speech.
+        """Begin to recognise speech; a language that is not given is detected in the first speech.
 
         Raises:
             ModelUnavailableError: not installed, or the model cannot be loaded.
         """
-        heard = await asyncio.to_thread(listen, samples)
-        clips = chunks(heard.levels, heard.speech)
+        loudness = await asyncio.to_thread(find_speech, samples)
+        clips = chunks(loudness.levels, loudness.speech)
         if not clips:
             return Recognition(hints.language or "en", _nothing())
         segments, info = await asyncio.to_thread(self._begin, samples, clips, hints)
@@ -71,7 +70,7 @@ class WhisperRecogniser:
         await asyncio.to_thread(self._loaded)
 
     def close(self) -> None:
-        """Let go of the model; what is being heard ends after its window of 30 s."""
+        """Free the model; a recognition under way ends after its window of 30 s."""
         self._closed = True
         self._model = None
 
@@ -83,11 +82,11 @@ class WhisperRecogniser:
             sound,
             language=hints.language,
             initial_prompt=hints.prompt,
-            # Only what holds a voice is heard: Whisper makes up text for silence.
+            # Only regions of speech: Whisper makes up text for silence.
             clip_timestamps=bounds,
             word_timestamps=True,
             vad_filter=False,
-            # What was misheard once must not be heard again in every later window.
+            # An error in one window must not be repeated in every later one.
             condition_on_previous_text=False,
             **options,
         )

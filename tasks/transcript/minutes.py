@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from stenoflow.tasks.transcript.text import join_words
 from stenoflow.tasks.transcript.timecode import clock
@@ -11,6 +12,29 @@ from stenoflow.tasks.transcript.types import Transcript, Utterance
 
 SECTIONS = ("summary", "decisions", "action_items", "open_questions")
 """The names of the sections, as in the answer."""
+
+
+def _entries(**more: dict[str, Any]) -> dict[str, Any]:
+    properties = {"text": {"type": "string"}, "line": {"type": "integer"}, **more}
+    entry = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": entry}
+
+
+_NAME: Final = {"type": ["string", "null"]}
+SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        name: _entries(owner=_NAME, due=_NAME) if name == "action_items" else _entries() for name in SECTIONS
+    },
+    "required": list(SECTIONS),
+    "additionalProperties": False,
+}
+"""The JSON schema of minutes as a chat model writes them."""
 
 
 @dataclass(frozen=True, slots=True)

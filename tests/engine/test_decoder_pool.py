@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stenoflow.tasks.engine.decoder_pool import DecoderPool
-from stenoflow.tasks.engine.errors import EngineError
+from stenoflow.tasks.errors import EngineError
 
 ONE_SECOND = bytes(32_000)
 PATIENCE_S = 30
@@ -23,7 +23,7 @@ _PROGRAM = """
 import random, signal, sys, time
 # Whoever runs the tests in the background has SIGINT ignored, and it is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from tasks.engine.decoder_pool import DecoderPool
+from stenoflow.tasks.engine.decoder_pool import DecoderPool
 pool = DecoderPool(2)
 jobs = [pool.submit(random.Random(seed).randbytes(2 * 16_000 * 30)) for seed in (1, 2)]
 while len(pool.pids) < 2 or not all(job.running() or job.done() for job in jobs):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.engine.sample import ScriptLine, make, parse_script, script_lines, script_text, sound
+from stenoflow.tasks.engine.sample import ScriptLine, parse_script, script_lines, script_text, sound
 from stenoflow.tasks.media.decode import decode_all
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.media.levels import frame_levels
 from stenoflow.tasks.transcript.regions import find_regions
+from tests.engine import make_sample as make
 
 
 def test_it_is_small_and_lasts_about_two_minutes() -> None:

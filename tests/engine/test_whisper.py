@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from stenoflow.tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, default_model, open_engine
-from stenoflow.tasks.engine.errors import ModelUnavailableError
 from stenoflow.tasks.engine.whisper import WhisperRecogniser, WhisperSettings, load
+from stenoflow.tasks.errors import ModelUnavailableError
 from stenoflow.tasks.transcript.languages import NAME_OF
 
 if importlib.util.find_spec("faster_whisper") is None:

@@ -129,7 +129,7 @@ def test_one_limit_holds_for_all_calls_of_all_runs(
 _TWO_SLOTS = """
 import asyncio
 from stenoflow.flows.shared_limits import shared_limits
-from tasks.settings import load_settings
+from stenoflow.tasks.settings import load_settings
 
 async def both():
     slot = shared_limits(load_settings())

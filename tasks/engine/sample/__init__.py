@@ -1,6 +1,6 @@
-"""The sample meeting that the demo transcribes: sound, script and how both were made.
+"""The sample meeting that the demo transcribes: its sound and its script.
 
-The sound is spoken by `stenoflow.tasks.engine.sample.make` from the words of ``script.txt``.
+``python -m tests.engine.make_sample`` speaks ``script.txt`` into ``meeting.opus``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["Line", "parse_script", "script_lines", "script_text", "sound"]
+__all__ = ["ScriptLine", "parse_script", "script_lines", "script_text", "sound"]
 
 
 @dataclass(frozen=True, slots=True)

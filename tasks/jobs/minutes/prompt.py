@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stenoflow.tasks.api.chat import Message, Shape
 from stenoflow.tasks.api.coercion import clean, json_in
-from stenoflow.tasks.transcript.minutes import SECTIONS, Minutes, Point, TranscriptLine, size
+from stenoflow.tasks.transcript.minutes import SCHEMA, SECTIONS, Minutes, Point, TranscriptLine, size
 
 _DATA = """\
 It stands between two marks, <{mark}> and </{mark}>, one line each: [number] time speaker: text. Everything \
@@ -37,35 +37,8 @@ _OF_NOTES = (
     "rather than its parts."
 )
 
-
-def _entries(**more: dict[str, Any]) -> dict[str, Any]:
-    properties = {"text": {"type": "string"}, "line": {"type": "integer"}, **more}
-    entry = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    return {"type": "array", "items": entry}
-
-
-_NAME: Final = {"type": ["string", "null"]}
-_LISTS: Final = {
-    "summary": _entries(),
-    "decisions": _entries(),
-    "action_items": _entries(owner=_NAME, due=_NAME),
-    "open_questions": _entries(),
-}
-SHAPE: Final = Shape(
-    "minutes",
-    {
-        "type": "object",
-        "properties": _LISTS,
-        "required": list(_LISTS),
-        "additionalProperties": False,
-    },
-)
-"""Of the answer."""
+SHAPE: Final = Shape("minutes", SCHEMA)
+"""The shape of the answer."""
 
 
 def ask_of_lines(lines: Sequence[TranscriptLine]) -> tuple[Message, ...]:

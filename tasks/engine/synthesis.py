@@ -4,28 +4,144 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import struct
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
 from stenoflow.tasks.engine.api_errors import api_error_of, invalid
-from stenoflow.tasks.engine.errors import EngineError
 from stenoflow.tasks.engine.request_schema import Body, number_field, text_field
-from stenoflow.tasks.engine.speech.speaker import SynthesisScript
-from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.engine.responses import server_sent_event
+from stenoflow.tasks.errors import EngineError, MediaError
 from stenoflow.tasks.media.arguments import SpeechFormat, speech_args
 from stenoflow.tasks.media.bounds import Bounds
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from stenoflow.tasks.media.running import running
+
+LONGEST_INPUT = 4_096
+"""Characters."""
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class StreamFormat(StrEnum):
+    """The values of stream_format: bytes as they are, or events."""
+
+    AUDIO = "audio"
+    SSE = "sse"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechForm:
+    """The fields of a request to speak.
+
+    Attributes:
+        speed: the duration is divided by it.
+    """
+
+    model: str
+    text: str
+    voice: str
+    format: SpeechFormat
+    speed: float
+    stream_format: StreamFormat
+
+
+def read_speech_form(body: Body) -> SpeechForm:
+    """Read the fields of a request. ``instructions`` are for models that take them, and ignored.
+
+    Raises:
+        ApiErrorReply: a field is missing or wrong; it is named.
+    """
+    model = text_field(body, "model")
+    text = text_field(body, "input")
+    if not text.strip():
+        raise invalid("input", "There is nothing to say: input is empty", "empty_input")
+    if len(text) > LONGEST_INPUT:
+        message = f"input is {len(text)} characters long; {LONGEST_INPUT} is the most"
+        raise invalid("input", message, "string_above_max_length")
+    return SpeechForm(
+        model=model,
+        text=text,
+        voice=_voice(body),
+        format=_one_of(SpeechFormat, body, "response_format", SpeechFormat.MP3),
+        speed=number_field(body, "speed", 1.0, 0.25, 4.0),
+        stream_format=_one_of(StreamFormat, body, "stream_format", StreamFormat.AUDIO),
+    )
+
+
+def _voice(body: Body) -> str:
+    voice = body.get("voice")
+    # Voices that a customer has made are named by an object.
+    return text_field(voice, "id") if isinstance(voice, dict) else text_field(body, "voice")
+
+
+def _one_of(values: type[_E], body: Body, name: str, default: _E) -> _E:
+    value = body.get(name)
+    if value is None:
+        return default
+    try:
+        return values(value)
+    except ValueError:
+        raise invalid(name, f"{value} is none of {', '.join(values)}") from None
+
+
+# Beyond these, the programs' durations are no longer those that were asked for.
+_SLOWEST, _FASTEST = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisScript:
+    """The program that speaks a text, and how its samples are to be played.
+
+    Attributes:
+        args: the program that speaks. It reads the text on standard input (its length in 4 bytes,
+            little-endian, and as much UTF-8), and writes 16-bit mono samples into the open descriptor whose
+            number is its last argument; the one before is a folder for files of its own.
+        text: as it is given to the program.
+        rate: of the samples, a second.
+        tempo: how many times as fast they are to be played.
+        gain: how many times as loud.
+    """
+
+    args: tuple[str, ...]
+    text: str
+    rate: int
+    tempo: float
+    gain: float = 1.0
+
+
+class Synthesizer(Protocol):
+    """A voice model, which speaks by a program."""
+
+    @property
+    def voices(self) -> Collection[str]:
+        """The names of its voices: OpenAI's first, then its own."""
+
+    def script(self, text: str, voice: str, speed: float) -> SynthesisScript:
+        """Return how a text is spoken.
+
+        Args:
+            text: not empty.
+            voice: one of its voices.
+            speed: 0.25 to 4; the duration is divided by it.
+
+        Raises:
+            ApiErrorReply: no voice of this name, or the text is in no language that it speaks.
+        """
+
+
+def own_speed(speed: float) -> float:
+    """Return the part of a speed that the voice itself takes on; the rest is the tempo."""
+    return min(_FASTEST, max(_SLOWEST, speed))
+
 
 _PIECE = 16_384
 # What is given last, when all has gone well. No more, or the first sound would wait for the second.
@@ -86,7 +202,7 @@ def synthesize(
 
 
 async def stream_synthesis(pieces: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
-    """Make the pieces in a thread; closing it, or cancelling, ends their making."""
+    """Make the pieces in a thread; closing it, or cancelling, ends the programs."""
     # One thread, so that what is being made and its end come one after the other; nobody waits for that end,
     # since whoever is being cancelled can wait for nothing.
     thread = ThreadPoolExecutor(1, "stenoflow-speech")
@@ -108,8 +224,8 @@ _TYPES = {
 }
 
 
-async def answer_speech(wish: SpeechForm, sound: AsyncGenerator[bytes, None]) -> Response:
-    """Begin to answer, once there is something to send: until then an error has a status of its own.
+async def answer_speech(form: SpeechForm, sound: AsyncGenerator[bytes, None]) -> Response:
+    """Begin to answer once there is sound; until then an error has a status of its own.
 
     Raises:
         EngineError: nothing came.
@@ -119,9 +235,9 @@ async def answer_speech(wish: SpeechForm, sound: AsyncGenerator[bytes, None]) ->
     except StopAsyncIteration:
         raise EngineError("the voice said nothing") from None
     whole = _from_first(first, sound)
-    if wish.stream_format is StreamFormat.SSE:
-        return StreamingResponse(_events(whole, wish.text), media_type="text/event-stream")
-    return StreamingResponse(whole, media_type=_TYPES[wish.format])
+    if form.stream_format is StreamFormat.SSE:
+        return StreamingResponse(_events(whole, form.text), media_type="text/event-stream")
+    return StreamingResponse(whole, media_type=_TYPES[form.format])
 
 
 async def _from_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -135,81 +251,11 @@ async def _events(sound: AsyncGenerator[bytes, None], text: str) -> AsyncGenerat
     try:
         async with aclosing(sound):
             async for piece in sound:
-                yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()})
+                yield server_sent_event(
+                    {"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()}
+                )
         words = len(text.split())
         usage = {"input_tokens": words, "output_tokens": 0, "total_tokens": words}
-        yield _event({"type": "speech.audio.done", "usage": usage})
+        yield server_sent_event({"type": "speech.audio.done", "usage": usage})
     except Exception as error:  # noqa: BLE001 - the status has gone out; this is all that can be said
-        yield "event: error\n" + _event(api_error_of(error).envelope)
-
-
-def _event(data: object) -> str:
-    return f"data: {json.dumps(data)}\n\n"
-
-
-LONGEST_INPUT = 4_096
-"""Characters."""
-
-_E = TypeVar("_E", bound=StrEnum)
-
-
-class StreamFormat(StrEnum):
-    """The values of stream_format: bytes as they are, or events."""
-
-    AUDIO = "audio"
-    SSE = "sse"
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechForm:
-    """What a request to speak asks for.
-
-    Attributes:
-        speed: the duration is divided by it.
-    """
-
-    model: str
-    text: str
-    voice: str
-    format: SpeechFormat
-    speed: float
-    stream_format: StreamFormat
-
-
-def read_speech_form(body: Body) -> SpeechForm:
-    """Read the fields of a request. ``instructions`` are for models that take them, and passed over.
-
-    Raises:
-        Problem: a field is missing or wrong; it is named.
-    """
-    model = text_field(body, "model")
-    text = text_field(body, "input")
-    if not text.strip():
-        raise invalid("input", "There is nothing to say: input is empty", "empty_input")
-    if len(text) > LONGEST_INPUT:
-        message = f"input is {len(text)} characters long; {LONGEST_INPUT} is the most"
-        raise invalid("input", message, "string_above_max_length")
-    return SpeechForm(
-        model=model,
-        text=text,
-        voice=_voice(body),
-        format=_one_of(SpeechFormat, body, "response_format", SpeechFormat.MP3),
-        speed=number_field(body, "speed", 1.0, 0.25, 4.0),
-        stream_format=_one_of(StreamFormat, body, "stream_format", StreamFormat.AUDIO),
-    )
-
-
-def _voice(body: Body) -> str:
-    voice = body.get("voice")
-    # Voices that a customer has made are named by an object.
-    return text_field(voice, "id") if isinstance(voice, dict) else text_field(body, "voice")
-
-
-def _one_of(values: type[_E], body: Body, name: str, default: _E) -> _E:
-    value = body.get(name)
-    if value is None:
-        return default
-    try:
-        return values(value)
-    except ValueError:
-        raise invalid(name, f"{value} is none of {', '.join(values)}") from None
+        yield "event: error\n" + server_sent_event(api_error_of(error).envelope)

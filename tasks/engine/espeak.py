@@ -1,6 +1,6 @@
 """The voices of espeak-ng, from the package espeakng-loader: a hundred languages, 22.05 kHz.
 
-It is under the GPL: no process of ours loads it. `espeak_program` does, in a process of its own.
+It is under the GPL: no process of ours loads it. `voice_program` does, in a process of its own.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 
 from stenoflow.tasks.engine.api_errors import invalid
-from stenoflow.tasks.engine.speech.speaker import SynthesisScript, own_speed
-from stenoflow.tasks.engine.speech.text_normalization import check_speakable, main_script, no_language
+from stenoflow.tasks.engine.synthesis import SynthesisScript, own_speed
+from stenoflow.tasks.engine.text_normalization import check_speakable, main_script, no_language
 
 ESPEAK = "espeak-ng"
 INSTALL = 'install a voice with: pip install "stenoflow[speech]"'
 
-_PROGRAM = Path(__file__).with_name("espeak_program.py")
+_PROGRAM = Path(__file__).with_name("voice_program.py")
 _RATE = 22_050
 _WORDS_A_MINUTE = 175
 
@@ -64,12 +64,14 @@ class EspeakSynthesizer:
         return (*_VARIANTS, *sorted(self._languages))
 
     def script(self, text: str, voice: str, speed: float) -> SynthesisScript:
-        """Say how a text is to be spoken."""
+        """Return how a text is spoken."""
         check_speakable(text)
         own = own_speed(speed)
         args = (str(self._library), str(self._data), self._own_name(voice, text))
         rate = str(round(_WORDS_A_MINUTE * own))
-        return SynthesisScript((sys.executable, "-P", str(_PROGRAM), *args, rate), text, _RATE, speed / own)
+        return SynthesisScript(
+            (sys.executable, "-P", str(_PROGRAM), "espeak", *args, rate), text, _RATE, speed / own
+        )
 
     def _own_name(self, voice: str, text: str) -> str:
         if variant := _VARIANTS.get(voice):

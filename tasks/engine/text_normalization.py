@@ -1,4 +1,4 @@
-"""Of what script a text is, and what a voice that knows plain Latin letters can make of it."""
+"""Normalization of text for a voice: its script, and plain Latin letters for voices that read no others."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def check_speakable(text: str) -> None:
     """Refuse a text without a letter or a digit.
 
     Raises:
-        Problem: it is only signs or pictures.
+        ApiErrorReply: it is only signs or pictures.
     """
     if not speakable(text):
         raise no_language("there is no letter or digit in it")
 
 
 def no_language(why: str) -> ApiErrorReply:
-    """Make the problem of a text that cannot be spoken."""
+    """Make the error of a text that cannot be spoken."""
     return invalid("input", f"This text cannot be spoken: {why}", "unspeakable_input")
 
 

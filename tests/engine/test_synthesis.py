@@ -12,15 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stenoflow.tasks.engine.app import create_app
 from stenoflow.tasks.engine.engine import Engine
-from stenoflow.tasks.engine.errors import EngineError
-from stenoflow.tasks.engine.speech.speaker import SynthesisScript
-from stenoflow.tasks.engine.speech.synthesis import stream_synthesis, synthesize
-from stenoflow.tasks.engine.speech.text_normalization import main_script, plain
+from stenoflow.tasks.engine.synthesis import SynthesisScript, stream_synthesis, synthesize
+from stenoflow.tasks.errors import EngineError
 from stenoflow.tasks.media.arguments import SpeechFormat
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.engine.conftest import serving
@@ -116,33 +112,3 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_text_is_written_in_plain_letters() -> None:
-    assert (
-        plain("It\u2019s a \u201ccaf\u00e9\u201d in \u0141\u00f3d\u017a\u2026") == 'It\'s a "cafe" in Lodz...'
-    )
-    assert plain("yes \u2013 no") == "yes ,  no"
-    assert plain("5 \u20ac \u738b") == "5  euros   "
-
-
-@given(st.text())
-@settings(max_examples=50)
-def test_plain_letters_are_ascii_and_what_was_stays(text: str) -> None:
-    assert plain(text).isascii()
-    ascii_text = "".join(char for char in text if " " <= char <= "~")
-    assert plain(ascii_text) == ascii_text
-
-
-@pytest.mark.parametrize(
-    ("text", "script_name"),
-    [
-        ("Hello 42", "LATIN"),
-        ("42", "LATIN"),
-        ("Привет, Anna", "CYRILLIC"),
-        ("早上好 ok", "CJK"),
-        ("नमस्ते", "DEVANAGARI"),
-    ],
-)
-def test_the_script_is_that_of_most_letters(text: str, script_name: str) -> None:
-    assert main_script(text) == script_name

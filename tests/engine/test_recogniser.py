@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.engine.chunking import chunks
+from stenoflow.tasks.engine.recogniser import chunks
 from stenoflow.tasks.transcript.types import Region
 
 LOUD, QUIET = -20.0, -60.0

@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stenoflow.tasks.engine.app import serve
 from stenoflow.tasks.engine.engine import open_engine
-from stenoflow.tasks.engine.server import serve
 from stenoflow.tasks.errors import SettingsError
 
 _PROGRAM = """
-from tasks.engine.engine import open_engine
-from tasks.engine.server import serve
+from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.app import serve
 serve(open_engine(), port=0, on_ready=lambda url: print(url, flush=True))
 print("ended", flush=True)
 """

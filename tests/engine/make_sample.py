@@ -1,6 +1,6 @@
-"""Speaks the script of the sample meeting: ``python -m stenoflow.tasks.engine.sample.make``.
+"""Speak the script of the sample meeting: ``python -m tests.engine.make_sample``.
 
-It needs the program flite (Debian's package ``flite``), and writes ``meeting.opus`` beside itself.
+It needs the program flite (Debian's package ``flite``), and writes ``meeting.opus`` beside the script.
 The same script gives the same sound: the pauses and the room's noise come from a seeded generator.
 """
 
@@ -18,7 +18,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from stenoflow.tasks.engine.sample import ScriptLine, script_lines
+from stenoflow.tasks.engine import sample
 
 SAMPLE_RATE = 16_000
 VOICES = {"ANNA": "slt", "ROBERT": "rms", "ALAN": "awb"}
@@ -71,7 +71,7 @@ def pause_before(previous: str | None, speaker: str, *, new_topic: bool) -> Paus
     return SAME_SPEAKER if previous == speaker else NEXT_SPEAKER
 
 
-def meeting(lines: Sequence[ScriptLine], random: np.random.Generator, folder: Path) -> Iterator[Sound]:
+def meeting(lines: Sequence[sample.ScriptLine], random: np.random.Generator, folder: Path) -> Iterator[Sound]:
     """Yield the lines of the meeting and the pauses between them, in order."""
     previous = None
     for line in lines:
@@ -94,13 +94,13 @@ def encode(sound: Sound, target: Path) -> None:
 
 def main() -> None:
     """Speak the script and write the recording beside it."""
-    here = Path(__file__).parent
+    target = sample.sound()
     random = np.random.default_rng(2026)
     with tempfile.TemporaryDirectory() as folder:
-        sound = np.concatenate(list(meeting(script_lines(), random, Path(folder))))
-    room = random.normal(0.0, ROOM_RMS, sound.size)
-    encode(sound + room, here / "meeting.opus")
-    sys.stdout.write(f"meeting.opus: {sound.size / SAMPLE_RATE:.1f} s\n")
+        spoken = np.concatenate(list(meeting(sample.script_lines(), random, Path(folder))))
+    room = random.normal(0.0, ROOM_RMS, spoken.size)
+    encode(spoken + room, target)
+    sys.stdout.write(f"{target.name}: {spoken.size / SAMPLE_RATE:.1f} s\n")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from stenoflow.tasks.engine.api_errors import invalid
-from stenoflow.tasks.engine.speech.speaker import SynthesisScript, own_speed
-from stenoflow.tasks.engine.speech.text_normalization import check_speakable, no_language, plain, speakable
+from stenoflow.tasks.engine.synthesis import SynthesisScript, own_speed
+from stenoflow.tasks.engine.text_normalization import check_speakable, no_language, plain, speakable
 
 FLITE = "flite"
 
-_PROGRAM = Path(__file__).with_name("flite_program.py")
+_PROGRAM = Path(__file__).with_name("voice_program.py")
 _DEADLINE_S = 10
 # Voices that speak any text at 16 kHz; awb_time knows the time of day only, kal is kal16 at 8 kHz.
 _GENERAL = ("slt", "rms", "awb", "kal16")
@@ -75,7 +75,7 @@ class FliteSynthesizer:
         return {name: voice for name, voice in _VOICES.items() if voice.base in own} | own
 
     def script(self, text: str, voice: str, speed: float) -> SynthesisScript:
-        """Say how a text is to be spoken."""
+        """Return how a text is spoken."""
         chosen = self._voices.get(voice)
         if chosen is None:
             raise invalid("voice", f"{FLITE} has no voice {voice}; it has {', '.join(self._voices)}")
@@ -85,7 +85,7 @@ class FliteSynthesizer:
             raise no_language(f"{FLITE} speaks English, and most of its letters are of another script")
         wanted = speed / chosen.size
         own = own_speed(wanted)
-        args = (sys.executable, "-P", str(_PROGRAM), self._program, chosen.base, f"{1 / own:.4f}")
+        args = (sys.executable, "-P", str(_PROGRAM), "flite", self._program, chosen.base, f"{1 / own:.4f}")
         gain = _GAINS.get(chosen.base, 1.0)
         return SynthesisScript(args, written, round(16_000 * chosen.size), wanted / own, gain)
 
