@@ -99,12 +99,12 @@ _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
-    """Call speakers otherwise, and publish again; calls nobody.
+    """Rename speakers, and publish again; makes no request.
 
     Args:
         context: the tools.
         job_id: the job.
-        wanted: names, by what the speakers are called now or were called by us.
+        wanted: new names, by present name or by our label.
 
     Raises:
         SettingsError: nobody is called so, or the job is not published.
@@ -113,6 +113,6 @@ def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
     job = context.catalog.job(job_id)
     if job.state not in _PUBLISHED:
         raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
-    told = diarize(context, job, context.catalog.segments(job_id))
-    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
+    diarized = diarize(context, job, context.catalog.segments(job_id))
+    context.catalog.name_speakers(job_id, labels_of(diarized, job.speakers or {}, wanted))
     publish(context, job_id)
