@@ -1,4 +1,4 @@
-"""What is rendered: a transcript, with what formats need beside it."""
+"""The document that every format renders: a transcript, with the names and quality of what is in it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from stenoflow.tasks.transcript.types import Region, Timing, Transcript
 
 TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
-BESIDE = ("txt", "srt", "vtt", "json")
-"""The formats that lie beside a page, unless others are named."""
+LINKED_FORMATS = ("txt", "srt", "vtt", "json")
+"""The formats to which a page links, unless others are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerInfo:
-    """How it is told who speaks.
+    """Speakers, and the method by which they are told apart.
 
     Attributes:
         by: channels, model or turns; None: not at all.
-        labels: what the speakers are called by us, in order of appearance.
-        names: what people call them, by label; those without a name keep their label.
-        throughout: each label is one person in the whole recording.
+        labels: our own labels of the speakers, in order of appearance.
+        names: given names by label; a speaker without one keeps the label.
+        throughout: each label stands for one person in the whole recording.
     """
 
     by: str | None = None
@@ -44,7 +44,7 @@ class SpeakerInfo:
 
     @property
     def shown(self) -> list[str]:
-        """What the speakers are called in the artifacts, each once, in order of appearance."""
+        """The names of the speakers in the artifacts, each once, in order of appearance."""
         return list(dict.fromkeys(self.names.get(label, label) for label in self.labels))
 
 
@@ -54,12 +54,12 @@ class Document:
 
     Attributes:
         name: the recording's, for people.
-        rules: which its subtitles keep.
+        rules: the rules of its subtitles.
         source: the recording's address (``file:///…``, ``s3://…``).
-        speaking: how it is told who speaks.
-        doubtful: the answers that it is made of and that are not to be trusted.
-        beside: the formats that lie beside a page, which it links.
-        stem: how the files are called, their endings apart.
+        speaking: the speakers, and how they are told apart.
+        suspect_answers: the answers in it that may be wrong as a whole.
+        linked_formats: the formats in the page's folder to which the page links.
+        stem: the name of the files, without their endings.
         minutes: of the meeting, for the page; None where there are none.
     """
 
@@ -68,14 +68,14 @@ class Document:
     rules: CueRules = NETFLIX
     source: str = ""
     speaking: SpeakerInfo = field(default_factory=SpeakerInfo)
-    doubtful: tuple[SuspectAnswer, ...] = ()
-    beside: tuple[str, ...] = BESIDE
+    suspect_answers: tuple[SuspectAnswer, ...] = ()
+    linked_formats: tuple[str, ...] = LINKED_FORMATS
     stem: str = TRANSCRIPT
     minutes: MinutesDocument | None = None
 
     @cached_property
     def readable(self) -> Transcript:
-        """The transcript for people: its texts hold nothing but text."""
+        """The transcript without control characters and the like, for people to read."""
         return readable(self.transcript)
 
     @property
@@ -84,18 +84,18 @@ class Document:
         return one_line(self.name)
 
     @cached_property
-    def suspicions(self) -> tuple[tuple[SuspectUtterance, ...], ...]:
-        """Why each utterance may be wrong."""
-        return find_suspect_utterances(self.transcript, self.doubtful)
+    def suspect_reasons(self) -> tuple[tuple[SuspectUtterance, ...], ...]:
+        """The reasons why each utterance may be wrong; mostly none."""
+        return find_suspect_utterances(self.transcript, self.suspect_answers)
 
     @property
-    def unheard(self) -> list[Region]:
-        """Stretches in which somebody speaks, by their levels, and no word was heard."""
-        return [each.region for each in self.doubtful if each.doubt is SuspectReason.EMPTY]
+    def wordless_speech(self) -> list[Region]:
+        """Stretches with speech, by their levels, in which no word was recognised."""
+        return [each.region for each in self.suspect_answers if each.reason is SuspectReason.EMPTY]
 
     @cached_property
     def speakers(self) -> list[str]:
-        """The names of those who speak, in order."""
+        """The names of the speakers, sorted."""
         return sorted({each.speaker for each in self.readable.utterances if each.speaker})
 
     @cached_property
@@ -111,7 +111,7 @@ class Document:
         return self._inside(make_cues(self.readable.utterances, self.rules))
 
     def _inside(self, cues: list[Cue]) -> list[Cue]:
-        """Let no cue stand longer than the recording lasts; what was said at its very end may be short."""
+        """End every cue within the recording; a cue at its very end may become short."""
         last_ms = self.transcript.duration_ms
         return [
             each if each.end_ms <= last_ms else replace(each, end_ms=max(each.start_ms + 1, last_ms))
@@ -120,7 +120,7 @@ class Document:
 
     @cached_property
     def breaches(self) -> dict[Breach, int]:
-        """How often each rule is not kept; those that are kept throughout are left out."""
+        """Number of breaches of each rule; rules without a breach are left out."""
         return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
 
 
@@ -128,7 +128,7 @@ _MOST_NAMED = 3
 
 
 def facts(document: Document) -> list[str]:
-    """Return how long the recording is, how many words, in which language, and what is lacking."""
+    """Return the facts printed above a transcript: duration, words, language, and what is missing."""
     transcript = document.readable
     words = sum(len(utterance.words) for utterance in transcript.utterances)
     said = [clock(transcript.duration_ms), f"{words:,} words"]
@@ -141,9 +141,9 @@ def facts(document: Document) -> list[str]:
     if transcript.missing:
         lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
         said.append(f"{clock(lost + 999)} missing")
-    if document.unheard:
-        where = ", ".join(map(span, document.unheard[:_MOST_NAMED]))
-        more = "" if len(document.unheard) <= _MOST_NAMED else " and elsewhere"
+    if document.wordless_speech:
+        where = ", ".join(map(span, document.wordless_speech[:_MOST_NAMED]))
+        more = "" if len(document.wordless_speech) <= _MOST_NAMED else " and elsewhere"
         said.append(f"no word from {where}{more}, though somebody speaks")
     return said
 

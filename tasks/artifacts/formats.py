@@ -53,7 +53,7 @@ _SHORT_NAMES = {"karaoke": "karaoke.vtt"}
 
 
 def check_formats(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names, each once, in order. Raises SettingsError for one that there is none of."""
+    """Return the names in order, without repeats. Raises SettingsError for an unknown one."""
     said = [name.strip().lower() for name in names if name.strip()]
     asked = tuple(dict.fromkeys(_SHORT_NAMES.get(name, name) for name in said))
     unknown = [name for name in asked if name not in FORMATS]
@@ -65,16 +65,16 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def optional(names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some formats that are made only where they are asked for."""
+    """Return those formats that are made only on request."""
     return tuple(name for name in names if FORMATS[name].is_optional)
 
 
 def artifact_name(format_: str, stem: str = TRANSCRIPT) -> str:
-    """Return how a format's file is called."""
+    """Return the name of a format's file."""
     return f"{stem}.{format_}"
 
 
 def made_with(asked_for: Iterable[str] | None) -> list[str]:
-    """Return the formats that a job has of which these were asked for, in their own order."""
+    """Return the formats of a job: the standard ones and those asked for, in the order of `FORMATS`."""
     wanted = {*STANDARD, *(asked_for or ())}
     return [name for name in FORMATS if name in wanted]

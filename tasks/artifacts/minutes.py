@@ -25,10 +25,10 @@ class MinutesDocument:
 
     Attributes:
         name: the recording's, for people.
-        job: that made them.
-        transcript: the job that the transcript is of.
-        page: where its page is from where the minutes are, as a relative address.
-        model: that wrote them, and at whom.
+        job: the job that made them.
+        transcript: the job of the transcript.
+        page: relative address of the transcript's page, seen from the minutes.
+        model: the chat model and its provider.
         language: of the transcript, as its ISO 639-1 code.
         remarks: what a reader must know, such as what is missing.
     """
@@ -88,9 +88,9 @@ def render_spoken(document: MinutesDocument) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return one line of text as Markdown that shows it as it is."""
-    inert = _LINKED.sub(r"\\\g<0>", _MARKUP.sub(r"\\\g<0>", " ".join(text.split())))
-    return _AT_A_LINES_START.sub(_escape_start, inert)
+    """Escape a text for Markdown, in one line."""
+    marked = _LINKED.sub(r"\\\g<0>", _MARKUP.sub(r"\\\g<0>", " ".join(text.split())))
+    return _AT_A_LINES_START.sub(_escape_start, marked)
 
 
 def _escape_start(found: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from stenoflow.tasks.transcript.types import Utterance
 
 
 def render(document: Document) -> str:
-    """Render the text, a blank line between paragraphs; each begins with who speaks, where that is told."""
+    """Render the text, a blank line between paragraphs; each begins with its speaker, where that is known."""
     return "\n\n".join(map(_paragraph, paragraphs(document.readable.utterances))) + "\n"
 
 

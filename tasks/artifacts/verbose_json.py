@@ -48,7 +48,7 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
         "segments",
         (
             _with_ours(index, *each)
-            for index, each in enumerate(zip(transcript.utterances, document.suspicions, strict=True))
+            for index, each in enumerate(zip(transcript.utterances, document.suspect_reasons, strict=True))
         ),
     )
     yield "words", spoken
@@ -58,7 +58,7 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
         yield "speakers_throughout", speaking.throughout
     yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
-    yield "doubtful", (_doubtful(answer) for answer in document.doubtful)
+    yield "doubtful", (_suspect_answer(answer) for answer in document.suspect_answers)
 
 
 def _write_list(written: io.StringIO, entries: Iterator[dict[str, Any]]) -> None:
@@ -95,12 +95,12 @@ def word_entry(word: Word) -> dict[str, Any]:
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
 
 
-def _other_language(heard: OtherLanguage) -> dict[str, Any]:
-    """Describe a stretch in which another language was heard than in the whole."""
+def _other_language(other: OtherLanguage) -> dict[str, Any]:
+    """Describe a stretch in which another language was spoken than in the whole."""
     return {
-        "start": seconds(heard.start_ms),
-        "end": seconds(heard.end_ms),
-        "language": heard.language,
+        "start": seconds(other.start_ms),
+        "end": seconds(other.end_ms),
+        "language": other.language,
     }
 
 
@@ -108,16 +108,16 @@ def _by(word: Word, speaker: str | None) -> dict[str, Any]:
     return word_entry(word) if speaker is None else {**word_entry(word), "speaker": speaker}
 
 
-def _with_ours(index: int, utterance: Utterance, suspicions: Sequence[SuspectUtterance]) -> dict[str, Any]:
-    ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(suspicions)}
+def _with_ours(index: int, utterance: Utterance, reasons: Sequence[SuspectUtterance]) -> dict[str, Any]:
+    ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(reasons)}
     return segment_entry(index, utterance) | ours
 
 
-def _doubtful(answer: SuspectAnswer) -> dict[str, Any]:
+def _suspect_answer(answer: SuspectAnswer) -> dict[str, Any]:
     return {
         "start": seconds(answer.region.start_ms),
         "end": seconds(answer.region.end_ms),
-        "why": answer.doubt.value,
+        "why": answer.reason.value,
     }
 
 

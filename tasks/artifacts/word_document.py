@@ -35,22 +35,22 @@ def render(document: Document) -> bytes:
     _set_properties(written, document)
     transcript = document.readable
     written.add_heading(document.title, level=0)
-    legend = ["highlighted: may not be what was said"] if any(document.suspicions) else []
+    legend = ["highlighted: may not be what was said"] if any(document.suspect_reasons) else []
     _add_faint(written.add_paragraph(), " · ".join([*facts(document), *legend]))
-    suspicions = iter(document.suspicions)
+    reasons = iter(document.suspect_reasons)
     for group in paragraphs(transcript.utterances):
-        _add_group(written.add_paragraph(), group, [next(suspicions) for _ in group])
+        _add_group(written.add_paragraph(), group, [next(reasons) for _ in group])
     return _without_times(written)
 
 
 def _add_group(
-    paragraph: Paragraph, group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
+    paragraph: Paragraph, group: Sequence[Utterance], reasons_of: Sequence[tuple[SuspectUtterance, ...]]
 ) -> None:
     _add_faint(paragraph, clock(group[0].start_ms))
     if group[0].speaker:
         paragraph.add_run(f"  {group[0].speaker}").bold = True
     paragraph.add_run().add_break()
-    for text, is_suspect in _stretches(group, suspicions):
+    for text, is_suspect in _stretches(group, reasons_of):
         run = paragraph.add_run(text)
         if not group[0].words:
             run.bold = True
@@ -60,12 +60,12 @@ def _add_group(
 
 
 def _stretches(
-    group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
+    group: Sequence[Utterance], reasons_of: Sequence[tuple[SuspectUtterance, ...]]
 ) -> Iterator[tuple[str, bool]]:
     """Yield the text of a paragraph in as few pieces as can be, each trusted or suspect throughout."""
     texts: list[str] = []
     was_suspect = False
-    for utterance, reasons in zip(group, suspicions, strict=True):
+    for utterance, reasons in zip(group, reasons_of, strict=True):
         if texts and was_suspect != bool(reasons):
             yield join_words(texts) + space_between(texts[-1], utterance.text), was_suspect
             texts = []

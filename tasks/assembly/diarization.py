@@ -123,16 +123,16 @@ def with_speaker_keys(pieces: Iterable[tuple[int, Piece]], recognised: set[str])
         recognised: gets the keys of those who were known from another segment.
     """
     for segment, piece in pieces:
-        if piece.placed is None:
+        if piece.transcript is None:
             yield piece
             continue
         utterances = tuple(
             replace(each, speaker=key_of(segment, each.speaker)) if each.speaker else each
-            for each in piece.placed.utterances
+            for each in piece.transcript.utterances
         )
         keys = {each.speaker for each in utterances if each.speaker}
         recognised |= {key for key in keys if not key.startswith(f"s{segment}-")}
-        yield replace(piece, placed=replace(piece.placed, utterances=utterances))
+        yield replace(piece, transcript=replace(piece.transcript, utterances=utterances))
 
 
 def carried_keys(opening: Iterable[tuple[int, Sequence[Utterance]]]) -> set[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stenoflow.tasks.media.levels import FRAME_SAMPLES, SILENCE_DB, LevelMeter
 from stenoflow.tasks.media.segmenter import Samples, SegmentAudio, Segmenter
 from stenoflow.tasks.transcript.crosstalk import FAR_DB, LEVEL_MS
-from stenoflow.tasks.transcript.regions import FRAME_MS, Listened
+from stenoflow.tasks.transcript.regions import FRAME_MS, LevelHistogram
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, SAMPLES_PER_MS
 
 WINDOW_SAMPLES = SAMPLE_RATE
@@ -122,7 +122,7 @@ class Tracks:
         for past in self._past.values():
             past.forget(min(slicer.held_from for slicer in self._slicers.values()) // FRAME_SAMPLES)
 
-    def own(self, channel: int | None, piece: SegmentAudio, listened: Listened) -> Sequence[float]:
+    def own(self, channel: int | None, piece: SegmentAudio, listened: LevelHistogram) -> Sequence[float]:
         """Return a slice's levels without the voices of others, which stand at the floor of what was heard.
 
         Args:

@@ -59,7 +59,7 @@ def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> int:
         )
     if not out.parent.is_dir():
         raise SettingsError(f"there is no folder {out.parent}")
-    document = replace(document_of(context, job, context.catalog.segments(job.id)), beside=())
+    document = replace(document_of(context, job, context.catalog.segments(job.id)), linked_formats=())
     with ExitStack() as stack:
         sound = stack.enter_context(_sound(context, job)) if embed else None
         try:

@@ -1,4 +1,4 @@
-"""One speaker a channel: the transcripts of a recording's channels, laid into one another by time."""
+"""Merge the transcripts of a recording's channels, with one speaker a channel, by time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stenoflow.tasks.transcript.crosstalk import Levels, echoes
 from stenoflow.tasks.transcript.stitching import mark, of_words, weakest
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Transcript, Utterance
 
-# Someone who goes on speaking while another has the word is heard again at the latest after this.
-_PATIENCE_MS = 2_000
+# Someone who goes on while another speaks is continued after this at the latest.
+_LONGEST_INTERRUPTION_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What was heard in one channel.
+    """The transcript of one channel.
 
     Attributes:
-        speaker: what who speaks in it is called.
+        speaker: the name of its speaker.
         transcript: of this channel alone.
         levels: how loud it is.
     """
@@ -32,14 +32,14 @@ class Track:
 
 
 def channel_name(channel: int) -> str:
-    """Return what the speaker of a channel, numbered from 0, is called."""
+    """Return the name of the speaker of a channel, numbered from 0."""
     return f"Channel {channel + 1}"
 
 
 def interleave(tracks: Sequence[Track]) -> Transcript:
     """Make one transcript of those of a recording's channels, which have the same timeline.
 
-    What of one is heard in another too is kept once. A stretch that is missing in any of them is missing.
+    A word that is in two channels is kept once. A stretch that is missing in any of them is missing.
 
     Args:
         tracks: at least one.
@@ -90,21 +90,21 @@ def _in_turns(utterances: Iterable[Utterance]) -> list[Utterance]:
     ordered = []
     while heap:
         _, _, utterance = heapq.heappop(heap)
-        split = _split(utterance, _heard_until(utterance, heap[0][0])) if heap else None
+        split = _split(utterance, _speaks_until(utterance, heap[0][0])) if heap else None
         if split is None:
             ordered.append(utterance)
             continue
         head, tail = split
         ordered.append(head)
         number += 1
-        goes_on_ms = max(tail.start_ms, min(heap[0][2].end_ms, tail.start_ms + _PATIENCE_MS))
+        goes_on_ms = max(tail.start_ms, min(heap[0][2].end_ms, tail.start_ms + _LONGEST_INTERRUPTION_MS))
         heapq.heappush(heap, (goes_on_ms, number, tail))
     return ordered
 
 
-def _heard_until(utterance: Utterance, next_ms: int) -> int:
-    """Return when another one is heard; of two that begin at once, the first is heard for a while."""
-    return next_ms if next_ms > utterance.start_ms else utterance.start_ms + _PATIENCE_MS
+def _speaks_until(utterance: Utterance, next_ms: int) -> int:
+    """Return when another takes over; of two that begin at once, the first speaks for a while."""
+    return next_ms if next_ms > utterance.start_ms else utterance.start_ms + _LONGEST_INTERRUPTION_MS
 
 
 def _split(utterance: Utterance, at_ms: int) -> tuple[Utterance, Utterance] | None:

@@ -1,4 +1,4 @@
-"""An account of the whole duration: where speech was heard, where silence, and what is missing."""
+"""Account for the whole duration: speech, silence, and what is missing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def cover(duration_ms: int, speech: Iterable[Region], missing: Iterable[Region])
 
     Args:
         duration_ms: the whole duration.
-        speech: where speech was heard; in any order, may overlap.
+        speech: regions of speech; in any order, may overlap.
         missing: what could not be transcribed; wins over speech.
 
     Returns:
         Stretches in order, without gap or overlap, neighbours of different kinds.
     """
     missed = _merged(missing, duration_ms)
-    heard = _subtract(_merged(speech, duration_ms), missed)
+    spoken = _subtract(_merged(speech, duration_ms), missed)
     marked = sorted(
-        [(region, Kind.MISSING) for region in missed] + [(region, Kind.SPEECH) for region in heard],
+        [(region, Kind.MISSING) for region in missed] + [(region, Kind.SPEECH) for region in spoken],
         key=lambda pair: pair[0].start_ms,
     )
     stretches: list[Stretch] = []

@@ -1,11 +1,12 @@
-"""What is heard in two channels at once and was spoken in one: a voice that reaches the other's microphone.
+"""Find crosstalk: words of one speaker that are also in the channel of another, whose microphone they reach.
 
 The same word within 0.3 s in two channels is one word; it is kept where it is louder. Where both are about as
 loud (one microphone on both channels, or an engine that is unsure of a word's time), what was decided of the
 words next to it holds for it too, so that one sentence is not torn between two speakers.
 
-A voice from afar is often misheard, and then there are no same words. So a word is left out as well where it
-is far softer than another channel is at that moment, and than its own channel is when its own speaker speaks.
+A voice from afar is often misrecognised, and then no words are the same. So a word is left out as well where
+it is far softer than another channel is at that moment, and than its own channel is when its own speaker
+speaks.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class _Spoken:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """One word heard in two channels, and by how much it is louder in the first."""
+    """One word that is in two channels, and by how much it is louder in the first."""
 
     one: _Spoken
     other: _Spoken
@@ -103,7 +104,7 @@ def echoes(channels: Sequence[Sequence[Utterance]], levels: Sequence[Levels]) ->
     """Find the words that belong to another channel.
 
     Args:
-        channels: what was heard in each, by time.
+        channels: the utterances of each, by time.
         levels: how loud each is.
 
     Returns:
@@ -116,7 +117,7 @@ def echoes(channels: Sequence[Sequence[Utterance]], levels: Sequence[Levels]) ->
         matches = sorted(
             _matches(spoken[one], spoken[other], levels[one], levels[other]), key=lambda m: m.at_ms
         )
-        for match, is_first in zip(matches, _decided(matches), strict=True):
+        for match, is_first in zip(matches, _first_keeps(matches), strict=True):
             # One that was found to be a third channel's says nothing of these two.
             if match.one.place not in left_out[one] and match.other.place not in left_out[other]:
                 loser, place = (other, match.other.place) if is_first else (one, match.one.place)
@@ -167,8 +168,8 @@ def _pairs(ones: Sequence[_Spoken], others: Sequence[_Spoken]) -> Iterator[tuple
         j += apart_ms >= -_APART_MS
 
 
-def _decided(matches: Sequence[_Match]) -> Iterable[bool]:
-    """Say of each match whether the first channel keeps the word; the first, where nothing tells."""
+def _first_keeps(matches: Sequence[_Match]) -> Iterable[bool]:
+    """Return for each match whether the first channel keeps the word; it does where nothing decides."""
     clear = [match for match in matches if abs(match.louder_db) >= _CLEAR_DB]
     times = [match.at_ms for match in clear]
     for match in matches:

@@ -1,4 +1,4 @@
-"""What is wrong with a recording itself: cut short, with parts that cannot be decoded, or clipped."""
+"""The integrity of a recording: whether it is cut short, cannot be decoded in parts, or is clipped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Integrity:
         stretches: what before that could not be decoded, in ms on the recording's own timeline.
         cut_off: it ends before its own mark of the end, which may not say by how much.
         complaints: what the decoder said of it, the last lines.
-        clipped: share of the samples of speech that is clipped, where that is worth telling; else 0. It
-            makes nothing missing.
+        clipped: share of the samples of speech that is clipped, where it is large enough to matter; else
+            0. It makes nothing missing.
     """
 
     lost_ms: int = 0

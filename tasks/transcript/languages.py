@@ -50,12 +50,12 @@ _LEAST_VOTES = 3
 _MAJORITY = 75
 _FREE_EVERY = 4
 STRONG_MS = 5_000
-"""A guess at the language of less speech than this tells nothing."""
+"""With less speech than this, a detected language means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What a segment says of the language: ISO 639-1, and for how long somebody speaks in it."""
+    """A segment's language (ISO 639-1), and how long somebody speaks in it."""
 
     language: str
     speech_ms: int
@@ -71,18 +71,18 @@ def agreed_on(votes: Iterable[Vote]) -> str | None:
 
 
 def likeliest(votes: Iterable[Vote], among: tuple[str, ...]) -> str:
-    """Return the one of several languages that is heard most; the first where none of them is."""
+    """Return the one of several languages that is spoken most; the first where none of them is."""
     weights = _weights(vote for vote in votes if vote.language in among)
     return weights.most_common(1)[0][0] if weights else among[0]
 
 
 def is_free(index: int) -> bool:
-    """Tell whether a segment is never told a language, so that it can say what it hears."""
+    """Tell whether a segment is always sent without a language, so that the model detects it."""
     return index % _FREE_EVERY == 0
 
 
 def language_to_tell(index: int, agreed: str | None, votes: Mapping[int, Vote]) -> str | None:
-    """Return the language that is told with a segment; None: the model finds out.
+    """Return the language to send with a segment; None: the model detects it.
 
     Args:
         index: the segment's.

@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from stenoflow.tasks.transcript.text import is_unspaced, split_words, spoken_form
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Transcript, Utterance, Word
 
-# So much that was taken for speech, and not a word, is strange; less may have been a cough.
+# So much that was taken for speech, and not a word, is suspect; less may have been a cough.
 _AUDIBLE_MS = 5_000
 # A phrase of up to 12 words is said again at once: six times in a row, and 24 words in all.
 _LONGEST_PHRASE = 12
@@ -21,29 +21,29 @@ _WORDS = 24
 _ECHOED = 80
 _ROW = 3
 HEADING = "Glossary"
-"""What a list of terms is called in a prompt, so that it reads like a sentence."""
+"""The heading of a list of terms in a prompt, which makes it read like a sentence."""
 
 
 class SuspectReason(StrEnum):
-    """Why an answer is not believed at once."""
+    """Why an answer is suspect, so that it is asked for again."""
 
     EMPTY = "empty"
     """No word, though somebody speaks."""
     REPETITION = "repetition"
-    """A phrase again and again, as models do that have lost their way."""
+    """A phrase again and again, as models do that are stuck in a loop."""
     ECHO = "echo"
-    """The prompt or the glossary, as models say that hear nothing."""
+    """The prompt or the glossary, which models repeat when there is nothing to transcribe."""
     LANGUAGE = "language"
     """It is in none of the languages that are spoken."""
 
 
 def find_suspect_reason(text: str, speech_ms: int, hints: str = "") -> SuspectReason | None:
-    """Say why an answer is strange; None where it is not.
+    """Return why an answer is suspect; None where it is not.
 
     Args:
-        text: all that was heard.
+        text: the text of the answer.
         speech_ms: for how long somebody speaks in what was sent, as its levels say.
-        hints: what the model was told beforehand.
+        hints: the prompt and glossary that went along.
     """
     words = [spoken for word in text.split() if (spoken := spoken_form(word))]
     if not words:
@@ -54,11 +54,11 @@ def find_suspect_reason(text: str, speech_ms: int, hints: str = "") -> SuspectRe
 
 
 def find_language_mismatch(
-    heard: str | None, spoken: Collection[str], speech_ms: int
+    language: str | None, spoken: Collection[str], speech_ms: int
 ) -> SuspectReason | None:
-    """Say whether the language that was heard is strange where only some are spoken."""
-    strange = heard is not None and heard not in spoken and speech_ms >= _AUDIBLE_MS
-    return SuspectReason.LANGUAGE if strange else None
+    """Return LANGUAGE where an answer is in none of the languages that are spoken; else None."""
+    suspect = language is not None and language not in spoken and speech_ms >= _AUDIBLE_MS
+    return SuspectReason.LANGUAGE if suspect else None
 
 
 def _spoken(text: str) -> list[str]:
@@ -115,7 +115,7 @@ _WORDS_A_SECOND = 8
 _SYLLABLES_A_WORD = 2
 # Times of words are not so precise that a rate could be told from fewer.
 _LEAST_WORDS = 6
-# Of what is heard as words, this much lies where the levels say that nobody speaks.
+# This share of the words' time lies where the levels show no speech.
 _MOSTLY = 0.8
 
 
@@ -133,29 +133,29 @@ class SuspectUtterance(StrEnum):
     REPETITION = "repetition"
     """It is part of a row of one phrase again and again."""
     SILENCE = "silence"
-    """It has words where the levels say that nobody speaks."""
+    """It has words where the levels show no speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspectAnswer:
-    """An answer that was not believed at once, and was no better when asked for again.
+    """An answer that was suspect, and no better when it was asked for again.
 
     Attributes:
-        region: what of the recording it is for, in ms.
+        region: the part of the recording that it is for, in ms.
     """
 
     region: Region
-    doubt: SuspectReason
+    reason: SuspectReason
 
 
 def find_suspect_utterances(
     transcript: Transcript, answers: Iterable[SuspectAnswer] = ()
 ) -> tuple[tuple[SuspectUtterance, ...], ...]:
-    """Say of each utterance why it may be wrong; nothing where nothing tells against it.
+    """Return for each utterance the reasons why it may be wrong; mostly none.
 
     Args:
-        transcript: what was heard.
-        answers: those that were not believed.
+        transcript: the transcript to check.
+        answers: the suspect answers in it.
     """
     utterances = transcript.utterances
     repeated = _repeated(utterances) | _in_repeating_answers(utterances, answers)
@@ -193,19 +193,19 @@ def _is_too_fast(utterance: Utterance) -> bool:
 
 def _is_in_silence(utterance: Utterance, speech: Sequence[Stretch], begins: Sequence[int]) -> bool:
     spoken_ms = sum(word.end_ms - word.start_ms for word in utterance.words)
-    heard_ms = sum(_overlap(word, speech, begins) for word in utterance.words)
-    return spoken_ms > 0 and heard_ms < (1 - _MOSTLY) * spoken_ms
+    speech_ms = sum(_overlap(word, speech, begins) for word in utterance.words)
+    return spoken_ms > 0 and speech_ms < (1 - _MOSTLY) * spoken_ms
 
 
 def _overlap(word: Word, speech: Sequence[Stretch], begins: Sequence[int]) -> int:
-    """Return for how much of a word somebody speaks, by the levels."""
-    heard_ms = 0
+    """Return how much of a word's time is speech, by the levels, in ms."""
+    speech_ms = 0
     for at in range(max(0, bisect_right(begins, word.start_ms) - 1), len(speech)):
         stretch = speech[at]
         if stretch.start_ms >= word.end_ms:
             break
-        heard_ms += max(0, min(word.end_ms, stretch.end_ms) - max(word.start_ms, stretch.start_ms))
-    return heard_ms
+        speech_ms += max(0, min(word.end_ms, stretch.end_ms) - max(word.start_ms, stretch.start_ms))
+    return speech_ms
 
 
 def _repeated(utterances: Sequence[Utterance]) -> set[int]:
@@ -221,7 +221,7 @@ def _repeated(utterances: Sequence[Utterance]) -> set[int]:
 
 
 def _in_repeating_answers(utterances: Sequence[Utterance], answers: Iterable[SuspectAnswer]) -> set[int]:
-    regions = [each.region for each in answers if each.doubt is SuspectReason.REPETITION]
+    regions = [each.region for each in answers if each.reason is SuspectReason.REPETITION]
     return {
         number
         for region in regions

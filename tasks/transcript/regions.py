@@ -85,11 +85,11 @@ def find_regions(levels: Sequence[float]) -> list[Region]:
 
 
 def _speech_threshold(levels: Sequence[float]) -> float:
-    heard = loudness(levels)
-    if heard.range_db < _STEADY_RANGE_DB and max(levels) > heard.top_db + 2 * _STEADY_RANGE_DB:
+    measured = loudness(levels)
+    if measured.range_db < _STEADY_RANGE_DB and max(levels) > measured.top_db + 2 * _STEADY_RANGE_DB:
         # Less than a twentieth of the stretch is loud: a few words in a long quiet.
-        return heard.top_db + _STEADY_RANGE_DB
-    return heard.threshold_db
+        return measured.top_db + _STEADY_RANGE_DB
+    return measured.threshold_db
 
 
 LONG_SILENCE_MS = 3_000
@@ -102,13 +102,13 @@ _SECOND = 100
 _NEAR_FLOOR_DB = 6.0
 # With less range, nothing tells what is speech and what is noise.
 _CONTRAST_DB = 15.0
-# What was heard for so long stays heard, however long the quiet behind it.
+# Speech of this length still sets the top after any length of quiet.
 _HEARD_FRAMES = 1_000
 
 
 @dataclass(slots=True)
-class Listened:
-    """How loud everything was so far, in whole decibels."""
+class LevelHistogram:
+    """Counts of all levels of a recording so far, in whole decibels."""
 
     _counts: Counter[int] = field(default_factory=Counter)
 
@@ -137,17 +137,17 @@ class Listened:
         return LOWEST_FLOOR_DB
 
 
-def stretches_to_send(levels: Sequence[float], listened: Loudness) -> list[Region]:
+def stretches_to_send(levels: Sequence[float], history: Loudness) -> list[Region]:
     """Return what is to be sent of a segment: all but its long silences.
 
     Args:
         levels: dBFS, one per 10 ms.
-        listened: how loud the recording was so far, these levels included.
+        history: levels of the recording so far, these included.
 
     Returns:
         Regions in ms from the first level, in order and apart; none if all is silence.
     """
-    left_out = [_within(run, len(levels)) for run in _long_silences(levels, _ceiling_db(listened))]
+    left_out = [_within(run, len(levels)) for run in _long_silences(levels, _ceiling_db(history))]
     edges = [0, *(edge for run in left_out for edge in run), len(levels)]
     return [
         Region(start * FRAME_MS, end * FRAME_MS)
@@ -156,15 +156,15 @@ def stretches_to_send(levels: Sequence[float], listened: Loudness) -> list[Regio
     ]
 
 
-def _ceiling_db(listened: Loudness) -> float:
+def _ceiling_db(history: Loudness) -> float:
     """Return the level above which nothing is silence."""
-    if listened.range_db < _CONTRAST_DB:
+    if history.range_db < _CONTRAST_DB:
         return QUIET_STEADY_DB
-    return max(INAUDIBLE_DB, listened.floor_db + _NEAR_FLOOR_DB)
+    return max(INAUDIBLE_DB, history.floor_db + _NEAR_FLOOR_DB)
 
 
 def _within(run: tuple[int, int], frames: int) -> tuple[int, int]:
-    """Keep a margin, but none at an edge of the segment beyond which nobody speaks in it."""
+    """Keep a margin, but none at the edges of the segment."""
     start, end = run
     return start + (_MARGIN_FRAMES if start else 0), end - (_MARGIN_FRAMES if end < frames else 0)
 
@@ -283,12 +283,12 @@ class Excerpt:
 
     def _placed(self) -> list[tuple[int, tuple[int, int]]]:
         """Return each span with the sample of the joined sound at which it begins."""
-        placed = []
+        offsets = []
         offset = 0
         for first, end in self.spans:
-            placed.append((offset, (first, end)))
+            offsets.append((offset, (first, end)))
             offset += end - first
-        return placed
+        return offsets
 
 
 def _region(first: int, end: int) -> Region:

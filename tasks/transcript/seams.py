@@ -1,6 +1,6 @@
 """Where two segments overlap: which words to take from which, so that each is there once.
 
-Both were sent the sound round a forced cut. Words that both heard, at about the same time, tie the two
+Both were sent the sound round a forced cut. Words that both have, at about the same time, tie the two
 together; of these ties the one nearest the cut is taken, since there both had the most sound round it.
 """
 
@@ -23,7 +23,7 @@ class SeamMatch:
     Attributes:
         left: how many of the left one's words are kept.
         right: how many of the right one's words are left out.
-        agreed: both heard a same word there; otherwise the times alone decided.
+        agreed: both have a same word there; otherwise the times alone decided.
     """
 
     left: int
@@ -93,7 +93,7 @@ def _by_time(left: Sequence[Word], right: Sequence[Word], cut_ms: int) -> SeamMa
     one = sum(_middle(word) < cut_ms for word in left)
     other = sum(_middle(word) < cut_ms for word in right)
     if one < len(left) and other and _at_once(left[one], right[other - 1]):
-        # Each heard it on the other's side.
+        # Each has it on the other's side.
         return SeamMatch(one + 1, other, agreed=False)
     if one and other < len(right) and _at_once(left[one - 1], right[other]):
         return SeamMatch(one, other + 1, agreed=False)

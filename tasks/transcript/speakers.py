@@ -177,7 +177,7 @@ _KEY = re.compile(r"s(\d+)-(.{1,40})", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch of a segment's sound in which one speaker is heard alone, in ms from its start."""
+    """A stretch of a segment's sound in which one speaker is alone, in ms from its start."""
 
     key: str
     start_ms: int
@@ -189,13 +189,13 @@ def key_of(segment: int, label: str) -> str:
 
     Args:
         segment: the number of the segment.
-        label: what the model called the speaker there: a key that went along with it, or a name of its own.
+        label: the model's label for the speaker there: a key that went along with it, or a name of its own.
     """
     return label if _KEY.fullmatch(label) else f"s{segment}-{label[:40]}"
 
 
 def choose_clips(segment: int, utterances: Sequence[Utterance]) -> list[Clip]:
-    """Choose a clip of each new speaker of a segment, in the order in which they are first heard.
+    """Choose a clip of each new speaker of a segment, in the order in which they first speak.
 
     The longest utterance is taken, from its middle; of speakers who say nothing long enough there is none.
     """
@@ -220,18 +220,18 @@ def _clip(segment: int, utterance: Utterance) -> Clip:
     )
 
 
-def name_speakers(heard: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+def name_speakers(spoken: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Give speakers their names: a letter, with the number of the segment where that is all that is known.
 
     Args:
-        heard: the keys of all utterances with a speaker, in order of time.
+        spoken: the keys of all utterances with a speaker, in order of time.
         known: the keys of which clips went along.
 
     Returns:
-        Names by key. A letter alone stands for one person throughout; if all were heard in one segment, every
+        Names by key. A letter alone stands for one person throughout; if all spoke in one segment, every
         name is such a letter.
     """
-    keys = list(dict.fromkeys(heard))
+    keys = list(dict.fromkeys(spoken))
     is_one_segment = len({_segment(key) for key in keys}) == 1
     carried = set(known) | {key for key in keys if is_one_segment}
     everywhere = [key for key in keys if key in carried]

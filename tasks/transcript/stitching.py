@@ -1,6 +1,6 @@
-"""Putting the segments of a recording together on the recording's own timeline.
+"""Stitch the segments of a recording together, on the recording's own timeline.
 
-A word's time is the place of the span that it was heard in (a sample position, counted in one linear
+A word's time is the place of its span (a sample position, counted in one linear
 decode) plus its time in that span. Lengths of segments are never summed. Where a cut could not go into
 silence, the segments overlap, and each word is taken from one of them.
 """
@@ -35,14 +35,14 @@ from stenoflow.tasks.transcript.word_timing import TimedTranscript
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One segment of the recording and what was heard in it.
+    """A segment of the recording and its transcript.
 
     Attributes:
         start_sample: its first sample in the linear decode; it is the end of the one before.
         end_sample: one past its last.
         speech: regions of speech, ms from the segment's start; may reach into its neighbours.
-        placed: what was heard, in the time of what was sent; None where it could not be transcribed.
-        language: as the API said it, normalised; None where it did not.
+        transcript: in the time of what was sent; None where it could not be transcribed.
+        language: ISO 639-1, as the API gave it; None where it gave none.
         sent: what of the recording was sent; None: all of the segment.
         forced: its end may run through speech, and the next one overlaps it.
     """
@@ -50,7 +50,7 @@ class Piece:
     start_sample: int
     end_sample: int
     speech: tuple[Region, ...]
-    placed: TimedTranscript | None
+    transcript: TimedTranscript | None
     language: str | None = None
     sent: Excerpt | None = None
     forced: bool = False
@@ -79,7 +79,7 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class _Joint:
+class _Join:
     """A seam, and what it leaves of both sides: words kept of the one before, left out of the one after."""
 
     seam: Seam
@@ -87,47 +87,47 @@ class _Joint:
     left_out: int
 
 
-def stitch(timeline: Timeline, placed: Iterable[Piece]) -> Transcript:
+def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
     """Put pieces together, in order; stretches without a result stand as missing.
 
     They may come one by one: of each, the words are kept on the recording's timeline only.
     """
-    heard: list[list[Utterance]] = []
+    by_piece: list[list[Utterance]] = []
     pieces: list[Piece] = []
-    for piece in placed:
-        heard.append(_on_timeline(timeline, piece))
+    for piece in transcribed:
+        by_piece.append(_on_timeline(timeline, piece))
         pieces.append(_without_words(piece))
-    joints = [
-        _joint(timeline, before, after, _words(heard[index]), _words(heard[index + 1]))
+    joins = [
+        _join(timeline, before, after, _words(by_piece[index]), _words(by_piece[index + 1]))
         for index, (before, after) in enumerate(pairwise(pieces))
     ]
-    starts = [0, *(joint.left_out for joint in joints)]
-    ends = [*(joint.kept for joint in joints), sys.maxsize]
+    starts = [0, *(join.left_out for join in joins)]
+    ends = [*(join.kept for join in joins), sys.maxsize]
     spoken = [
         utterance
-        for utterances, start, end in zip(heard, starts, ends, strict=False)
+        for utterances, start, end in zip(by_piece, starts, ends, strict=False)
         for utterance in _part(utterances, start, end)
     ]
     coverage = cover(timeline.duration_ms, _speech(timeline, pieces), _missing(timeline, pieces))
     marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
-    language = _language(pieces, heard)
+    language = _language(pieces, by_piece)
     return Transcript(
         timeline.duration_ms,
         language,
         tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
         coverage,
-        weakest(piece.placed.timing for piece in pieces if piece.placed is not None),
-        tuple(joint.seam for joint in joints),
-        tuple(_other_languages(timeline, pieces, heard, language)),
+        weakest(piece.transcript.timing for piece in pieces if piece.transcript is not None),
+        tuple(join.seam for join in joins),
+        tuple(_other_languages(timeline, pieces, by_piece, language)),
     )
 
 
 def _on_timeline(timeline: Timeline, piece: Piece) -> list[Utterance]:
-    if piece.placed is None:
+    if piece.transcript is None:
         return []
     return [
         of_words(utterance, piece.excerpt.on_timeline(utterance.words, timeline.origin_ms))
-        for utterance in piece.placed.utterances
+        for utterance in piece.transcript.utterances
         if utterance.words
     ]
 
@@ -147,17 +147,19 @@ def _words(utterances: Iterable[Utterance]) -> list[Word]:
     return [word for utterance in utterances for word in utterance.words]
 
 
-def _joint(
+def _join(
     timeline: Timeline, before: Piece, after: Piece, left: Sequence[Word], right: Sequence[Word]
-) -> _Joint:
+) -> _Join:
     at_ms = timeline.origin_ms + samples_to_ms(before.end_sample)
     overlap = _overlap(timeline, before, after)
     if overlap is None:
-        return _Joint(Seam(at_ms), len(left), 0)
-    timed = all(piece.placed is None or piece.placed.timing is Timing.WORD for piece in (before, after))
-    meeting = match_seam(left, right, at_ms, overlap, timed=timed)
-    dropped = tuple(word.text for word in (*left[meeting.left :], *right[: meeting.right]))
-    return _Joint(Seam(at_ms, overlap, meeting.agreed, dropped), meeting.left, meeting.right)
+        return _Join(Seam(at_ms), len(left), 0)
+    timed = all(
+        piece.transcript is None or piece.transcript.timing is Timing.WORD for piece in (before, after)
+    )
+    match = match_seam(left, right, at_ms, overlap, timed=timed)
+    dropped = tuple(word.text for word in (*left[match.left :], *right[: match.right]))
+    return _Join(Seam(at_ms, overlap, match.agreed, dropped), match.left, match.right)
 
 
 def _overlap(timeline: Timeline, before: Piece, after: Piece) -> Region | None:
@@ -202,33 +204,40 @@ def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
                 timeline.origin_ms + samples_to_ms(piece.end_sample),
             )
             for piece in pieces
-            if piece.placed is None
+            if piece.transcript is None
         ),
     ]
 
 
 def mark(stretch: Stretch) -> Utterance:
-    """Return what stands in the transcript in place of a missing stretch."""
+    """Return the utterance that marks a missing stretch."""
     return Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
 
 
 def _without_words(piece: Piece) -> Piece:
-    return piece if piece.placed is None else replace(piece, placed=TimedTranscript((), piece.placed.timing))
+    return (
+        piece
+        if piece.transcript is None
+        else replace(piece, transcript=TimedTranscript((), piece.transcript.timing))
+    )
 
 
-def _language(pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]]) -> str | None:
+def _language(pieces: Sequence[Piece], spoken: Sequence[Sequence[Utterance]]) -> str | None:
     votes: Counter[str] = Counter()
-    for piece, utterances in zip(pieces, heard, strict=True):
+    for piece, utterances in zip(pieces, spoken, strict=True):
         if piece.language and utterances:
             votes[piece.language] += sum(region.duration_ms for region in piece.speech) or 1
     return votes.most_common(1)[0][0] if votes else None
 
 
 def _other_languages(
-    timeline: Timeline, pieces: Sequence[Piece], heard: Sequence[Sequence[Utterance]], language: str | None
+    timeline: Timeline,
+    pieces: Sequence[Piece],
+    spoken: Sequence[Sequence[Utterance]],
+    language: str | None,
 ) -> Iterator[OtherLanguage]:
-    """Yield the segments that disagree; a guess at little speech is none."""
-    for index, (piece, utterances) in enumerate(zip(pieces, heard, strict=True)):
+    """Yield the segments in another language; a guess from little speech does not count."""
+    for index, (piece, utterances) in enumerate(zip(pieces, spoken, strict=True)):
         speech_ms = sum(region.duration_ms for region in piece.speech)
         if utterances and piece.language not in {None, language} and speech_ms >= STRONG_MS:
             start_ms, end_ms = (samples_to_ms(each) for each in (piece.start_sample, piece.end_sample))
@@ -238,6 +247,6 @@ def _other_languages(
 
 
 def weakest(timings: Iterable[Timing]) -> Timing:
-    """Return what all words' times rest on at least."""
+    """Return the least exact of some timings."""
     order = list(Timing)
     return max(timings, key=order.index, default=Timing.WORD)

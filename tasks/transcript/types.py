@@ -49,7 +49,7 @@ class Utterance:
 
 
 class Timing(StrEnum):
-    """What the times of words rest on."""
+    """The source of the times of words."""
 
     WORD = "word"
     """The API timed each word."""
@@ -83,8 +83,8 @@ class Seam:
     Attributes:
         at_ms: the cut.
         overlap: what both were sent; None for a cut in silence.
-        agreed: in the overlap both heard a same word, by which they were joined; else times decided.
-        dropped: the words that were heard twice, or in part, and so left out.
+        agreed: in the overlap both have a same word, by which they were joined; else times decided.
+        dropped: words that are in both segments, or cut in half, and so left out.
     """
 
     at_ms: int
@@ -95,7 +95,7 @@ class Seam:
 
 @dataclass(frozen=True, slots=True)
 class OtherLanguage:
-    """A segment in which another language was heard than in the whole.
+    """A segment in another language than the whole.
 
     Attributes:
         segment: its number.

@@ -114,7 +114,7 @@ _LONGEST_UTTERANCE_WORDS = 40
 
 @dataclass(frozen=True, slots=True)
 class UntimedTranscript:
-    """What an API heard in one segment, as it said it; times in ms from the segment's start."""
+    """The answer of an API for one segment; times in ms from the segment's start."""
 
     text: str
     utterances: tuple[Utterance, ...] = ()
@@ -123,39 +123,39 @@ class UntimedTranscript:
 
 @dataclass(frozen=True, slots=True)
 class TimedTranscript:
-    """The same, every word timed."""
+    """A segment's transcript in which every word has a time."""
 
     utterances: tuple[Utterance, ...]
     timing: Timing
 
 
-def time_words(heard: UntimedTranscript, duration_ms: int, speech: Sequence[Region]) -> TimedTranscript:
+def time_words(answer: UntimedTranscript, duration_ms: int, speech: Sequence[Region]) -> TimedTranscript:
     """Time every word of an answer.
 
     Args:
-        heard: the answer.
+        answer: what the API returned.
         duration_ms: the segment's length; no time leaves it.
         speech: regions of speech in the segment, used where the answer has no times.
     """
     whole = Region(0, duration_ms)
-    if heard.words:
-        return TimedTranscript(_by_words(heard, whole), Timing.WORD)
-    if heard.utterances:
-        return TimedTranscript(_by_utterances(heard.utterances, whole), Timing.SEGMENT)
-    words = spread(split_words(heard.text), list(speech) or [whole])
+    if answer.words:
+        return TimedTranscript(_by_words(answer, whole), Timing.WORD)
+    if answer.utterances:
+        return TimedTranscript(_by_utterances(answer.utterances, whole), Timing.SEGMENT)
+    words = spread(split_words(answer.text), list(speech) or [whole])
     return TimedTranscript(group(words), Timing.ESTIMATED)
 
 
-def _by_words(heard: UntimedTranscript, whole: Region) -> tuple[Utterance, ...]:
-    timed = [_clip(word, whole) for word in heard.words]
-    texts = [split_words(utterance.text) for utterance in heard.utterances]
+def _by_words(answer: UntimedTranscript, whole: Region) -> tuple[Utterance, ...]:
+    timed = [_clip(word, whole) for word in answer.words]
+    texts = [split_words(utterance.text) for utterance in answer.utterances]
     if not texts:
-        written = split_words(heard.text) or [word.text for word in timed]
+        written = split_words(answer.text) or [word.text for word in timed]
         return group(align(written, timed, whole))
     aligned = align([word for text in texts for word in text], timed, whole)
     utterances = []
     position = 0
-    for utterance, text in zip(heard.utterances, texts, strict=True):
+    for utterance, text in zip(answer.utterances, texts, strict=True):
         words = tuple(aligned[position : position + len(text)])
         position += len(text)
         if words:

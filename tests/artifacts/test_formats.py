@@ -163,7 +163,7 @@ def test_ass_goes_on_after_ten_hours() -> None:
 
 
 def test_a_word_document_reads_as_the_transcript_does() -> None:
-    made = replace(_TURNS, doubtful=(SuspectAnswer(Region(0, 900), SuspectReason.REPETITION),))
+    made = replace(_TURNS, suspect_answers=(SuspectAnswer(Region(0, 900), SuspectReason.REPETITION),))
     parsed = docx.Document(io.BytesIO(FORMATS["docx"].render(made)))
     texts = [each.text for each in parsed.paragraphs]
     assert texts[0] == "talk.mp3"
@@ -197,7 +197,7 @@ def test_json_is_whispers_with_more() -> None:
 def test_json_says_which_segments_are_suspect_and_why() -> None:
     again = replace(utterance(["on", "on"], 5_000), compression_ratio=3.1)
     empty = SuspectAnswer(Region(20_000, 40_000), SuspectReason.EMPTY)
-    made = replace(document(utterance(["sure"], 0), again), doubtful=(empty,))
+    made = replace(document(utterance(["sure"], 0), again), suspect_answers=(empty,))
     parsed = json.loads(_text("json", made))
     assert [each["suspect"] for each in parsed["segments"]] == [[], ["compression"]]
     assert parsed["doubtful"] == [{"start": 20.0, "end": 40.0, "why": "empty"}]

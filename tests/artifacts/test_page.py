@@ -140,7 +140,7 @@ def test_where_no_word_was_heard_though_somebody_speaks_is_noted_in_its_place() 
     empty = SuspectAnswer(Region(20_000, 40_000), SuspectReason.EMPTY)
     loop = SuspectAnswer(Region(50_000, 60_000), SuspectReason.REPETITION)
     made = document(utterance(["one"], 0), utterance(["two"], 50_000), utterance(["three"], 60_000))
-    page = _parsed(render(replace(made, doubtful=(empty, loop))))
+    page = _parsed(render(replace(made, suspect_answers=(empty, loop))))
     texts = ["".join(each.itertext()) for each in page.iterfind(".//main/div/p")]
     assert texts == ["one", "[no word heard 00:00:20-00:00:40, though somebody speaks]", "two", "three"]
     assert [each.text for each in page.iterfind(".//main//i")] == ["repeats itself"]

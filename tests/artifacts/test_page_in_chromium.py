@@ -292,7 +292,7 @@ def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, s
     names = [f"Speaker {number}" for number in range(8)]
     said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
     unheard = SuspectAnswer(Region(50_000, 60_000), SuspectReason.EMPTY)
-    made = replace(document(*said, missing(30_000, 40_000)), doubtful=(unheard,))
+    made = replace(document(*said, missing(30_000, 40_000)), suspect_answers=(unheard,))
     _listen(page, tmp_path, recording, made)
     _word(page, 3).click()
     page.fill("#query", "new")

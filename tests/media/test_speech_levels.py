@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stenoflow.tasks.media.levels import SILENCE_DB, speech_levels
-from stenoflow.tasks.transcript.regions import Listened, stretches_to_send
+from stenoflow.tasks.transcript.regions import LevelHistogram, stretches_to_send
 
 _RATE = 16_000
 _SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}
@@ -35,7 +35,7 @@ def voice(level_db: float, seconds: int) -> NDArray[np.float64]:
 def sent(sound: NDArray[np.float64], segment_s: int = 40) -> list[tuple[int, int]]:
     """Return what is sent, in ms, of a recording that is cut every 40 s."""
     samples = np.clip(sound * 32767, -32768, 32767).astype(np.int16)
-    listened = Listened()
+    listened = LevelHistogram()
     stretches = []
     for first in range(0, samples.size, segment_s * _RATE):
         levels = speech_levels(samples[first : first + segment_s * _RATE]).tolist()

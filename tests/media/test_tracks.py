@@ -9,7 +9,7 @@ from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from stenoflow.tasks.media.probe import probe
 from stenoflow.tasks.media.segmenter import Samples, Segmenter
 from stenoflow.tasks.transcript.planning import CutRule
-from stenoflow.tasks.transcript.regions import Listened
+from stenoflow.tasks.transcript.regions import LevelHistogram
 from tests.instrument.recording import script
 from tests.instrument.tracks import channels_of, write_channels
 
@@ -83,7 +83,7 @@ def test_a_voice_from_afar_is_not_a_channels_own() -> None:
         assert not list(tracks.add(given[first : first + 16_000]))
     own = []
     for channel, piece in tracks.finish():
-        listened = Listened()
+        listened = LevelHistogram()
         listened.add(piece.levels)
         assert -22 < listened.voice_db() < -17
         own.append([np.mean(tracks.own(channel, piece, listened)[at : at + 300]) for at in (50, 450, 950)])

@@ -6,12 +6,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.regions import Listened, Loudness, stretches_to_send
+from stenoflow.tasks.transcript.regions import LevelHistogram, Loudness, stretches_to_send
 from stenoflow.tasks.transcript.types import Region
 
 
 def _listened(levels: list[float]) -> Loudness:
-    listened = Listened()
+    listened = LevelHistogram()
     listened.add(levels)
     return listened.loudness()
 

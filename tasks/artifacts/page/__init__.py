@@ -65,9 +65,9 @@ def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
             speakers=document.speakers,
             times=times(transcript),
             facts=facts(document),
-            beside=document.beside,
+            linked_formats=document.linked_formats,
             stem=document.stem,
-            has_doubts=_has_doubts(document),
+            has_warnings=_has_warnings(document),
             minutes=document.minutes,
             sections=_sections(document.minutes),
             moment=moment,
@@ -87,9 +87,9 @@ def _sections(minutes: MinutesDocument | None) -> list[tuple[str, tuple[Point, .
     return [] if minutes is None else list(points_with_titles(minutes.minutes, minutes.language))
 
 
-def _has_doubts(document: Document) -> bool:
+def _has_warnings(document: Document) -> bool:
     words = (word for utterance in document.readable.utterances for word in utterance.words)
-    return any(document.suspicions) or any(map(is_unsure, words))
+    return any(document.suspect_reasons) or any(map(is_unsure, words))
 
 
 def _policy(script: str, style: str, scheme: str) -> str:

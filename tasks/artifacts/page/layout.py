@@ -35,7 +35,7 @@ class Paragraph:
         words: what was said; nothing in a missing stretch.
         text: what stands in place of words.
         speaker: the number of the speaker, in order of names.
-        doubts: why it may be wrong.
+        warnings: reasons why it may be wrong, in words.
         size: about how many lines it takes, as a power of two.
     """
 
@@ -45,7 +45,7 @@ class Paragraph:
     words: Sequence[ShownWord]
     text: str
     speaker: int | None
-    doubts: Sequence[str]
+    warnings: Sequence[str]
     size: int
 
     @property
@@ -58,29 +58,27 @@ def lay_out(document: Document) -> Iterator[Paragraph]:
     """Yield the paragraphs, one by one: a day has thousands."""
     numbers = {name: number for number, name in enumerate(document.speakers)}
     before_ms = -1
-    for number, (group, suspicions) in enumerate(_groups(document)):
+    for number, (group, reasons_of) in enumerate(_groups(document)):
         first = group[0]
         length = sum(len(each.text) + 1 for each in group)
         yield Paragraph(
             number=number,
             start_ms=first.start_ms,
             anchor=None if first.start_ms == before_ms else _anchor(first.start_ms),
-            words=list(_shown(group, suspicions)),
+            words=list(_shown(group, reasons_of)),
             text="" if first.words else first.text,
             speaker=numbers.get(first.speaker or ""),
-            doubts=in_words(each for reasons in suspicions for each in reasons),
+            warnings=describe(each for reasons in reasons_of for each in reasons),
             size=1 << (length // _CHARACTERS_A_LINE).bit_length(),
         )
         before_ms = first.start_ms
 
 
 def _groups(document: Document) -> Iterator[_Group]:
-    """Yield the utterances of each paragraph with what tells against them, and notes where none was heard."""
-    suspicions = iter(document.suspicions)
-    spoken = (
-        (group, [next(suspicions) for _ in group]) for group in paragraphs(document.readable.utterances)
-    )
-    notes = (([_note(region)], [()]) for region in document.unheard)
+    """Yield the utterances of each paragraph with why each may be wrong, and notes on wordless speech."""
+    reasons = iter(document.suspect_reasons)
+    spoken = ((group, [next(reasons) for _ in group]) for group in paragraphs(document.readable.utterances))
+    notes = (([_note(region)], [()]) for region in document.wordless_speech)
     return merge(spoken, notes, key=lambda each: each[0][0].start_ms)
 
 
@@ -113,10 +111,10 @@ def _anchor(milliseconds: int) -> str:
 
 
 def _shown(
-    group: Sequence[Utterance], suspicions: Sequence[tuple[SuspectUtterance, ...]]
+    group: Sequence[Utterance], reasons_of: Sequence[tuple[SuspectUtterance, ...]]
 ) -> Iterator[ShownWord]:
     before = None
-    for utterance, reasons in zip(group, suspicions, strict=True):
+    for utterance, reasons in zip(group, reasons_of, strict=True):
         for word in utterance.words:
             space = "" if before is None else space_between(before, word.text)
             yield ShownWord(space, word.text, bool(reasons) or is_unsure(word))
@@ -125,7 +123,7 @@ def _shown(
 
 # More likely wrong than right.
 _UNSURE = 0.5
-_SAID = {
+_REASONS_IN_WORDS = {
     SuspectUtterance.COMPRESSION: "repeats itself",
     SuspectUtterance.REPETITION: "repeats itself",
     SuspectUtterance.LOGPROB: "hard to hear",
@@ -135,9 +133,9 @@ _SAID = {
 }
 
 
-def in_words(suspicions: Iterable[SuspectUtterance]) -> list[str]:
-    """Say why a passage may be wrong, each reason once."""
-    return sorted({_SAID[each] for each in suspicions})
+def describe(reasons: Iterable[SuspectUtterance]) -> list[str]:
+    """Return reasons why a passage may be wrong in words, each once."""
+    return sorted({_REASONS_IN_WORDS[each] for each in reasons})
 
 
 def is_unsure(word: Word) -> bool:

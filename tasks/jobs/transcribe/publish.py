@@ -51,14 +51,14 @@ class DamagedError(IncompleteError):
     kind = "damaged"
 
 
-class NothingHeardError(FailedError):
+class NothingTranscribedError(FailedError):
     """No segment could be transcribed; nothing is published."""
 
     kind = "failed"
 
 
 def publish(context: AppContext, job_id: str) -> JobState:
-    """Publish what a job has, and say in its state whether that is all.
+    """Publish what a job has, and set its state by whether that is all.
 
     Nothing is published where no segment has an answer.
 
@@ -73,7 +73,7 @@ def publish(context: AppContext, job_id: str) -> JobState:
     segments = context.catalog.segments(job_id)
     failed = [segment for segment in segments if segment.state not in _ENDED]
     if failed and not any(segment.state == SegmentState.DONE for segment in segments):
-        reason = NothingHeardError(failed[0].error_message or "no segment could be transcribed")
+        reason = NothingTranscribedError(failed[0].error_message or "no segment could be transcribed")
         context.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
     document = document_of(context, job, segments)
@@ -94,30 +94,30 @@ def publish(context: AppContext, job_id: str) -> JobState:
 
 
 def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document:
-    """Make what is rendered of a job from the stored answers; calls nobody."""
+    """Build the document of a job from its stored answers; makes no request."""
     recording = context.catalog.recording(job.recording_id)
-    told, names = diarize(context, job, segments), job.speakers or {}
-    transcript = with_names(told.transcript, names)
+    diarized, names = diarize(context, job, segments), job.speakers or {}
+    transcript = with_names(diarized.transcript, names)
     return Document(
         transcript,
         recording.name,
         PROFILES[context.settings.subtitles],
         recording.source,
-        SpeakerInfo(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
-        doubtful=tuple(_doubtful(context, job, segments)),
-        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
+        suspect_answers=tuple(_suspect_answers(context, job, segments)),
+        linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
         minutes=newest_minutes(context, job, transcript),
     )
 
 
 def translation_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document | None:
-    """Make what is rendered of a job's translation; None where none was asked for."""
+    """Build the document of a job's translation; None where none was asked for."""
     settings = JobSettings.from_dict(job.settings)
     if not settings.translate:
         return None
-    told, names = diarize(context, job, segments, translated_answer), job.speakers or {}
+    diarized, names = diarize(context, job, segments, translated_answer), job.speakers or {}
     transcript = replace(
-        with_names(told.transcript, names), language=ENGLISH, other_languages=(), translated=True
+        with_names(diarized.transcript, names), language=ENGLISH, other_languages=(), translated=True
     )
     recording = context.catalog.recording(job.recording_id)
     return Document(
@@ -125,8 +125,8 @@ def translation_of(context: AppContext, job: Job, segments: Sequence[Segment]) -
         recording.name,
         PROFILES[context.settings.subtitles],
         recording.source,
-        SpeakerInfo(job.settings.get("speakers"), told.speakers, names, throughout=told.throughout),
-        beside=tuple(name for name in made_with(job.formats) if name != "html"),
+        SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
+        linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
         stem=TRANSLATION,
     )
 
@@ -137,7 +137,7 @@ def lacks_formats(context: AppContext, job: Job) -> bool:
     return any(artifact_name(name) not in published for name in job.formats or ())
 
 
-def _doubtful(context: AppContext, job: Job, segments: Sequence[Segment]) -> Iterator[SuspectAnswer]:
+def _suspect_answers(context: AppContext, job: Job, segments: Sequence[Segment]) -> Iterator[SuspectAnswer]:
     suspects = context.ledger.suspects(segment.cache_key for segment in segments)
     for segment in segments:
         if segment.state == SegmentState.DONE and segment.cache_key in suspects:
@@ -157,7 +157,7 @@ def _files(job: Job, documents: Sequence[Document]) -> Iterator[ArtifactFile]:
 def _missing(
     recording: Recording, transcript: Transcript, failed: Sequence[Segment], damage: Integrity
 ) -> IncompleteError | None:
-    """Say what the transcript lacks, and why; None where it lacks nothing."""
+    """Return what the transcript lacks, and why; None where it lacks nothing."""
     if not transcript.missing and not damage:
         return None
     where = f"missing {_spans(transcript)}: " if transcript.missing else ""
@@ -172,7 +172,7 @@ def _missing(
 def _untranslated(
     context: AppContext, recording: Recording, job: Job, translation: Transcript, segments: Sequence[Segment]
 ) -> tuple[IncompleteError | None, str | None]:
-    """Say what the translation lacks and why, with the kind of that; all was heard."""
+    """Return what the translation lacks, with the kind of error; nothing where it is whole."""
     if not translation.missing:
         return None, None
     settings = JobSettings.from_dict(job.settings)
@@ -188,11 +188,11 @@ def _spans(transcript: Transcript) -> str:
 
 
 def republish_page(context: AppContext, of: str) -> None:
-    """Publish the transcript anew, whose page shows the newest minutes of it."""
+    """Publish a transcript again, so that its page shows its newest minutes."""
     segments = context.catalog.segments(of)
     done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
     if done - context.ledger.answered(done):
-        # Less would come of it than there is.
+        # The new page would have less than the present one.
         _log.warning("answers of job %s are gone; its page is left as it is", of)
         return
     try:

@@ -33,7 +33,7 @@ from stenoflow.tasks.media.probe import AudioStream
 from stenoflow.tasks.media.segmenter import SegmentAudio, Segmenter
 from stenoflow.tasks.transcript.integrity import Integrity
 from stenoflow.tasks.transcript.planning import Cut
-from stenoflow.tasks.transcript.regions import Excerpt, Listened, find_regions, stretches_to_send
+from stenoflow.tasks.transcript.regions import Excerpt, LevelHistogram, find_regions, stretches_to_send
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Region
 
@@ -69,7 +69,7 @@ class RecordingSegmenter:
         self._memory = threading.Semaphore(_SLICES_HELD)
         self._stopped = threading.Event()
         self._apart = taken.settings.speakers == Speakers.CHANNELS
-        self._listened: defaultdict[int | None, Listened] = defaultdict(Listened)
+        self._listened: defaultdict[int | None, LevelHistogram] = defaultdict(LevelHistogram)
         self._zeros = Zeros()
         self._keys = CacheKeys(taken.settings, taken.recording.sha256)
         self._decoding: Decoding | None = None
@@ -234,7 +234,7 @@ class RecordingSegmenter:
 
     @staticmethod
     def _levels(
-        channel: int | None, piece: SegmentAudio, tracks: Tracks, listened: Listened
+        channel: int | None, piece: SegmentAudio, tracks: Tracks, listened: LevelHistogram
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Return the levels by which a slice is silent, and those by which somebody speaks in it.
 

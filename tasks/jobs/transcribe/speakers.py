@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.assembly.diarization import store_turns
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
@@ -91,6 +90,3 @@ def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in there:
             raise unknown_speaker(name, there)
-
-
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
