@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 
 from stenoflow.flows.prefect_start import begin_start, surround
 from stenoflow.storage.database.states import JobState
@@ -23,6 +24,8 @@ from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
+
+_ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -65,6 +68,16 @@ async def registered(*names: str) -> None:
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
         await deployment.aapply()
+
+
+def test_every_entrypoint_of_prefect_yaml_is_a_flow(home: Path) -> None:
+    surround(home)
+    from prefect.flows import load_flow_from_entrypoint
+
+    deployments = yaml.safe_load((_ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+    for entrypoint in [each["entrypoint"] for each in deployments]:
+        assert entrypoint.startswith("stenoflow.flows.")
+        assert load_flow_from_entrypoint(entrypoint).fn.__name__ == entrypoint.rpartition(".")[2]
 
 
 def test_a_text_that_was_spoken_in_part_is_resumed(
