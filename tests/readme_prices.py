@@ -1,4 +1,4 @@
-"""The README's table of what an hour of meeting costs, by the book: `python -m tests.readme_prices`."""
+"""Print the table of costs in `tasks/README.md`, from the price book: `python -m tests.readme_prices`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ SPOKEN_MS = 240_000
 
 def table() -> str:
     """Return the table, a row a model, the cheapest first under each heading."""
-    rows = [*_rows("hearing", _hearing), *_rows("minutes", _minutes), *_rows("reading them aloud", _speech)]
-    return "\n".join(["| | model | USD an hour |", "|---|---|---|", *rows])
+    rows = [
+        *_rows("transcription", _transcription),
+        *_rows("minutes", _minutes),
+        *_rows("reading them aloud", _speech),
+    ]
+    return "\n".join(["| for | model | USD an hour |", "|---|---|---|", *rows])
 
 
 def _rows(what: str, cost: Callable[[Price], int | None]) -> Iterator[str]:
@@ -40,7 +44,7 @@ def _shown(micro: int) -> str:
     return f"{from_micro(micro).quantize(Decimal('0.0001'))}"
 
 
-def _hearing(price: Price) -> int | None:
+def _transcription(price: Price) -> int | None:
     if price.model in load_speech_models().listed or price.unit is not Unit.MS:
         return None
     return price.charge(_HOUR_MS)

@@ -1,4 +1,4 @@
-"""The tables. What they promise is in the README's section on the database.
+"""The tables. What they promise is in the README of `storage/`.
 
 Times of day are UTC; audio positions are 16 kHz samples; money is integer micro-units.
 """

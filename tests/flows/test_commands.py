@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import jiwer
@@ -32,6 +33,11 @@ _COMMANDS = [
     "forget",
     "db upgrade",
 ]
+
+
+def test_the_version_is_the_one_that_is_installed(stenoflow: Command) -> None:
+    printed = stenoflow("--version")
+    assert (printed.exit_code, printed.out) == (0, f"stenoflow {version('stenoflow')}\n")
 
 
 @pytest.mark.parametrize("command", _COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
+
+_ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -65,6 +68,17 @@ async def registered(*names: str) -> None:
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
         await deployment.aapply()
+
+
+def test_every_entrypoint_of_prefect_yaml_is_a_flow(home: Path) -> None:
+    surround(home)
+    from prefect.flows import load_flow_from_entrypoint
+
+    entrypoints = re.findall(r"entrypoint: (\S+)", (_ROOT / "prefect.yaml").read_text("utf-8"))
+    assert entrypoints
+    for entrypoint in entrypoints:
+        assert entrypoint.startswith("stenoflow.flows.")
+        assert load_flow_from_entrypoint(entrypoint).fn.__name__ == entrypoint.rpartition(".")[2]
 
 
 def test_a_text_that_was_spoken_in_part_is_resumed(

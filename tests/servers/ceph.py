@@ -1,6 +1,6 @@
 """A real server of S3, Ceph's radosgw with its store, run from Debian's packages without root's services.
 
-The packages are only unpacked (README, 'Work on it'). All is kept in memory and gone at the end.
+The packages are only unpacked (tests/README.md). All is kept in memory and gone at the end.
 """
 
 from __future__ import annotations

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_ROOMS = ("flows", "tasks", "storage", "migrations")
+_SOURCES = {".py", ".mako", ".toml", ".jinja", ".js", ".css", ".txt", ".opus"}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
+    build = pytest.importorskip("hatchling.build")
+    folder = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(_ROOT)
+        name = build.build_wheel(str(folder))
+    with ZipFile(folder / name) as wheel:
+        yield wheel
+
+
+def test_a_wheel_has_everything_under_one_name(packed: ZipFile) -> None:
+    tops = {name.split("/")[0] for name in packed.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"stenoflow"}
+
+
+def test_a_wheel_has_every_module_and_data_file_and_nothing_else(packed: ZipFile) -> None:
+    files = (path for room in _ROOMS for path in (_ROOT / room).rglob("*") if path.suffix in _SOURCES)
+    expected = {f"stenoflow/{path.relative_to(_ROOT).as_posix()}" for path in files}
+    expected = expected - {"stenoflow/flows/package.py"} | {"stenoflow/__init__.py"}
+    assert {name for name in packed.namelist() if name.startswith("stenoflow/")} == expected
+
+
+def test_a_wheel_installs_the_command(packed: ZipFile) -> None:
+    (entry_points,) = (name for name in packed.namelist() if name.endswith("/entry_points.txt"))
+    assert "stenoflow = stenoflow.flows.cli:main" in packed.read(entry_points).decode("utf-8")
