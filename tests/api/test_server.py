@@ -28,7 +28,9 @@ def mp3(seconds: int) -> bytes:
 
 def post(server: AudioApiServer, audio: bytes, **fields: str) -> httpx.Response:
     url = f"{server.base_url}/audio/transcriptions"
-    return httpx.post(url, data=fields, files={"file": ("a.mp3", audio, "audio/mpeg")}, timeout=20)
+    return httpx.post(
+        url, data=fields, files={"file": ("a.mp3", audio, "audio/mpeg")}, timeout=httpx.Timeout(None)
+    )
 
 
 def test_it_bills_the_seconds_that_it_heard() -> None:

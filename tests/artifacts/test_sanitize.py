@@ -102,6 +102,11 @@ _READERS: dict[str, list[Callable[[bytes], list[str]]]] = {
     "html": [_read_html],
 }
 _CASES = [(name, reader) for name, readers in _READERS.items() for reader in readers]
+_BY_SPEED = [
+    # A Word document takes as long to make as ten of the others.
+    pytest.param(name, read, marks=[pytest.mark.slow] if name == "docx" else [])
+    for name, read in _CASES
+]
 
 
 def _folded(text: str) -> str:
@@ -126,7 +131,7 @@ def _document(words: list[str], speaker: str | None = None) -> Document:
     return document(utterance(words, 0, speaker), name="talk.mp3")
 
 
-@pytest.mark.parametrize(("name", "read"), _CASES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("name", "read"), _BY_SPEED, ids=lambda value: getattr(value, "__name__", value))
 @settings(max_examples=30, deadline=None)
 @given(words=_said)
 @example(words=["{\\an8}top", "<i>slanted", "a", "-->", "b", "C:\\Now", "5", "<", "6", "--><b>"])

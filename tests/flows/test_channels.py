@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.flows.conftest import Command, charges, read_artifact
-from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
+from tests.flows.processes import command, descendants, wait_for, wait_until_gone
 from tests.instrument.tracks import channels_of, conversation, write_channels
 from tests.servers.audio_api import AudioApiServer
 
@@ -87,7 +87,7 @@ def test_a_killed_run_goes_on_with_the_cuts_of_each_channel(
         wait_for(lambda: len(api.calls) >= 3, process)
         started = descendants(process.pid)
         process.kill()
-        process.wait(DEADLINE_S)
+        process.wait()
     wait_until_gone(started)
     api.delay_s = 0.0
     line = stenoflow("transcribe", call, *_OPTIONS).line

@@ -12,13 +12,13 @@ import pytest
 
 from tests.flows.conftest import Meeting
 from tests.flows.held import IN_FLIGHT, Held, command
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, wait_for
+from tests.flows.processes import ARGUMENTS, SEGMENTS, wait_for
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.postgres_outage import mortal_postgres
 
 _SHIFT = """
 import datetime as real
-import storage.database.clock as clock
+import stenoflow.storage.database.clock as clock
 class Shifted(real.datetime):
     @classmethod
     def now(cls, tz=None):
@@ -45,7 +45,7 @@ def test_a_run_whose_clock_is_off_by_an_hour_is_waited_for(
                 assert right.stderr is not None
                 assert any("another run is at work on it" in line for line in iter(right.stderr.readline, ""))
                 held.release()
-                lines = [json.loads(each.communicate(timeout=DEADLINE_S)[0]) for each in (off, right)]
+                lines = [json.loads(each.communicate()[0]) for each in (off, right)]
     assert [(line["status"], line["error"]) for line in lines] == [("complete", None)] * 2
     assert [line["calls"] for line in lines] == [SEGMENTS, 0]
     assert len(api.calls) == SEGMENTS

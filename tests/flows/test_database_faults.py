@@ -19,7 +19,7 @@ from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.tables import Charge, Segment
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.held import IN_FLIGHT, Held, command
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, wait_for
+from tests.flows.processes import ARGUMENTS, SEGMENTS, wait_for
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.postgres_outage import Outage, mortal_postgres
 from tests.storage.database.breaking import Moment, breaking
@@ -91,7 +91,7 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
         time.sleep(_AWAY_S)
         assert len(api.calls) == _BEFORE + IN_FLIGHT, "nothing is sent that is not stored as sent"
         outage.end()
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (0, False), err
     _assert_whole(json.loads(out), meeting)
     assert len(api.calls) == SEGMENTS
@@ -102,12 +102,12 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
 def test_a_postgresql_that_stays_away_costs_at_most_what_was_in_flight(
     stenoflow: Command, api: AudioApiServer, held: Held, meeting: Meeting, outage: Outage, tmp_path: Path
 ) -> None:
-    hasty = f"from stenoflow.storage.database import outages; outages.PATIENCE_S = {_AWAY_S}"
+    hasty = f"from stenoflow.storage.database import reconnect; reconnect.PATIENCE_S = {_AWAY_S}"
     with command(tmp_path, "transcribe", meeting.path, *ARGUMENTS, first=hasty) as process:
         wait_for(lambda: held.waiting == IN_FLIGHT, process)
         outage.begin()
         held.release()
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     line = json.loads(out)
     assert process.returncode == 3
     assert (line["status"], line["error"]["kind"]) == ("failed", "database")
@@ -152,7 +152,7 @@ def test_a_sqlite_that_another_holds_is_waited_for(
             time.sleep(_AWAY_S)
             assert len(api.calls) == _BEFORE + IN_FLIGHT
             other.execute("ROLLBACK")
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (0, False), err
     _assert_whole(json.loads(out), meeting)
     assert len(api.calls) == SEGMENTS

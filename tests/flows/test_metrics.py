@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S, command
+from tests.flows.processes import command
 from tests.servers.audio_api import AudioApiServer
 
 NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
@@ -77,7 +77,7 @@ def test_they_are_served_until_a_signal(home: Path, number: signal.Signals) -> N
         assert answer.headers["content-type"].startswith("text/plain")
         assert values(answer.text)["stenoflow_database_up"] == 1
         process.send_signal(number)
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait() == 0
 
 
 def test_they_are_served_while_the_database_is_away(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
+from tests.flows.processes import command, descendants, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         wait_for(lambda: not _is_in_prefects_database("trustees.mp3"), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
-        process.wait(DEADLINE_S)
+        process.wait()
         wait_until_gone(started)
     assert len(api.calls) == 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, running, wait_for
+from tests.flows.processes import ARGUMENTS, SEGMENTS, running, wait_for
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -31,7 +31,7 @@ def test_the_same_recording_twice_at_once_is_bought_once(
         shutil.copy(meeting.path, other.path)
     with ExitStack() as stack:
         processes = [stack.enter_context(running(each, tmp_path)) for each in (meeting, other)]
-        outputs = [process.communicate(timeout=DEADLINE_S) for process in processes]
+        outputs = [process.communicate() for process in processes]
     lines = [_line(out) for out, _ in outputs]
     assert [line["status"] for line in lines] == ["complete", "complete"], outputs
     assert len(api.calls) == SEGMENTS
@@ -54,7 +54,7 @@ def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
             first.kill()
             first.wait()
             api.delay_s = 0.0
-            out, _ = second.communicate(timeout=DEADLINE_S)
+            out, _ = second.communicate()
     assert _line(out)["status"] == "complete"
     assert len(api.calls) <= SEGMENTS + 2
     shown = json.loads(stenoflow("show", _line(out)["job"], "--json").out)
