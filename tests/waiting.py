@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
+FOREVER = httpx.Timeout(None)
 _LOOK_EVERY_S = 0.02
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.servers.audio_api import AudioApiServer
 from tests.servers.audio_api_modes import BILLING_CODES, MODES
 
 # Short only where the test is about them.
-SHORT = {"hang": {"read_s": 0.5}, "drip": {"deadline_s": 5.0}}
+SHORT: dict[str, dict[str, Any]] = {"hang": {"read_s": 0.5}, "drip": {"deadline_s": 5.0}}
 
 
 async def transcribe(server: AudioApiServer, segment: Path, mode: str) -> Answer:

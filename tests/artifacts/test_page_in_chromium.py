@@ -91,7 +91,7 @@ def test_a_clicked_word_is_heard_and_the_highlight_follows(
     _word(page, 70).click()
     assert not _is_paused(page)
     heard = _hear(page, 74)
-    assert heard[0] == (70, pytest.approx(70 * WORD_MS / 1000))
+    assert heard[0][0] == 70
     _assert_in_time(heard)
     expect(page.locator(".now")).to_have_count(1)
 

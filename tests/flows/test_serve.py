@@ -18,6 +18,7 @@ import pytest
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import command, descendants, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
+from tests.waiting import FOREVER
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -70,12 +71,13 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        assert "<html" in httpx.get(f"{address}/", follow_redirects=True).text
-        assert httpx.get(f"{address}/api/health").json() is True
-        # Where the pages look for the server: wherever they came from.
-        assert httpx.get(f"{address}/ui-settings").json()["api_url"] == "/api"
-        # Without a token, nobody changes anything.
-        assert httpx.post(f"{address}/api/flow_runs/filter", json={}).status_code == 403
+        with httpx.Client(base_url=address, timeout=FOREVER) as http:
+            assert "<html" in http.get("/", follow_redirects=True).text
+            assert http.get("/api/health").json() is True
+            # Where the pages look for the server: wherever they came from.
+            assert http.get("/ui-settings").json()["api_url"] == "/api"
+            # Without a token, nobody changes anything.
+            assert http.post("/api/flow_runs/filter", json={}).status_code == 403
         again = stenoflow("serve", "--port", "0")
         assert again.exit_code == 2
         assert f"already: {address}" in again.err

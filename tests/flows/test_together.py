@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Command, Meeting
+from tests.flows.held import IN_FLIGHT, Held
 from tests.flows.processes import ARGUMENTS, SEGMENTS, running, wait_for
 from tests.servers.audio_api import AudioApiServer
 
@@ -42,18 +43,16 @@ def test_the_same_recording_twice_at_once_is_bought_once(
 def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
-    api.delay_s = 1.5
+    api.recogniser = held = Held(after=1)
     with running(meeting, tmp_path) as first:
-        wait_for(lambda: len(api.calls) >= 1, first)
-        # Long enough for the other to start.
-        api.delay_s = 30.0
+        wait_for(lambda: held.waiting == IN_FLIGHT, first)
         with running(meeting, tmp_path) as second:
             assert second.stderr is not None
             said = iter(second.stderr.readline, "")
             assert any("another run is at work on it" in line for line in said)
             first.kill()
             first.wait()
-            api.delay_s = 0.0
+            held.release()
             out, _ = second.communicate()
     assert _line(out)["status"] == "complete"
     assert len(api.calls) <= SEGMENTS + 2

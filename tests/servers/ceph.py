@@ -18,6 +18,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.waiting import FOREVER
+
 NAMED_BY = "STENOFLOW_TEST_CEPH"
 """The environment variable that names the folder into which the packages were unpacked."""
 
@@ -149,7 +151,7 @@ class _Ceph:
 
     def wait(self, gateway: subprocess.Popen[bytes]) -> None:
         """Wait until the gateway answers."""
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=FOREVER) as client:
             while not _answers(client, self.endpoint):
                 if gateway.poll() is not None:
                     raise RuntimeError(f"Ceph did not come up:\n{self.log.read_text()[-2000:]}")

@@ -54,4 +54,4 @@ def test_an_answer_that_is_stored_while_another_run_looks_is_seen(postgres: Data
 
 def _somebody_waits(database: Database) -> bool:
     with database.read() as session:
-        return session.scalars(_WAITING).one() > 0
+        return bool(session.scalars(_WAITING).one())
