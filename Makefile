@@ -18,8 +18,8 @@ demo: .venv/.program ## Transcribe a short sample meeting on this machine
 
 test: lint types check-imports unit ## Run the linters, the type checker and the tests, in minutes
 
-test-slow: .venv/.tests ## Run the tests that `test` leaves out: browsers, crowds, hostile files, kills
-	$(PYTEST) -m slow
+test-slow: .venv/.tests ## Run what `test` leaves out: browsers, crowds, kills, hostile files, more examples
+	$(PYTEST) -m "slow or hypothesis"
 
 lint: .venv/.tests
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ check-imports: .venv/.tests
 	PYTHONPATH=.venv/copy $(BIN)/lint-imports --no-logo
 
 unit: .venv/.tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --hypothesis-profile quick
 
 bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -16,8 +16,10 @@ from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 
 # How long an example takes says something of the machine, and nothing of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make test` takes fewer examples, `make test-slow` as many as Hypothesis means to.
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
+settings.load_profile("thorough")
 
 __all__ = ["bucket", "s3_client", "s3_endpoint", "sqs_endpoint"]
 

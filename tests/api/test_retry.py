@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 import stamina
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.api.errors import (
@@ -137,7 +137,6 @@ failure = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(failure, max_size=200), st.floats(0, 1))
 def test_bounds_hold_for_any_run_of_failures(failures: list[CallError], jitter: float) -> None:
     policy = RetryPolicy()
@@ -184,7 +183,6 @@ def test_no_header_says_nothing() -> None:
     assert retry_after_s({}, NOW) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**7))
 def test_a_date_means_the_time_until_then(seconds: int) -> None:
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
@@ -192,7 +190,6 @@ def test_a_date_means_the_time_until_then(seconds: int) -> None:
     assert retry_after_s({"retry-after": date}, NOW) == seconds
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
     told = retry_after_s({"retry-after": text}, NOW)

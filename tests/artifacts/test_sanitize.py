@@ -18,7 +18,7 @@ import pysubs2
 import pytest
 import srt
 import webvtt
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.artifacts.document import Document
@@ -132,7 +132,6 @@ def _document(words: list[str], speaker: str | None = None) -> Document:
 
 
 @pytest.mark.parametrize(("name", "read"), _BY_SPEED, ids=lambda value: getattr(value, "__name__", value))
-@settings(max_examples=30, deadline=None)
 @given(words=_said)
 @example(words=["{\\an8}top", "<i>slanted", "a", "-->", "b", "C:\\Now", "5", "<", "6", "--><b>"])
 def test_text_is_read_back_as_it_was_said(
@@ -144,7 +143,6 @@ def test_text_is_read_back_as_it_was_said(
     assert all(each.strip() and "\n\n" not in each for each in found)
 
 
-@settings(deadline=None)
 @given(words=_said)
 def test_json_has_every_text_as_it_came(words: list[str]) -> None:
     parsed = json.loads(FORMATS["json"].render(_document(words)))
@@ -152,7 +150,6 @@ def test_json_has_every_text_as_it_came(words: list[str]) -> None:
     assert [each["word"] for each in parsed["words"]] == came
 
 
-@settings(max_examples=12, deadline=None)
 @given(name=_texts)
 def test_a_speakers_name_stays_a_name(name: str) -> None:
     made = document(utterance(["one"], 0, name), utterance(["two"], 9_000, "Ben"))

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.jobs.minutes.prompt import SHAPE, ask_of_lines, ask_of_notes, read_minutes
@@ -163,7 +163,6 @@ _ENTRY = st.fixed_dictionaries({}, optional=dict.fromkeys(("text", "line", "owne
 _ANSWER = st.dictionaries(st.sampled_from(SECTIONS), _JSON | st.lists(_ENTRY | _JSON))
 
 
-@settings(max_examples=40)
 @given(
     _ANSWER.map(json.dumps) | st.text() | st.builds(lambda a, n: json.dumps(a)[:n], _ANSWER, st.integers(0))
 )
