@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
+from tests.servers.postgres_outage import Outage, mortal_postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 
 # How long an example takes says something of the machine, and nothing of the code.
@@ -41,6 +42,13 @@ def postgres_url() -> Iterator[str]:
         postgres_server(Path(folder)) as url,
     ):
         yield url
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres() -> Iterator[Outage]:
+    """A PostgreSQL server that can go away and come back; who breaks it mends it."""
+    with mortal_postgres_server() as outage:
+        yield outage
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,7 +23,11 @@ def little_is_enough_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "all_are_kept"), [("work", True), (".", False)], ids=["sound", "everything"]
+    ("where", "all_are_kept"),
+    [
+        pytest.param("work", True, marks=pytest.mark.slow, id="sound"),
+        pytest.param(".", False, id="everything"),
+    ],
 )
 def test_a_disk_that_fills_up_midway(
     stenoflow: Command,

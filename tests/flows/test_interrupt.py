@@ -23,7 +23,7 @@ from tests.flows.processes import (
 from tests.servers.audio_api import AudioApiServer
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_replies_in_flight_are_kept_and_resume_goes_on(
     number: signal.Signals, stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -51,6 +51,7 @@ def test_replies_in_flight_are_kept_and_resume_goes_on(
     assert (shown["cost"], shown["possible_cost"]) == ("0.0240", "0.0000")
 
 
+@pytest.mark.slow
 def test_a_killed_run_buys_again_at_most_what_was_in_flight(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_killed_run_buys_again_at_most_what_was_in_flight(
     assert stenoflow("transcribe", meeting.path, *ARGUMENTS).line["calls"] == 0
 
 
+@pytest.mark.slow
 def test_a_job_comes_to_its_end_though_prefects_server_is_lost(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

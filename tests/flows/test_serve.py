@@ -54,6 +54,7 @@ def _is_in_prefects_database(text: str) -> bool:
         return any(text in line for line in database.iterdump())
 
 
+@pytest.mark.slow
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     stenoflow: Command,
     home: Path,
@@ -99,6 +100,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     assert len(api.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ def _line(out: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("renamed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_same_recording_twice_at_once_is_bought_once(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, renamed: bool
 ) -> None:

@@ -22,7 +22,7 @@ from stenoflow.storage.database.reconnect import OutageError, retry_outage
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.tables import Run
 from stenoflow.storage.errors import DatabaseError, StenoflowError
-from tests.servers.postgres_outage import Outage, mortal_postgres
+from tests.servers.postgres_outage import Outage
 from tests.storage.database.breaking import Moment, breaking
 from tests.storage.database.rows import RESERVE, bill, cache_key, open_job, request
 from tests.waiting import wait_for
@@ -31,16 +31,17 @@ LOST = StenoflowError("the connection broke")
 both_moments = pytest.mark.parametrize("moment", Moment)
 
 
-@pytest.fixture(scope="module")
-def outage() -> Iterator[Outage]:
-    with mortal_postgres() as outage:
-        yield outage
+@pytest.fixture
+def outage(mortal_postgres: Outage) -> Outage:
+    """A server without rows, which runs."""
+    mortal_postgres.end()
+    mortal_postgres.empty()
+    return mortal_postgres
 
 
 @pytest.fixture
 def postgres(outage: Outage) -> Iterator[Database]:
     """An empty database on that server."""
-    outage.empty()
     database = open_database(outage.url)
     yield database
     outage.end()
