@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test lint types check-imports unit soak fleet bench lock clean
+.PHONY: help setup demo test test-slow lint types check-imports unit soak fleet bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -15,7 +16,10 @@ setup: .venv/.program ## Install the program into .venv
 demo: .venv/.program ## Transcribe a short sample meeting on this machine
 	@$(BIN)/stenoflow demo
 
-test: lint types check-imports unit ## Run the linters, the type checker and all tests
+test: lint types check-imports unit ## Run the linters, the type checker and the tests, in minutes
+
+test-slow: .venv/.tests ## Run what `test` leaves out: browsers, crowds, kills, hostile files, more examples
+	$(PYTEST) -m "slow or hypothesis"
 
 lint: .venv/.tests
 	$(BIN)/ruff check .
@@ -30,7 +34,7 @@ check-imports: .venv/.tests
 	PYTHONPATH=.venv/copy $(BIN)/lint-imports --no-logo
 
 unit: .venv/.tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow" --hypothesis-profile quick
 
 bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -13,11 +13,14 @@ from hypothesis import HealthCheck, settings
 from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
+from tests.servers.postgres_outage import Outage, mortal_postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint
 
 # How long an example takes says something of the machine, and nothing of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make test` takes fewer examples, `make test-slow` as many as Hypothesis means to.
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
+settings.load_profile("thorough")
 
 __all__ = ["bucket", "s3_client", "s3_endpoint", "sqs_endpoint"]
 
@@ -39,6 +42,13 @@ def postgres_url() -> Iterator[str]:
         postgres_server(Path(folder)) as url,
     ):
         yield url
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres() -> Iterator[Outage]:
+    """A PostgreSQL server that can go away and come back; who breaks it mends it."""
+    with mortal_postgres_server() as outage:
+        yield outage
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -216,7 +216,6 @@ def test_any_json_is_an_answer_or_a_bad_answer(value: object) -> None:
 moments = st.floats(0, 10, allow_nan=False)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(moments, moments).map(sorted), max_size=20).map(sorted), st.text())
 def test_true_times_are_kept_and_reading_the_raw_answer_again_gives_the_same(
     spans: list[list[float]], text: str

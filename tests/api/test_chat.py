@@ -24,7 +24,7 @@ QUESTION = ChatRequest(
 @pytest.fixture
 def api(server: AudioApiServer) -> AudioApi:
     server.chat.chatter = lambda _: "It is  this\nlarge."
-    return AudioApi(AudioApiSettings(server.base_url, read_s=20), MODELS)
+    return AudioApi(AudioApiSettings(server.base_url), MODELS)
 
 
 async def test_what_is_sent_and_what_comes_back(api: AudioApi, server: AudioApiServer) -> None:

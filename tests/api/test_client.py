@@ -38,7 +38,7 @@ KEY = "sk-very-secret-0123456789"
 
 
 def settings_for(server: AudioApiServer) -> AudioApiSettings:
-    return AudioApiSettings(server.base_url, read_s=20)
+    return AudioApiSettings(server.base_url)
 
 
 async def test_what_is_sent(server: AudioApiServer, segment: Path) -> None:

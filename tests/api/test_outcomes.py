@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,18 +19,12 @@ from tests.servers.audio_api import AudioApiServer
 from tests.servers.audio_api_modes import BILLING_CODES, MODES
 
 # Short only where the test is about them.
-READ_S = {"hang": 0.5}
-DEADLINE_S = {"drip": 1.5}
+SHORT: dict[str, dict[str, Any]] = {"hang": {"read_s": 0.5}, "drip": {"deadline_s": 5.0}}
 
 
 async def transcribe(server: AudioApiServer, segment: Path, mode: str) -> Answer:
     server.script([mode])
-    settings = AudioApiSettings(
-        server.base_url,
-        read_s=READ_S.get(mode, 20),
-        deadline_s=DEADLINE_S.get(mode, 20),
-        largest_answer_bytes=1 << 20,
-    )
+    settings = replace(AudioApiSettings(server.base_url, largest_answer_bytes=1 << 20), **SHORT.get(mode, {}))
     async with AudioApi(settings, load_models()) as api:
         return await api.transcribe(segment, TranscriptionRequest("whisper-1"), duration_ms=10_000)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.servers.audio_api import AudioApiServer, Fields, audio_api_server, seconds_of
+from tests.waiting import FOREVER
 
 
 def mp3(seconds: int) -> bytes:
@@ -28,7 +29,7 @@ def mp3(seconds: int) -> bytes:
 
 def post(server: AudioApiServer, audio: bytes, **fields: str) -> httpx.Response:
     url = f"{server.base_url}/audio/transcriptions"
-    return httpx.post(url, data=fields, files={"file": ("a.mp3", audio, "audio/mpeg")}, timeout=20)
+    return httpx.post(url, data=fields, files={"file": ("a.mp3", audio, "audio/mpeg")}, timeout=FOREVER)
 
 
 def test_it_bills_the_seconds_that_it_heard() -> None:

@@ -37,7 +37,7 @@ class Job:
     ledger: list[str] = field(default_factory=list)
 
     async def run(self, segments: int) -> list[Answer | BaseException]:
-        settings = AudioApiSettings(self.server.base_url, read_s=20)
+        settings = AudioApiSettings(self.server.base_url)
         async with AudioApi(settings, load_models()) as api:
 
             async def attempt(_: int) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.artifacts.chromium import chromium, find_chromium
+from tests.artifacts.chromium import chromium, find_chromium, open_page
 
 
 @pytest.fixture(scope="package")
@@ -20,6 +20,5 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
+    with open_page(browser) as page:
+        yield page

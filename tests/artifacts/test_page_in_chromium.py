@@ -16,19 +16,22 @@ from stenoflow.tasks.media.encode import encode_opus
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
 from stenoflow.tasks.transcript.types import Region
+from tests.artifacts.chromium import open_page
 from tests.artifacts.talk import WORD_MS, document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 
-# A word is there for less time than lies between two looks of Playwright's own.
-_HEAR = """number => new Promise((done, failed) => {
-  const word = document.querySelectorAll("main p > span")[number];
-  const look = () => {
-    if (word.classList.contains("now")) done(document.querySelector("#media").currentTime);
-    else requestAnimationFrame(look);
-  };
-  setTimeout(() => failed(new Error(`word ${number} was not highlighted`)), 10_000);
-  look();
-})"""
+pytestmark = pytest.mark.slow
+
+# Notes each word that is highlighted, with the second at which the recording is then: a busy machine may
+# skip some, and none of them stays for as long as lies between two looks of Playwright's own.
+_NOTE = """() => {
+  window.heard = [];
+  const words = [...document.querySelectorAll("main p > span")];
+  new MutationObserver(() => {
+    const word = words.findIndex(each => each.classList.contains("now"));
+    if (word >= 0) window.heard.push([word, document.querySelector("#media").currentTime]);
+  }).observe(document.querySelector("main"), {subtree: true, attributeFilter: ["class"]});
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,7 @@ def _write(folder: Path, made: Document, name: str = "transcript.html") -> str:
 
 def _listen(page: Page, folder: Path, recording: Path, made: Document | None = None) -> None:
     page.goto(_write(folder, made or talk(300)))
+    page.evaluate(_NOTE)
     page.set_input_files("#file", recording)
     expect(page.locator("#state")).to_have_text("talk.wav")
 
@@ -60,9 +64,20 @@ def _seconds(page: Page) -> float:
     return float(page.evaluate("document.querySelector('#media').currentTime"))
 
 
-def _hear(page: Page, number: int) -> float:
-    """Wait until a word is highlighted; return the second at which the recording is then."""
-    return float(page.evaluate(_HEAR, number))
+def _hear(page: Page, number: int) -> list[tuple[int, float]]:
+    """Wait until a word or one behind it is highlighted while the recording plays.
+
+    Returns:
+        Each word that was highlighted, and the second at which the recording was then.
+    """
+    page.wait_for_function("number => window.heard.some(([word]) => word >= number)", arg=number)
+    return [(word, second) for word, second in page.evaluate("window.heard")]
+
+
+def _assert_in_time(heard: list[tuple[int, float]]) -> None:
+    """The word that is highlighted is the one that is heard."""
+    for word, second in heard:
+        assert word * WORD_MS <= round(second * 1000) < (word + 1) * WORD_MS, heard
 
 
 def _is_paused(page: Page) -> bool:
@@ -74,17 +89,17 @@ def test_a_clicked_word_is_heard_and_the_highlight_follows(
 ) -> None:
     _listen(page, tmp_path, recording)
     _word(page, 70).click()
-    assert 70 * WORD_MS <= _seconds(page) * 1000 < 73 * WORD_MS
     assert not _is_paused(page)
-    for number in (71, 72, 73, 74):
-        assert _hear(page, number) * 1000 == pytest.approx(number * WORD_MS, abs=WORD_MS / 2)
+    heard = _hear(page, 74)
+    assert heard[0][0] == 70
+    _assert_in_time(heard)
     expect(page.locator(".now")).to_have_count(1)
 
 
 def test_a_time_is_heard_and_is_an_address(page: Page, tmp_path: Path, recording: Path) -> None:
     _listen(page, tmp_path, recording)
     page.get_by_role("link", name="00:00:24").click()
-    assert _hear(page, 61) >= 61 * WORD_MS / 1000
+    _assert_in_time(_hear(page, 61))
     assert page.url.endswith("#t=24")
     page.reload()
     expect(_word(page, 60)).to_have_class("now")
@@ -132,11 +147,9 @@ def test_an_address_that_changes_leads_on_even_to_who_is_hidden(page: Page, tmp_
 
 
 def test_a_time_is_an_address_without_scripts_too(browser: Browser, tmp_path: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{_write(tmp_path, talk(3_000))}#t=1152")
-    expect(page.get_by_role("link", name="00:19:12")).to_be_in_viewport()
-    context.close()
+    with open_page(browser, java_script_enabled=False) as page:
+        page.goto(f"{_write(tmp_path, talk(3_000))}#t=1152")
+        expect(page.get_by_role("link", name="00:19:12")).to_be_in_viewport()
 
 
 def test_a_recording_in_the_page_is_heard_from_it(page: Page, tmp_path: Path) -> None:
@@ -148,11 +161,12 @@ def test_a_recording_in_the_page_is_heard_from_it(page: Page, tmp_path: Path) ->
     with path.open("w", encoding="utf-8") as file:
         write(talk(300), file, sound)
     page.goto(f"{path.as_uri()}#t=100")
+    page.evaluate(_NOTE)
     expect(_word(page, 250)).to_have_class("now")
     page.wait_for_function("() => document.querySelector('#media').readyState > 0")
     assert page.evaluate("document.querySelector('#media').duration") == pytest.approx(120, abs=0.1)
     _word(page, 255).click()
-    assert _hear(page, 258) * 1000 == pytest.approx(258 * WORD_MS, abs=WORD_MS / 2)
+    _assert_in_time([each for each in _hear(page, 258) if each[0] > 255])
     expect(page.locator("script.sound")).to_have_count(0)
     assert [each for each in requests if not each.startswith(("blob:", "data:"))] == [path.as_uri()]
 
@@ -166,21 +180,23 @@ def test_what_the_browser_cannot_play_is_said(page: Page, tmp_path: Path) -> Non
 def test_the_recording_is_heard_from_where_it_was(page: Page, tmp_path: Path, recording: Path) -> None:
     page.goto(_write(tmp_path, document(utterance(["one", "two", "three"], 0), source=recording.as_uri())))
     _word(page, 2).click()
-    page.wait_for_timeout(300)
-    assert _seconds(page) > 2 * WORD_MS / 1000
+    page.wait_for_function(
+        "second => document.querySelector('#media').currentTime > second", arg=2 * WORD_MS / 1000
+    )
     assert not _is_paused(page)
 
 
 def test_a_recording_that_is_gone_is_asked_for(page: Page, tmp_path: Path, recording: Path) -> None:
     gone = (tmp_path / "gone.mp3").as_uri()
-    page.goto(_write(tmp_path, document(utterance(["one", "two", "three"], 0), source=gone)))
+    page.goto(_write(tmp_path, replace(talk(300), source=gone)))
+    page.evaluate(_NOTE)
     expect(page.locator("#state")).to_contain_text("Open the recording")
     expect(page.locator("#media")).to_be_hidden()
     _word(page, 1).click()
     page.set_input_files("#file", recording)
     expect(page.locator("#media")).to_be_visible()
     page.keyboard.press("Space")
-    assert _hear(page, 2) >= 2 * WORD_MS / 1000
+    _assert_in_time(_hear(page, 2))
 
 
 def test_a_far_word_comes_into_view_unless_the_reader_scrolls(
@@ -287,31 +303,27 @@ def test_a_copy_links_to_the_copies_beside_it(page: Page, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(browser: Browser, tmp_path: Path, recording: Path, scheme: str) -> None:
-    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
-    page = context.new_page()
     names = [f"Speaker {number}" for number in range(8)]
     said = [utterance([f"word{at}", "new"], 3_000 * at, name) for at, name in enumerate(names)]
     unheard = SuspectAnswer(Region(50_000, 60_000), SuspectReason.EMPTY)
     made = replace(document(*said, missing(30_000, 40_000)), suspect_answers=(unheard,))
-    _listen(page, tmp_path, recording, made)
-    _word(page, 3).click()
-    page.fill("#query", "new")
-    expect(page.locator("#count")).to_have_text(re.compile("of 8"))
-    _go(page, "t=18")
-    expect(page.locator(".opened")).to_have_count(1)
-    found = Axe().run(page)
-    context.close()
+    with open_page(browser, color_scheme=scheme) as page:
+        _listen(page, tmp_path, recording, made)
+        _word(page, 3).click()
+        page.fill("#query", "new")
+        expect(page.locator("#count")).to_have_text(re.compile("of 8"))
+        _go(page, "t=18")
+        expect(page.locator(".opened")).to_have_count(1)
+        found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
 
 def test_without_scripts_it_is_text_to_read(browser: Browser, tmp_path: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
     made = talk(300)
-    page.goto(_write(tmp_path, made))
-    assert " ".join(page.locator("main p").all_text_contents()) == made.transcript.text
-    expect(page.locator("#search")).to_be_hidden()
-    context.close()
+    with open_page(browser, java_script_enabled=False) as page:
+        page.goto(_write(tmp_path, made))
+        assert " ".join(page.locator("main p").all_text_contents()) == made.transcript.text
+        expect(page.locator("#search")).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [390, 1200])

@@ -12,6 +12,8 @@ from stenoflow.tasks.artifacts.formats import FORMATS
 from tests.artifacts.talk import document, missing, talk, utterance
 from tests.artifacts.test_page import HOSTILE
 
+pytestmark = pytest.mark.slow
+
 _SITE = "http://subtitles.test/"
 _PAGE = '<!doctype html><video><track default src="talk.vtt"></video>'
 _CUES = """() => new Promise((done, failed) => {

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.flows.processes import DEADLINE_S
 from tests.instrument.recogniser import recognise
 
 IN_FLIGHT = 2
@@ -37,7 +36,7 @@ class Held:
             waits = self._left < 0
             self.waiting += waits
         if waits:
-            self._free.wait(DEADLINE_S)
+            self._free.wait()
             with self._lock:
                 self.waiting -= 1
         return recognise(sound)

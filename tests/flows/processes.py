@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.flows.conftest import Meeting
+from tests.waiting import wait_for
 
-DEADLINE_S = 120
+__all__ = ["wait_for"]
+
 SEGMENTS = 8
 ARGUMENTS = ("--segment-seconds", "30", "--concurrency", "2", "--json")
 
@@ -44,14 +45,6 @@ def command(
             process.kill()
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "it never came so far"
-        time.sleep(0.05)
-
-
 def descendants(pid: int) -> list[int]:
     """Return the processes that a process started, and those that they did."""
     # By the parent that each names: the lists of children in /proc may miss some while threads end.
@@ -77,10 +70,7 @@ def _parent(stat: Path) -> int:
 
 def wait_until_gone(pids: list[int]) -> None:
     assert pids, "Prefect's server is one of them"
-    deadline = time.monotonic() + DEADLINE_S
-    while any(_runs(pid) for pid in pids):
-        assert time.monotonic() < deadline, "processes are left behind"
-        time.sleep(0.1)
+    wait_for(lambda: not any(map(_runs, pids)))
 
 
 def _runs(pid: int) -> bool:

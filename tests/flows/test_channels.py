@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.flows.conftest import Command, charges, read_artifact
-from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
+from tests.flows.held import Held
+from tests.flows.processes import command, descendants, wait_for, wait_until_gone
 from tests.instrument.tracks import channels_of, conversation, write_channels
 from tests.servers.audio_api import AudioApiServer
 
@@ -82,14 +83,14 @@ def test_silence_of_a_channel_is_not_paid_for(
 def test_a_killed_run_goes_on_with_the_cuts_of_each_channel(
     stenoflow: Command, api: AudioApiServer, call: Path, tmp_path: Path
 ) -> None:
-    api.delay_s = 1.5
+    api.recogniser = held = Held(after=3)
     with command(["transcribe", str(call), *_OPTIONS], tmp_path) as process:
-        wait_for(lambda: len(api.calls) >= 3, process)
+        wait_for(lambda: held.waiting > 0, process)
         started = descendants(process.pid)
         process.kill()
-        process.wait(DEADLINE_S)
+        process.wait()
     wait_until_gone(started)
-    api.delay_s = 0.0
+    held.release()
     line = stenoflow("transcribe", call, *_OPTIONS).line
     assert line["status"] == "complete"
     assert _said(line) == _TRUTH

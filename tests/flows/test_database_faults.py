@@ -19,22 +19,18 @@ from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.tables import Charge, Segment
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.held import IN_FLIGHT, Held, command
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, wait_for
+from tests.flows.processes import ARGUMENTS, SEGMENTS, wait_for
 from tests.servers.audio_api import AudioApiServer
-from tests.servers.postgres_outage import Outage, mortal_postgres
+from tests.servers.postgres_outage import Outage
 from tests.storage.database.breaking import Moment, breaking
+
+pytestmark = pytest.mark.slow
 
 _BEFORE = 2
 """Calls that are answered before the fault."""
 
 _AWAY_S = float(os.environ.get("FAULT_SECONDS", "2"))
 """How long the fault lasts after the calls in flight were answered; the program's patience is 60 s."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Outage]:
-    with mortal_postgres() as outage:
-        yield outage
 
 
 @pytest.fixture
@@ -45,12 +41,12 @@ def held(api: AudioApiServer) -> Held:
 
 
 @pytest.fixture
-def outage(server: Outage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
+def outage(mortal_postgres: Outage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
     """A database that the settings name."""
-    server.empty()
-    monkeypatch.setenv("STENOFLOW_DATABASE_URL", server.url)
-    yield server
-    server.end()
+    mortal_postgres.empty()
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", mortal_postgres.url)
+    yield mortal_postgres
+    mortal_postgres.end()
 
 
 def _charges(outage: Outage) -> Counter[str]:
@@ -65,12 +61,13 @@ def _is_quiet(outage: Outage) -> bool:
     """Tell whether only calls are under way: the cutting has stored all that it has room for."""
     database = open_database(outage.url)
     segments = []
-    for _ in range(2):
+    # Far apart, since a busy machine may take that long for a cut.
+    for _ in range(3):
         with database.read() as session:
             segments.append(session.scalars(select(func.count()).select_from(Segment)).one())
-        time.sleep(0.5)
+        time.sleep(1.0)
     database.close()
-    return segments[0] > _BEFORE + IN_FLIGHT and segments[0] == segments[1]
+    return segments[0] > _BEFORE + IN_FLIGHT and len(set(segments)) == 1
 
 
 def _assert_whole(line: dict[str, Any], meeting: Meeting) -> None:
@@ -91,7 +88,7 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
         time.sleep(_AWAY_S)
         assert len(api.calls) == _BEFORE + IN_FLIGHT, "nothing is sent that is not stored as sent"
         outage.end()
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (0, False), err
     _assert_whole(json.loads(out), meeting)
     assert len(api.calls) == SEGMENTS
@@ -102,12 +99,12 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
 def test_a_postgresql_that_stays_away_costs_at_most_what_was_in_flight(
     stenoflow: Command, api: AudioApiServer, held: Held, meeting: Meeting, outage: Outage, tmp_path: Path
 ) -> None:
-    hasty = f"from stenoflow.storage.database import outages; outages.PATIENCE_S = {_AWAY_S}"
+    hasty = f"from stenoflow.storage.database import reconnect; reconnect.PATIENCE_S = {_AWAY_S}"
     with command(tmp_path, "transcribe", meeting.path, *ARGUMENTS, first=hasty) as process:
         wait_for(lambda: held.waiting == IN_FLIGHT, process)
         outage.begin()
         held.release()
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     line = json.loads(out)
     assert process.returncode == 3
     assert (line["status"], line["error"]["kind"]) == ("failed", "database")
@@ -152,7 +149,7 @@ def test_a_sqlite_that_another_holds_is_waited_for(
             time.sleep(_AWAY_S)
             assert len(api.calls) == _BEFORE + IN_FLIGHT
             other.execute("ROLLBACK")
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (0, False), err
     _assert_whole(json.loads(out), meeting)
     assert len(api.calls) == SEGMENTS

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -375,9 +375,16 @@ def test_minutes_are_priced_before_they_are_made(
     assert not api.chat.chats
 
 
-def until_busy(api: AudioApiServer) -> None:
-    while api.busy < 2:
-        time.sleep(0.01)
+def hold_chat(api: AudioApiServer) -> threading.Event:
+    """Let no answer go out until the event that is returned is set."""
+    go_on, answer = threading.Event(), api.chat.chatter
+
+    def held(asked: Any) -> str:
+        go_on.wait()
+        return answer(asked)
+
+    api.chat.chatter = held
+    return go_on
 
 
 @pytest.mark.usefixtures("small")
@@ -385,15 +392,16 @@ def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
     stenoflow: Command, api: AudioApiServer, home: Path
 ) -> None:
     transcription = transcribed(LONG)
-    api.delay_s = 0.3
+    go_on = hold_chat(api)
 
     async def interrupted() -> str:
         with open_context(load_settings()) as context:
             job = open_minutes(context, context.catalog.job(transcription), MinutesRequest())
             runner = silent_runner(context, 2)
             work = asyncio.create_task(runner.run_all([MinutesWork(transcription, job=job)]))
-            await asyncio.to_thread(until_busy, api)
+            await asyncio.to_thread(wait_for, lambda: api.busy == 2)
             runner.stop()
+            go_on.set()
             (outcome,) = await work
             assert (outcome.status, outcome.calls) == ("partial", 2)
             assert context.catalog.job(job.id).state == JobState.INTERRUPTED
@@ -421,12 +429,12 @@ def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
     stenoflow: Command, api: AudioApiServer, home: Path
 ) -> None:
     job = transcribed(LONG)
-    api.delay_s = 1.5
+    go_on = hold_chat(api)
     with command(["digest", job, "--concurrency", "2"], Path.cwd()) as process:
         wait_for(lambda: api.busy == 2, process)
         process.kill()
         process.wait()
-    api.delay_s = 0.0
+    go_on.set()
     line = stenoflow("digest", job, "--json").line
     assert line["status"] == "complete"
     assert len(api.chat.chats) <= line["segments"] + 2

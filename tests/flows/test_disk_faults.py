@@ -10,7 +10,7 @@ import pytest
 
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
 from tests.flows.held import IN_FLIGHT, Held, command
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, wait_for
+from tests.flows.processes import ARGUMENTS, SEGMENTS, wait_for
 from tests.flows.small_disk import full, small_disk
 from tests.servers.audio_api import AudioApiServer
 
@@ -23,7 +23,11 @@ def little_is_enough_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "all_are_kept"), [("work", True), (".", False)], ids=["sound", "everything"]
+    ("where", "all_are_kept"),
+    [
+        pytest.param("work", True, marks=pytest.mark.slow, id="sound"),
+        pytest.param(".", False, id="everything"),
+    ],
 )
 def test_a_disk_that_fills_up_midway(
     stenoflow: Command,
@@ -42,7 +46,7 @@ def test_a_disk_that_fills_up_midway(
             wait_for(lambda: held.waiting == IN_FLIGHT, process)
             with full(disk):
                 held.release()
-                out, err = process.communicate(timeout=DEADLINE_S)
+                out, err = process.communicate()
         line = json.loads(out)
         assert process.returncode == 3
         assert (line["status"], line["error"]["kind"]) == ("failed", "disk-full"), line

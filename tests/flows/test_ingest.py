@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S, command, wait_for
+from tests.flows.processes import command, wait_for
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.s3 import Bucket
 
@@ -53,7 +53,7 @@ def watching(folder: Path, *arguments: str) -> Iterator[Watching]:
     with out.open("w") as file, command(ingest, folder, stdout=file.fileno()) as process:
         yield Watching(process, out)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(DEADLINE_S) == 130
+        assert process.wait() == 130
 
 
 def test_each_recording_is_taken_once_and_costs_once(

@@ -13,8 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S, command
+from tests.flows.processes import command
 from tests.servers.audio_api import AudioApiServer
+from tests.waiting import FOREVER
 
 NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
 
@@ -73,18 +74,18 @@ def test_a_database_that_is_away_is_a_metric(stenoflow: Command, monkeypatch: py
 def test_they_are_served_until_a_signal(home: Path, number: signal.Signals) -> None:
     with serving(home.parent) as (process, url):
         assert url.startswith("http://127.0.0.1:")
-        answer = httpx.get(url)
+        answer = httpx.get(url, timeout=FOREVER)
         assert answer.headers["content-type"].startswith("text/plain")
         assert values(answer.text)["stenoflow_database_up"] == 1
         process.send_signal(number)
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait() == 0
 
 
 def test_they_are_served_while_the_database_is_away(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STENOFLOW_DATABASE_URL", NOWHERE)
     with serving(home.parent) as (process, url):
         for _ in range(2):
-            assert values(httpx.get(url).text) == {"stenoflow_database_up": 0}
+            assert values(httpx.get(url, timeout=FOREVER).text) == {"stenoflow_database_up": 0}
         assert process.poll() is None
 
 
@@ -94,7 +95,8 @@ def test_an_address_for_everyone_is_taken_only_when_it_is_meant(stenoflow: Comma
         assert printed.exit_code == 2
         assert "--public" in printed.err
     with serving(home.parent, "--host", "0.0.0.0", "--public") as (_, url):  # noqa: S104 - for a moment
-        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1")).status_code == 200  # noqa: S104
+        own = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        assert httpx.get(own, timeout=FOREVER).status_code == 200
 
 
 def test_a_port_that_is_taken_is_said(stenoflow: Command, home: Path) -> None:

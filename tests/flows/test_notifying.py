@@ -15,7 +15,6 @@ import stamina
 
 from stenoflow.flows import notifications as notifying
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.audio_api_modes import MODES, Mode, refuse
 from tests.servers.webhook import SECRET, WebhookServer, webhook_server
@@ -174,7 +173,6 @@ def _run_logging(level: str, folder: Path, *arguments: str) -> tuple[str, str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
         check=False,
     )
     return ended.stdout, ended.stderr

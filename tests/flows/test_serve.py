@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import DEADLINE_S, command, descendants, wait_for, wait_until_gone
+from tests.flows.processes import command, descendants, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
+from tests.waiting import FOREVER
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -53,6 +54,7 @@ def _is_in_prefects_database(text: str) -> bool:
         return any(text in line for line in database.iterdump())
 
 
+@pytest.mark.slow
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     stenoflow: Command,
     home: Path,
@@ -70,12 +72,13 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        assert "<html" in httpx.get(f"{address}/", follow_redirects=True).text
-        assert httpx.get(f"{address}/api/health").json() is True
-        # Where the pages look for the server: wherever they came from.
-        assert httpx.get(f"{address}/ui-settings").json()["api_url"] == "/api"
-        # Without a token, nobody changes anything.
-        assert httpx.post(f"{address}/api/flow_runs/filter", json={}).status_code == 403
+        with httpx.Client(base_url=address, timeout=FOREVER) as http:
+            assert "<html" in http.get("/", follow_redirects=True).text
+            assert http.get("/api/health").json() is True
+            # Where the pages look for the server: wherever they came from.
+            assert http.get("/ui-settings").json()["api_url"] == "/api"
+            # Without a token, nobody changes anything.
+            assert http.post("/api/flow_runs/filter", json={}).status_code == 403
         again = stenoflow("serve", "--port", "0")
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
@@ -92,11 +95,12 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         wait_for(lambda: not _is_in_prefects_database("trustees.mp3"), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
-        process.wait(DEADLINE_S)
+        process.wait()
         wait_until_gone(started)
     assert len(api.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.flows.conftest import Command, charges
-from tests.flows.processes import DEADLINE_S, command, wait_for
+from tests.flows.processes import command, wait_for
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.speech import LETTER_S, RATE, sound_of_text, tone_of
 
@@ -335,7 +335,7 @@ def test_a_player_that_goes_away_ends_it_and_what_is_paid_is_kept(
         assert os.read(process.stdout.fileno(), 1 << 16)
         process.stdout.close()
         api.speech.go_on.set()
-        assert process.wait(DEADLINE_S) == 1
+        assert process.wait() == 1
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
     bought = len(api.speech.calls)
@@ -357,7 +357,7 @@ def test_an_interrupt_keeps_replies_in_flight_and_resume_goes_on(
         process.send_signal(signal.SIGINT)
         wait_for(lambda: "Stopping" in (process.stderr.readline() if process.stderr else ""), process)
         api.speech.go_on.set()
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate()
     line = json.loads(out)
     assert (process.returncode, line["status"], line["calls"]) == (130, "partial", 1)
     assert f"stenoflow resume {line['job']}" in line["error"]["message"]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import ARGUMENTS, DEADLINE_S, SEGMENTS, running, wait_for
+from tests.flows.held import IN_FLIGHT, Held
+from tests.flows.processes import ARGUMENTS, SEGMENTS, running, wait_for
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -21,7 +22,7 @@ def _line(out: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("renamed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_same_recording_twice_at_once_is_bought_once(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, renamed: bool
 ) -> None:
@@ -31,7 +32,7 @@ def test_the_same_recording_twice_at_once_is_bought_once(
         shutil.copy(meeting.path, other.path)
     with ExitStack() as stack:
         processes = [stack.enter_context(running(each, tmp_path)) for each in (meeting, other)]
-        outputs = [process.communicate(timeout=DEADLINE_S) for process in processes]
+        outputs = [process.communicate() for process in processes]
     lines = [_line(out) for out, _ in outputs]
     assert [line["status"] for line in lines] == ["complete", "complete"], outputs
     assert len(api.calls) == SEGMENTS
@@ -42,19 +43,17 @@ def test_the_same_recording_twice_at_once_is_bought_once(
 def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
-    api.delay_s = 1.5
+    api.recogniser = held = Held(after=1)
     with running(meeting, tmp_path) as first:
-        wait_for(lambda: len(api.calls) >= 1, first)
-        # Long enough for the other to start.
-        api.delay_s = 30.0
+        wait_for(lambda: held.waiting == IN_FLIGHT, first)
         with running(meeting, tmp_path) as second:
             assert second.stderr is not None
             said = iter(second.stderr.readline, "")
             assert any("another run is at work on it" in line for line in said)
             first.kill()
             first.wait()
-            api.delay_s = 0.0
-            out, _ = second.communicate(timeout=DEADLINE_S)
+            held.release()
+            out, _ = second.communicate()
     assert _line(out)["status"] == "complete"
     assert len(api.calls) <= SEGMENTS + 2
     shown = json.loads(stenoflow("show", _line(out)["job"], "--json").out)

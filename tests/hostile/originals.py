@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+import imageio_ffmpeg
+
 from tests.media.chirps import DURATION_S, write_wav
 
 WHOLE_MS = round(DURATION_S * 1000)
@@ -100,6 +101,7 @@ def make_originals(folder: Path) -> Originals:
 def _encode(spoken: Path, target: Path, kind: Kind) -> bytes:
     picture = (*_PICTURE, *_BOTH) if kind.video else ()
     given = ("-v", "error", "-y", "-i", str(spoken), *picture)
-    args = [find_ffmpeg().path, *given, *_SAME_BYTES, *kind.options, f"file:{target}"]
+    # Not the machine's: that may lack an encoder.
+    args = [imageio_ffmpeg.get_ffmpeg_exe(), *given, *_SAME_BYTES, *kind.options, f"file:{target}"]
     subprocess.run(args, check=True, stdin=subprocess.DEVNULL)
     return target.read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.hostile.baits import Baits, Watch, is_bait, watched_baits
 from tests.hostile.playlists import playlists, references
+from tests.waiting import wait_for
 
 _CARELESS = ("-protocol_whitelist", "file,http,tcp,concat,subfile,crypto,data")
-_DEADLINE_S = 20
 
 
 @pytest.fixture
@@ -51,11 +50,13 @@ def test_a_careless_program_opens_a_bait(
 def test_a_careless_program_visits_the_address(laid_out: tuple[Baits, Watch]) -> None:
     baits, watch = laid_out
     taken: list[str] = []
+
+    def visited() -> bool:
+        taken.extend(watch.taken())
+        return bool(taken)
+
     with subprocess.Popen(_careless_args(baits.beside / "ffconcat-0.http.mp3", "-safe", "0")) as program:
-        ends_at = time.monotonic() + _DEADLINE_S
-        while not taken and time.monotonic() < ends_at:
-            time.sleep(0.02)
-            taken = watch.taken()
+        wait_for(visited, program)
         # It waits for an answer that does not come.
         program.kill()
     assert taken == ["the address"]
@@ -70,9 +71,7 @@ def test_no_sound_of_a_recording_is_taken_for_a_bait() -> None:
 
 
 def _careless(path: Path, *options: str) -> NDArray[np.int16]:
-    done = subprocess.run(
-        _careless_args(path, *options), capture_output=True, timeout=_DEADLINE_S, check=False
-    )
+    done = subprocess.run(_careless_args(path, *options), capture_output=True, check=False)
     print(done.stderr.decode(errors="replace"))  # noqa: T201 - pytest shows it where this fails
     return np.frombuffer(done.stdout, np.int16)
 

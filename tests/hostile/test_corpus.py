@@ -6,7 +6,6 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,8 @@ from tests.hostile.baits import Watch, watched_baits
 from tests.hostile.corpus import FAMILIES, SPECIAL, write_corpus
 from tests.hostile.originals import KINDS, WHOLE_MS, make_originals
 from tests.hostile.trial import MAX_HOURS, Outcome, try_out
+
+pytestmark = pytest.mark.slow
 
 # An encoder's delay and padding are in the end where nothing tells them apart from sound.
 _PADDING_MS = 130
@@ -39,9 +40,8 @@ class Corpus:
             ffmpeg = find_ffmpeg()
             # To decode 5 GB shows no more than to read through them.
             max_hours = 0.25 if family == SPECIAL else MAX_HOURS
-            with ThreadPoolExecutor(2) as pool:
-                tried = pool.map(lambda path: try_out(path, ffmpeg, max_hours), self.families[family])
-                self._tried[family] = {outcome.path.name: outcome for outcome in tried}
+            tried = (try_out(path, ffmpeg, max_hours) for path in self.families[family])
+            self._tried[family] = {outcome.path.name: outcome for outcome in tried}
         return self._tried[family]
 
     def refusals(self, family: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ SIDE_EFFECTS: dict[type[Any], tuple[str, ...]] = {
         *("add_recording", "open_job", "describe_recording", "set_origin", "claim", "add_segment"),
         *("finish_plan", "record_artifacts", "set_state"),
     ),
-    Ledger: ("recover", "begin", "succeed", "lose", "refuse", "reuse"),
+    Ledger: ("recover", "begin", "succeed", "mark_unknown", "refuse", "mark_cached"),
     AudioApi: ("transcribe",),
     RecordingSegmenter: ("_encode", "release"),
     LocalStore: ("put_bytes",),

@@ -12,6 +12,8 @@ from tests.instrument.recording import script, write
 from tests.kill.trials import IN_FLIGHT, Bench
 from tests.servers.audio_api import audio_api_server
 
+pytestmark = pytest.mark.slow
+
 # Around each transaction that money hangs on, while some calls are done and others in flight.
 _SAMPLE = [
     "Ledger.begin:behind:2",

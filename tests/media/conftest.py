@@ -21,7 +21,7 @@ def bundled() -> Ffmpeg:
     return Ffmpeg(path, examine(path).version, "imageio-ffmpeg")
 
 
-@pytest.fixture(scope="session", params=["bundled", "system"])
+@pytest.fixture(scope="session", params=["bundled", pytest.param("system", marks=pytest.mark.slow)])
 def ffmpeg(request: pytest.FixtureRequest, bundled: Ffmpeg) -> Ffmpeg:
     """Each fit ffmpeg of this machine."""
     if request.param == "bundled":

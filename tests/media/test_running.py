@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from stenoflow.tasks.errors import MediaError
 from stenoflow.tasks.media.bounds import Bounds
 from stenoflow.tasks.media.running import OverdueError, Running, running
+from tests.waiting import wait_for
 
 BOUNDS = Bounds(cpu_s=60, file_bytes=100_000_000)
 FOREVER = "import time; time.sleep(600)"
@@ -23,15 +23,11 @@ def python(code: str) -> list[str]:
 
 def gone(pid: int) -> bool:
     """Ended, and not waiting for us to take note; an orphan may wait for its new parent."""
-    for _ in range(500):
-        try:
-            state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z" and int(parent) != os.getpid():
-            return True
-        time.sleep(0.01)
-    return False
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z" and int(parent) != os.getpid()
 
 
 def with_grandchild(run: Running) -> tuple[int, int]:
@@ -67,7 +63,7 @@ def test_what_is_read_and_written_is_whole(tmp_path: Path) -> None:
 def test_leaving_the_block_ends_the_whole_group() -> None:
     with running(python(PARENT), what="x", bounds=BOUNDS, reads=True) as run:
         pids = with_grandchild(run)
-    assert all(gone(pid) for pid in pids)
+    wait_for(lambda: all(map(gone, pids)))
 
 
 def test_an_error_in_the_block_ends_it_too() -> None:
@@ -81,7 +77,7 @@ def test_an_error_in_the_block_ends_it_too() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert len(pids) == 2
-    assert all(gone(pid) for pid in pids)
+    wait_for(lambda: all(map(gone, pids)))
 
 
 def test_another_thread_can_stop_a_read() -> None:

@@ -16,7 +16,7 @@ from stenoflow.storage.database.upgrade import upgrade
 
 
 class Outage:
-    """A server with our tables; made by `mortal_postgres`."""
+    """A server with our tables; made by `mortal_postgres_server`."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
@@ -49,7 +49,7 @@ class Outage:
 
 
 @contextmanager
-def mortal_postgres() -> Iterator[Outage]:
+def mortal_postgres_server() -> Iterator[Outage]:
     """Run a server with our tables until the block ends."""
     # Not in pytest's folder: each session of root's closes that to all others, and as root it is another
     # user's server, which then finds its data when it runs, but no more when it starts again.

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.transcript.channels import Track, interleave
@@ -135,7 +135,6 @@ def test_of_each_word_one_is_kept_and_none_is_moved(channels: list[Track]) -> No
     )
 
 
-@settings(max_examples=50)
 @given(_CHANNELS.map(tracks))
 def test_words_stand_near_their_time(channels: list[Track]) -> None:
     latest_ms = 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.transcript.cue_rules import BBC, FREE, NETFLIX, Breach, Cue, CueRules, breaches, columns
@@ -124,7 +124,6 @@ def _turns(draw: st.DrawFn) -> list[Utterance]:
     return turns
 
 
-@settings(max_examples=50, deadline=None)
 @given(_turns(), st.sampled_from([NETFLIX, BBC, FREE]))
 def test_no_cue_is_of_two_speakers_and_each_holds_its_own_words(
     turns: list[Utterance], rules: CueRules
@@ -140,7 +139,6 @@ def test_no_cue_is_of_two_speakers_and_each_holds_its_own_words(
         assert all(two.start_ms - one.end_ms <= rules.pause_ms for one, two in pairwise(spoken))
 
 
-@settings(max_examples=50, deadline=None)
 @given(_turns(), st.sampled_from([NETFLIX, BBC]))
 def test_names_stand_where_speakers_change_and_lines_are_no_longer_for_it(
     turns: list[Utterance], rules: CueRules

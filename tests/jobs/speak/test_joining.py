@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -86,7 +86,6 @@ def test_a_piece_without_a_sound_is_left_out() -> None:
     assert np.array_equal(join([speech, silence, speech]), join([speech, speech]))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(60, 5_000))
 def test_it_is_the_same_in_whatever_blocks_it_comes(block: int) -> None:
     pieces = [spoken(0.1, 0.2), spoken(0.15, 0.05, 1.0), spoken(0.0, 0.1)]

@@ -218,7 +218,6 @@ def test_what_is_no_database_is_an_error_of_the_database(file: Path, content: st
         _count(open_database(f"sqlite:///{file}"))
 
 
-@pytest.mark.timeout(60)
 def test_a_postgresql_that_refuses_or_stays_silent_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stenoflow.storage.database.connection._CONNECT_TIMEOUT_S", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:

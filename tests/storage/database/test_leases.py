@@ -74,14 +74,14 @@ def test_a_killed_run_of_this_machine_is_known_to_be_dead_at_once(
 ) -> None:
     leases = Leases(database, tmp_path, hands)
     program = (
-        "import fcntl, os, sys, time\n"
+        "import fcntl, os, sys\n"
         "fcntl.flock(os.open(sys.argv[1], os.O_CREAT | os.O_RDWR), fcntl.LOCK_EX)\n"
-        "print(flush=True); time.sleep(600)"
+        "print(flush=True); sys.stdin.read()"
     )
     with leases.held("other"):  # its row; the lock is another process's
         (tmp_path / "other.lock").unlink()
         args = [sys.executable, "-c", program, str(tmp_path / "other.lock")]
-        with subprocess.Popen(args, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
             assert is_alive(database, leases, "other")

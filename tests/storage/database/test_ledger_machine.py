@@ -202,10 +202,11 @@ class LedgerMachine(RuleBasedStateMachine):
             sent.state, sent.given_up = "unknown", True
 
 
-def test_whatever_becomes_of_requests_the_sums_are_right(database: Database) -> None:
+@pytest.mark.parametrize("examples", [3, pytest.param(15, marks=pytest.mark.slow)])
+def test_whatever_becomes_of_requests_the_sums_are_right(database: Database, examples: int) -> None:
     class Machine(LedgerMachine):
         pass
 
     Machine.database = database
-    limits = settings(max_examples=15, stateful_step_count=12, deadline=None)
+    limits = settings(max_examples=examples, stateful_step_count=12, deadline=None)
     run_state_machine_as_test(Machine, settings=limits)

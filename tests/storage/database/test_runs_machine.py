@@ -416,8 +416,9 @@ def meeting(refusal: Refusal) -> AbstractContextManager[Any]:
     return nullcontext() if refusal is None else pytest.raises(refusal)
 
 
+@pytest.mark.parametrize("examples", [3, pytest.param(15, marks=pytest.mark.slow)])
 def test_whatever_becomes_of_runs_nothing_is_done_twice_and_no_charge_is_lost(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:
     monkeypatch.setattr(
         "stenoflow.storage.database.leases._BEAT_S", 3600.0
@@ -427,5 +428,5 @@ def test_whatever_becomes_of_runs_nothing_is_done_twice_and_no_charge_is_lost(
         pass
 
     Machine.database, Machine.folder = database, tmp_path
-    limits = settings(max_examples=15, stateful_step_count=25, deadline=None)
+    limits = settings(max_examples=examples, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(Machine, settings=limits)

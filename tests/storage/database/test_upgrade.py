@@ -58,6 +58,7 @@ def _upgrade(url: str) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_take_turns(database_url: str) -> None:
     with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert list(pool.map(_upgrade, [database_url] * 3)) == [None] * 3

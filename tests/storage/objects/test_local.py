@@ -17,14 +17,14 @@ from stenoflow.storage.objects.local import LocalStore
 from tests.storage.objects.unprivileged import no_permission
 
 WRITE_AND_WAIT = """
-import sys, time
+import sys
 from pathlib import Path
-from storage.objects.files import atomic_file
+from stenoflow.storage.objects.files import atomic_file
 with atomic_file(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     print("written", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -62,9 +62,9 @@ def test_a_put_that_fails_midway_keeps_what_was_there(store: LocalStore) -> None
 
 def test_a_killed_put_leaves_nothing_under_the_key(store: LocalStore, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path / "store" / "key")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        child.stdout.readline()
+        assert child.stdout.readline() == b"written\n"
         child.kill()
     assert not store.exists("key")
     assert list(store.list()) == []

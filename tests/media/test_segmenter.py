@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,7 +32,6 @@ def _sliced(slicer: Segmenter, sound: NDArray[np.int16], sizes: list[int]) -> li
     return pieces + slicer.finish()
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.floats(0.02, 14), st.lists(st.integers(1, 48_000), max_size=8))
 def test_slices_are_the_sound_in_order_however_it_comes(seconds: float, sizes: list[int]) -> None:
     sound = _sound(seconds)

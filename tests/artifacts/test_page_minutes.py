@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import html5lib
-import pytest
 from playwright.sync_api import Page, expect
 
 from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.artifacts.minutes import MinutesDocument
 from stenoflow.tasks.artifacts.page import render
 from stenoflow.tasks.transcript.minutes import Minutes, Point
-from tests.artifacts.chromium import chromium, find_chromium
 from tests.artifacts.talk import WORD_MS, talk
 from tests.artifacts.test_page import HOSTILE
 
@@ -42,14 +39,6 @@ def test_minutes_are_text_and_nothing_else() -> None:
 
 def test_a_page_without_minutes_has_no_place_for_them() -> None:
     assert 'id="minutes"' not in render(talk(30))
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    if find_chromium() is None:
-        pytest.skip("no Chromium on this machine")
-    with chromium() as browser:
-        yield browser.new_page()
 
 
 def test_a_click_goes_to_the_moment_and_so_does_an_address(page: Page, tmp_path: Path) -> None:

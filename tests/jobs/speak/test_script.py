@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.jobs.speak.script import (
@@ -27,7 +27,6 @@ def pieces(text: str, limit: int) -> list[str]:
     return [text[span.start : span.end] for span in split_text(text, limit)]
 
 
-@settings(deadline=None)
 @given(WORDS, st.integers(1, 60))
 def test_all_that_can_be_said_is_in_one_piece_in_order(text: str, limit: int) -> None:
     spans = split_text(text, limit)

@@ -93,12 +93,12 @@ def test_a_stream_can_be_played_while_it_is_made(form: str, ffmpeg: Ffmpeg) -> N
             if sum(map(len, came)) > 200:
                 first.set()
 
-    with encoding(form, ffmpeg=ffmpeg, stall_s=30) as run:
+    with encoding(form, ffmpeg=ffmpeg, stall_s=600) as run:
         reader = threading.Thread(target=read)
         reader.start()
         run.write(sound(0.5).astype("<i2").tobytes())
         # Nothing more is written until some of it has come out.
-        assert first.wait(30)
+        assert first.wait(600)
         run.write(sound(0.5).astype("<i2").tobytes())
         run.end_input()
         reader.join()
