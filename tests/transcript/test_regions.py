@@ -6,7 +6,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.regions import Excerpt, Listened, Loudness, find_regions, stretches_to_send
+from stenoflow.tasks.transcript.regions import (
+    Excerpt,
+    LevelHistogram,
+    Loudness,
+    find_regions,
+    stretches_to_send,
+)
 from stenoflow.tasks.transcript.types import Region, Word
 
 _levels = st.lists(st.floats(-100, 0), max_size=2_000)
@@ -43,7 +49,7 @@ def test_sound_without_pauses_is_all_speech() -> None:
 
 
 def _listened(levels: list[float]) -> Loudness:
-    listened = Listened()
+    listened = LevelHistogram()
     listened.add(levels)
     return listened.loudness()
 
