@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from tests.flows.conftest import Meeting
@@ -66,6 +67,12 @@ def _parent(stat: Path) -> int:
         return int(stat.read_text().rsplit(")", 1)[1].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def is_in_prefects_database(text: str) -> bool:
+    """Tell whether Prefect's server knows of something."""
+    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db")) as database:
+        return any(text in line for line in database.iterdump())
 
 
 def wait_until_gone(pids: list[int]) -> None:

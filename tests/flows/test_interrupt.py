@@ -14,8 +14,9 @@ from tests.flows.held import IN_FLIGHT, Held
 from tests.flows.processes import (
     ARGUMENTS,
     SEGMENTS,
-    command_line,
+    command,
     descendants,
+    is_in_prefects_database,
     running,
     wait_for,
     wait_until_gone,
@@ -84,12 +85,16 @@ def test_a_job_comes_to_its_end_though_prefects_server_is_lost(
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")
     monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
     api.recogniser = held = Held(after=2)
-    with running(meeting, tmp_path) as process:
-        wait_for(lambda: held.waiting == IN_FLIGHT, process)
-        (server,) = [pid for pid in descendants(process.pid) if "uvicorn" in command_line(pid)]
-        os.kill(server, signal.SIGKILL)
-        held.release()
-        assert process.stdout is not None
-        # Not waited for to its end: Prefect, at the exit, tries for a minute to reach the server.
-        assert json.loads(process.stdout.readline())["status"] == "complete"
+    with command(["serve", "--port", "0"], tmp_path) as serving:
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("http")
+        with running(meeting, tmp_path) as process:
+            wait_for(lambda: held.waiting == IN_FLIGHT, process)
+            assert is_in_prefects_database(meeting.path.name)
+            for pid in [*descendants(serving.pid), serving.pid]:
+                os.kill(pid, signal.SIGKILL)
+            held.release()
+            assert process.stdout is not None
+            # Not waited for to its end: Prefect, at the exit, tries for a minute to reach the server.
+            assert json.loads(process.stdout.readline())["status"] == "complete"
     assert len(api.calls) == SEGMENTS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sqlite3
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.flows.processes import command, descendants, wait_for, wait_until_gone
+from tests.flows.processes import command, descendants, is_in_prefects_database, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
 from tests.waiting import FOREVER
 
@@ -47,11 +46,6 @@ def _runs_of(client: SyncPrefectClient, name: str) -> list[str]:
 
     named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
     return [str(run.id) for run in client.read_flow_runs(flow_run_filter=named)]
-
-
-def _is_in_prefects_database(text: str) -> bool:
-    with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"]) / "prefect.db")) as database:
-        return any(text in line for line in database.iterdump())
 
 
 @pytest.mark.slow
@@ -92,7 +86,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         ) as forgetting:
             told, said = forgetting.communicate()
         assert (json.loads(told)["flow_runs"], said) == (len(runs), "")
-        wait_for(lambda: not _is_in_prefects_database("trustees.mp3"), process)
+        wait_for(lambda: not is_in_prefects_database("trustees.mp3"), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait()

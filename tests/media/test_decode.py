@@ -193,6 +193,7 @@ def test_a_file_that_vanished_is_a_failure(spoken: Path, tmp_path: Path, ffmpeg:
         *(("a.rf64", ("-f", "wav", "-rf64", "always")), ("a.ts", ("-c:a", "aac"))),
     ],
 )
+@pytest.mark.slow
 def test_less_common_containers_are_heard_at_their_time(
     make: Make, bundled: Ffmpeg, name: str, options: tuple[str, ...]
 ) -> None:

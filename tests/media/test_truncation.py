@@ -65,6 +65,7 @@ def test_a_jump_in_the_times_of_a_broadcast_is_no_sound_that_is_missing(make: Ma
     assert samples / 16 == pytest.approx(stream.demuxed_end_ms - stream.origin_ms, abs=300)
 
 
+@pytest.mark.slow
 def test_a_recording_that_can_be_read_to_a_hole_only_is_known_to_break_off(make: Make) -> None:
     path = make("long.mp4", "-c:a", "aac", "-b:a", "320k", *FRAGMENTS, before=("-stream_loop", "9"))
     assert not probe(path).default_stream.cut_off
