@@ -10,7 +10,6 @@ stenoflow.tasks.errors.ApiError
     ├── ModelNotFoundError        no          provider   404
     ├── WrongAddressError         no          provider   3xx, 405
     ├── BillingStoppedError       no          provider   402, 429 with a code of billing
-    ├── NoDiskSpaceError          no          provider   nothing was sent: its answer could not be stored
     ├── NotTranslatedError        no          segment    404 where translations are asked for
     ├── SegmentRefusedError       no          segment    400, 415, 422
     │   ├── FormatRefusedError    no          segment    ... about response_format
@@ -26,7 +25,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from stenoflow.storage.errors import DiskFullError
 from stenoflow.tasks.errors import ApiError
 
 Charged = Literal["no", "possible"]
@@ -119,13 +117,6 @@ class BillingStoppedError(CallError):
     """The account has no credit, or has reached its limit: there is nothing to wait for."""
 
     kind = "api-billing"
-    scope = "provider"
-
-
-class NoDiskSpaceError(CallError):
-    """It was not sent: there is no room to store what comes back."""
-
-    kind = DiskFullError.kind
     scope = "provider"
 
 

@@ -25,7 +25,7 @@ from stenoflow.storage.errors import (
     TakenError,
 )
 from stenoflow.tasks.api.client import AudioApi
-from stenoflow.tasks.api.errors import CallError, NoDiskSpaceError, UnknownOutcomeError, UnreachableError
+from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
@@ -36,6 +36,13 @@ from stenoflow.tasks.context import AppContext
 _LOOK_AGAIN_S = 1.0
 
 A = TypeVar("A")
+
+
+class NoDiskSpaceError(CallError):
+    """It was not sent: there is no room to store what comes back."""
+
+    kind = DiskFullError.kind
+    scope = "provider"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ def below(kind: type[CallError]) -> list[type[CallError]]:
     return [kind, *(found for child in kind.__subclasses__() for found in below(child))]
 
 
-KINDS = below(CallError)
+# Those of other rooms are there, too, where something has imported them.
+KINDS = [kind for kind in below(CallError) if kind.__module__ == CallError.__module__]
 MONEY = {kind.__name__: (kind.charged, kind.scope) for kind in KINDS}
 
 

@@ -17,13 +17,13 @@ from stenoflow.tasks.api.errors import (
     BillingStoppedError,
     CallError,
     KeyRefusedError,
-    NoDiskSpaceError,
     SegmentRefusedError,
     UnknownOutcomeError,
     UnreachableError,
 )
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.calls.chat import ChatCall, UnusableAnswerError
+from stenoflow.tasks.calls.paid_call import NoDiskSpaceError
 from stenoflow.tasks.calls.speak import SpeakCall
 from tests.calls.desk import KINDS, Desk, obtain, open_desk, other_run
 from tests.servers.audio_api import audio_api_server
