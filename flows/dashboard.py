@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +20,12 @@ from prefect.artifacts import (
 
 from stenoflow.flows.outcome import MinutesDetails, Outcome, TranscriptDetails
 from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import ChargeKind
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.operations.accounts import segment_rows
-from stenoflow.tasks.transcript.timecode import clock, samples_to_ms
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 _LOOK_EVERY_S = 5.0
 _FIRST_CHARACTERS = 600
@@ -177,3 +180,28 @@ async def _quietly(act: Awaitable[Any]) -> Any:
     except Exception as error:  # noqa: BLE001 - whatever it is
         _log.warning("the dashboard could not be told: %s", error)
         return None
+
+
+def segment_rows(context: AppContext, job_id: str) -> list[dict[str, Any]]:
+    """Return a row a segment, for people to read: seconds sent, cost in the charges' currency, requests."""
+    job = context.catalog.job(job_id)
+    attempts = context.reports.attempts(job_id)
+    segment_of = {attempt.id: attempt.segment_index for attempt in attempts}
+    requests = Counter(segment_of.values())
+    cost: Counter[int] = Counter()
+    for charge in context.reports.charges(job_id):
+        if charge.kind == ChargeKind.ACTUAL:
+            cost[segment_of[charge.attempt_id]] += charge.amount_micro or 0
+    return [
+        {
+            "segment": segment.index,
+            "from": clock(job.origin_ms + samples_to_ms(segment.start_sample)),
+            "to": clock(job.origin_ms + samples_to_ms(segment.end_sample)),
+            "state": segment.state,
+            "seconds sent": seconds(Excerpt(segment.spans).duration_ms) if segment.speech else 0.0,
+            "cost": show(cost[segment.index]),
+            "requests": requests[segment.index],
+            "remark": segment.error_message or "",
+        }
+        for segment in context.catalog.segments(job_id)
+    ]

@@ -15,14 +15,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from stenoflow.flows.crash_recovery import TAG, recover_crashed_runs
 from stenoflow.flows.deployment_context import (
     is_cancelled,
     open_flow_run_context,
     runner_in_flow_run,
     state_of,
 )
-from stenoflow.flows.dispatch import dispatch
+from stenoflow.flows.dispatch import TAG, dispatch, recover_crashed_runs
 from stenoflow.flows.ingest import Taking
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.resume import works_to_resume
@@ -36,8 +35,8 @@ from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
-from stenoflow.tasks.sources.inbox.open_inbox import open_inbox
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.sources.source import display_name
 

@@ -1,16 +1,17 @@
-"""A runner inside a flow run that Prefect started: watched in the dashboard, stopped by a signal."""
+"""One limit of calls for all workers of a Prefect server, beside each process's own."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
+from prefect.concurrency.asyncio import concurrency, rate_limit
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -19,13 +20,55 @@ from stenoflow.flows.dashboard import DashboardProgress
 from stenoflow.flows.orchestration import within_flow_run
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.runner import Runner
-from stenoflow.flows.shared_limits import set_limits, shared_limits
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.settings import Settings, load_settings
 
+CALLS = "stenoflow-calls"
+"""The limit on calls in flight."""
+CALLS_A_MINUTE = "stenoflow-calls-a-minute"
+"""The limit on calls begun in a minute."""
+
+# A worker that dies gives its slots back after this, which the server's own shortest is.
+_LEASE_S = 60.0
 _log = logging.getLogger(__name__)
+
+Slot = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def shared_limits(settings: Settings) -> Slot | None:
+    """Return what a call passes through before it is made; None where nothing is limited for all."""
+    names = [
+        *([CALLS] if settings.shared_calls is not None else []),
+        *([CALLS_A_MINUTE] if settings.shared_calls_a_minute is not None else []),
+    ]
+    return (lambda: _slot(names)) if names else None
+
+
+async def set_limits(settings: Settings) -> None:
+    """Create the limits that the settings ask for, or bring them up to date."""
+    async with get_client() as client:
+        if settings.shared_calls is not None:
+            await client.upsert_global_concurrency_limit_by_name(CALLS, settings.shared_calls)
+        if (a_minute := settings.shared_calls_a_minute) is not None:
+            await client.upsert_global_concurrency_limit_by_name(
+                CALLS_A_MINUTE, a_minute, slot_decay_per_second=a_minute / 60
+            )
+
+
+@asynccontextmanager
+async def _slot(names: list[str]) -> AsyncIterator[None]:
+    """Hold a slot of each; without a server, the process's own limit is all there is."""
+    async with AsyncExitStack() as stack:
+        try:
+            if CALLS_A_MINUTE in names:
+                await rate_limit(CALLS_A_MINUTE)
+            if CALLS in names:
+                await stack.enter_async_context(concurrency(CALLS, lease_duration=_LEASE_S))
+        except Exception as error:  # noqa: BLE001 - whatever ails the server must not keep a meeting waiting
+            _log.warning("no slot could be had from Prefect; this machine's own limit holds: %s", error)
+        yield
 
 
 @asynccontextmanager

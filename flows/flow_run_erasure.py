@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.flows.prefect_server import begin_start, surround
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient

@@ -20,8 +20,8 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.errors import RefusedError, SourceOutOfReachError
 from stenoflow.tasks.jobs.transcribe.prepare import refuse_unread
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
+from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry
-from stenoflow.tasks.sources.inbox.open_inbox import Inbox
 from stenoflow.tasks.sources.inbox.queue import Announcement
 
 if TYPE_CHECKING:

@@ -13,15 +13,14 @@ from typing import Any
 
 from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.flows.run import Run
-from stenoflow.storage.database.clock import utc_now
+from stenoflow.storage.database.rows import utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.jobs.transcribe.segment import StoppedError
-from stenoflow.tasks.operations.webhooks.delivery import DeliveryQueue, open_sender
-from stenoflow.tasks.operations.webhooks.events import Event, EventType
+from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
 from stenoflow.tasks.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeReque
 from stenoflow.tasks.jobs.transcribe.publish import publish
 from stenoflow.tasks.operations.verify import make_up
 from stenoflow.tasks.sources import Source
-from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.timecode import seconds
 
 PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}

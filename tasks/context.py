@@ -12,18 +12,16 @@ from uuid import uuid4
 
 from stenoflow.storage.database.arrivals import Arrivals
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.connection import Database, make_ready, open_database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
-from stenoflow.storage.database.upgrade import make_ready
 from stenoflow.storage.errors import DiskFullError
 from stenoflow.storage.objects import ObjectStore, open_store
 from stenoflow.tasks.api.chat_models import ChatModelTable, load_chat_models
 from stenoflow.tasks.api.models import ModelTable, load_models
 from stenoflow.tasks.api.speech_models import SpeechModelTable, load_speech_models
-from stenoflow.tasks.billing.book import load_book
-from stenoflow.tasks.billing.prices import PriceBook
+from stenoflow.tasks.billing.prices import PriceBook, load_book
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.ffmpeg import Ffmpeg, find_ffmpeg
 from stenoflow.tasks.settings import Settings

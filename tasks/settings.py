@@ -32,7 +32,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from stenoflow.storage.database.budgets import Budgets
+from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.sources.inbox.options import RecordingOptions

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from stenoflow.storage.database.connection import Database, open_database
-from stenoflow.storage.database.upgrade import upgrade
+from stenoflow.storage.database.connection import Database, open_database, upgrade
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.postgres_outage import Outage, mortal_postgres_server
 from tests.servers.s3 import bucket, s3_client, s3_endpoint, sqs_endpoint

@@ -9,8 +9,7 @@ from decimal import Decimal
 from stenoflow.tasks.api.chat_models import load_chat_models
 from stenoflow.tasks.api.speech_models import load_speech_models
 from stenoflow.tasks.billing.amounts import from_micro
-from stenoflow.tasks.billing.book import load_book
-from stenoflow.tasks.billing.prices import Price, Unit
+from stenoflow.tasks.billing.prices import Price, Unit, load_book
 from stenoflow.tasks.jobs.minutes.budget import expected_tokens
 
 _HOUR_MS = 3_600_000

@@ -19,12 +19,12 @@ from stenoflow.flows.cli import (
     jobs,
     maintenance,
     reply,
-    resume,
     servers,
     show,
     speak,
     transcribe,
 )
+from stenoflow.flows.cli import transcribe as resume
 from stenoflow.flows.cli.console import complain, say
 from stenoflow.flows.cli.outcomes import INTERRUPTED
 from stenoflow.storage.errors import StenoflowError

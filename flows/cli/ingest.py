@@ -12,7 +12,7 @@ from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.ingest import Ingest, Taking
 from stenoflow.flows.outcome import Outcome, gravest
-from stenoflow.flows.prefect_start import Orchestration
+from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
@@ -22,8 +22,8 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
 from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.inbox import Inbox, open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
-from stenoflow.tasks.sources.inbox.open_inbox import Inbox, open_inbox
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from stenoflow.flows.cli.console import add_plain, complain, count, plain_table,
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
 from stenoflow.storage.database.connection import open_database
-from stenoflow.storage.database.upgrade import upgrade as run_migrations
+from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.operations.erase import erase, find

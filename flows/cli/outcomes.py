@@ -17,7 +17,7 @@ from stenoflow.flows.outcome import (
     SpeechDetails,
     TranscriptDetails,
 )
-from stenoflow.flows.prefect_start import Orchestration
+from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, Work, run_until_signal
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.errors import StenoflowError, StorageError

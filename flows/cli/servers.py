@@ -13,9 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 
 from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, serve_deployments
-from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
-from stenoflow.storage.database.upgrade import make_ready
 from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select, update
 
-from stenoflow.storage.database.clock import Clock, utc_now
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
-from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Arrival
 

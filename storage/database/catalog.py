@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Select, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from stenoflow.storage.database.clock import Clock, utc_now
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
-from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.states import Activity, JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
 from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import stamina
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from stenoflow import migrations
 from stenoflow.storage.database.reconnect import Backoff, OutageError
 from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError
 
@@ -174,3 +175,55 @@ def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
         return DiskFullError(f"no space left for the database {name}", "free some space, then resume")
     kind = OutageError if error.connection_invalidated else DatabaseError
     return kind(f"the database {name} failed: {cause}", "check that it runs and can be written")
+
+
+_UPGRADE_LOCK = 7_364_566  # any number that no other program on the server uses
+
+
+def upgrade(database: Database) -> str:
+    """Run the migrations that are missing; several processes may do so at once.
+
+    Returns:
+        The revision that the tables are at now.
+    """
+    # Alembic loads slowly, and a database that is up to date needs none of it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    try:
+        # SQLite's write lock, or PostgreSQL's advisory one, so that two starting processes take turns.
+        with database.engine.begin() as connection:
+            if not database.is_embedded:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise DatabaseError(f"the database {database.name} could not be upgraded: {error.orig}") from error
+    return migrations.HEAD
+
+
+def make_ready(database: Database) -> Database:
+    """Upgrade the embedded database; of any other, check that it is at the right version.
+
+    Raises:
+        DatabaseError: the tables are of another version.
+    """
+    current = _current(database)
+    if current == migrations.HEAD:
+        return database
+    if not database.is_embedded:
+        raise DatabaseError(
+            f"the tables in {database.name} are at revision {current or 'none'}, not {migrations.HEAD}",
+            "run: stenoflow db upgrade",
+        )
+    upgrade(database)
+    return database
+
+
+def _current(database: Database) -> str | None:
+    with database.read() as session:
+        if not inspect(session.connection()).has_table("alembic_version"):
+            return None
+        return session.scalar(select(column("version_num")).select_from(table("alembic_version")))

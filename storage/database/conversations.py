@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
-from stenoflow.storage.database.clock import Clock, utc_now
 from stenoflow.storage.database.connection import Database
-from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.tables import Turn
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from stenoflow.storage.database.clock import Clock, utc_now
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.rows import Clock, utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Run
 from stenoflow.storage.errors import StorageError

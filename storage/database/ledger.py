@@ -19,12 +19,19 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from stenoflow.storage.database.budgets import CURRENCY, Budgets, Scope, exposure, scopes, used
-from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.charges import (
+    CURRENCY,
+    Bill,
+    Budgets,
+    Postings,
+    Scope,
+    exposure,
+    scopes,
+    used,
+)
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
-from stenoflow.storage.database.postings import Bill, Postings
-from stenoflow.storage.database.rows import insert_missing, storable
+from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.states import Activity, AttemptState, SegmentState
 from stenoflow.storage.database.tables import Attempt, Charge, Job, Result, Segment
 from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError

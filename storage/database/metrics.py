@@ -11,10 +11,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from stenoflow.storage.database.budgets import Budgets, Scope, used
-from stenoflow.storage.database.clock import Clock, utc_now
+from stenoflow.storage.database.charges import Budgets, Scope, used
 from stenoflow.storage.database.connection import Database
-from stenoflow.storage.database.rows import integer_sum
+from stenoflow.storage.database.rows import Clock, integer_sum, utc_now
 from stenoflow.storage.database.states import Activity, JobState, SegmentState
 from stenoflow.storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
 

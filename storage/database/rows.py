@@ -1,7 +1,9 @@
-"""What both databases are to take alike: rows, whoever else writes at the same moment, and sums."""
+"""The time of day, so that tests can hand in another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, func, inspect
@@ -9,6 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.tables import Base
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
 
 
 def insert_missing(session: Session, row: Base) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from stenoflow.storage.errors import ObjectExistsError, ObjectNotFoundError
 from stenoflow.storage.objects.contract import OCTETS, ObjectInfo, check_key, check_prefix
-from stenoflow.storage.objects.files import atomic_file, file_errors
+from stenoflow.storage.objects.local import atomic_file, file_errors
 from stenoflow.storage.objects.s3_client import list_objects, list_versions, s3_errors, status_of
 
 if TYPE_CHECKING:

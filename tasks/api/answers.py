@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from stenoflow.tasks.api import coercion as lenient
-from stenoflow.tasks.api.coercion import LONGEST_S, seconds
+from stenoflow.tasks.api import types as lenient
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError
-from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.api.types import LONGEST_S, Target, seconds
 from stenoflow.tasks.transcript.types import Region, Utterance, Word
 
 

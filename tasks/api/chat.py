@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from stenoflow.tasks.api import coercion as lenient
+from stenoflow.tasks.api import types as lenient
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError, FormatRefusedError, SegmentRefusedError
 from stenoflow.tasks.api.types import Target

@@ -1,9 +1,14 @@
-"""What goes to and fro in one call, as far as judging it needs."""
+"""Types of the API's shapes, and the coercion of what other servers send in their place."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic_core import from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +46,76 @@ class Reply:
     def content_type(self) -> str:
         """The media type as sent, or empty."""
         return self.headers.get("content-type", "")
+
+
+_KEPT_CONTROLS = "\t\n\r"
+# Thirty years: more is no length of anything.
+LONGEST_S = 1e9
+
+
+def entries(holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the objects in a list."""
+    found = holder.get(key)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def written(holder: Mapping[str, Any], key: str) -> str:
+    """Return a text, empty where there is none but blanks."""
+    value = holder.get(key)
+    return clean(value) if isinstance(value, str) and value.strip() else ""
+
+
+def clean(text: str) -> str:
+    """Drop what cannot be stored: control signs, and halves of surrogate pairs."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return "".join(sign for sign in whole if sign >= " " or sign in _KEPT_CONTROLS)
+
+
+def seconds(value: object) -> float | None:
+    """Return a number of seconds, given as a number or a string; may be NaN or infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def milliseconds(value: object) -> int | None:
+    """Return a length given in seconds, in ms."""
+    number = seconds(value)
+    return round(number * 1_000) if number is not None and 0 <= number < LONGEST_S else None
+
+
+def decimal(value: object) -> Decimal | None:
+    """Return a length given in seconds, exactly as written."""
+    number = seconds(value)
+    return Decimal(str(value)) if number is not None and 0 <= number < LONGEST_S else None
+
+
+def score(value: object) -> float | None:
+    """Return a finite number."""
+    number = None if isinstance(value, str) else seconds(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def count(value: object) -> int | None:
+    """Return a whole number from 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def json_in(text: str) -> Any:
+    """Parse from the first brace on; a model that was stopped midway has said something all the same.
+
+    Returns:
+        What was parsed, without a text that was cut short; None where there is nothing.
+    """
+    start = text.find("{")
+    if start < 0:
+        return None
+    for end in (text.rfind("}") + 1, len(text)):
+        try:
+            return from_json(text[start:end], allow_partial=end == len(text))
+        except (ValueError, RecursionError):
+            continue
+    return None

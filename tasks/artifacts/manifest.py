@@ -12,7 +12,7 @@ from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Artifact, Charge, Job, Recording, Segment
 from stenoflow.tasks.artifacts.document import Document, SpeakerInfo
 from stenoflow.tasks.billing.amounts import from_micro
-from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.timecode import samples_to_ms, seconds
 from stenoflow.tasks.transcript.types import OtherLanguage, Seam
 

@@ -24,8 +24,7 @@ from stenoflow.tasks.assembly.diarization import (
 )
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.transcript.coverage import cover
-from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.coverage import Integrity, cover
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch

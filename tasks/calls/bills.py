@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from stenoflow.storage.database.budgets import CURRENCY
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import CURRENCY, Bill
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import BudgetError, TakenError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest
 from stenoflow.tasks.api.client import AudioApi

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 from weakref import WeakValueDictionary
 
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.ledger import Ledger, Request
-from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.api.client import AudioApi

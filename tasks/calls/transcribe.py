@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment

@@ -21,9 +21,8 @@ from stenoflow.tasks.engine.request_schema import Body, number_field, text_field
 from stenoflow.tasks.engine.responses import server_sent_event
 from stenoflow.tasks.errors import EngineError, MediaError
 from stenoflow.tasks.media.arguments import SpeechFormat, speech_args
-from stenoflow.tasks.media.bounds import Bounds
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
-from stenoflow.tasks.media.running import running
+from stenoflow.tasks.media.running import Bounds, running
 
 LONGEST_INPUT = 4_096
 """Characters."""

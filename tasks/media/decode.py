@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from stenoflow.tasks.errors import MediaError, TooLongError
 from stenoflow.tasks.media.arguments import decode_args
-from stenoflow.tasks.media.bounds import Bounds
 from stenoflow.tasks.media.channels import WINDOW_SAMPLES, Downmix
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from stenoflow.tasks.media.levels import ClippingMeter
 from stenoflow.tasks.media.probe import AudioStream, probe
-from stenoflow.tasks.media.running import Finished, Running, running
+from stenoflow.tasks.media.running import Bounds, Finished, Running, running
 from stenoflow.tasks.media.safe_open import Opened, Stamp, opened, shown
 from stenoflow.tasks.transcript.timecode import ms_to_samples, samples_to_ms
 

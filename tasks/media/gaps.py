@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
-from stenoflow.tasks.media.bounds import Bounds
 from stenoflow.tasks.media.levels import SILENCE_DB
 from stenoflow.tasks.media.probe import AudioStream
-from stenoflow.tasks.media.running import OverdueError, running
+from stenoflow.tasks.media.running import Bounds, OverdueError, running
 from stenoflow.tasks.media.safe_open import opened
 from stenoflow.tasks.transcript.regions import FRAME_MS
 from stenoflow.tasks.transcript.types import Region

@@ -12,8 +12,7 @@ from typing import Any
 
 from stenoflow.tasks.errors import NotAudioError, SourceUnreadableError
 from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
-from stenoflow.tasks.media.bounds import Bounds
-from stenoflow.tasks.media.running import OverdueError, Running, running
+from stenoflow.tasks.media.running import Bounds, OverdueError, Running, running
 from stenoflow.tasks.media.safe_open import COPY_AGAIN, Opened, opened, shown
 from stenoflow.tasks.media.truncation import Extent, breaks_off, lost_ms
 

@@ -15,8 +15,8 @@ from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
 from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
 from stenoflow.tasks.jobs.transcribe.speakers import MOST_BYTES, NoTurnsError, parsed_rttm, with_turns
+from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, StabilityTracker, beside
-from stenoflow.tasks.sources.inbox.open_inbox import Inbox
 from stenoflow.tasks.sources.inbox.options import OptionsError, Priority, RecordingOptions, options_of
 from stenoflow.tasks.sources.source import shown
 from stenoflow.tasks.transcript.speakers import Rttm

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from stenoflow.storage.errors import StoreUnavailableError
-from stenoflow.storage.objects.files import file_errors
+from stenoflow.storage.objects.local import file_errors
 from stenoflow.storage.objects.s3_client import s3_errors
 from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.local import path_of, read_in_place, resolve_path

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.billing.amounts import from_micro, show, to_micro, to_micro_at_least
-from stenoflow.tasks.billing.book import load_book
-from stenoflow.tasks.billing.prices import Price, Tokens
+from stenoflow.tasks.billing.prices import Price, Tokens, load_book
 
 _READ = {"source": "x", "date": "y"}
 _PER_MINUTE = Price("openai", "whisper-1", Decimal("0.006"), "minute", "list", "2026-10-01")

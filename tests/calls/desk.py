@@ -27,7 +27,7 @@ from stenoflow.tasks.calls.provider import open_api
 from stenoflow.tasks.calls.speak import SpeakCall
 from stenoflow.tasks.calls.transcribe import TranscribeCall
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.language_vote import LanguageVote
+from stenoflow.tasks.jobs.transcribe.run import LanguageVote
 from stenoflow.tasks.jobs.translate.run import TranslateCall
 from stenoflow.tasks.settings import load_settings
 from tests.servers.audio_api import AudioApiServer, fixed_text

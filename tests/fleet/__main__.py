@@ -30,10 +30,9 @@ from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.orm import Session
 
 from stenoflow.flows.prefect_server import start_server
-from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.connection import open_database, upgrade
 from stenoflow.storage.database.states import ChargeKind, JobState
 from stenoflow.storage.database.tables import Charge, Job
-from stenoflow.storage.database.upgrade import upgrade
 from tests.flows.processes import descendants
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write

@@ -15,7 +15,7 @@ from stenoflow.storage.errors import BudgetError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.operations.webhooks.events import Event
+from stenoflow.tasks.operations.webhooks import Event
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 KEY = "sk-test-0123456789"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.storage.database.connection import open_database
-from stenoflow.storage.database.upgrade import upgrade
+from stenoflow.storage.database.connection import open_database, upgrade
 from tests.flows.conftest import Meeting
 from tests.flows.held import IN_FLIGHT, Held, command
 from tests.flows.processes import ARGUMENTS, SEGMENTS, wait_for

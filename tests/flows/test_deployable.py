@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from stenoflow.flows.prefect_start import begin_start, surround
+from stenoflow.flows.prefect_server import begin_start, surround
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
@@ -292,7 +292,7 @@ async def came_of(*run_ids: str) -> list[tuple[str, str, list[str]]]:
 def no_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.client.schemas.objects import StateType
 
-    from stenoflow.flows import crash_recovery as taking_up
+    from stenoflow.flows import dispatch as taking_up
 
     monkeypatch.setattr(
         taking_up, "_STARTING", {StateType.RUNNING: timedelta(), StateType.PENDING: timedelta()}

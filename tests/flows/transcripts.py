@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.ledger import Request
-from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.tasks.assembly.settings import JobSettings, job_id, recording_id

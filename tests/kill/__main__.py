@@ -19,8 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stenoflow.storage.database.connection import open_database
-from stenoflow.storage.database.upgrade import upgrade
+from stenoflow.storage.database.connection import open_database, upgrade
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write
 from tests.kill.trials import IN_FLIGHT, Bench, Cost

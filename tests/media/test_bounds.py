@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.media.bounds import Bounds
-from stenoflow.tasks.media.running import Finished, running
+from stenoflow.tasks.media.running import Bounds, Finished, running
 
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux bounds other processes")
 

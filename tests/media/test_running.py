@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from stenoflow.tasks.errors import MediaError
-from stenoflow.tasks.media.bounds import Bounds
-from stenoflow.tasks.media.running import OverdueError, Running, running
+from stenoflow.tasks.media.running import Bounds, OverdueError, Running, running
 from tests.waiting import wait_for
 
 BOUNDS = Bounds(cpu_s=60, file_bytes=100_000_000)

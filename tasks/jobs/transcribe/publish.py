@@ -28,8 +28,8 @@ from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.document import newest_minutes
+from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.cue_rules import PROFILES
-from stenoflow.tasks.transcript.integrity import Integrity
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
 from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Transcript

@@ -1,8 +1,10 @@
-"""Transcribe the segments of one job, and translate them where that is wished."""
+"""What the segments of a job say of its language, and what follows for those that are still to be sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -10,16 +12,115 @@ from typing import Self
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity, SegmentState
 from stenoflow.storage.database.tables import Segment
+from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.requests import TranscriptionRequest
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.transcribe import TranscribeCall
-from stenoflow.tasks.jobs.transcribe.language_vote import LanguageVote
+from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
-from stenoflow.tasks.jobs.transcribe.speaker_clips import SpeakerClips
+from stenoflow.tasks.jobs.transcribe.speakers import SpeakerClips
 from stenoflow.tasks.jobs.translate.run import TranslateCall
+from stenoflow.tasks.transcript.languages import (
+    Vote,
+    agreed_on,
+    is_free,
+    language_code,
+    language_to_tell,
+    likeliest,
+)
+from stenoflow.tasks.transcript.regions import Excerpt
+
+
+@dataclass(slots=True)
+class LanguageVote:
+    """The vote of one job's segments; belongs to one event loop.
+
+    Nothing waits for it: segments that are sent before it is reached are what votes.
+    """
+
+    context: AppContext
+    job_id: str
+    settings: JobSettings
+    _agreed: str | None = None
+    _votes: dict[int, Vote] = field(default_factory=dict)
+    _loaded: bool = False
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a vote: the language is left open, and the model says what it hears."""
+        return self.settings.language is None and self.settings.format == "verbose_json"
+
+    async def language_for(self, index: int) -> str | None:
+        """Return the language to tell with a segment; None: the model finds out."""
+        if not self.is_open or self.settings.languages:
+            return self.settings.language
+        await self._load()
+        return language_to_tell(index, self._agreed, self._votes)
+
+    async def likeliest(self) -> str | None:
+        """Return the one of the job's several languages that was heard most; None where there are none."""
+        if not self.settings.languages:
+            return None
+        if self.is_open:
+            await self._load()
+        return likeliest(self._votes.values(), self.settings.languages)
+
+    async def heard(self, segment: Segment) -> None:
+        """Count the vote of a segment that was answered, once."""
+        index = segment.index
+        if not self.is_open or index in self._votes or (self._agreed is not None and not is_free(index)):
+            return
+        await self._load()
+        self._votes |= await run_blocking(_votes_of, self.context, self.settings, [segment])
+        await self._agree()
+
+    async def _load(self) -> None:
+        """Count the votes of an earlier run, once."""
+        async with self._loading:
+            if self._loaded:
+                return
+            job = await run_blocking(self.context.catalog.job, self.job_id)
+            self._agreed = job.language
+            segments = await run_blocking(self.context.catalog.segments, self.job_id)
+            voting = [
+                each
+                for each in segments
+                if each.state == SegmentState.DONE and (self._agreed is None or is_free(each.index))
+            ]
+            self._votes |= await run_blocking(_votes_of, self.context, self.settings, voting)
+            self._loaded = True
+        await self._agree()
+
+    async def _agree(self) -> None:
+        if self._agreed is not None or self.settings.languages:
+            return
+        agreed = agreed_on(self._votes.values())
+        if agreed is not None:
+            self._agreed = await run_blocking(self.context.catalog.agree_on_language, self.job_id, agreed)
+
+
+def _votes_of(context: AppContext, settings: JobSettings, segments: Iterable[Segment]) -> dict[int, Vote]:
+    target = Target(settings.provider, settings.model)
+    votes: dict[int, Vote] = {}
+    for segment in segments:
+        answer = context.ledger.answers([segment.cache_key]).get(segment.cache_key)
+        if answer is None:
+            continue
+        said = parse_answer(answer.encode(), target, Excerpt(segment.spans).duration_ms)
+        votes |= _vote_of(segment, said)
+    return votes
+
+
+def _vote_of(segment: Segment, answer: Answer) -> dict[int, Vote]:
+    """Return a segment's vote by its number; nothing where it says nothing, or not in which language."""
+    language = language_code(answer.language)
+    if language is None or not answer.text.strip():
+        return {}
+    return {segment.index: Vote(language, sum(end - start for start, end in segment.regions))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from stenoflow.tasks.media.gaps import Zeros, find_gaps
 from stenoflow.tasks.media.levels import TOO_MUCH, LevelMeter, amplified, gain_db, speech_levels
 from stenoflow.tasks.media.probe import AudioStream
 from stenoflow.tasks.media.segmenter import SegmentAudio, Segmenter
-from stenoflow.tasks.transcript.integrity import Integrity
+from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.planning import Cut
 from stenoflow.tasks.transcript.regions import Excerpt, LevelHistogram, find_regions, stretches_to_send
 from stenoflow.tasks.transcript.timecode import samples_to_ms

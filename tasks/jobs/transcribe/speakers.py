@@ -1,23 +1,50 @@
-"""Speakers of a job: turns of an RTTM file, and names given later."""
+"""Speakers of a job: turns of an RTTM file, and clips of voices that go along with later segments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import base64
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from stenoflow.tasks.assembly.diarization import store_turns
+import numpy as np
+
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import SegmentState
+from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.answers import parse_answer
+from stenoflow.tasks.api.requests import SpeakerReference
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.assembly.diarization import opening_of, store_turns
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.media.decode import decode
+from stenoflow.tasks.media.encode import encode_mp3
+from stenoflow.tasks.media.segmenter import Samples
 from stenoflow.tasks.sources.inbox.options import unknown_speaker
 from stenoflow.tasks.sources.source import shown
-from stenoflow.tasks.transcript.speakers import LineError, Rttm, names, parse_rttm
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.speakers import (
+    MOST_CLIPS,
+    Clip,
+    LineError,
+    Rttm,
+    choose_clips,
+    names,
+    parse_rttm,
+)
+from stenoflow.tasks.transcript.timecode import SAMPLES_PER_MS, samples_to_ms
+from stenoflow.tasks.transcript.types import Region
 
 if TYPE_CHECKING:
-    # `prepare` imports this module: names can be given when a job is prepared.
-    from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+    from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest
+
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of an RTTM file: 200,000 turns."""
@@ -90,3 +117,96 @@ def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in there:
             raise unknown_speaker(name, there)
+
+
+_log = logging.getLogger(__name__)
+
+Spans = tuple[tuple[int, int], ...]
+
+
+class SpeakerClips:
+    """Who is known to speak in one recording; belongs to one event loop.
+
+    The first segments with speech are waited for, one after the other. What they say is stored, and the
+    clips are cut from the recording by it: so a run that goes on later, or another job with the same audio,
+    sends the same ones.
+    """
+
+    def __init__(self, context: AppContext, taken: PreparedJob) -> None:
+        self._workshop = context
+        self._taken = taken
+        self._moved = asyncio.Condition()
+        self._cut: dict[tuple[str, ...], tuple[SpeakerReference, ...]] = {}
+        self._cutting = asyncio.Lock()
+
+    async def before(self, index: int) -> tuple[SpeakerReference, ...]:
+        """Wait until the first segments before this one are heard, and return who speaks in them.
+
+        There are none of a first segment that could not be transcribed.
+        """
+        async with self._moved:
+            opening = await self._opening(index)
+            while any(each.state == SegmentState.CUT for each in opening):
+                await self._moved.wait()
+                opening = await self._opening(index)
+        answered = [each for each in opening if each.state == SegmentState.DONE]
+        key = tuple(each.cache_key for each in answered)
+        async with self._cutting:
+            if key not in self._cut:
+                self._cut[key] = await run_blocking(self._voices, answered)
+        return self._cut[key]
+
+    async def heard(self) -> None:
+        """Say that a segment has come to its end."""
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _opening(self, index: int) -> list[Segment]:
+        segments = await run_blocking(self._workshop.catalog.segments, self._taken.job.id)
+        return [each for each in opening_of(segments) if each.index < index]
+
+    def _voices(self, answered: Sequence[Segment]) -> tuple[SpeakerReference, ...]:
+        """Cut the clips; where that fails, speakers are told apart in each segment by itself."""
+        wanted = [found for segment in answered for found in self._clips(segment)][:MOST_CLIPS]
+        if not wanted:
+            return ()
+        try:
+            return tuple(self._sound_of(wanted))
+        except (StenoflowError, OSError) as error:
+            _log.warning("job %s: no clips of its speakers: %s", self._taken.job.id, error)
+            return ()
+
+    def _clips(self, segment: Segment) -> list[tuple[Clip, Spans]]:
+        """Return whose voices a segment's answer offers, with where they are in the recording."""
+        answer = self._workshop.ledger.answers([segment.cache_key]).get(segment.cache_key, "")
+        settings, sent = self._taken.settings, Excerpt(segment.spans)
+        said = parse_answer(answer.encode(), Target(settings.provider, settings.model), sent.duration_ms)
+        clips = choose_clips(segment.index, said.utterances)
+        return [(clip, sent.part(Region(clip.start_ms, clip.end_ms))) for clip in clips]
+
+    def _sound_of(self, wanted: Sequence[tuple[Clip, Spans]]) -> Iterator[SpeakerReference]:
+        """Read the recording as far as the clips go: only so is each sample where it was before."""
+        end = max(spans[-1][1] for _, spans in wanted)
+        kept = [(first, last) for _, spans in wanted for first, last in spans]
+        sound = self._read(kept, end)
+        with tempfile.TemporaryDirectory(prefix="stenoflow-voices.") as folder:
+            path = Path(folder) / "voice.mp3"
+            for clip, spans in wanted:
+                encode_mp3([sound[span] for span in spans], path, ffmpeg=self._workshop.ffmpeg)
+                data = base64.b64encode(path.read_bytes()).decode()
+                yield SpeakerReference(clip.key, f"data:audio/mpeg;base64,{data}")
+
+    def _read(self, spans: Sequence[tuple[int, int]], end: int) -> dict[tuple[int, int], Samples]:
+        stream, fetched = self._taken.stream, self._taken.fetched
+        if stream is None:
+            raise RuntimeError("a job that is published asks for nothing")
+        parts: dict[tuple[int, int], list[Samples]] = {span: [] for span in spans}
+        cap_ms = samples_to_ms(end + SAMPLES_PER_MS)
+        with decode(
+            fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp, cap_ms=cap_ms
+        ) as decoding:
+            for block in decoding:
+                start = decoding.samples - block.size
+                for (first, last), held in parts.items():
+                    held.append(block[max(0, first - start) : max(0, last - start)].copy())
+        return {span: np.concatenate(held) for span, held in parts.items()}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stenoflow.tasks.api.answers import Answer
 from stenoflow.tasks.api.chat import ChatRequest, Message, Shape
-from stenoflow.tasks.api.coercion import clean, json_in
+from stenoflow.tasks.api.types import clean, json_in
 from stenoflow.tasks.transcript.types import Region, Utterance
 from stenoflow.tasks.transcript.word_timing import UntimedTranscript, group, time_words
 

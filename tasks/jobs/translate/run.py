@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from stenoflow.storage.database.postings import Bill
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment

@@ -1,1 +1,56 @@
-"""Drop folders: what lies in them, what of it is complete, and what is to be done with it."""
+"""Opening a drop folder by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot
+from stenoflow.tasks.sources.inbox.folder import FolderInbox
+from stenoflow.tasks.sources.local import path_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+_ACCEPTED = "give a folder, or s3://bucket/prefix/"
+
+
+class Inbox(Protocol):
+    """A place into which recordings are dropped."""
+
+    @property
+    def address(self) -> str:
+        """What it is called."""
+
+    def look(self) -> Snapshot:
+        """Return what is there now."""
+
+    def find(self, uri: str) -> Entry | None:
+        """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """Return the beginning of a small file; None if there is none."""
+
+    def reject(self, entry: Entry, reason: str) -> str:
+        """Move a recording out of the inbox, with the reason; returns where to."""
+
+
+def open_inbox(address: str, client: Callable[[], S3Client]) -> Inbox:
+    """Return the inbox of an address.
+
+    Raises:
+        SourceNotFoundError: there is none.
+    """
+    if address.lower().startswith("s3://"):
+        from stenoflow.tasks.sources.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
+        from stenoflow.tasks.sources.s3 import split_uri  # noqa: PLC0415 - the same
+
+        bucket, prefix = split_uri("s3://" + address[len("s3://") :])
+        return BucketInbox(bucket, prefix if prefix.endswith("/") or not prefix else f"{prefix}/", client)
+    folder = path_of(address) if address.lower().startswith("file://") else Path(address)
+    if not folder.is_dir():
+        raise SourceNotFoundError(f"there is no folder {address}", _ACCEPTED)
+    return FolderInbox(folder.resolve())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stenoflow.tasks.jobs.speak.joining import RATE, Joiner
+from stenoflow.tasks.jobs.speak.streaming import RATE, Joiner
 
 Samples = NDArray[np.int16]
 LEVEL, PITCH = 8_000, 200

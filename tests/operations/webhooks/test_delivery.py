@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 import pytest
 import stamina
 
-from stenoflow.tasks.operations.webhooks.delivery import (
+from stenoflow.tasks.operations.webhooks import (
     DeliveryQueue,
+    Event,
+    EventType,
     GoneError,
     Limits,
     UndeliveredError,
     open_sender,
 )
-from stenoflow.tasks.operations.webhooks.events import Event, EventType
 from stenoflow.tasks.settings import Endpoint
 from tests.servers.webhook import SECRET, WebhookServer, webhook_server
 

@@ -7,9 +7,9 @@ import boto3
 import pytest
 
 from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.bucket import BucketInbox
 from stenoflow.tasks.sources.inbox.entry import WriteState
-from stenoflow.tasks.sources.inbox.open_inbox import open_inbox
 from stenoflow.tasks.sources.inbox.queue import EventQueue, open_queue
 from tests.servers.s3 import Bucket
 

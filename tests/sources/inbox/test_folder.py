@@ -8,9 +8,9 @@ from typing import NoReturn
 import pytest
 
 from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, WriteState
 from stenoflow.tasks.sources.inbox.folder import FolderInbox
-from stenoflow.tasks.sources.inbox.open_inbox import open_inbox
 
 
 @pytest.fixture

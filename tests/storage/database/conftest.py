@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import delete
 
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.connection import Database, open_database, upgrade
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.tables import Base
-from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database
 from tests.storage.database.rows import Hands
 

@@ -20,9 +20,8 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.connection import Database, open_database, upgrade
 from stenoflow.storage.database.tables import Attempt, Charge
-from stenoflow.storage.database.upgrade import upgrade
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.storage.database.rows import RESERVE, open_job
 from tests.waiting import wait_for

@@ -6,8 +6,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from stenoflow.storage.database.catalog import Catalog, SegmentPlan
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.ledger import Request
-from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.tables import Artifact, Job, Recording
 
 SEGMENT_SAMPLES = 16_000 * 600

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stenoflow.storage.database.budgets import Budgets, Scope, totals
 from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.charges import Budgets, Scope, totals
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports

@@ -14,10 +14,9 @@ from sqlalchemy import func, make_url, select, text
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.clock import utc_now
-from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.connection import Database, open_database, upgrade
+from stenoflow.storage.database.rows import utc_now
 from stenoflow.storage.database.tables import Recording
-from stenoflow.storage.database.upgrade import upgrade
 from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError, StenoflowError
 from tests.storage.database.rows import open_job, recording
 from tests.storage.objects.unprivileged import no_permission

@@ -210,7 +210,7 @@ def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
     leases = Leases(postgres)
     with leases.held("here"):
         monkeypatch.setattr(
-            "stenoflow.storage.database.clock.datetime", None
+            "stenoflow.storage.database.rows.datetime", None
         )  # any look at this machine's clock fails
         leases.renew("here")
         assert is_alive(postgres, leases, "here")

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.clock import utc_now
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.rows import utc_now
 from stenoflow.storage.database.states import AttemptState, ChargeKind, SegmentState
 from stenoflow.storage.database.tables import Attempt, Result
 from stenoflow.storage.errors import AnsweredError, BudgetError, DatabaseError, StenoflowError

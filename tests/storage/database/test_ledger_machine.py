@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from stenoflow.storage.database.budgets import totals
 from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.charges import totals
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports, Spending

@@ -9,8 +9,8 @@ import pytest
 
 from stenoflow.storage.database import metrics
 from stenoflow.storage.database.arrivals import Arrivals, arrival_id
-from stenoflow.storage.database.budgets import Budgets, Scope
 from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.charges import Budgets, Scope
 from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.erasure import Erasure
 from stenoflow.storage.database.leases import LEASE, Leases

@@ -9,9 +9,9 @@ from itertools import count
 import pytest
 
 from stenoflow.storage.database.catalog import Catalog
+from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.postings import Bill
 from stenoflow.storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
 from stenoflow.storage.database.states import Activity, JobState
 from stenoflow.storage.database.tables import Charge

@@ -10,12 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from stenoflow import migrations
-from stenoflow.storage.database.budgets import totals
 from stenoflow.storage.database.catalog import Catalog
-from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.charges import totals
+from stenoflow.storage.database.connection import Database, make_ready, open_database, upgrade
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.tables import Base
-from stenoflow.storage.database.upgrade import make_ready, upgrade
 from stenoflow.storage.errors import DatabaseError
 from tests.storage.database.rows import Hands, bill, open_job, request
 

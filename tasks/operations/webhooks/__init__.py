@@ -1,1 +1,0 @@
-"""Telling another program what happened, by the Standard Webhooks specification."""
