@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from stenoflow.flows.prefect_server import begin_start, surround
+from stenoflow.flows.prefect_server import begin_start, surround, temporary_server
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -47,9 +47,14 @@ def erase_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str]
     surround(home)
     is_served = is_ours and "PREFECT_API_URL" in os.environ
     database = Path(os.environ["PREFECT_HOME"]) / "prefect.db"
-    if "PREFECT_API_URL" not in os.environ and not database.exists():
+    if is_served or not is_ours:
+        deleted = asyncio.run(_forget(name, source, job_ids))
+    elif database.exists():
+        # Nobody serves it now; what `stenoflow serve` ran here stands in it all the same.
+        with temporary_server(home):
+            deleted = asyncio.run(_forget(name, source, job_ids))
+    else:
         return 0
-    deleted = asyncio.run(_forget(name, source, job_ids))
     if is_ours and database.exists():
         if is_served:
             # Its last events are written by then.

@@ -82,7 +82,7 @@ class MinutesWork(Work):
         if job is None:
             return outcome_of_error(error or StenoflowError("nothing"), details)
         now = context.catalog.job(job.id)
-        if error is not None and now.state in {JobState.NEW, JobState.RUNNING}:
+        if error is not None and now.state in {JobState.NEW, JobState.RUNNING, JobState.COMPLETE}:
             return outcome_of_error(error, details, job=job.id)
         artifacts = _artifacts(context, now) if now.state in _PUBLISHED else {}
         if self.formats is not None:

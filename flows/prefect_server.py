@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -221,6 +222,24 @@ class Start:
             self._started.set_result(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, ready() raises it
             self._started.set_exception(error)
+
+
+@contextmanager
+def temporary_server(home: Path) -> Iterator[Server]:
+    """Run a server of our own for as long as the block lasts, and use it.
+
+    Args:
+        home: our own, in which the server keeps its database.
+    """
+    surround(home)
+    server = start_server()
+    os.environ["PREFECT_API_URL"] = server.api_url
+    try:
+        server.wait()
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.stop()
 
 
 @cache

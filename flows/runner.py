@@ -119,6 +119,7 @@ class Runner:
     _run: Run | None = None
     _notifications: Notifications | None = None
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _is_unheard: bool = False
 
     @property
     def active(self) -> Run:
@@ -225,7 +226,7 @@ class Runner:
             work.error = failure
             if not isinstance(failure, StenoflowError):
                 _log.exception("%s", work.name)
-        if isinstance(work.error, BrokenPipeError | ListenerGoneError) and not self.interrupted:
+        if isinstance(work.error, _STOPPED) and self._is_unheard and not self.interrupted:
             raise BrokenPipeError from work.error
         if isinstance(work.error, _STOPPED):
             work.error = _interrupted(job, work.error)
@@ -308,6 +309,7 @@ class Runner:
 
     def _give_up(self) -> None:
         """End, for nobody listens any more: calls in flight are seen through, and no others sent."""
+        self._is_unheard = True
         self.active.caller.limiter.stop(
             ListenerGoneError("nobody listens any more", "resume asks for the rest")
         )

@@ -131,8 +131,8 @@ class TranscribeWork(Work):
             why = error or StenoflowError("nothing")
             return outcome_of_error(why, TranscriptDetails(), source=self.source.uri)
         now = context.catalog.job(job.id)
-        if error is not None and now.state in {JobState.NEW, JobState.RUNNING}:
-            # The database is gone, or another run has it.
+        if error is not None and now.state in {JobState.NEW, JobState.RUNNING, JobState.COMPLETE}:
+            # The job does not say so: another run has it, or it was complete before.
             return outcome_of_error(error, TranscriptDetails(), source=self.source.uri, job=job.id)
         return transcript_outcome(context, now, self.formats)
 

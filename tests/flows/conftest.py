@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stenoflow.flows.cli import main
+from stenoflow.flows.prefect_server import temporary_server
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import SpokenNumber, script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server
@@ -46,6 +47,13 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         yield
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server of Prefect's for the session: where it answers."""
+    with temporary_server(tmp_path_factory.mktemp("served")) as server:
+        yield server.api_url
 
 
 @pytest.fixture

@@ -39,9 +39,11 @@ def inbox(tmp_path: Path, meeting: Meeting) -> Path:
 
 
 @pytest.fixture
-def prefect(home: Path) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
-    """Run something that talks to Prefect, once its server is there."""
-    surround(home)
+def prefect(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
+    """Run something that talks to Prefect, whose server is there."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
 
     def run(act: Callable[[], Awaitable[Any]]) -> Any:
         async def ready() -> Any:
@@ -142,7 +144,7 @@ def test_one_limit_holds_for_all_calls_of_all_runs(
 
 _TWO_SLOTS = """
 import asyncio
-from stenoflow.flows.shared_limits import shared_limits
+from stenoflow.flows.deployment_context import shared_limits
 from stenoflow.tasks.settings import load_settings
 
 async def both():
@@ -223,7 +225,7 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
     async def act() -> Any:
         from stenoflow.flows.deployable import ingest
 
-        await registered("take_in")
+        await registered("ingest_recording")
         before = len(await _asked_for(inbox))
         states = [await ingest(str(inbox), looks=1, return_state=True) for _ in range(2)]
         return before, states, await _asked_for(inbox)
@@ -307,7 +309,7 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
 
         from stenoflow.flows.deployable import take_up
 
-        lost = await started("take_in", inbox=str(inbox), source="lost")
+        lost = await started("ingest_recording", inbox=str(inbox), source="lost")
         alive = await started("transcribe", source="alive")
         with open_context(load_settings()) as context, context.leases.held(alive):
             await take_up()

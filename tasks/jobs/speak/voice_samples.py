@@ -86,5 +86,5 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = files(__package__).joinpath("choosing.html.jinja").read_text("utf-8")
+    text = files(__package__).joinpath("voice_samples.html.jinja").read_text("utf-8")
     return environment.from_string(text)
