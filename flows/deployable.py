@@ -121,7 +121,7 @@ async def digest(
         return state_of(await runner.run_all([MinutesWork(job, MinutesRequest(model, voicing))]))
 
 
-@flow(name="take in", flow_run_name=_run_name, persist_result=False)
+@flow(name="ingest recording", flow_run_name=_run_name, persist_result=False)
 async def ingest_recording(
     inbox: InboxAddress,
     source: Annotated[str, Field(description="The address of a recording in it.")],
@@ -194,8 +194,8 @@ async def verify(
     return Completed(message=f"{len(verified)} jobs are as recorded")
 
 
-@flow(name="take up", persist_result=False)
-async def take_up() -> State[None]:
+@flow(name="recover", persist_result=False)
+async def recover() -> State[None]:
     """Have done anew what a process died over: Prefect's own server does not find that."""
     with open_flow_run_context() as context:
         asked = await recover_crashed_runs(context)

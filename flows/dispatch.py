@@ -34,7 +34,7 @@ from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecord
 DEPLOYMENT = "stenoflow"
 """What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
 
-TAKE_IN = f"take in/{DEPLOYMENT}"
+INGEST_RECORDING = f"ingest recording/{DEPLOYMENT}"
 RESUME = f"resume/{DEPLOYMENT}"
 # A run that ends before it has taken its recording is made anew so often.
 _TRIES = 3
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 async def dispatch(reception: InboxScanner, interval_s: float, *, reject: bool) -> int:
-    """Have each recording that is new and complete taken in by a flow run of its own.
+    """Have each recording that is new and complete transcribed by a flow run of its own.
 
     Looks as often as it takes to know what is complete. What a run has in hand already is left to it.
 
@@ -73,7 +73,7 @@ async def _hand_over(reception: InboxScanner, arrived: ScannedRecording, *, reje
     }
     # Asked for again and again, it is one run; if that dies with the recording in hand, another.
     key = f"{arrived.id} {last_run or ''}"
-    return await ask_for(TAKE_IN, parameters, key, arrived.options.priority) is not None
+    return await ask_for(INGEST_RECORDING, parameters, key, arrived.options.priority) is not None
 
 
 async def ask_for(
@@ -103,12 +103,12 @@ async def ask_for(
     return None
 
 
-TAG = "taken up"
+TAG = "recovered"
 """Of flow runs that were asked for here: a job that is set aside stays so."""
 
 _MOST_TIMES = 5
 # The deployable flows that say they are alive.
-_FLOWS = ["resume", "take in", "transcribe"]
+_FLOWS = ["resume", "ingest recording", "transcribe"]
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
 

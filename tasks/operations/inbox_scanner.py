@@ -58,7 +58,7 @@ class InboxScanner:
         given: options that are said of all recordings.
         settling: tells what is complete.
         growing: paths of what the last look found new and not complete.
-        in_hand: addresses of what is being taken in now; nothing is read of those.
+        in_hand: addresses of what is being transcribed now; nothing is read of those.
         unheard: what else the looks found, to be told once; whoever tells it takes it away.
         refused_before: what others refused and left in the inbox, with the reason; whoever moves it takes it
             away.

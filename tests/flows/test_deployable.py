@@ -252,11 +252,11 @@ def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, 
         assert context.catalog.job(line["job"]).state == JobState.RUNNING
 
     async def act() -> Any:
-        from stenoflow.flows.deployable import take_up
+        from stenoflow.flows.deployable import recover
 
         await registered("resume")
-        await take_up()
-        await take_up()
+        await recover()
+        await recover()
         return [run for run in await all_runs() if run.parameters.get("job") == line["job"]]
 
     assert len(prefect(act)) == 1
@@ -307,19 +307,19 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
     async def act() -> Any:
         from prefect.client.orchestration import get_client
 
-        from stenoflow.flows.deployable import take_up
+        from stenoflow.flows.deployable import recover
 
         lost = await started("ingest_recording", inbox=str(inbox), source="lost")
         alive = await started("transcribe", source="alive")
         with open_context(load_settings()) as context, context.leases.held(alive):
-            await take_up()
+            await recover()
         seen = await came_of(lost)
         async with get_client() as client:
             # Else the next test would find it dead.
             await client.delete_flow_run(UUID(alive))
         return seen
 
-    as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["taken up"])]
+    as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["recovered"])]
     assert prefect(act)[:3] == as_they_are
 
 
@@ -334,7 +334,7 @@ def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
         from prefect.client.orchestration import get_client
         from prefect.states import Crashed
 
-        from stenoflow.flows.deployable import take_up
+        from stenoflow.flows.deployable import recover
 
         run_id = await started("transcribe", source="folder")
         with open_context(load_settings(), run_id) as context:
@@ -342,10 +342,10 @@ def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
         if said_by_its_worker:
             async with get_client() as client:
                 await client.set_flow_run_state(UUID(run_id), Crashed(), force=True)
-        await take_up()
+        await recover()
         return await came_of(run_id)
 
-    assert prefect(act) == [("folder", "Crashed", []), ("folder", "Scheduled", ["taken up"])]
+    assert prefect(act) == [("folder", "Crashed", []), ("folder", "Scheduled", ["recovered"])]
 
 
 @pytest.mark.usefixtures("api")
@@ -362,7 +362,7 @@ def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
 
         from stenoflow.flows.deployable import resume
 
-        with tags("taken up"):
+        with tags("recovered"):
             by_itself = await resume(line["job"], return_state=True)
         return by_itself, await resume(line["job"], return_state=True)
 

@@ -78,7 +78,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         assert f"already: {address}" in again.err
         wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
         with prefect_client(f"{address}/api") as client:
-            wait_for(lambda: {"ingest", "take up", "verify"} <= _scheduled(client), process)
+            wait_for(lambda: {"ingest", "recover", "verify"} <= _scheduled(client), process)
             runs = _runs_of(client, "trustees.mp3")
         (inbox / "trustees.mp3").unlink()
         with command(
