@@ -32,7 +32,8 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
+from stenoflow.tasks.jobs.transcribe.request import request_of
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox import open_inbox

@@ -35,7 +35,7 @@ from stenoflow.tasks.jobs.reply.voice import GrowingLiveStream, SpokenReply
 from stenoflow.tasks.jobs.speak.output_file import write
 from stenoflow.tasks.jobs.speak.script import is_speakable
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.timecode import ms_to_samples
 

@@ -16,7 +16,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import OptionsError
 

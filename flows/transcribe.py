@@ -29,8 +29,9 @@ from stenoflow.tasks.assembly.assemble import assemble, diarize, still_to_do
 from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
-from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest, prepare
+from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, prepare
 from stenoflow.tasks.jobs.transcribe.publish import publish
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.operations.verify import make_up
 from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.coverage import Integrity

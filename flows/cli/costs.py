@@ -26,9 +26,10 @@ from stenoflow.tasks.calls.provider import chat_model as chosen_model
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.request import job_settings
 from stenoflow.tasks.jobs.translate.plan import TranslationEstimate
 from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.timecode import clock, seconds
 
 
@@ -127,10 +128,10 @@ def estimate(
     with open_context(settings) as context:
         found, outcomes = find_sources(context, sources)
         by, _ = options.speakers_of(speakers)
-        wanted = Wanted(
-            model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
+        asked = RecordingOptions(
+            model=model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
         )
-        wish = job_settings(settings, context.models, wanted)
+        wish = job_settings(settings, context.models, asked)
         writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:

@@ -16,10 +16,10 @@ from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.sample import script_text, sound
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.request import request_of
 from stenoflow.tasks.settings import Settings, load_settings
 from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.text import spoken_form
 
 _SEGMENT_S = 30
@@ -41,8 +41,8 @@ def demo(
         recording = settings.work / "demo" / sound().name
         recording.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sound(), recording)
-        wish = TranscribeRequest(
-            job_settings(settings, context.models, Wanted(_MODEL, segment_seconds=_SEGMENT_S)), tag="demo"
+        wish = request_of(
+            context, RecordingOptions(model=_MODEL, segment_seconds=_SEGMENT_S, tag="demo", digest=False)
         )
         say("A meeting of two minutes in three voices, heard by the embedded engine.")
         works = [TranscribeWork(source, wish, STANDARD) for source in resolve(str(recording))]

@@ -19,8 +19,8 @@ from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary
-from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
+from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import Inbox, open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker

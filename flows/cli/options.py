@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -157,14 +157,15 @@ def terms_of(glossary: Path | None) -> tuple[str, ...]:
     return () if glossary is None else read_glossary(glossary)
 
 
-def speakers_of(given: str | None) -> tuple[str | None, Rttm | None]:
+def speakers_of(given: str | None) -> tuple[Literal["none", "channels", "model"] | None, Rttm | None]:
     """Return how speakers are told apart, and a diariser's turns where they say it; reads these."""
     if given is None:
         return None, None
-    said = given.strip().lower()
-    if said in {"none", "channels", "model"}:
-        return said, None
-    return "none", read_rttm(Path(given))
+    match given.strip().lower():
+        case ("none" | "channels" | "model") as said:
+            return said, None
+        case _:
+            return "none", read_rttm(Path(given))
 
 
 def names_of(given: Iterable[str]) -> dict[str, str]:

@@ -18,10 +18,10 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
 from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.request import request_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
 STREAM = Path("-")
 
@@ -77,11 +77,11 @@ def reply(
         sources = resolve(audio, context.s3)
         if len(sources) != 1:
             raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
-        heard = job_settings(settings, context.models, Wanted(model, language=language))
+        asked = RecordingOptions(model=model, language=language, tag=tag, budget=budget, digest=False)
         stream = sys.stdout.fileno() if out == STREAM else None
         work = ReplyWork(
             lambda step: say(step.to_text()),
-            (sources[0], TranscribeRequest(heard, tag, micro)),
+            (sources[0], request_of(context, asked)),
             wish,
             out=stream,
             file=None if stream is not None else out,

@@ -24,11 +24,11 @@ from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings, remark_on_glossary
+from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
 from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.speakers import Rttm
 
 
@@ -60,29 +60,26 @@ def transcribe(
     copies = Copies(out)
     by, rttm = options.speakers_of(speakers)
     names = options.names_of(speaker or [])
-    asked = Wanted(
-        model,
+    asked = RecordingOptions(
+        model=model,
         language=language,
         segment_seconds=segment_seconds,
         stream=stream,
-        languages=options.listed(languages),
-        glossary=options.terms_of(glossary),
+        languages=options.listed(languages) or None,
+        glossary=options.terms_of(glossary) or None,
         translate=translate,
         speakers=by,
+        names=names,
+        tag=tag,
+        budget=budget,
+        formats=list(optional(wanted)),
+        digest=digest,
     )
     with open_context(settings) as context:
-        of_job = job_settings(settings, context.models, asked)
-        remark = remark_on_glossary(of_job, asked.glossary)
+        wish = request_of(context, asked)
+        remark = remark_on_glossary(wish.settings, asked.glossary or ())
         if remark is not None:
             say(remark)
-        wish = TranscribeRequest(
-            of_job,
-            tag=tag,
-            budget_micro=options.budget_micro(budget),
-            names=names,
-            formats=optional(wanted),
-            digest=settings.digest if digest is None else digest,
-        )
         if names and rttm is None and wish.settings.speakers == Speakers.NONE:
             raise SettingsError(
                 "--speaker gives a name to nobody", "say how to tell who speaks by --speakers"

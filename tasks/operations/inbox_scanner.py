@@ -8,12 +8,9 @@ from typing import Any
 
 from stenoflow.storage.database.arrivals import arrival_id
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.artifacts.formats import check_formats, optional
-from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, request_of
 from stenoflow.tasks.jobs.transcribe.speakers import MOST_BYTES, NoTurnsError, parsed_rttm, with_turns
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, StabilityTracker, beside
@@ -140,30 +137,6 @@ class InboxScanner:
         new = [path for path in linked if path not in self._linked]
         self._linked.update(new)
         self.unheard += [f"{shown(path)} is a link to a folder, and is not looked into" for path in new]
-
-
-def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
-    """Return what is asked of a job. Raises SettingsError for what nobody can do."""
-    wanted = Wanted(
-        options.model,
-        language=options.language,
-        segment_seconds=options.segment_seconds,
-        stream=options.stream,
-        languages=options.languages or (),
-        glossary=options.glossary or (),
-        translate=options.translate,
-        speakers=options.speakers,
-    )
-    budget_micro = None if options.budget is None else to_micro(options.budget)
-    digest = context.settings.digest if options.digest is None else options.digest
-    settings = job_settings(context.settings, context.models, wanted)
-    return TranscribeRequest(
-        settings, options.tag, budget_micro, _formats(options), digest=digest, names=options.names
-    )
-
-
-def _formats(options: RecordingOptions) -> tuple[str, ...]:
-    return optional(check_formats(options.formats)) if options.formats else ()
 
 
 def id_of(entry: Entry) -> str:

@@ -20,11 +20,12 @@ from stenoflow.flows.runner import run_until_signal
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.prepare import TranscribeRequest, prepare
-from stenoflow.tasks.jobs.transcribe.request import Wanted, job_settings
+from stenoflow.tasks.jobs.transcribe.prepare import prepare
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, request_of
 from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from tests.bench.measuring import spending
 from tests.bench.product import empty_home
 from tests.bench.profiling import profiled
@@ -109,7 +110,7 @@ def _workshop() -> Iterator[AppContext]:
 
 def _asked(context: AppContext, path: Path) -> tuple[Source, TranscribeRequest]:
     (source,) = resolve(str(path), context.s3)
-    return source, TranscribeRequest(job_settings(context.settings, context.models, Wanted()))
+    return source, request_of(context, RecordingOptions())
 
 
 def main() -> None:

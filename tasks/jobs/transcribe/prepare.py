@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stenoflow.storage.database.charges import Bill
@@ -18,6 +18,7 @@ from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError
 from stenoflow.tasks.jobs.transcribe.publish import rename
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
@@ -27,24 +28,6 @@ from stenoflow.tasks.transcript.timecode import clock
 
 # In place of a hash, where the content could not be read.
 _UNREAD = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TranscribeRequest:
-    """What the user asks of a job: what its result depends on, and what does not make it another job.
-
-    Attributes:
-        formats: artifacts beside those that every job has.
-        digest: whether minutes of it are to follow.
-        names: what speakers are to be called, by what they are called otherwise.
-    """
-
-    settings: JobSettings
-    tag: str | None = None
-    budget_micro: int | None = None
-    formats: tuple[str, ...] = ()
-    digest: bool = False
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
-"""What the user asks of a transcription, and the settings of the job that follow from it."""
+"""The request to transcribe a recording: what its options ask for, and the settings that follow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.models import Model, ModelTable, terms_that_fit
+from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.provider import chat_model, default_model, provider_name
+from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
 from stenoflow.tasks.settings import Settings
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
 from stenoflow.tasks.transcript.planning import CutRule
 
@@ -25,31 +29,48 @@ _LONGEST_MS = 1_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a command asks of the hearing; None: the default."""
+class TranscribeRequest:
+    """What the user asks of a job: what its result depends on, and what does not make it another job.
 
-    model: str | None = None
-    language: str | None = None
-    prompt: str | None = None
-    segment_seconds: float | None = None
-    stream: int | None = None
-    languages: Sequence[str] = ()
-    glossary: Sequence[str] = ()
-    translate: bool = False
-    speakers: str | None = None
+    Attributes:
+        formats: artifacts beside those that every job has.
+        digest: whether minutes of it are to follow.
+        names: new names of speakers, by what they are called otherwise.
+    """
+
+    settings: JobSettings
+    tag: str | None = None
+    budget_micro: int | None = None
+    formats: tuple[str, ...] = ()
+    digest: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
-def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobSettings:
+def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
+    """Return what the options of a recording ask for. Raises SettingsError for what nobody can do."""
+    budget_micro = None if options.budget is None else to_micro(options.budget)
+    digest = context.settings.digest if options.digest is None else options.digest
+    settings = job_settings(context.settings, context.models, options)
+    return TranscribeRequest(
+        settings, options.tag, budget_micro, _formats(options), digest=digest, names=options.names
+    )
+
+
+def _formats(options: RecordingOptions) -> tuple[str, ...]:
+    return optional(check_formats(options.formats)) if options.formats else ()
+
+
+def job_settings(settings: Settings, models: ModelTable, options: RecordingOptions) -> JobSettings:
     """Work out what a job's result will depend on.
 
     Raises:
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; or the segments would be too short.
     """
-    name = wanted.model or settings.model or default_model(settings)
+    name = options.model or settings.model or default_model(settings)
     model = models.get(name)
-    rule = cut_rule(model, wanted.segment_seconds)
-    language, languages = _languages(wanted, model)
+    rule = cut_rule(model, options.segment_seconds)
+    language, languages = _languages(options, model)
     return JobSettings(
         provider=provider_name(settings),
         model=name,
@@ -57,13 +78,12 @@ def job_settings(settings: Settings, models: ModelTable, wanted: Wanted) -> JobS
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
         language=language,
-        prompt=wanted.prompt or None,
-        stream=wanted.stream,
+        stream=options.stream,
         languages=languages,
-        keywords=terms_that_fit(wanted.glossary, model),
-        translate=wanted.translate,
-        translator=_translator(settings, model, models) if wanted.translate else None,
-        speakers=_speakers(wanted.speakers, model, models),
+        keywords=terms_that_fit(options.glossary or (), model),
+        translate=options.translate,
+        translator=_translator(settings, model, models) if options.translate else None,
+        speakers=_speakers(options.speakers, model, models),
     )
 
 
@@ -95,9 +115,9 @@ def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | Non
     return f"{settings.model} takes the first {taken} of the {len(terms)} terms of the glossary"
 
 
-def _languages(wanted: Wanted, model: Model) -> tuple[str | None, tuple[str, ...]]:
+def _languages(options: RecordingOptions, model: Model) -> tuple[str | None, tuple[str, ...]]:
     """Return the one language that is spoken, or the several."""
-    language, languages = chosen_language(wanted.language), chosen_languages(wanted.languages)
+    language, languages = chosen_language(options.language), chosen_languages(options.languages or ())
     if language is not None and languages:
         raise SettingsError(
             "both one language and several are given", "give the one that is spoken, or all that may be"

@@ -43,7 +43,8 @@ from stenoflow.tasks.transcript.timecode import SAMPLES_PER_MS, samples_to_ms
 from stenoflow.tasks.transcript.types import Region
 
 if TYPE_CHECKING:
-    from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, TranscribeRequest
+    from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+    from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 
 
 MOST_BYTES = 16 * 1024 * 1024
