@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slow lint types check-imports unit soak fleet bench lock clean
+.PHONY: help setup demo dashboard test test-slow lint types check-imports unit soak fleet bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -13,8 +13,11 @@ help: ## Say what there is
 setup: .venv/.program ## Install the program into .venv
 	@echo "Installed: $(BIN)/stenoflow --help"
 
-demo: .venv/.program ## Transcribe a short sample meeting on this machine
-	@$(BIN)/stenoflow demo
+demo: .venv/.program ## Transcribe a short sample meeting on this machine, as a flow run of Prefect's
+	@$(BIN)/stenoflow demo --prefect
+
+dashboard: demo ## The same, and leave it to look at in Prefect's pages
+	@$(BIN)/stenoflow serve
 
 test: lint types check-imports unit ## Run the linters, the type checker and the tests, in minutes
 

@@ -13,7 +13,10 @@ from functools import partial
 from typing import Any
 
 from prefect import flow, task
+from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Completed, Failed
 
 from stenoflow.flows.run import Run, Segments
@@ -80,6 +83,23 @@ async def as_task_run(run: Run, prepared: PreparedJob) -> None:
 async def in_batch_run(key: str, recordings: int, work: Step) -> Any:
     """Do work on many recordings in one flow run, each of them a task run by `as_task_run`."""
     return await _once(key, work, partial(_batch_run, key, recordings, return_state=True))
+
+
+async def states_of(recording: str) -> list[tuple[str, str]]:
+    """Return the names and states of a recording's newest flow run and of its task runs, in their order."""
+    async with get_client() as client:
+        named = FlowRunFilter(name=FlowRunFilterName(any_=[recording]))
+        runs = await client.read_flow_runs(
+            flow_run_filter=named, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1
+        )
+        if not runs:
+            return []
+        tasks = await client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[runs[0].id])),
+            sort=TaskRunSort.EXPECTED_START_TIME_ASC,
+        )
+    seen = [(runs[0].name, runs[0].state_name), *((each.name, each.state_name) for each in tasks)]
+    return [(name, state or "Pending") for name, state in seen]
 
 
 def _segment_as_task_run(job_id: str) -> Callable[[Segments, int], Awaitable[None]]:

@@ -7,19 +7,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
-from prefect import Flow
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
-from prefect.types.entrypoint import EntrypointType
-
-from stenoflow.flows import deployable
-from stenoflow.flows.dispatch import DEPLOYMENT
 from stenoflow.flows.prefect_server import ADDRESS_FILE, PrefectError, Server, start_server, surround
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.settings import InboxSettings, Settings
+from stenoflow.tasks.settings import Settings
 
 _AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 _LOOK_EVERY_S = 2.0
@@ -93,6 +84,7 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
     from prefect import aserve  # noqa: PLC0415
 
     from stenoflow.flows.deployment_context import set_limits  # noqa: PLC0415
+    from stenoflow.flows.deployments import deployments  # noqa: PLC0415
 
     async def work() -> None:
         await set_limits(settings)
@@ -126,48 +118,3 @@ def _start(host: str, port: int) -> Server:
         raise SettingsError(
             f"the dashboard cannot be served on {host}:{port}: {reason}", "try --port"
         ) from error
-
-
-_NIGHTLY = "23 4 * * *"
-_RECOVER_EVERY = timedelta(minutes=1)
-# A look that takes longer than until the next one is due is not overtaken by that.
-_ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-
-AnyFlow = Flow[Any, Any]
-
-
-async def deployments(settings: Settings) -> list[RunnerDeployment]:
-    """Return one for each flow, and one for each inbox of the settings."""
-    return [
-        await flow.ato_deployment(entrypoint_type=EntrypointType.MODULE_PATH, **given)
-        for flow, given in _described(settings)
-    ]
-
-
-def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
-    on_demand: list[AnyFlow] = [
-        deployable.transcribe,
-        deployable.resume,
-        deployable.digest,
-        deployable.ingest_recording,
-        deployable.ingest,
-    ]
-    for flow in on_demand:
-        yield flow, {"name": DEPLOYMENT}
-    yield deployable.verify, {"name": DEPLOYMENT, "cron": _NIGHTLY}
-    yield deployable.recover, {"name": DEPLOYMENT, "interval": _RECOVER_EVERY, "concurrency_limit": _ALONE}
-    for inbox in settings.inboxes:
-        yield deployable.ingest, _of_inbox(inbox)
-
-
-def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
-    return {
-        "name": inbox.name,
-        "interval": timedelta(seconds=inbox.every),
-        "concurrency_limit": _ALONE,
-        "parameters": {
-            "inbox": inbox.address,
-            "options": inbox.options.model_dump(mode="json", exclude_unset=True),
-            "reject": inbox.reject,
-        },
-    }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import typer
@@ -11,6 +14,7 @@ from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.cli.outcomes import run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code
+from stenoflow.flows.prefect_server import has_server, temporary_server
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show
@@ -30,6 +34,9 @@ _LISTED = ("openai", "whisper-1")
 
 def demo(
     concurrency: Annotated[int, typer.Option(help="Segments transcribed at once.", min=1)] = 2,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="Run it as a flow run of Prefect's, on a server of its own.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Transcribe a short sample meeting on this machine: no key, no network, no cost.
@@ -44,12 +51,36 @@ def demo(
         wish = request_of(
             context, RecordingOptions(model=_MODEL, segment_seconds=_SEGMENT_S, tag="demo", digest=False)
         )
-        say("A meeting of two minutes in three voices, heard by the embedded engine.")
+        say("A meeting of two minutes in three synthetic voices, transcribed by the embedded engine.")
         works = [TranscribeWork(source, wish, STANDARD) for source in resolve(str(recording))]
-        outcomes = run_works(context, works, concurrency, json=json)
-        if not json:
-            _explain(context, settings, outcomes[0])
+        with _server(settings) if prefect else nullcontext():
+            outcomes = run_works(context, works, concurrency, json=json)
+            if not json:
+                _explain(context, settings, outcomes[0])
+            if prefect:
+                _print_states(recording.name)
     raise typer.Exit(exit_code(outcomes))
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[None]:
+    """Use the server that there is, or start one."""
+    if has_server(settings.home):
+        yield
+        return
+    say("starting Prefect's server (the first time in a home takes longest)")
+    with temporary_server(settings.home):
+        yield
+
+
+def _print_states(recording: str) -> None:
+    """Print what Prefect says of the flow run and of its task runs."""
+    from stenoflow.flows.orchestration import states_of  # noqa: PLC0415 - imports Prefect
+
+    (flow_run, *task_runs) = asyncio.run(states_of(recording)) or [(recording, "not seen by Prefect")]
+    say(f"\nflow run  {flow_run[0]}: {flow_run[1]}")
+    for name, state in task_runs:
+        say(f"task run  {name}: {state}")
 
 
 def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
