@@ -26,12 +26,16 @@ def running(meeting: Meeting, folder: Path) -> AbstractContextManager[subprocess
 
 @contextmanager
 def command(
-    arguments: list[str], folder: Path, stdout: int = subprocess.PIPE
+    arguments: list[str], folder: Path, stdout: int = subprocess.PIPE, prefect: str | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the command in a process of its own; it is killed at the end if it has not ended."""
+    """Run the command in a process of its own; it is killed at the end if it has not ended.
+
+    ``prefect``: where a server of Prefect's is said to answer; None: there is none.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    # That of the commands that ran in this process before: this one has a server of its own.
     environment.pop("PREFECT_API_URL", None)
+    if prefect is not None:
+        environment["PREFECT_API_URL"] = prefect
     with subprocess.Popen(
         [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", *arguments],
         cwd=folder,
