@@ -158,10 +158,9 @@ def speech_encode_args(program: str, format_: str, out: Path | None) -> list[str
         out: where to; None: to standard output, each frame as soon as it is there. Then the headers cannot
             tell the length.
     """
-    # Nothing is to be found out about raw samples, so none are to be waited for.
-    source = ffmpeg.input(
-        "pipe:0", format="s16le", ar=SPEECH_RATE, ac=1, probesize=32, analyzeduration=0, fflags="nobuffer"
-    )
+    # Nothing is to be found out about raw samples, so none are to be waited for. Not with "nobuffer", which
+    # drops what was read to find out: ffmpeg 5 reads the first packet for it, of 40 ms.
+    source = ffmpeg.input("pipe:0", format="s16le", ar=SPEECH_RATE, ac=1, probesize=32, analyzeduration=0)
     how = _SPEECH[format_] | ({} if out is not None else {"flush_packets": 1} | _STREAMED.get(format_, {}))
     target = ffmpeg.output(source, "pipe:1" if out is None else _OUTPUT, map_metadata=-1, **how)
     compiled = ffmpeg.compile(target, cmd=_quiet(program), overwrite_output=True)
