@@ -8,6 +8,7 @@ other files (a playlist called ``talk.mp3`` reads its neighbours otherwise).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,15 @@ def file_url(path: Path) -> str:
 
 
 def decode_args(
-    program: str, url: str, *, stream: int, channels: int, cap_ms: int, apart: bool = False
+    program: str,
+    url: str,
+    *,
+    stream: int,
+    channels: int,
+    cap_ms: int,
+    apart: bool = False,
+    in_equal_parts: int = 0,
+    options: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Build the arguments that decode one audio stream to 16 kHz 16-bit PCM on standard output.
 
@@ -75,19 +84,24 @@ def decode_args(
         channels: 1 or 2, interleaved; further channels are mixed into two.
         cap_ms: decode no more than this.
         apart: give the first ``channels`` of the stream by their numbers instead, whatever their layout.
+        in_equal_parts: mix so many channels into one, whatever their layout; 0: mix them by it.
+        options: of the demuxer.
     """
     source = ffmpeg.input(
         _INPUT,
+        **(options or {}),
         protocol_whitelist=PROTOCOLS,
         format_whitelist=FORMATS,
         thread_queue_size=_QUEUED_PACKETS,
     )
     # With -ac, six channels of one layout would be mixed to six of another.
     pan = f",pan={channels}C|" + "|".join(f"c{n}=c{n}" for n in range(channels)) if apart else ""
+    # Without a layout ffmpeg guesses one: one talker of six is then the LFE, and left out of the mix.
+    mix = "pan=mono|c0<" + "+".join(f"c{n}" for n in range(in_equal_parts)) + "," if in_equal_parts else ""
     target = ffmpeg.output(
         source[f"a:{stream}"],
         "pipe:1",
-        af=f"{_RESAMPLE},{_WHOLE_SECONDS}{pan}",
+        af=f"{mix}{_RESAMPLE},{_WHOLE_SECONDS}{pan}",
         **({} if apart else {"ac": channels}),
         t=f"{cap_ms / 1000:.3f}",
         acodec="pcm_s16le",
