@@ -7,6 +7,7 @@ StenoflowError
 │   ├── SourceUnreadableError       "unreadable": no permission, a FIFO, gone meanwhile
 │   ├── NotAudioError               "not-audio"
 │   ├── TooLongError                "too-long"
+│   ├── TooShortError               "too-short"
 │   └── BudgetError                 "budget"
 └── FailedError                     exit 3
     ├── MediaError                  "media": ffmpeg failed midway
@@ -62,6 +63,12 @@ class TooLongError(RefusedError):
     """The recording is longer or larger than the settings allow."""
 
     kind = "too-long"
+
+
+class TooShortError(RefusedError):
+    """The recording is too short for a word, and for the API."""
+
+    kind = "too-short"
 
 
 class FailedError(StenoflowError):

@@ -25,12 +25,14 @@ Span: TypeAlias = tuple[float, float]
 _RUN_UP_S = 0.5
 
 
-def main(protocols: str, formats: str, url: str, index: str, asked: str) -> None:
-    """Print the parts of the ``asked`` stretches (JSON, seconds) that no packet can be decoded to."""
+def main(url: str, options: str, index: str, asked: str) -> None:
+    """Print the parts of the ``asked`` stretches (JSON, seconds) that no packet can be decoded to.
+
+    ``options``: of the demuxer, as JSON.
+    """
     av.logging.set_level(None)
-    options = {"protocol_whitelist": protocols, "format_whitelist": formats}
     spans: list[Span] = [(start, end) for start, end in json.loads(asked)]
-    with av.open(url, options=options, metadata_errors="replace") as container:
+    with av.open(url, options=json.loads(options), metadata_errors="replace") as container:
         heard = sorted(_heard(container, container.streams.audio[int(index)], spans))
     sys.stdout.write(json.dumps([part for span in spans for part in _without(span, heard)]))
 

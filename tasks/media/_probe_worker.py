@@ -34,6 +34,8 @@ _PADDING_S = 0.1
 _LATE_S = 0.5
 # A jump in the times of broadcast formats by more than this is closed by ffmpeg: it is none of the sound.
 _JUMP_S = 10.0
+# Formats whose length, as libavformat tells it, begins at zero and not where the sound does.
+_COUNT_FROM_ZERO = {"asf", "ogg"}
 # No title or language is longer; in the file it may be of megabytes.
 _NAME_LENGTH = 200
 
@@ -102,13 +104,12 @@ class Whole:
         return round((clock_s - self.start_s) * 1000)
 
 
-def main(protocols: str, formats: str, url: str) -> None:
-    """Print the facts of the file at ``url``, or why there are none."""
+def main(url: str, options: str) -> None:
+    """Print the facts of the file at ``url``, or why there are none; ``options``: of its demuxer, as JSON."""
     av.logging.set_level(av.logging.WARNING)
     with av.logging.Capture(local=False) as logs:
         try:
-            options = {"protocol_whitelist": protocols, "format_whitelist": formats}
-            with av.open(url, options=options, metadata_errors="replace") as container:
+            with av.open(url, options=json.loads(options), metadata_errors="replace") as container:
                 answer = examine(container, estimated=any("from bitrate" in text for *_, text in logs))
         except (av.FFmpegError, OSError, MemoryError) as error:
             answer = {"failed": str(error), "logs": [text.strip() for *_, text in logs[-5:]]}
@@ -234,6 +235,7 @@ def _facts(track: Track, whole: Whole) -> dict[str, Any]:
         "codec": context.codec.canonical_name if context is not None else "unknown",
         "sample_rate": context.sample_rate if context is not None else 0,
         "channels": context.channels if context is not None else 0,
+        "layout": None if context is None else _stated_layout(context),
         "language": stream.language and stream.language[:_NAME_LENGTH],
         "title": stream.metadata.get("title", "")[:_NAME_LENGTH] or None,
         "is_default": bool(stream.disposition & Disposition.default),
@@ -243,6 +245,13 @@ def _facts(track: Track, whole: Whole) -> dict[str, Any]:
         "bytes": _bytes(track),
         "playable": track.playable,
     }
+
+
+def _stated_layout(context: AudioCodecContext) -> str | None:
+    """Return how the channels are laid out; None where nothing says so, and ffmpeg would guess."""
+    name = context.layout.name
+    is_counted = name == f"{context.channels} channels" or name.startswith("ambisonic")
+    return None if is_counted else name[:_NAME_LENGTH]
 
 
 def _bytes(track: Track) -> tuple[int, int]:
@@ -273,7 +282,22 @@ def _declared_end_s(track: Track, start_s: float, end_s: float, whole: Whole) ->
     # ... which libavformat gives as the stream's own where it found no packet to measure.
     if duration is None or whole.container == "wav" or _is_matroska(whole.container):
         return end_s + whole.lost_s
-    return start_s + duration * track.tick_s
+    length_s = duration * track.tick_s
+    if start_s <= 0:
+        return start_s + length_s
+    # Of sound that starts late, libavformat takes the delay into the length, or part of it.
+    if whole.container in _COUNT_FROM_ZERO:
+        return min(start_s + length_s, max(end_s, length_s))
+    indexed_s = _indexed_end_s(track)
+    return start_s + length_s if indexed_s is None else min(start_s + length_s, indexed_s)
+
+
+def _indexed_end_s(track: Track) -> float | None:
+    """Return where the last packet of an MP4's index ends; None of a file whose index is not the whole."""
+    index = track.stream.index_entries
+    if not track.last or not 0 < len(index) <= track.stream.frames:
+        return None
+    return (index[-1].timestamp + (track.last.duration or 0)) * track.tick_s
 
 
 if __name__ == "__main__":

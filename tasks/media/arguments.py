@@ -8,6 +8,7 @@ other files (a playlist called ``talk.mp3`` reads its neighbours otherwise).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,15 @@ def file_url(path: Path) -> str:
 
 
 def decode_args(
-    program: str, url: str, *, stream: int, channels: int, cap_ms: int, apart: bool = False
+    program: str,
+    url: str,
+    *,
+    stream: int,
+    channels: int,
+    cap_ms: int,
+    apart: bool = False,
+    in_equal_parts: int = 0,
+    options: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Build the arguments that decode one audio stream to 16 kHz 16-bit PCM on standard output.
 
@@ -75,19 +84,24 @@ def decode_args(
         channels: 1 or 2, interleaved; further channels are mixed into two.
         cap_ms: decode no more than this.
         apart: give the first ``channels`` of the stream by their numbers instead, whatever their layout.
+        in_equal_parts: mix so many channels into one, whatever their layout; 0: mix them by it.
+        options: of the demuxer.
     """
     source = ffmpeg.input(
         _INPUT,
+        **(options or {}),
         protocol_whitelist=PROTOCOLS,
         format_whitelist=FORMATS,
         thread_queue_size=_QUEUED_PACKETS,
     )
     # With -ac, six channels of one layout would be mixed to six of another.
     pan = f",pan={channels}C|" + "|".join(f"c{n}=c{n}" for n in range(channels)) if apart else ""
+    # Without a layout ffmpeg guesses one: one talker of six is then the LFE, and left out of the mix.
+    mix = "pan=mono|c0<" + "+".join(f"c{n}" for n in range(in_equal_parts)) + "," if in_equal_parts else ""
     target = ffmpeg.output(
         source[f"a:{stream}"],
         "pipe:1",
-        af=f"{_RESAMPLE},{_WHOLE_SECONDS}{pan}",
+        af=f"{mix}{_RESAMPLE},{_WHOLE_SECONDS}{pan}",
         **({} if apart else {"ac": channels}),
         t=f"{cap_ms / 1000:.3f}",
         acodec="pcm_s16le",
@@ -158,10 +172,9 @@ def speech_encode_args(program: str, format_: str, out: Path | None) -> list[str
         out: where to; None: to standard output, each frame as soon as it is there. Then the headers cannot
             tell the length.
     """
-    # Nothing is to be found out about raw samples, so none are to be waited for.
-    source = ffmpeg.input(
-        "pipe:0", format="s16le", ar=SPEECH_RATE, ac=1, probesize=32, analyzeduration=0, fflags="nobuffer"
-    )
+    # Nothing is to be found out about raw samples, so none are to be waited for. Not with "nobuffer", which
+    # drops what was read to find out: ffmpeg 5 reads the first packet for it, of 40 ms.
+    source = ffmpeg.input("pipe:0", format="s16le", ar=SPEECH_RATE, ac=1, probesize=32, analyzeduration=0)
     how = _SPEECH[format_] | ({} if out is not None else {"flush_packets": 1} | _STREAMED.get(format_, {}))
     target = ffmpeg.output(source, "pipe:1" if out is None else _OUTPUT, map_metadata=-1, **how)
     compiled = ffmpeg.compile(target, cmd=_quiet(program), overwrite_output=True)

@@ -18,6 +18,7 @@ from stenoflow.tasks.media.levels import ClippingMeter
 from stenoflow.tasks.media.probe import AudioStream, probe
 from stenoflow.tasks.media.running import Bounds, Finished, Running, running
 from stenoflow.tasks.media.safe_open import Opened, Stamp, opened, shown
+from stenoflow.tasks.media.truncation import demuxer_options
 from stenoflow.tasks.transcript.timecode import ms_to_samples, samples_to_ms
 
 BLOCK_SAMPLES = WINDOW_SAMPLES
@@ -163,6 +164,8 @@ def decode(
             channels=channels_out(stream, apart=apart),
             cap_ms=stream.origin_ms + cap_ms,
             apart=apart,
+            in_equal_parts=0 if apart or not _is_mixed_equally(stream) else stream.channels,
+            options=demuxer_options(file),
         )
         bounds = Bounds(cpu_s=_LEAST_CPU_S + cap_ms // _CPU_SHARE // 1000)
         with running(
@@ -193,5 +196,12 @@ def decode_all(path: Path, *, cap_ms: int, ffmpeg: Ffmpeg) -> NDArray[np.int16]:
 
 
 def channels_out(stream: AudioStream, *, apart: bool = False) -> int:
-    """Say how many channels are decoded: to be mixed, two of a stream that has more than one; apart, all."""
-    return stream.channels if apart else min(2, stream.channels)
+    """Say how many channels are decoded: all where they are kept apart, else one or two, to be mixed."""
+    if apart:
+        return stream.channels
+    return 1 if _is_mixed_equally(stream) else min(2, stream.channels)
+
+
+def _is_mixed_equally(stream: AudioStream) -> bool:
+    """Tell whether nobody knows which channel is which: a field recorder has one talker a track."""
+    return stream.channels > 2 and stream.layout is None

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
 from stenoflow.tasks.media.levels import SILENCE_DB
-from stenoflow.tasks.media.probe import AudioStream
+from stenoflow.tasks.media.probe import AudioStream, worker_options
 from stenoflow.tasks.media.running import Bounds, OverdueError, running
 from stenoflow.tasks.media.safe_open import opened
 from stenoflow.tasks.transcript.regions import FRAME_MS
@@ -87,7 +86,7 @@ def find_gaps(
 
 def _ask_worker(path: Path, question: list[str], deadline_s: float) -> list[tuple[float, float]]:
     with opened(path) as file:
-        args = [sys.executable, "-P", str(_WORKER), PROTOCOLS, FORMATS, file.url, *question]
+        args = [sys.executable, "-P", str(_WORKER), file.url, worker_options(file), *question]
         with running(
             args,
             what=file.name,

@@ -14,7 +14,7 @@ from stenoflow.tasks.errors import NotAudioError, SourceUnreadableError
 from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
 from stenoflow.tasks.media.running import Bounds, OverdueError, Running, running
 from stenoflow.tasks.media.safe_open import COPY_AGAIN, Opened, opened, shown
-from stenoflow.tasks.media.truncation import Extent, breaks_off, lost_ms
+from stenoflow.tasks.media.truncation import Extent, breaks_off, demuxer_options, lost_ms
 
 __all__ = ["AudioStream", "MediaInfo", "probe", "probing"]
 
@@ -54,7 +54,7 @@ def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], Me
         size, _ = file.stamp
         deadline_s += size / _BYTES_PER_S
         # -P: the folder of the worker must not be where it imports from.
-        args = [sys.executable, "-P", str(_WORKER), PROTOCOLS, FORMATS, file.url]
+        args = [sys.executable, "-P", str(_WORKER), file.url, worker_options(file)]
         with running(
             args,
             what=file.name,
@@ -65,6 +65,12 @@ def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], Me
             deadline_s=deadline_s,
         ) as run:
             yield lambda: _understood(file, _answer(run, file.name, deadline_s))
+
+
+def worker_options(file: Opened) -> str:
+    """Return how a process of ours that reads a recording by PyAV is to open it, as JSON."""
+    whitelists = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
+    return json.dumps(whitelists | demuxer_options(file))
 
 
 def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:
@@ -143,6 +149,7 @@ class AudioStream:
         codec: such as ``mp3``.
         sample_rate: in Hz.
         channels: how many.
+        layout: how they are laid out, such as ``stereo`` or ``5.1``; None where it does not say.
         language: as the file says it, often ISO 639-2; None where it does not.
         title: as the file says it.
         is_default: the container marks it so.
@@ -156,6 +163,7 @@ class AudioStream:
     codec: str
     sample_rate: int
     channels: int
+    layout: str | None
     language: str | None
     title: str | None
     is_default: bool

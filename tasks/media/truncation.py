@@ -2,12 +2,17 @@
 
 libavformat takes the size of what it finds for what was meant, and stops at a hole without a word. What is
 looked at here are the few bytes in which a container states how long the file is, or where its end is.
+
+A size may also be too small: 32 bits hold 4 GiB, and a recorder that goes on writes the rest of a division
+by that; one that broke down leaves the size of its last update.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from stenoflow.tasks.media.safe_open import Opened
 
@@ -25,6 +30,44 @@ _STOP_AT_HOLES = {"mov,mp4,m4a,3gp,3g2,mj2", "ogg", "voc"}
 _BEHIND_SOUND = {b"moov", b"mfra", b"free", b"skip", b"udta", b"meta", b"uuid", b"wide", b"sidx", b"emsg"}
 _UNREAD_BYTES = 1 << 20
 _UNREAD_SHARE = 0.1
+# Sizes of all ones, and the kinds of WAV that have theirs of 64 bits in a chunk called ds64, the first.
+_UNKNOWN = (1 << 64) - 1
+_SIZES_ELSEWHERE = (b"RF64", b"BW64")
+# Less than this behind the sound is nobody's speech: a quarter of a second of telephony.
+_UNCLAIMED_BYTES = 2_000
+# No file has more chunks before its sound or behind it.
+_MOST_CHUNKS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a container is made of chunks, each with a name and a size.
+
+    Attributes:
+        start: where the first chunk begins.
+        sound: name of the chunk that holds the sound.
+        size_bytes: how long a size is, behind a name as long as ``sound``.
+        order: of the bytes of a size.
+        counts_head: a size counts the name and itself.
+        align: chunks begin at multiples of this.
+    """
+
+    start: int
+    sound: bytes
+    size_bytes: int
+    order: Literal["little", "big"]
+    counts_head: bool = False
+    align: int = 1
+
+
+_WAV = _Layout(12, b"data", 4, "little", align=2)
+_AIFF = _Layout(12, b"SSND", 4, "big", align=2)
+_CAF = _Layout(8, b"data", 8, "big")
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0O\x8e\xdb\x8a"
+_W64 = _Layout(40, _W64_DATA, 8, "little", counts_head=True, align=8)
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF = _Layout(0, _ASF_DATA, 8, "little", counts_head=True)
+_ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +85,22 @@ class Extent:
     span_ms: int
 
 
+def demuxer_options(file: Opened) -> dict[str, str]:
+    """Return what libavformat has to be told of a file: to read on where a WAV's size is too small."""
+    layout = _layout(file)
+    return {"ignore_length": "1"} if layout is _WAV and _is_larger(file, layout) else {}
+
+
 def lost_ms(file: Opened, extent: Extent) -> int:
-    """Say how much sound the file is shorter by than its header says, going by the bytes of what is there."""
+    """Say how much sound is not read, going by the bytes of what is.
+
+    The file is shorter than its header says, or its header has the sound end where it goes on.
+    """
     size, _ = file.stamp
+    layout = _layout(file)
     lost = (_declared_bytes(file) or 0) - size
+    if lost <= 0 and layout is not None and _is_larger(file, layout):
+        lost = size - extent.end
     if lost <= 0 or extent.end <= extent.start:
         return 0
     return lost * extent.span_ms // (extent.end - extent.start)
@@ -65,7 +120,7 @@ def breaks_off(file: Opened, container: str, extent: Extent, *, has_video: bool)
 def _declared_bytes(file: Opened) -> int | None:
     """Return the size that the header states; None where it states none."""
     head = _read(file, 0, _HEAD_BYTES)
-    if head.startswith((b"RF64", b"BW64")) and head[12:16] == b"ds64":
+    if head.startswith(_SIZES_ELSEWHERE) and head[12:16] == b"ds64":
         return _little(head, 20, 8) + 8
     if head.startswith(b"RIFF"):
         declared = _little(head, 4, 4) + 8
@@ -75,6 +130,60 @@ def _declared_bytes(file: Opened) -> int | None:
     if (properties := head.find(_ASF_PROPERTIES)) >= 0:
         return _little(head, properties + _ASF_SIZE_AT, 8)
     return None
+
+
+def _layout(file: Opened) -> _Layout | None:
+    head = _read(file, 0, 16)
+    if head.startswith((b"RIFF", *_SIZES_ELSEWHERE)) and head[8:12] == b"WAVE":
+        return _WAV
+    if head.startswith(b"FORM") and head[8:12] in {b"AIFF", b"AIFC"}:
+        return _AIFF
+    if head.startswith(b"caff"):
+        return _CAF
+    if head.startswith(_W64_RIFF):
+        return _W64
+    return _ASF if head == _ASF_HEAD else None
+
+
+def _is_larger(file: Opened, layout: _Layout) -> bool:
+    """Tell whether the file goes on behind the stated end of its sound, with what are no further chunks."""
+    size, _ = file.stamp
+    end = _stated_end(file, layout)
+    if end is None:
+        return False
+    behind = _chunks(file, layout, end)
+    while size - end >= _UNCLAIMED_BYTES:
+        name, _, end = next(behind, (b"\0", 0, 0))
+        if len(name) == 4 and not all(0x20 <= letter < 0x7F for letter in name):
+            return True
+    # The last one may lack its padding.
+    return end >= size + layout.align
+
+
+def _stated_end(file: Opened, layout: _Layout) -> int | None:
+    """Return where a file says that its sound ends; None where it says nothing."""
+    for name, stated, end in _chunks(file, layout, layout.start):
+        if name != layout.sound:
+            continue
+        if layout is _WAV and (head := _read(file, 0, 36)).startswith(_SIZES_ELSEWHERE):
+            meant = _little(head, 28, 8)
+            return end - stated + (meant if meant < _UNKNOWN >> 1 else 0)
+        return None if stated in {0, _UNKNOWN >> (64 - 8 * layout.size_bytes)} else end
+    return None
+
+
+def _chunks(file: Opened, layout: _Layout, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks from a place on: their names, their stated sizes, and where they end."""
+    name_bytes = len(layout.sound)
+    head_bytes = name_bytes + layout.size_bytes
+    for _ in range(_MOST_CHUNKS):
+        head = _read(file, at, head_bytes)
+        if len(head) < head_bytes:
+            return
+        stated = int.from_bytes(head[name_bytes:], layout.order)
+        end = at + (max(stated, head_bytes) if layout.counts_head else head_bytes + stated)
+        at = -(-end // layout.align) * layout.align
+        yield head[:name_bytes], stated, at
 
 
 def _ogg_ends(file: Opened) -> bool:

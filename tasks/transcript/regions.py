@@ -22,6 +22,9 @@ LOWEST_FLOOR_DB = -70.0
 QUIET_STEADY_DB = -60.0
 """Where levels do not vary, level alone has to decide: a steady sound below this is silence."""
 
+SHORTEST_SENT_MS = 100
+"""The API refuses what is shorter, and no word is."""
+
 _STEADY_RANGE_DB = 6.0
 # Stops inside words are shorter than this; a gap of this length separates nothing.
 _JOIN_GAP_FRAMES = 30
@@ -230,6 +233,11 @@ class Excerpt:
     def duration_ms(self) -> int:
         """How long the joined sound is."""
         return samples_to_ms(self.samples)
+
+    @property
+    def is_too_short(self) -> bool:
+        """Whether the API would refuse it."""
+        return self.samples < ms_to_samples(SHORTEST_SENT_MS)
 
     def clipped(self, regions: Iterable[Region], start_sample: int) -> list[Region]:
         """Leave out of regions (ms from ``start_sample``) what is not sent."""

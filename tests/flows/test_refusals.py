@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +146,20 @@ def test_longer_than_the_settings_allow_is_refused(
     printed = stenoflow("transcribe", meeting.path, "--json")
     assert printed.exit_code == 4
     assert printed.line["error"]["kind"] == "too-long"
+    assert api.calls == []
+
+
+def test_what_is_too_short_for_the_api_is_refused(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "blip.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(b"\x00\x10\x00\xf0" * 700)
+    printed = stenoflow("transcribe", path, "--json")
+    assert printed.exit_code == 4
+    assert printed.line["error"]["kind"] == "too-short"
+    assert printed.line["error"]["message"] == "blip.wav lasts 0.088 s; less than 0.1 s is not sent"
     assert api.calls == []
 
 

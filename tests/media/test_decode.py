@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,32 @@ def test_a_mostly_damaged_file_still_gives_the_rest(make: Make, ffmpeg: Ffmpeg) 
     assert 1_000 < sound.size / 16 < stream.demuxed_end_ms
     assert find_chirps(sound)[:1] == pytest.approx(EXPECTED_MS[:1], abs=0.2)
     assert decoded.error_lines > 10
+
+
+@pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8, 9, 12, 24, 64])
+def test_channels_without_a_layout_are_all_mixed_in_equal_parts(
+    tmp_path: Path, ffmpeg: Ffmpeg, channels: int
+) -> None:
+    # A tone a channel, as of a recorder with one talker a track.
+    times = np.arange(2 * 48_000)[:, None] / 48_000
+    tones = 300 + 70 * np.arange(channels)
+    path = tmp_path / "poly.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(np.rint(12_000 * np.sin(2 * np.pi * tones * times)).astype("<i2").tobytes())
+    sound, stream, _ = heard(path, ffmpeg)
+    assert (stream.channels, stream.layout) == (channels, None)
+    # A window of 1 s: the number of a bin is its frequency.
+    loudness = 2 * np.abs(np.fft.rfft(sound[8_000:24_000])) / 16_000
+    assert loudness[tones] == pytest.approx(12_000 / channels, rel=0.01)
+
+
+def test_channels_with_a_layout_are_mixed_by_it(make: Make, ffmpeg: Ffmpeg) -> None:
+    path = make("center.flac", "-af", "pan=5.1|FC=c0")
+    _, stream, _ = heard(path, ffmpeg)
+    assert (stream.channels, stream.layout) == (6, "5.1")
 
 
 def test_an_inverted_side_is_reported(make: Make, ffmpeg: Ffmpeg) -> None:

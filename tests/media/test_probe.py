@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,48 @@ def test_a_truncated_video_says_how_much_is_missing(make: Make) -> None:
     assert whole.demuxed_end_ms == pytest.approx(12_000, abs=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert 4_000 < probe(path).missing_ms < 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("late.m4a", ("-c:a", "aac")),
+        ("late.mov", ("-c:a", "pcm_s16le")),
+        ("late.opus", ()),
+        ("late.wma", ()),
+        ("late.mka", ("-c:a", "flac")),
+    ],
+)
+def test_sound_that_starts_late_misses_nothing(make: Make, name: str, options: tuple[str, ...]) -> None:
+    info = probe(make(name, *options, before=("-itsoffset", "5")))
+    assert info.missing_ms == 0
+    assert info.demuxed_end_ms - info.origin_ms == pytest.approx(12_000, abs=60)
+
+
+@pytest.mark.parametrize("played_ms", [12_000, 10_000, 7_000])
+@pytest.mark.parametrize("delay_ms", [0, 2_000, 5_000])
+def test_an_edit_list_that_delays_and_shortens_the_sound_misses_nothing(
+    make: Make, delay_ms: int, played_ms: int
+) -> None:
+    path = make("late.m4a", "-c:a", "aac", "-movie_timescale", "1000", before=("-itsoffset", "5"))
+    content = bytearray(path.read_bytes())
+    # Two edits, (duration in ms, media time): nothing for as long, then the sound from its first sample.
+    at = content.find(b"elst") + 12
+    _, empty, _, _, start, rate = struct.unpack_from(">IiIIiI", content, at)
+    assert empty == -1
+    struct.pack_into(">IiIIiI", content, at, delay_ms, -1, rate, played_ms, start, rate)
+    path.write_bytes(content)
+    info = probe(path)
+    assert info.missing_ms == 0
+    assert info.demuxed_end_ms - info.origin_ms == pytest.approx(played_ms, abs=60)
+
+
+def test_a_delayed_file_that_is_cut_off_still_says_how_much_is_missing(make: Make) -> None:
+    path = make("late.m4a", "-c:a", "aac", "-movflags", "+faststart", before=("-itsoffset", "5"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    info = probe(path)
+    assert info.missing_ms == pytest.approx(12_000 - info.demuxed_end_ms, abs=60)
+    assert 5_000 < info.missing_ms < 7_000
 
 
 @pytest.mark.parametrize(("name", "options"), [("a.ogg", ("-c:a", "libvorbis")), ("a.opus", ())])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,77 @@ def test_what_a_file_is_shorter_by_than_it_says_is_missing(
     # Packets are of up to 0.4 s, and indices and padding are counted as sound.
     assert info.demuxed_end_ms + info.missing_ms == pytest.approx(12_000, abs=1_400)
     assert info.missing_ms == pytest.approx(12_000 * (1 - kept), abs=1_400)
+
+
+HALF = 6 * 96_000
+
+
+def shrunk(path: Path, chunk: bytes, layout: str, *sizes: int, behind: int) -> Path:
+    """Write sizes that are too small a few bytes behind the name of a chunk; what is there stays."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into(layout, content, content.find(chunk) + behind, *sizes)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("stated", [0, 1_000, HALF, 0xFFFF_FFFF])
+def test_a_wav_is_read_on_where_its_size_is_too_small(make: Make, ffmpeg: Ffmpeg, stated: int) -> None:
+    # As where 32 bits wrapped at 4 GiB, or a recorder broke down.
+    path = shrunk(make("a.wav"), b"data", "<I", stated, behind=4)
+    shrunk(path, b"RIFF", "<I", min(stated + 70, 0xFFFF_FFFF), behind=4)
+    assert_whole(path, ffmpeg)
+
+
+def test_an_rf64_is_read_on_where_its_size_is_too_small(make: Make, ffmpeg: Ffmpeg) -> None:
+    path = shrunk(make("rf64.wav", "-rf64", "always"), b"ds64", "<QQQ", HALF + 106, HALF, HALF // 2, behind=8)
+    assert_whole(path, ffmpeg)
+
+
+def assert_whole(path: Path, ffmpeg: Ffmpeg) -> None:
+    info = probe(path)
+    assert (info.demuxed_end_ms, info.missing_ms) == (12_000, 0)
+    with decode(path, info.default_stream, ffmpeg=ffmpeg) as decoding:
+        assert sum(block.size for block in decoding) == 12 * 16_000
+
+
+@pytest.mark.parametrize("trailer", [b"LIST" + struct.pack("<I", 5_000) + bytes(5_000), b"TAG" + bytes(125)])
+def test_what_stands_behind_the_sound_of_a_wav_is_not_heard(
+    make: Make, bundled: Ffmpeg, trailer: bytes
+) -> None:
+    path = make("a.wav")
+    path.write_bytes(path.read_bytes() + trailer)
+    assert_whole(path, bundled)
+
+
+@pytest.mark.parametrize(
+    ("name", "shrink"),
+    [
+        ("a.aiff", lambda path: shrunk(path, b"SSND", ">I", HALF + 8, behind=4)),
+        ("a.caf", lambda path: shrunk(path, b"data", ">Q", HALF + 4, behind=4)),
+        ("a.w64", lambda path: shrunk(path, b"data\xf3\xac", "<Q", HALF + 24, behind=16)),
+    ],
+)
+def test_what_other_containers_have_behind_the_stated_end_is_missing(
+    make: Make, name: str, shrink: Callable[[Path], Path]
+) -> None:
+    path = make(name, "-c:a", "pcm_s16be" if name == "a.aiff" else "pcm_s16le")
+    assert probe(path).missing_ms == 0
+    info = probe(shrink(path))
+    assert info.demuxed_end_ms == 6_000
+    assert info.missing_ms == pytest.approx(6_000, abs=5)
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.au"])
+def test_an_avi_or_au_is_read_on_where_its_size_is_too_small(make: Make, name: str) -> None:
+    path = make(name, "-c:a", "pcm_s16le" if name == "a.avi" else "pcm_s16be")
+    if name == "a.avi":
+        shrunk(path, b"movi", "<I", HALF, behind=-4)
+        shrunk(path, b"RIFF", "<I", HALF + 5_000, behind=4)
+    else:
+        shrunk(path, b".snd", ">I", HALF, behind=8)
+    info = probe(path)
+    assert info.demuxed_end_ms == pytest.approx(12_000, abs=100)
+    assert info.missing_ms == 0
 
 
 def test_streams_in_a_row_are_as_long_as_both(make: Make, bundled: Ffmpeg) -> None:

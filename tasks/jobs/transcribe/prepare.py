@@ -16,14 +16,14 @@ from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
 from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve_tokens
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError
+from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError, TooShortError
 from stenoflow.tasks.jobs.transcribe.publish import rename
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
 from stenoflow.tasks.transcript.channels import channel_name
-from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.regions import SHORTEST_SENT_MS, Excerpt
 from stenoflow.tasks.transcript.timecode import clock
 
 # In place of a hash, where the content could not be read.
@@ -163,7 +163,17 @@ def choose_stream(info: MediaInfo, wanted: int | None, name: str) -> AudioStream
 
 
 def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
-    """Raise TooLongError for a recording above the settings' cap."""
+    """Refuse a recording that is too short to be sent, or longer than the settings allow.
+
+    Raises:
+        TooShortError: it is shorter than the API takes.
+        TooLongError: it is above the settings' cap.
+    """
+    length_ms = stream.demuxed_end_ms - stream.origin_ms
+    if length_ms < SHORTEST_SENT_MS:
+        raise TooShortError(
+            f"{name} lasts {length_ms / 1000:g} s; less than {SHORTEST_SENT_MS / 1000:g} s is not sent"
+        )
     if stream.demuxed_end_ms > context.settings.max_hours * 3_600_000:
         raise TooLongError(
             f"{name} lasts {clock(stream.demuxed_end_ms)}, more than {context.settings.max_hours:g} hours",

@@ -217,6 +217,8 @@ class RecordingSegmenter:
         sent = Excerpt.of_regions(
             stretches_to_send(audible, listened.loudness()), piece.sound_start, piece.sound_end
         )
+        if sent.is_too_short:
+            sent = Excerpt(())
         speech = sent.clipped(find_regions(spoken), piece.sound_start)
         cut = SegmentPlan(
             index,
