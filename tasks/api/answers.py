@@ -26,7 +26,8 @@ class Answer:
         text: all that was heard; may be empty.
         language: as the API put it, a name or a code.
         duration_ms: how much it says it heard.
-        usage_seconds: what it counts for the charge, where it counts seconds.
+        usage_seconds: what it counts for the charge, where it counts seconds; any number, and 0 where
+            it counts them and says none.
         input_tokens: the same, where it counts tokens.
         output_tokens: the same.
         raw: the answer itself, JSON; reading it again gives an equal answer.
@@ -100,11 +101,16 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
         duration_ms=lenient.milliseconds(parsed.get("duration")),
         utterances=_utterances(lenient.entries(parsed, "segments"), duration_ms),
         words=_words(parsed, duration_ms),
-        usage_seconds=lenient.decimal(usage.get("seconds")),
+        usage_seconds=_usage_seconds(usage),
         input_tokens=lenient.count(usage.get("input_tokens")),
         output_tokens=lenient.count(usage.get("output_tokens")),
         raw=raw,
     )
+
+
+def _usage_seconds(usage: Mapping[str, Any]) -> Decimal | None:
+    is_counted = "seconds" in usage and usage.get("type") != "tokens"
+    return lenient.decimal(usage["seconds"]) if is_counted else None
 
 
 def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple[Utterance, ...]:

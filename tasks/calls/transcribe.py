@@ -115,9 +115,8 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         return Accepted(_better(first, said, reason).raw, reason)
 
     def bill(self, answer: TranscribedAnswer) -> Bill:
-        """Charge what the API says that it counted, else the segment's length."""
-        seconds = answer.answer.usage_seconds
-        return bill_audio(self.price, self._duration_ms if seconds is None else round(seconds * 1000))
+        """Charge what the API says that it counted, where that can be; else the segment's length."""
+        return bill_audio(self.price, self._duration_ms, answer.answer.usage_seconds)
 
     async def recorded(self) -> None:
         """Count the segment's vote on the job's language."""
