@@ -16,6 +16,7 @@ from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.errors import LanguageRefusedError
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
 from stenoflow.tasks.calls.bills import bill_audio, reserve_audio
 from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
@@ -41,6 +42,9 @@ class Languages(Protocol):
 
     async def likeliest(self) -> str | None:
         """Return the one of the job's several languages that was heard most; None where there are none."""
+
+    def refused(self, language: str) -> None:
+        """Tell a language no more that the provider does not take."""
 
     async def heard(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered."""
@@ -101,7 +105,15 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         first = None if before is None else self._doubted(before[1])
         request = await self._asked(None if first is None else first.reason)
         ask = api.translate if self._is_translation else api.transcribe
-        answer = await ask(self.sound, request, duration_ms=self._duration_ms)
+        try:
+            answer = await ask(self.sound, request, duration_ms=self._duration_ms)
+        except LanguageRefusedError:
+            # Nobody asked for it, and the refusal was free.
+            if request.language is None or request.language == self.request.language:
+                raise
+            self.languages.refused(request.language)
+            request = replace(request, language=None)
+            answer = await ask(self.sound, request, duration_ms=self._duration_ms)
         return TranscribedAnswer(answer, request.hints, first)
 
     def accept(self, answer: TranscribedAnswer) -> Verdict:
@@ -109,7 +121,8 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         said, first = answer.answer, answer.first
         reason = self._doubt(said, answer.hints)
         if reason is None:
-            return Accepted(said.raw)
+            # It is not asked for again: its text is sound, and was paid for.
+            return Accepted(said.raw, SuspectReason.TIMES if said.has_odd_times else None)
         if first is None:
             return Doubted(said.raw)
         return Accepted(_better(first, said, reason).raw, reason)

@@ -35,6 +35,8 @@ class SuspectReason(StrEnum):
     """The prompt or the glossary, which models repeat when there is nothing to transcribe."""
     LANGUAGE = "language"
     """It is in none of the languages that are spoken."""
+    TIMES = "times"
+    """Some of its times cannot be true; its text is taken, and it is not asked for again."""
 
 
 def find_suspect_reason(text: str, speech_ms: int, hints: str = "") -> SuspectReason | None:

@@ -102,7 +102,7 @@ async def test_what_a_server_refuses_is_left_away_then_and_later(
         ("401", errors.KeyRefusedError),
         ("429", errors.RateLimitedError),
         ("500", errors.UnknownOutcomeError),
-        ("html-200", errors.BadAnswerError),
+        ("html-200", errors.WrongAddressError),
         ("error-200", errors.BadAnswerError),
         ("reset-after-body", errors.UnknownOutcomeError),
     ],
