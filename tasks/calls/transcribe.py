@@ -26,6 +26,7 @@ from stenoflow.tasks.transcript.quality import (
     find_language_mismatch,
     find_suspect_reason,
     repeated_words,
+    spoken_words,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.types import Region
@@ -195,4 +196,4 @@ def _better(first: DoubtedAnswer, second: Answer, reason: SuspectReason) -> Answ
         return second if first.reason is SuspectReason.ECHO else first.answer
     if reason is SuspectReason.EMPTY:
         return first.answer if first.answer.text.strip() else second
-    return min(first.answer, second, key=lambda answer: repeated_words(answer.text.lower().split()))
+    return min(first.answer, second, key=lambda answer: repeated_words(spoken_words(answer.text)))
