@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from stenoflow.storage.database.states import Activity, JobState, SegmentState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.calls.bills import counts_not_believed
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, RefusedError
 from stenoflow.tasks.transcript.timecode import seconds
@@ -266,7 +267,17 @@ def outcome_of_job(context: AppContext, job: Job, details: Details) -> Outcome:
         reused=max(0, answered - totals.answered),
         cost_micro=None if totals.spending.unpriced else totals.spending.actual_micro,
         exit_code=_exit_code(job),
+        notes=tuple(_notes_on_charges(context, job, recording.name)) if totals.calls else (),
     )
+
+
+def _notes_on_charges(context: AppContext, job: Job, name: str) -> Iterator[str]:
+    """Say where the API counted what cannot be, so that its invoice may differ."""
+    if odd := counts_not_believed(context.reports.charges(job.id)):
+        yield (
+            f"{name}: for {odd} of the calls the API's own count cannot be; they are charged by what was"
+            f" sent: stenoflow show {job.id} --json has both"
+        )
 
 
 def outcome_of_error(

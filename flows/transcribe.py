@@ -163,11 +163,12 @@ def transcript_outcome(context: AppContext, job: Job, formats: Iterable[str]) ->
         damaged=integrity.to_json(),
         clipped=integrity.clipped or None,
     )
+    outcome = outcome_of_job(context, job, details)
     return replace(
-        outcome_of_job(context, job, details),
+        outcome,
         artifacts={name: uri for name, uri in names.items() if uri} if job.state in PUBLISHED else {},
         error=describe_job_error(job, recording.name),
-        notes=tuple(_notes(context, job, recording)),
+        notes=(*outcome.notes, *_notes(context, job, recording)),
     )
 
 

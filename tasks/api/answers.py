@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from stenoflow.tasks.api import types as lenient
+from stenoflow.tasks.api.answer_times import by_start, read_times
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError
-from stenoflow.tasks.api.types import LONGEST_S, Target, seconds
-from stenoflow.tasks.transcript.types import Region, Utterance, Word
+from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.transcript.types import Utterance, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class Answer:
         text: all that was heard; may be empty.
         language: as the API put it, a name or a code.
         duration_ms: how much it says it heard.
-        usage_seconds: what it counts for the charge, where it counts seconds.
+        usage_seconds: what it counts for the charge, where it counts seconds; any number, and 0 where
+            it counts them and says none.
         input_tokens: the same, where it counts tokens.
         output_tokens: the same.
         raw: the answer itself, JSON; reading it again gives an equal answer.
+        has_odd_times: some of the times that it gave cannot be true, and were left out.
     """
 
     text: str
@@ -41,6 +44,7 @@ class Answer:
     input_tokens: int | None
     output_tokens: int | None
     raw: str
+    has_odd_times: bool = False
 
 
 def parse_answer(body: bytes, target: Target, duration_ms: int, content_type: str = "") -> Answer:
@@ -53,7 +57,7 @@ def parse_answer(body: bytes, target: Target, duration_ms: int, content_type: st
         content_type: for messages; servers label JSON in many ways.
 
     Raises:
-        BadAnswerError: no JSON object with a text, or times that cannot be true.
+        BadAnswerError: no JSON object with a text.
     """
     try:
         parsed, raw = _load(body, content_type)
@@ -68,22 +72,15 @@ def _load(body: bytes, content_type: str) -> tuple[dict[str, Any], str]:
     if not raw.strip():
         raise UnbelievableError("it is empty")
     constants: list[str] = []
-
-    def constant(name: str) -> float:
-        constants.append(name)
-        return float(name)
-
     try:
-        parsed = json.loads(raw, parse_constant=constant)
+        # NaN and Infinity are not JSON: a database would refuse them, and they say nothing.
+        parsed = json.loads(raw, parse_constant=constants.append)
     except (ValueError, RecursionError):
         labelled = f", labelled {content_type[:60]}" if content_type else ""
         raise UnbelievableError(f"it is not JSON ({len(body)} bytes{labelled})") from None
     if not isinstance(parsed, dict):
         raise UnbelievableError("it is not a JSON object")
-    if constants:
-        # NaN and Infinity are not JSON: a database would refuse them.
-        raw = json.dumps(json.loads(raw, parse_constant=lambda _: None), ensure_ascii=False)
-    return parsed, raw
+    return parsed, json.dumps(parsed, ensure_ascii=False) if constants else raw
 
 
 def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
@@ -94,24 +91,37 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
     usage = parsed.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     language = parsed.get("language")
+    utterances, odd_utterances = _utterances(lenient.entries(parsed, "segments"), duration_ms)
+    words, odd_words = _words(parsed, duration_ms)
     return Answer(
         text=lenient.clean(text),
         language=lenient.clean(language) if isinstance(language, str) and language else None,
         duration_ms=lenient.milliseconds(parsed.get("duration")),
-        utterances=_utterances(lenient.entries(parsed, "segments"), duration_ms),
-        words=_words(parsed, duration_ms),
-        usage_seconds=lenient.decimal(usage.get("seconds")),
+        utterances=utterances,
+        words=words,
+        usage_seconds=_usage_seconds(usage),
         input_tokens=lenient.count(usage.get("input_tokens")),
         output_tokens=lenient.count(usage.get("output_tokens")),
         raw=raw,
+        has_odd_times=odd_utterances or odd_words,
     )
 
 
-def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple[Utterance, ...]:
-    said = [entry for entry in entries if lenient.written(entry, "text")]
-    return tuple(
+def _usage_seconds(usage: Mapping[str, Any]) -> Decimal | None:
+    is_counted = "seconds" in usage and usage.get("type") != "tokens"
+    return lenient.decimal(usage["seconds"]) if is_counted else None
+
+
+def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple[tuple[Utterance, ...], bool]:
+    said: Sequence[Mapping[str, Any]] = [entry for entry in entries if lenient.written(entry, "text")]
+    times = read_times(said, duration_ms)
+    if not times.in_order and any(lenient.written(entry, "speaker") for entry in said):
+        # Who tells voices apart gives turns, which may lie over each other.
+        said, times = by_start(said, times, duration_ms)
+    texts = [lenient.written(entry, "text") for entry in said]
+    utterances = tuple(
         Utterance(
-            text=lenient.written(entry, "text"),
+            text=text,
             start_ms=region.start_ms,
             end_ms=region.end_ms,
             speaker=lenient.written(entry, "speaker") or None,
@@ -119,20 +129,25 @@ def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple
             compression_ratio=lenient.score(entry.get("compression_ratio")),
             no_speech_prob=lenient.score(entry.get("no_speech_prob")),
         )
-        for entry, region in zip(said, read_regions(said, duration_ms) or (), strict=False)
+        for entry, text, region in zip(said, texts, times.filled(texts, duration_ms), strict=False)
     )
+    return utterances, times.are_odd
 
 
-def _words(parsed: Mapping[str, Any], duration_ms: int) -> tuple[Word, ...]:
+def _words(parsed: Mapping[str, Any], duration_ms: int) -> tuple[tuple[Word, ...], bool]:
     # Some servers put the words at the top as the API does, others into the segments as Whisper does.
     entries = lenient.entries(parsed, "words") or [
         word for segment in lenient.entries(parsed, "segments") for word in lenient.entries(segment, "words")
     ]
     said = [entry for entry in entries if _word_text(entry)]
-    return tuple(
+    times = read_times(said, duration_ms)
+    # A word without a time is not lost: it stands in the text, and shares the time between its neighbours.
+    words = tuple(
         Word(_word_text(entry), region.start_ms, region.end_ms, _confidence(entry))
-        for entry, region in zip(said, read_regions(said, duration_ms) or (), strict=False)
+        for entry, region in zip(said, times.regions, strict=False)
+        if region is not None
     )
+    return words, times.are_odd
 
 
 def _word_text(entry: Mapping[str, Any]) -> str:
@@ -150,49 +165,5 @@ def _confidence(entry: Mapping[str, Any]) -> float | None:
     )
 
 
-# Servers round, and encoders pad: up to here a time is brought back rather than refused.
-_TOLERANCE_MS = 1_000
-# Whisper hears in windows of 30 s, and ends its last utterance at the window's end.
-_WINDOW_MS = 30_000
-
-
 class UnbelievableError(ValueError):
     """An answer says what cannot be so; the text completes "...: "."""
-
-
-def read_regions(entries: Sequence[Mapping[str, object]], duration_ms: int) -> list[Region] | None:
-    """Read ``start`` and ``end`` of each entry.
-
-    Args:
-        entries: words or utterances, in the order of speech.
-        duration_ms: how long the segment is.
-
-    Returns:
-        One region an entry, inside the segment, starts in order; or None where the server has no times
-        to give: an entry without any, or nothing but zeros.
-
-    Raises:
-        UnbelievableError: a time is not finite, lies outside the segment, or goes backward.
-    """
-    regions: list[Region] = []
-    for entry in entries:
-        start, end = seconds(entry.get("start")), seconds(entry.get("end"))
-        if start is None or end is None:
-            return None
-        earliest_ms = regions[-1].start_ms if regions else 0
-        regions.append(_region(start, end, earliest_ms, duration_ms))
-    return regions if any(region.end_ms for region in regions) else None
-
-
-def _region(start: float, end: float, earliest_ms: int, duration_ms: int) -> Region:
-    said = f"{start:g} s to {end:g} s"
-    # False for NaN too; a finite 1e308 would overflow as milliseconds.
-    if not (abs(start) < LONGEST_S and abs(end) < LONGEST_S):
-        raise UnbelievableError(f"a time is no moment in a recording: {said}")
-    start_ms, end_ms = round(start * 1_000), round(end * 1_000)
-    if end_ms < start_ms - _TOLERANCE_MS or start_ms < earliest_ms - _TOLERANCE_MS:
-        raise UnbelievableError(f"times go backward: {said} after {earliest_ms / 1_000:g} s")
-    if start_ms > duration_ms + _TOLERANCE_MS or end_ms > duration_ms + _WINDOW_MS:
-        raise UnbelievableError(f"times outside the segment of {duration_ms / 1_000:g} s: {said}")
-    start_ms = min(max(start_ms, earliest_ms), duration_ms)
-    return Region(start_ms, min(max(end_ms, start_ms), duration_ms))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from stenoflow.tasks.api import types as lenient
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError, FormatRefusedError, SegmentRefusedError
+from stenoflow.tasks.api.thoughts import ThoughtFilter, without_thoughts
 from stenoflow.tasks.api.types import Target
 
 
@@ -64,7 +65,8 @@ class ChatAnswer:
     """What a model answered.
 
     Attributes:
-        text: empty where it said nothing, refused, or called a tool that nobody offered.
+        text: without what it thought aloud; empty where it said nothing, refused, or called a tool that
+            nobody offered.
         refusal: why it would not answer, in its own words; empty where it did.
         is_cut_short: it came to the most tokens that it may have, or was stopped by a filter.
         input_tokens: what the API counts for the charge; None where it does not say.
@@ -129,8 +131,12 @@ def content_of(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return lenient.clean(content)
     if isinstance(content, list):
-        return "".join(_text(part) for part in content if isinstance(part, dict))
+        return "".join(_text(part) for part in content if isinstance(part, dict) and not _is_thought(part))
     return ""
+
+
+def _is_thought(part: Mapping[str, Any]) -> bool:
+    return str(part.get("type")).startswith(("think", "reason", "thought"))
 
 
 def _text(part: Mapping[str, Any]) -> str:
@@ -144,7 +150,7 @@ def _answer(choice: Mapping[str, Any], whole: Mapping[str, Any]) -> ChatAnswer:
     usage = whole.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return ChatAnswer(
-        text=content_of(message),
+        text=without_thoughts(content_of(message)),
         refusal=lenient.written(message, "refusal"),
         is_cut_short=choice.get("finish_reason") in {"length", "content_filter"},
         input_tokens=_count(usage, "prompt_tokens", "input_tokens"),
@@ -213,12 +219,13 @@ class Pieces:
     """What has come of an answer. Feed it the lines of the stream, in order.
 
     Attributes:
-        told: given each piece of text as it comes.
+        told: given each piece of text as it comes, without what is thought aloud.
     """
 
     target: Target
     told: Callable[[str], object]
     _text: list[str] = field(default_factory=list)
+    _thoughts: ThoughtFilter = field(default_factory=ThoughtFilter)
     _refusal: list[str] = field(default_factory=list)
     _finish: str | None = None
     _usage: Mapping[str, Any] = field(default_factory=dict)
@@ -246,6 +253,7 @@ class Pieces:
             raise self._bad("sent a stream without a choice in it")
         if not self._has_ended and self._finish is None:
             raise self._bad("ended its answer midway")
+        self._tell(self._thoughts.close())
         return answer_of("".join(self._text), "".join(self._refusal), self._finish, self._usage)
 
     def _take(self, piece: Mapping[str, Any], said: str) -> None:
@@ -260,11 +268,12 @@ class Pieces:
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 self._refusal.append(lenient.written(delta, "refusal"))
-                self._tell(content_of(delta))
+                text = content_of(delta)
+                self._text.append(text)
+                self._tell(self._thoughts.take(text))
 
     def _tell(self, text: str) -> None:
         if text:
-            self._text.append(text)
             self.told(text)
 
     def _bad(self, what: str) -> BadAnswerError:

@@ -34,13 +34,31 @@ _BY_STATUS: dict[int, type[errors.CallError]] = {
     413: errors.SegmentTooLargeError,
     429: errors.RateLimitedError,
 }
-_ABOUT_FORMAT = re.compile(
-    r"response_format|timestamp_granularit|verbose_json|does not support the format", re.IGNORECASE
+# What a refusal is about, the likeliest meaning of an ambiguous one first.
+_ABOUT: tuple[tuple[re.Pattern[str], type[errors.SegmentRefusedError]], ...] = (
+    (re.compile(r"known_speaker", re.IGNORECASE), errors.VoicesRefusedError),
+    (
+        re.compile(r"granularit|word[- _](level[- _])?time ?stamp", re.IGNORECASE),
+        errors.WordsRefusedError,
+    ),
+    (
+        re.compile(r"response[_ ]format|verbose_json|does not support the format", re.IGNORECASE),
+        errors.FormatRefusedError,
+    ),
+    (
+        re.compile(
+            r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
+        ),
+        errors.ContextExceededError,
+    ),
+    (re.compile(r"language(?! model)", re.IGNORECASE), errors.LanguageRefusedError),
 )
-_ABOUT_VOICES = re.compile(r"known_speaker", re.IGNORECASE)
-_ABOUT_CONTEXT = re.compile(
-    r"context_length_exceeded|maximum context length|context (window|size)|n_ctx", re.IGNORECASE
+# A proxy passes a refusal on as its own failure: only one that says so in these words was free.
+_REFUSES = re.compile(
+    r"support|invalid|bad ?request|not allowed|compatible|unknown|unrecognized|must be|should be",
+    re.IGNORECASE,
 )
+_ASKED_OTHERWISE = (errors.FormatRefusedError, errors.VoicesRefusedError, errors.LanguageRefusedError)
 # httpx raises these before the first byte of a request is out.
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -72,7 +90,7 @@ def error_of_reply(reply: Reply, target: Target, now: datetime) -> errors.CallEr
 
 def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
     if status >= 500:
-        return errors.UnknownOutcomeError
+        return _kind_of_failure_told(complaint)
     if complaint.code in _BILLING_CODES:
         return errors.BillingStoppedError
     if complaint.code in _MODEL_CODES:
@@ -83,13 +101,29 @@ def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
 def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError]:
     if status < 400:
         return errors.WrongAddressError
-    if _ABOUT_VOICES.search(f"{complaint.param} {complaint.text}"):
-        return errors.VoicesRefusedError
-    if _ABOUT_FORMAT.search(f"{complaint.param} {complaint.text}"):
-        return errors.FormatRefusedError
-    if _ABOUT_CONTEXT.search(f"{complaint.code} {complaint.text}"):
-        return errors.ContextExceededError
+    # The field that is named says more than a text in which others are mentioned.
+    for told in (complaint.param, complaint.code, complaint.text):
+        for pattern, kind in _ABOUT:
+            if pattern.search(told):
+                return kind
     return errors.SegmentRefusedError
+
+
+def _kind_of_failure_told(complaint: Complaint) -> type[errors.CallError]:
+    kind = _kind_of_refusal(400, complaint)
+    is_refusal = issubclass(kind, _ASKED_OTHERWISE) and _REFUSES.search(complaint.text)
+    return kind if is_refusal else errors.UnknownOutcomeError
+
+
+def error_of_page(target: Target, status: int) -> errors.CallError:
+    """Say what a web page means that comes in place of an answer: nothing there transcribes or charges."""
+    kind = errors.WrongAddressError
+    return kind(f"{target} answered {status} with a web page", hint_for(kind, target), status)
+
+
+def is_page(content_type: str) -> bool:
+    """Tell whether an answer is labelled as a web page."""
+    return content_type.lower().startswith(("text/html", "application/xhtml"))
 
 
 def error_of_failure(failure: Exception, target: Target, *, upload_whole: bool) -> errors.CallError:

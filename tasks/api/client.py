@@ -16,7 +16,7 @@ import httpx
 
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, Dialect, Pieces, document_of, parse_chat
-from stenoflow.tasks.api.classification import error_of_failure, error_of_reply
+from stenoflow.tasks.api.classification import error_of_failure, error_of_page, error_of_reply, is_page
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import (
     FormatRefusedError,
@@ -24,6 +24,7 @@ from stenoflow.tasks.api.errors import (
     NotTranslatedError,
     SegmentRefusedError,
     VoicesRefusedError,
+    WordsRefusedError,
     WrongAddressError,
 )
 from stenoflow.tasks.api.models import ListedModel, Model, ModelTable, parse_catalogue
@@ -57,7 +58,9 @@ class AudioApi:
         self.settings = settings
         self._models = models
         self._transport = transport
-        self._plain: set[str] = set()
+        # What each model can do at an endpoint, where that is less than the table says.
+        self._transcribed: dict[str, Model] = {}
+        self._translated: dict[str, Model] = {}
         self._voiceless: set[str] = set()
         self._dialects: dict[str, Dialect] = {}
         self._http: httpx.AsyncClient | None = None
@@ -78,14 +81,13 @@ class AudioApi:
 
     def model(self, name: str) -> Model:
         """Return what a model can do here: less than the table says once the server refused a format."""
-        model = self._models.get(name)
-        return model.plain() if name in self._plain else model
+        return self._transcribed.get(name) or self._models.get(name)
 
     async def transcribe(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
         """Send one segment and read the answer; one call, at most one of them charged.
 
-        A server that refuses the richer format (free of charge) is asked for plain json, then and later; one
-        that refuses the clips of who may speak is sent none.
+        A server that refuses the richer format (free of charge) is asked for less, then and later: for no
+        times of words, then for plain json. One that refuses the clips of who may speak is sent none.
 
         Args:
             path: the segment's file, read as it is sent.
@@ -96,21 +98,20 @@ class AudioApi:
             CallError: there is no usable answer; its class says what that means.
             OSError: the file cannot be opened.
         """
-        model = self.model(request.model)
         if request.model in self._voiceless:
             request = replace(request, voices=())
+
+        async def ask(model: Model) -> Answer:
+            fields = form_fields(request, model)
+            return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
+
         try:
-            return await self._transcribe(path, request, model, duration_ms)
-        except FormatRefusedError:
-            if not model.timed:
-                raise
-            self._plain.add(request.model)
-            return await self._transcribe(path, request, model.plain(), duration_ms)
+            return await self._in_its_format(self._transcribed, request.model, ask)
         except VoicesRefusedError:
             if not request.voices:
                 raise
             self._voiceless.add(request.model)
-            return await self._transcribe(path, replace(request, voices=()), model, duration_ms)
+            return await self.transcribe(path, request, duration_ms=duration_ms)
 
     async def translate(self, path: Path, request: TranscriptionRequest, *, duration_ms: int) -> Answer:
         """Send one segment and read its translation into English; otherwise as `transcribe`.
@@ -119,11 +120,13 @@ class AudioApi:
             NotTranslatedError: there is no such endpoint here, or not for this model.
             CallError, OSError: as `transcribe`.
         """
-        model = self.model(request.model)
+
+        async def ask(model: Model) -> Answer:
+            fields = translation_fields(request, model)
+            return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+
         try:
-            return await self._translate(path, request, model, duration_ms)
-        except FormatRefusedError:
-            return await self._translate(path, request, model.plain(), duration_ms)
+            return await self._in_its_format(self._translated, request.model, ask)
         except (ModelNotFoundError, WrongAddressError) as error:
             # The same model hears all the same: the others are to go on.
             hint = hint_for(NotTranslatedError, self._target(request.model))
@@ -204,17 +207,21 @@ class AudioApi:
                     raise
                 self._dialects[model] = other
 
-    async def _transcribe(
-        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
+    async def _in_its_format(
+        self, learned: dict[str, Model], name: str, ask: Callable[[Model], Awaitable[Answer]]
     ) -> Answer:
-        fields = form_fields(request, model)
-        return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
-
-    async def _translate(
-        self, path: Path, request: TranscriptionRequest, model: Model, duration_ms: int
-    ) -> Answer:
-        fields = translation_fields(request, model)
-        return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+        """Ask, and for less as long as the format is refused."""
+        while True:
+            model = learned.get(name) or self.model(name)
+            try:
+                return await ask(model)
+            except FormatRefusedError as refusal:
+                plainer = model.plainer(words_refused=isinstance(refusal, WordsRefusedError))
+                if plainer is None:
+                    raise
+                # Another call may have learned more meanwhile.
+                if learned.get(name, model) == model:
+                    learned[name] = plainer
 
     async def _hear(
         self, endpoint: str, path: Path, model: str, fields: Sequence[tuple[str, str]], duration_ms: int
@@ -243,6 +250,8 @@ class AudioApi:
         try:
             async with asyncio.timeout(self.settings.deadline_s):
                 async with http.stream(method, path, headers=headers, **upload.arguments()) as response:
+                    if response.is_success and is_page(response.headers.get("content-type", "")):
+                        raise error_of_page(target, response.status_code)
                     yield response
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as failure:
             raise error_of_failure(failure, target, upload_whole=upload.whole) from failure

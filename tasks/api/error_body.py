@@ -30,22 +30,37 @@ class Complaint:
 
 
 def read_complaint(body: bytes) -> Complaint:
-    """Read an error body: the API's envelope, FastAPI's ``detail``, or a bare ``message``.
+    """Read an error body: the API's envelope, FastAPI's ``detail``, a bare ``message``, one in another.
 
     HTML and the like say nothing that a user needs, and give an empty complaint.
     """
     try:
-        parsed = json.loads(body)
+        return _read(json.loads(body), _DEEPEST)
     except (ValueError, RecursionError):
         return Complaint()
+
+
+_DEEPEST = 4
+
+
+def _read(parsed: Any, depth: int) -> Complaint:
     match parsed:
-        case {"error": dict(inner)}:
-            return _complaint(inner)
-        case {"error": str(text)} | {"detail": str(text)} | {"detail": [{"msg": str(text)}, *_]}:
+        case {"error": dict(inner)} | {"detail": dict(inner)} | {"message": dict(inner)} if depth:
+            return _read(inner, depth - 1)
+        case {"error": str(text)} | {"detail": str(text)}:
             return Complaint(one_line(text))
+        case {"detail": [{"msg": str(text), **first}, *_]}:
+            field = _field(first.get("loc"))
+            return Complaint(one_line(f"{field}: {text}" if field else text), param=field)
         case dict():
             return _complaint(parsed)
     return Complaint()
+
+
+def _field(place: Any) -> str:
+    """Return the form field that FastAPI's ``loc`` names: ["body", "response_format"]."""
+    names = [name for name in place if isinstance(name, str)] if isinstance(place, list) else []
+    return one_line(names[-1]) if names and names[-1] != "body" else ""
 
 
 def _complaint(envelope: dict[str, Any]) -> Complaint:

@@ -8,11 +8,13 @@ stenoflow.tasks.errors.ApiError
     ├── CertificateError          no          provider
     ├── KeyRefusedError           no          provider   401, 403
     ├── ModelNotFoundError        no          provider   404
-    ├── WrongAddressError         no          provider   3xx, 405
+    ├── WrongAddressError         no          provider   3xx, 405, a page with status 200
     ├── BillingStoppedError       no          provider   402, 429 with a code of billing
     ├── NotTranslatedError        no          segment    404 where translations are asked for
     ├── SegmentRefusedError       no          segment    400, 415, 422
-    │   ├── FormatRefusedError    no          segment    ... about response_format
+    │   ├── FormatRefusedError    no          segment    ... about response_format, also as a 500
+    │   │   └── WordsRefusedError no          segment    ... about timestamp_granularities
+    │   ├── LanguageRefusedError  no          segment    ... about language
     │   ├── VoicesRefusedError    no          segment    ... about known_speaker_references
     │   ├── SegmentTooLargeError  no          segment    413
     │   └── ContextExceededError  no          segment    ... about a chat model's context
@@ -128,6 +130,14 @@ class SegmentRefusedError(CallError):
 
 class FormatRefusedError(SegmentRefusedError):
     """The API refused the answer's format, not the audio."""
+
+
+class WordsRefusedError(FormatRefusedError):
+    """The API does not give the times that were asked for: not of words, or not by name."""
+
+
+class LanguageRefusedError(SegmentRefusedError):
+    """The API does not take the language that it was told."""
 
 
 class VoicesRefusedError(SegmentRefusedError):

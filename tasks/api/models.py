@@ -77,6 +77,20 @@ class Model:
         """Return the same model asked for bare text, for servers that refuse the richer formats."""
         return replace(self, formats=("json",), granularities=())
 
+    def plainer(self, *, words_refused: bool) -> Model | None:
+        """Return the same model asked for less, after a refusal; None where there is nothing less.
+
+        Args:
+            words_refused: the times that were asked for are refused, so that segments may still have some:
+                first without words, then without naming anything, then bare text.
+        """
+        if not self.timed:
+            return None
+        if words_refused and self.response_format == "verbose_json" and self.granularities:
+            fewer = tuple(each for each in self.granularities if each != "word")
+            return replace(self, granularities=fewer if fewer != self.granularities else ())
+        return self.plain()
+
     def longest_ms(self, bits_per_second: int = 64_000) -> int | None:
         """Return how long a segment may be at a bit rate, headroom taken off; None without limits."""
         limits = []

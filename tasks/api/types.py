@@ -87,10 +87,15 @@ def milliseconds(value: object) -> int | None:
     return round(number * 1_000) if number is not None and 0 <= number < LONGEST_S else None
 
 
-def decimal(value: object) -> Decimal | None:
-    """Return a length given in seconds, exactly as written."""
-    number = seconds(value)
-    return Decimal(str(value)) if number is not None and 0 <= number < LONGEST_S else None
+def decimal(value: object) -> Decimal:
+    """Return a number, given as a number or a string, exactly as written and of any size; 0 for no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return Decimal(0)
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except (ArithmeticError, ValueError):
+        return Decimal(0)
+    return number if number.is_finite() else Decimal(0)
 
 
 def score(value: object) -> float | None:

@@ -26,6 +26,7 @@ class Unit(StrEnum):
     TOKEN = "token"  # noqa: S105 - a unit, not a secret
 
 
+_MS_A_SECOND = 1_000
 _QUANTITY_PER = {
     "second": (Unit.MS, 1_000),
     "minute": (Unit.MS, 60_000),
@@ -94,8 +95,16 @@ class Price:
         return to_micro(self._exact(quantity))
 
     def reserve(self, quantity: int) -> int:
-        """Return what a quantity may cost at most, in micro-units, rounded up."""
-        return to_micro_at_least(self._exact(quantity))
+        """Return what one call for a quantity may cost at most, in micro-units, rounded up.
+
+        APIs count sound in whole seconds, and a second that has begun counts.
+        """
+        return to_micro_at_least(self._exact(self.most_counted(quantity)))
+
+    def most_counted(self, quantity: int) -> int:
+        """Return as how much an API may count what one call sends: in whole seconds, ``least`` at least."""
+        whole = -(-quantity // _MS_A_SECOND) * _MS_A_SECOND if self.unit is Unit.MS else quantity
+        return max(whole, self.least)
 
     def charge_tokens(self, tokens: Tokens) -> int:
         """Return what tokens read and written cost, in micro-units, halves rounded up."""

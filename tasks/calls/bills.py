@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 
 from stenoflow.storage.database.charges import CURRENCY, Bill
 from stenoflow.storage.database.states import JobState
-from stenoflow.storage.database.tables import Job
+from stenoflow.storage.database.tables import Charge, Job
 from stenoflow.storage.errors import BudgetError, TakenError
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price, Tokens, Unit
 from stenoflow.tasks.context import AppContext
 
+# An API's own count is not believed beyond so many times what was sent.
+_OFTEN = 2
+_LEAST_S = Decimal("0.001")
+_LONG = 10**15
+_NOT_BELIEVED = "the API's own count cannot be"
 # Nobody speaks more slowly than that, so that what is reserved is enough.
 _MOST_MS_A_CHARACTER = 250
 
@@ -24,9 +30,23 @@ def reserve_audio(price: Price | None, ms: int) -> Bill:
     return _bill(price, Unit.MS, ms, price.reserve(ms) if price else None)
 
 
-def bill_audio(price: Price | None, ms: int) -> Bill:
-    """Return what some audio has cost."""
-    return _bill(price, Unit.MS, ms, price.charge(ms) if price else None)
+def bill_audio(price: Price | None, sent_ms: int, counted_s: Decimal | None = None) -> Bill:
+    """Charge the seconds that the API says it counted, or what was sent where it says none that can be.
+
+    Args:
+        price: of the model; None: unknown.
+        sent_ms: the length of what was sent.
+        counted_s: the API's own count; None: it gives none.
+    """
+    if counted_s is None:
+        return _bill(price, Unit.MS, sent_ms, price.charge(sent_ms) if price else None)
+    most_ms = _OFTEN * (price.most_counted(sent_ms) if price else sent_ms + 1_000)
+    # A number of any size may stand there: it is compared before anything is worked out with it.
+    if _LEAST_S <= counted_s <= Decimal(most_ms) / 1_000:
+        ms = round(counted_s * 1_000)
+        return _bill(price, Unit.MS, ms, price.charge(ms) if price else None)
+    bill = bill_audio(price, sent_ms)
+    return _noted(bill, f"{counted_s:.12g} s") if sent_ms else bill
 
 
 def reserve_chat(price: Price | None, request: ChatRequest) -> Bill:
@@ -35,14 +55,23 @@ def reserve_chat(price: Price | None, request: ChatRequest) -> Bill:
 
 
 def bill_chat(price: Price | None, request: ChatRequest, answer: ChatAnswer) -> Bill:
-    """Charge what the API says that it counted; what it does not say, as the most that it can be."""
+    """Charge what the API says that it counted, where that can be; else the most that it can be."""
     read, written = answer.input_tokens, answer.output_tokens
-    counted = read is not None and written is not None
+    most_read = request.most_input_tokens
+    reads = read is not None and 0 < read <= _OFTEN * most_read
+    writes = written is not None and bool(answer.text) <= written <= _OFTEN * request.most_tokens
     tokens = Tokens(
-        request.most_input_tokens if read is None else read,
-        min(request.most_tokens, len(answer.raw)) if written is None else written,
+        read if read is not None and reads else most_read,
+        written if written is not None and writes else min(request.most_tokens, len(answer.raw)),
     )
-    return _bill_of_tokens(price, tokens, price.charge_tokens(tokens) if price else None, counted=counted)
+    amount_micro = price.charge_tokens(tokens) if price else None
+    bill = _bill_of_tokens(price, tokens, amount_micro, counted=reads and writes)
+    odd = [
+        f"{_short(count)} {way}"
+        for count, is_sound, way in ((read, reads, "in"), (written, writes, "out"))
+        if count is not None and not is_sound
+    ]
+    return _noted(bill, ", ".join(odd)) if odd else bill
 
 
 def reserve_tokens(price: Price | None, tokens: Tokens) -> Bill:
@@ -118,6 +147,23 @@ def _bill(price: Price | None, unit: Unit, quantity: int, amount_micro: int | No
         return Bill(quantity, unit, None, None, CURRENCY)
     written = f"{price.amount} {price.currency} a {price.per} ({price.source}, {price.date})"
     return Bill(quantity, unit, written, amount_micro, price.currency)
+
+
+def counts_not_believed(charges: Iterable[Charge]) -> int:
+    """Return how many of a job's charges are booked at our own count, since the API's cannot be."""
+    return sum(_NOT_BELIEVED in (charge.price or "") for charge in charges)
+
+
+def _noted(bill: Bill, counted: str) -> Bill:
+    """Say on a bill what the API counted, which was not believed."""
+    if bill.price is None:
+        return bill
+    return replace(bill, price=f"{bill.price}; {_NOT_BELIEVED}: {counted}")
+
+
+def _short(count: int) -> str:
+    """Write a count of any size in a few digits."""
+    return str(count) if count < _LONG else f"over {_LONG:.0e}"
 
 
 def _bill_of_tokens(

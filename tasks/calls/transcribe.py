@@ -16,6 +16,7 @@ from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.errors import LanguageRefusedError
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
 from stenoflow.tasks.calls.bills import bill_audio, reserve_audio
 from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
@@ -25,6 +26,7 @@ from stenoflow.tasks.transcript.quality import (
     find_language_mismatch,
     find_suspect_reason,
     repeated_words,
+    spoken_words,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.types import Region
@@ -41,6 +43,9 @@ class Languages(Protocol):
 
     async def likeliest(self) -> str | None:
         """Return the one of the job's several languages that was heard most; None where there are none."""
+
+    def refused(self, language: str) -> None:
+        """Tell a language no more that the provider does not take."""
 
     async def heard(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered."""
@@ -101,7 +106,15 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         first = None if before is None else self._doubted(before[1])
         request = await self._asked(None if first is None else first.reason)
         ask = api.translate if self._is_translation else api.transcribe
-        answer = await ask(self.sound, request, duration_ms=self._duration_ms)
+        try:
+            answer = await ask(self.sound, request, duration_ms=self._duration_ms)
+        except LanguageRefusedError:
+            # Nobody asked for it, and the refusal was free.
+            if request.language is None or request.language == self.request.language:
+                raise
+            self.languages.refused(request.language)
+            request = replace(request, language=None)
+            answer = await ask(self.sound, request, duration_ms=self._duration_ms)
         return TranscribedAnswer(answer, request.hints, first)
 
     def accept(self, answer: TranscribedAnswer) -> Verdict:
@@ -109,15 +122,15 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         said, first = answer.answer, answer.first
         reason = self._doubt(said, answer.hints)
         if reason is None:
-            return Accepted(said.raw)
+            # It is not asked for again: its text is sound, and was paid for.
+            return Accepted(said.raw, SuspectReason.TIMES if said.has_odd_times else None)
         if first is None:
             return Doubted(said.raw)
         return Accepted(_better(first, said, reason).raw, reason)
 
     def bill(self, answer: TranscribedAnswer) -> Bill:
-        """Charge what the API says that it counted, else the segment's length."""
-        seconds = answer.answer.usage_seconds
-        return bill_audio(self.price, self._duration_ms if seconds is None else round(seconds * 1000))
+        """Charge what the API says that it counted, where that can be; else the segment's length."""
+        return bill_audio(self.price, self._duration_ms, answer.answer.usage_seconds)
 
     async def recorded(self) -> None:
         """Count the segment's vote on the job's language."""
@@ -183,4 +196,4 @@ def _better(first: DoubtedAnswer, second: Answer, reason: SuspectReason) -> Answ
         return second if first.reason is SuspectReason.ECHO else first.answer
     if reason is SuspectReason.EMPTY:
         return first.answer if first.answer.text.strip() else second
-    return min(first.answer, second, key=lambda answer: repeated_words(answer.text.lower().split()))
+    return min(first.answer, second, key=lambda answer: repeated_words(spoken_words(answer.text)))

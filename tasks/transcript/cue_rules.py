@@ -120,7 +120,8 @@ def _of_cue(cue: Cue, rules: CueRules) -> list[Breach]:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character):
+    # Not every mark above or below has a combining class: those of Thai have none.
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
@@ -161,7 +162,7 @@ def break_cost(word: str, following: str) -> int:
     """Return how much a break between two words disturbs: from `AFTER_SENTENCE` to `TORN`."""
     if ends_sentence(word):
         return AFTER_SENTENCE
-    if word.endswith(_CLAUSE_ENDS):
+    if word.endswith((*_CLAUSE_ENDS, " ")):
         return AFTER_CLAUSE
     if spoken_form(word) in _TIED:
         return TORN

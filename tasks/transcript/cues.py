@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from operator import add, sub
 
 from stenoflow.tasks.transcript.cue_rules import AFTER_SENTENCE, NETFLIX, Cue, CueRules, break_cost, columns
-from stenoflow.tasks.transcript.text import join_words
+from stenoflow.tasks.transcript.text import join_words, space_between
 from stenoflow.tasks.transcript.types import Utterance, Word
 
 _FAR_MS = 1 << 60
@@ -48,7 +48,7 @@ class _Run:
         self.words = words
         self.speaker = speaker
         texts = [word.text for word in words]
-        spaces = [0, *(columns(join_words(pair)) - sum(map(columns, pair)) for pair in pairwise(texts))]
+        spaces = [0, *(len(space_between(*pair)) for pair in pairwise(texts))]
         # The width of words i to j is ends[j] - begins[i].
         widths = [columns(text) for text in texts]
         self.ends: list[int] = list(accumulate(map(add, widths, spaces)))

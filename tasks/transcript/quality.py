@@ -17,6 +17,9 @@ _AUDIBLE_MS = 5_000
 _LONGEST_PHRASE = 12
 _TIMES = 6
 _WORDS = 24
+# Where scripts have no spaces, characters are counted, of which a word has two or three.
+_CHARACTERS_A_WORD = 3
+_LEAST_CHARACTERS = 48
 # Of an answer, in percent, and in rows of so many words: then it is the hints that were given.
 _ECHOED = 80
 _ROW = 3
@@ -35,6 +38,8 @@ class SuspectReason(StrEnum):
     """The prompt or the glossary, which models repeat when there is nothing to transcribe."""
     LANGUAGE = "language"
     """It is in none of the languages that are spoken."""
+    TIMES = "times"
+    """Some of its times cannot be true; its text is taken, and it is not asked for again."""
 
 
 def find_suspect_reason(text: str, speech_ms: int, hints: str = "") -> SuspectReason | None:
@@ -45,10 +50,10 @@ def find_suspect_reason(text: str, speech_ms: int, hints: str = "") -> SuspectRe
         speech_ms: for how long somebody speaks in what was sent, as its levels say.
         hints: the prompt and glossary that went along.
     """
-    words = [spoken for word in text.split() if (spoken := spoken_form(word))]
+    words = spoken_words(text)
     if not words:
         return SuspectReason.EMPTY if speech_ms >= _AUDIBLE_MS else None
-    if hints and _echoes(_spoken(text), _spoken(hints), speech_ms):
+    if hints and _echoes(words, spoken_words(hints), speech_ms):
         return SuspectReason.ECHO
     return SuspectReason.REPETITION if repeated_words(words) else None
 
@@ -61,7 +66,8 @@ def find_language_mismatch(
     return SuspectReason.LANGUAGE if suspect else None
 
 
-def _spoken(text: str) -> list[str]:
+def spoken_words(text: str) -> list[str]:
+    """Return the words of a text as they are compared; characters, where a script has no spaces."""
     return [spoken for word in split_words(text) if (spoken := spoken_form(word))]
 
 
@@ -92,17 +98,20 @@ def repeated_words(words: Sequence[str]) -> int:
 
 def repeated_rows(words: Sequence[str]) -> Iterator[range]:
     """Yield where one phrase is said again and again, as numbers of words; rows may overlap."""
-    for length in range(1, _LONGEST_PHRASE + 1):
-        yield from _rows(words, length)
+    by_character = 2 * sum(map(is_unspaced, words)) > len(words)
+    longest = _LONGEST_PHRASE * (_CHARACTERS_A_WORD if by_character else 1)
+    least = _LEAST_CHARACTERS if by_character else _WORDS
+    for length in range(1, longest + 1):
+        yield from _rows(words, length, least)
 
 
-def _rows(words: Sequence[str], length: int) -> Iterator[range]:
+def _rows(words: Sequence[str], length: int, least: int) -> Iterator[range]:
     """Yield the rows of a phrase of so many words: where each word equals that many before, long enough."""
     same = (word == before for word, before in zip(islice(words, length, None), words, strict=False))
     first = 0
     for equal, run in groupby(same):
         count = sum(1 for _ in run)
-        if equal and length + count >= max(_WORDS, _TIMES * length):
+        if equal and length + count >= max(least, _TIMES * length):
             yield range(first, first + length + count)
         first += count
 

@@ -147,7 +147,7 @@ def time_words(answer: UntimedTranscript, duration_ms: int, speech: Sequence[Reg
 
 
 def _by_words(answer: UntimedTranscript, whole: Region) -> tuple[Utterance, ...]:
-    timed = [_clip(word, whole) for word in answer.words]
+    timed = [piece for word in answer.words for piece in _pieces(_clip(word, whole))]
     texts = [split_words(utterance.text) for utterance in answer.utterances]
     if not texts:
         written = split_words(answer.text) or [word.text for word in timed]
@@ -161,6 +161,15 @@ def _by_words(answer: UntimedTranscript, whole: Region) -> tuple[Utterance, ...]
         if words:
             utterances.append(_around(words, utterance))
     return tuple(utterances)
+
+
+def _pieces(word: Word) -> list[Word]:
+    """Cut a word of a model as text is cut: where a script has no spaces, it is several of ours."""
+    pieces = split_words(word.text)
+    if len(pieces) < 2:
+        return [word]
+    spread_ = spread(pieces, [Region(word.start_ms, word.end_ms)])
+    return [replace(piece, confidence=word.confidence) for piece in spread_]
 
 
 def _by_utterances(utterances: Sequence[Utterance], whole: Region) -> tuple[Utterance, ...]:

@@ -91,6 +91,8 @@ def test_words_that_stand_in_the_segments_are_found() -> None:
         {"duration": "8.47"},
         {"duration": None, "language": None, "usage": None},
         {"usage": {"type": "duration", "seconds": "nine"}},
+        {"usage": {"type": "duration", "seconds": 10**30}},
+        {"usage": {"type": "duration", "seconds": "1e999999999"}},
         {"segments": [{"start": 0, "end": 1, "text": "x", "compression_ratio": None, "avg_logprob": "?"}]},
         {"segments": [None, "x"], "words": "none"},
     ],
@@ -150,7 +152,6 @@ def test_an_error_with_status_200_is_told() -> None:
         [(1e308, 1e308)],
         [(-1e308, 1)],
         [(5, 3)],
-        [(0, 1), (6, 7), (2, 3)],
         [(0, 1), (60, 61)],
         [(-5, 1)],
         [(1_500, 2_000)],
@@ -158,11 +159,68 @@ def test_an_error_with_status_200_is_told() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("key", ["words", "segments"])
-def test_times_that_cannot_be_true_are_a_bad_answer(key: str, times: list[tuple[Any, Any]]) -> None:
+def test_times_of_which_most_cannot_be_true_are_left_out_and_the_text_is_kept(
+    key: str, times: list[tuple[Any, Any]]
+) -> None:
     entries = [{"word": "a", "text": "a", "start": start, "end": end} for start, end in times]
+    answer = parse(WHISPER | {key: entries})
 
-    with pytest.raises(BadAnswerError, match="cannot be used"):
-        parse(WHISPER | {key: entries})
+    assert (answer.words if key == "words" else answer.utterances) == ()
+    assert answer.text == WHISPER["text"]
+    assert parse(answer.raw.encode()) == answer
+
+
+def _words(*times: tuple[float, float]) -> list[dict[str, Any]]:
+    return [{"word": f"w{at}", "start": start, "end": end} for at, (start, end) in enumerate(times)]
+
+
+@pytest.mark.parametrize(
+    ("times", "kept"),
+    [
+        ([(0, 1), (1, 2), (6, 7), (2, 3), (3, 4)], ["w0", "w1", "w3", "w4"]),  # One far ahead.
+        ([(3, 4), (4, 5), (1, 2), (5, 6)], ["w0", "w1", "w3"]),  # One 3 s early.
+        ([(0, 1), (1, 2), (10.5, 10.8)], ["w0", "w1"]),  # The last one 2 s past the end.
+        ([(0, 1), (4, 2), (5, 6)], ["w0", "w2"]),  # One that ends before it starts.
+    ],
+)
+def test_a_word_with_an_odd_time_spoils_no_other(times: list[tuple[float, float]], kept: list[str]) -> None:
+    answer = parse(WHISPER | {"words": _words(*times)})
+    assert [word.text for word in answer.words] == kept
+    assert answer.has_odd_times
+    assert not parse(WHISPER).has_odd_times
+
+
+def test_a_word_without_a_time_is_nothing_odd() -> None:
+    words = [*_words((0, 1), (1, 2)), {"word": "2014"}]
+    answer = parse(WHISPER | {"words": words})
+    assert ([word.text for word in answer.words], answer.has_odd_times) == (["w0", "w1"], False)
+
+
+def test_an_utterance_with_an_odd_time_keeps_its_text_between_its_neighbours() -> None:
+    times = [(0, 2), (5, 3), (1e30, 1), (6, 8)]
+    segments = [{"start": start, "end": end, "text": f"u{at}"} for at, (start, end) in enumerate(times)]
+    answer = parse(WHISPER | {"segments": [*segments, {"start": 8, "end": 8.4, "text": "u4"}]})
+    found = [(each.text, each.start_ms, each.end_ms) for each in answer.utterances]
+    assert found == [
+        ("u0", 0, 2_000),
+        ("u1", 2_000, 4_000),
+        ("u2", 4_000, 6_000),
+        ("u3", 6_000, 8_000),
+        ("u4", 8_000, 8_400),
+    ]
+    assert answer.has_odd_times
+
+
+def test_turns_that_lie_over_each_other_are_put_in_order() -> None:
+    turns = [("A", 0, 5), ("B", 4.5, 8), ("A", 2, 3)]
+    segments = [
+        {"start": start, "end": end, "text": f"{name} from {start}", "speaker": name}
+        for name, start, end in turns
+    ]
+    answer = parse({"text": "all", "segments": segments})
+    assert [each.text for each in answer.utterances] == ["A from 0", "A from 2", "B from 4.5"]
+    assert [each.start_ms for each in answer.utterances] == [0, 2_000, 4_500]
+    assert answer.has_odd_times
 
 
 def test_times_a_little_off_are_brought_back() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.chat import ChatRequest, Message, Shape, parse_chat
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.settings import AudioApiSettings
+from stenoflow.tasks.api.thoughts import ThoughtFilter, without_thoughts
 from stenoflow.tasks.api.types import Target
 from tests.servers.audio_api import AudioApiServer
 
@@ -102,7 +106,7 @@ async def test_what_a_server_refuses_is_left_away_then_and_later(
         ("401", errors.KeyRefusedError),
         ("429", errors.RateLimitedError),
         ("500", errors.UnknownOutcomeError),
-        ("html-200", errors.BadAnswerError),
+        ("html-200", errors.WrongAddressError),
         ("error-200", errors.BadAnswerError),
         ("reset-after-body", errors.UnknownOutcomeError),
     ],
@@ -148,3 +152,73 @@ async def test_odd_answers_are_read_all_the_same(
 def test_a_question_is_never_more_tokens_than_bytes_are_counted() -> None:
     long = ChatRequest("m", (Message("user", "ö" * 1000),), 50)
     assert long.most_input_tokens >= 2000
+
+
+_THOUGHTS = [
+    "<think>Nine? Ten?</think>\n\nIt is nine.",
+    "<THINKING>\nNine?\n</THINKING> It is nine.",
+    "<think>Nine?</think>It is <thinking>no</thinking>nine.",
+    "[THINK]Nine?[/THINK]It is nine.",
+    "<|channel|>analysis<|message|>Nine?<|end|><|start|>assistant<|channel|>final<|message|>It is nine.",
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("text", _THOUGHTS)
+async def test_what_a_model_thinks_aloud_is_not_told(
+    api: AudioApi, server: AudioApiServer, text: str, *, stream: bool
+) -> None:
+    server.chat.chatter = lambda _: text
+    told: list[str] = []
+    async with api:
+        answer = await (api.stream_chat(QUESTION, told.append) if stream else api.chat(QUESTION))
+    assert answer.text == "It is nine."
+    assert not stream or "".join(told) == answer.text
+    # All that was paid for is kept, and read again in the same way.
+    assert "Nine?" in answer.raw
+    assert parse_chat(answer.raw.encode(), Target("x")) == answer
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_thought_without_an_end_is_no_answer(
+    api: AudioApi, server: AudioApiServer, *, stream: bool
+) -> None:
+    server.chat.chatter = lambda _: "<think>Nine? Or is it ten? Let me think of"
+    told: list[str] = []
+    async with api:
+        answer = await (api.stream_chat(QUESTION, told.append) if stream else api.chat(QUESTION))
+    assert (answer.text, told) == ("", [])
+
+
+async def test_a_thought_that_the_server_began_is_left_out(api: AudioApi, server: AudioApiServer) -> None:
+    server.chat.chatter = lambda _: "Nine? Ten?\n</think>\n\nIt is nine."
+    async with api:
+        assert (await api.chat(QUESTION)).text == "It is nine."
+
+
+def test_fields_and_parts_of_reasoning_are_no_answer() -> None:
+    message = {
+        "reasoning_content": "Nine?",
+        "reasoning": "Nine?",
+        "content": [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Nine?"}]},
+            {"type": "reasoning", "text": "Nine?"},
+            {"type": "text", "text": "It is nine."},
+        ],
+    }
+    assert (
+        parse_chat(json.dumps({"choices": [{"message": message}]}).encode(), Target("x")).text
+        == "It is nine."
+    )
+
+
+@given(st.lists(st.sampled_from(["<", "think", ">", "</", "a < b ", "<think>", "</think>", "\n", "x"])))
+def test_a_thought_is_the_same_in_one_piece_and_in_many(pieces: list[str]) -> None:
+    whole, split = ThoughtFilter(), ThoughtFilter()
+    once = whole.take("".join(pieces)) + whole.close()
+    assert "".join(map(split.take, pieces)) + split.close() == once
+
+
+def test_a_text_without_thoughts_stays_as_it_is() -> None:
+    text = " If a < b, then <b>think</b> of it. <thi"
+    assert without_thoughts(text) == text

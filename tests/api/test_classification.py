@@ -79,12 +79,49 @@ def test_a_404_says_both_that_it_may_mean() -> None:
     [
         reply(400, param="response_format"),
         reply(400, "response_format 'verbose_json' is not compatible with model 'x'."),
-        reply(422, "Unsupported timestamp_granularities"),
         reply(400, "This model does not support the format you provided."),
     ],
 )
 def test_a_refused_format_is_told_from_refused_audio(answer: Reply) -> None:
     assert type(judge(answer)) is errors.FormatRefusedError
+
+
+_AT = b'{"detail": [{"loc": ["body", "%s"], "msg": "Input should be \'x\'", "type": "enum"}]}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (reply(422, "Unsupported timestamp_granularities"), errors.WordsRefusedError),
+        (reply(400, "Word-level timestamps are not available"), errors.WordsRefusedError),
+        (reply(400, "needs response_format", param="timestamp_granularities"), errors.WordsRefusedError),
+        (Reply(422, _AT % b"timestamp_granularities[]"), errors.WordsRefusedError),
+        (Reply(422, _AT % b"response_format"), errors.FormatRefusedError),
+        (Reply(422, _AT % b"language"), errors.LanguageRefusedError),
+        (Reply(422, _AT % b"file"), errors.SegmentRefusedError),
+        (reply(400, "Unsupported language: jw"), errors.LanguageRefusedError),
+        (
+            Reply(400, b'{"message": {"detail": [{"loc": ["body", "language"], "msg": "no"}]}}'),
+            errors.LanguageRefusedError,
+        ),
+        (reply(400, "this language model's maximum context length is 9"), errors.ContextExceededError),
+    ],
+)
+def test_what_is_refused_is_told_by_the_field(answer: Reply, kind: type[errors.CallError]) -> None:
+    assert type(judge(answer)) is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("litellm.BadRequestError: only support response_format text or json", errors.FormatRefusedError),
+        ("BadRequestError: invalid language 'jw'", errors.LanguageRefusedError),
+        ("failed to write the verbose_json", errors.UnknownOutcomeError),
+        ("Error code: 400 - this file is not supported", errors.UnknownOutcomeError),
+    ],
+)
+def test_a_refusal_that_a_proxy_wraps_was_free(said: str, kind: type[errors.CallError]) -> None:
+    assert type(judge(reply(500, said))) is kind
 
 
 def test_retry_after_is_carried_along() -> None:

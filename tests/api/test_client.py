@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,10 +25,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from stenoflow.tasks.api import errors
+from stenoflow.tasks.api.chat import ChatRequest, Message
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.models import ListedModel, load_models
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
 from stenoflow.tasks.api.settings import AudioApiSettings
+from stenoflow.tasks.api.speech import SpeechRequest
 from tests.servers.audio_api import AudioApiServer, audio_api_server
 
 MODELS = load_models()
@@ -91,6 +94,64 @@ async def test_a_server_that_refuses_the_format_is_asked_for_plain_json_from_the
     asked = [call.values("response_format") for call in server.calls]
     assert asked == [["verbose_json"], ["json"], ["json"]]
     assert [call.charged for call in server.calls] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "timed"),
+    [
+        ("refuses-words", [["segment", "word"], ["segment"], ["segment"]], True),
+        ("422-words", [["segment", "word"], ["segment"], ["segment"]], True),
+        ("422-granularities", [["segment", "word"], ["segment"], [], []], True),
+        ("422-format", [["segment", "word"], [], []], False),
+        ("500-format", [["segment", "word"], [], []], False),
+    ],
+)
+async def test_a_server_that_refuses_the_times_of_words_is_asked_for_those_of_segments_then_for_none(
+    server: AudioApiServer, segment: Path, mode: str, asked: list[list[str]], *, timed: bool
+) -> None:
+    server.mode = mode
+    async with AudioApi(settings_for(server), MODELS) as api:
+        for _ in range(2):
+            answer = await api.transcribe(segment, WHISPER, duration_ms=DURATION_MS)
+            assert answer.text == "The quick brown fox."
+            assert (bool(answer.utterances), answer.words) == (timed, ())
+
+    assert [call.values("timestamp_granularities[]") for call in server.calls] == asked
+    assert [call.values("response_format") for call in server.calls[-2:]] == [
+        ["verbose_json" if timed else "json"]
+    ] * 2
+    assert [call.charged for call in server.calls] == [False] * (len(asked) - 2) + [True] * 2
+
+
+@pytest.mark.parametrize("mode", ["refuses-language", "422-language"])
+async def test_a_language_that_is_refused_has_an_error_of_its_own(
+    server: AudioApiServer, segment: Path, mode: str
+) -> None:
+    server.mode = mode
+    async with AudioApi(settings_for(server), MODELS) as api:
+        with pytest.raises(errors.LanguageRefusedError) as caught:
+            await api.transcribe(segment, replace(WHISPER, language="jw"), duration_ms=DURATION_MS)
+        assert (caught.value.charged, caught.value.kind) == ("no", "api-refused")
+        assert (await api.transcribe(segment, WHISPER, duration_ms=DURATION_MS)).text
+
+
+@pytest.mark.parametrize("endpoint", ["transcribe", "chat", "stream", "speak"])
+async def test_a_page_in_place_of_an_answer_is_free_and_hints_at_the_address(
+    server: AudioApiServer, segment: Path, endpoint: str
+) -> None:
+    server.mode = "html-200"
+    question = ChatRequest("gpt-4o-mini", (Message("user", "Hello?"),), 50)
+    async with AudioApi(settings_for(server), MODELS) as api:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "transcribe": lambda: api.transcribe(segment, WHISPER, duration_ms=DURATION_MS),
+            "chat": lambda: api.chat(question),
+            "stream": lambda: api.stream_chat(question, lambda _: None),
+            "speak": lambda: api.speak(SpeechRequest("tts-1", "Hello.", "alloy", "wav")),
+        }
+        with pytest.raises(errors.WrongAddressError, match="web page") as caught:
+            await calls[endpoint]()
+    assert caught.value.charged == "no"
+    assert "/v1" in (caught.value.hint or "")
 
 
 async def test_a_server_that_refuses_clips_of_who_may_speak_is_sent_none_from_then_on(

@@ -44,6 +44,8 @@ def test_what_each_error_means_for_money_and_for_the_others() -> None:
         "BillingStoppedError": ("no", "provider"),
         "SegmentRefusedError": ("no", "segment"),
         "FormatRefusedError": ("no", "segment"),
+        "WordsRefusedError": ("no", "segment"),
+        "LanguageRefusedError": ("no", "segment"),
         "VoicesRefusedError": ("no", "segment"),
         "SegmentTooLargeError": ("no", "segment"),
         "ContextExceededError": ("no", "segment"),

@@ -74,7 +74,6 @@ async def test_another_format_than_was_asked_for_is_told(server: AudioApiServer)
     ("mode", "kind"),
     [
         ("stops-midway", errors.UnknownOutcomeError),
-        ("labelled-as-text", errors.BadAnswerError),
         ("no-sound", errors.BadAnswerError),
         ("empty", errors.BadAnswerError),
         ("error-200", errors.BadAnswerError),

@@ -24,8 +24,21 @@ def test_a_quantity_costs_its_share_halves_rounded_up(quantity_ms: int, micro: i
 @given(st.integers(0, 10**9), st.decimals(0, 100, places=4))
 def test_a_reserve_always_covers_the_charge(quantity: int, amount: Decimal) -> None:
     price = Price("p", "m", amount, "hour", "list", "2026-10-01", least=10_000)
-    assert 0 <= price.reserve(quantity) - price.charge(quantity) <= 1
+    counted = price.most_counted(quantity)
+    assert quantity <= counted < max(10_001, quantity + 1_000)
+    assert 0 <= price.reserve(quantity) - price.charge(counted) <= 1
     assert price.charge(quantity) >= price.charge(0)
+
+
+@pytest.mark.parametrize(("quantity_ms", "micro"), [(1, 100), (1_000, 100), (1_001, 200), (59_001, 6_000)])
+def test_a_reserve_is_for_whole_seconds(quantity_ms: int, micro: int) -> None:
+    assert _PER_MINUTE.reserve(quantity_ms) == micro
+
+
+def test_a_reserve_for_characters_is_for_these() -> None:
+    price = load_book().find("openai", "tts-1")
+    assert price is not None
+    assert (price.reserve(1), price.reserve(1_001)) == (15, 15_015)
 
 
 def test_the_least_quantity_is_charged_for_less() -> None:

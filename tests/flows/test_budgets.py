@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.flows.conftest import Command, Meeting
-from tests.servers.audio_api import AudioApiServer
+from tests.flows.conftest import Command, Meeting, charges
+from tests.instrument.recogniser import recognise
+from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
 
 # Four minutes at the list price.
 PRICE = "0.024"
@@ -67,6 +70,55 @@ def test_a_budget_of_the_settings_gives_way_to_that_of_the_command(
     assert stenoflow("transcribe", meeting.path, "--json").exit_code == 4
     assert api.calls == []
     assert stenoflow("transcribe", meeting.path, "--budget", PRICE, "--json").exit_code == 0
+
+
+# A minute is charged as 100 s: four calls are 12,336 micro-USD at most, their sum by itself 7,400.
+LEAST = (
+    '[prices.openai."whisper-1"]\namount = "0.111"\nper = "hour"\nleast = 100000\nsource = "x"\ndate = "y"\n'
+)
+
+
+def test_a_minimum_a_call_is_estimated_and_checked_for_each_call(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    settings(LEAST)
+    short = (meeting.path, "--segment-seconds", "60", "--json")
+    assert stenoflow("estimate", *short).line["cost"] == "0.012336"
+    refused = stenoflow("transcribe", *short, "--budget", "0.0123")
+    assert (refused.exit_code, refused.line["status"], api.calls) == (4, "refused", [])
+    line = stenoflow("transcribe", *short, "--budget", "0.0124").line
+    assert (line["status"], line["cost"]) == ("complete", "0.012332")
+
+
+def test_a_cap_is_not_passed_by_whole_seconds(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
+) -> None:
+    def counted(sound: bytes, _fields: Fields) -> dict[str, Any]:
+        seconds = ceil(round(seconds_of(sound), 1))
+        return {**recognise(sound), "usage": {"type": "duration", "seconds": seconds}}
+
+    api.recogniser = counted
+    # Of three segments of 80 s and a bit, each may be counted as 81 s.
+    settings("[budgets]\nmonth = 0.0240")
+    odd = ("--segment-seconds", "79", "--json")
+    stenoflow("transcribe", meeting.path, *odd)
+    assert sum(amount for _, amount in charges(home)) <= 24_000
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 999_999_999, 10**30, "NaN", None, float("nan")])
+def test_a_count_that_cannot_be_costs_what_was_sent_and_is_told(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, seconds: object
+) -> None:
+    api.recogniser = lambda sound, _: {
+        **recognise(sound),
+        "usage": {"type": "duration", "seconds": seconds},
+    }
+    printed = stenoflow("transcribe", meeting.path, "--json")
+    assert (printed.exit_code, printed.line["cost"], len(api.calls)) == (0, "0.0240", 1)
+    assert charges(home)[-1] == ("actual", 24_000)
+    assert "the API's own count cannot be" in " ".join(printed.err.split())
+    shown = stenoflow("show", printed.line["job"], "--json").line
+    assert "the API's own count cannot be" in shown["charges"][-1]["price"]
 
 
 def test_what_is_stored_already_fits_into_any_budget(

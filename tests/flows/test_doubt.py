@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
-from tests.servers.audio_api import AudioApiServer, fixed_text
+from tests.instrument.recogniser import recognise
+from tests.servers.audio_api import AudioApiServer, Fields, Recogniser, fixed_text
 
 # One segment, so that calls come in the order of the script.
 _WHOLE = ("--segment-seconds", "300", "--json")
@@ -66,3 +68,51 @@ def test_what_was_doubted_is_taken_when_nothing_better_is_to_be_had(
     assert (line["status"], line["missing"]) == ("complete", [])
     assert _remarks(stenoflow, line) == ["repetition"]
     assert "fox" in read_artifact(line, "txt")
+
+
+def _with_times(change: Callable[[list[dict[str, Any]]], None]) -> Recogniser:
+    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
+        heard = recognise(sound)
+        words = [dict(word) for word in heard["words"]]
+        change(words)
+        return {**heard, "words": words}
+
+    return hear
+
+
+def _early(words: list[dict[str, Any]]) -> None:
+    words[20]["start"] -= 3
+    words[20]["end"] -= 3
+
+
+def _ends_before_it_starts(words: list[dict[str, Any]]) -> None:
+    words[5]["end"] = words[5]["start"] - 4
+
+
+def _past_the_end(words: list[dict[str, Any]]) -> None:
+    words[-1]["start"] = 242
+    words[-1]["end"] = 242.3
+
+
+@pytest.mark.parametrize("change", [_early, _ends_before_it_starts, _past_the_end])
+def test_one_odd_time_costs_no_text_and_no_second_call(
+    stenoflow: Command,
+    api: AudioApiServer,
+    meeting: Meeting,
+    change: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    api.recogniser = _with_times(change)
+    printed = stenoflow("transcribe", meeting.path, *_WHOLE)
+    line = printed.line
+    assert (printed.exit_code, line["status"], line["calls"], line["missing"]) == (0, "complete", 1, [])
+    document = json.loads(read_artifact(line, "json"))
+    assert [word["word"] for word in document["words"]] == [word.text for word in meeting.words]
+    errors = [
+        abs(heard["start"] * 1000 - said.start_ms)
+        for heard, said in zip(document["words"], meeting.words, strict=True)
+    ]
+    assert sum(error > 2 for error in errors) <= 1
+    assert max(errors) < 3_000
+    assert document["timing"] == "word"
+    assert _remarks(stenoflow, line) == ["times"]
+    assert stenoflow("transcribe", meeting.path, *_WHOLE).line["calls"] == 0

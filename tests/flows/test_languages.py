@@ -206,3 +206,23 @@ def test_what_cannot_be_used_is_refused_before_anything_is_spent(
     assert printed.exit_code == 2
     assert reason in " ".join(printed.err.split())
     assert not api.calls
+
+
+@pytest.mark.parametrize("mode", ["refuses-language", "422-language"])
+def test_a_language_that_we_decided_on_and_the_server_refuses_is_told_no_more(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, mode: str
+) -> None:
+    api.mode = mode
+    line = stenoflow("transcribe", meeting.path, *_IN_TURN).line
+    assert (line["status"], line["calls"], line["missing"]) == ("complete", line["segments"], [])
+    # One refusal, which was free, and never again.
+    assert [call.charged for call in api.calls].count(False) == 1
+    assert sum("language" in dict(call.fields) for call in api.calls) == 1
+
+
+def test_a_language_that_the_user_named_and_the_server_refuses_is_not_passed_over(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.mode = "400"
+    printed = stenoflow("transcribe", meeting.path, "--language", "jv", *_WHOLE)
+    assert printed.exit_code == 3

@@ -64,6 +64,16 @@ def test_a_question_is_heard_answered_and_spoken(
     assert turns(home) == []
 
 
+def test_what_a_model_thinks_aloud_is_neither_spoken_nor_shown(
+    stenoflow: Command, api: AudioApiServer, question: Path, tmp_path: Path
+) -> None:
+    api.chat.chatter = lambda _: f"<think>They want the time. Nine, or ten?</think>\n\n{ANSWER}"
+    line = stenoflow("reply", question, "-o", tmp_path / "answer.opus", "--json").line
+    assert (line["status"], line["text"]) == ("complete", ANSWER)
+    assert " ".join(sorted((call.text for call in api.speech.calls), key=ANSWER.index)) == ANSWER
+    assert read_artifact(line, "txt") == f"{ANSWER}\n"
+
+
 def test_the_same_again_costs_nothing(
     stenoflow: Command, api: AudioApiServer, question: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ _FAULTS_AT_THE_POINTS = ("ok", "reset-after-body", "429-retry-after-ms")
 _FAULTY = 0.2
 _FAULTS = (
     *("429", "429-retry-after-ms", "500", "502", "503", "reset-before-body", "reset-after-body"),
-    *("close-after-body", "truncated", "gzip-without-tail", "html-200", "nan-times", "broken-chunks"),
+    *("close-after-body", "truncated", "gzip-without-tail", "not-json", "no-text", "broken-chunks"),
 )
 _console = Console(highlight=False, soft_wrap=True)
 

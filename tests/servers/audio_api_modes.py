@@ -159,6 +159,50 @@ def _refuse_verbose(exchange: Exchange) -> None:
         refuse(exchange, 400, message, code="unsupported_value", param="response_format")
 
 
+GRANULARITIES = "timestamp_granularities[]"
+# As a proxy puts the refusal of the server behind it.
+WRAPPED = (
+    "litellm.APIConnectionError: Hosted_vllmException - Error code: 400 - {'object': 'error', 'message':"
+    " 'Currently only support response_format `text` or `json`', 'type': 'BadRequestError'}"
+)
+
+
+def _unless(wrong: Callable[[Exchange], bool], status: int, body: object) -> Mode:
+    """Refuse a form with something wrong in it, free of charge; hear the others."""
+
+    def act(exchange: Exchange) -> None:
+        if wrong(exchange):
+            exchange.answer(status, body)
+        else:
+            exchange.answer(200, shaped(exchange))
+
+    return Mode(act, charged=lambda exchange: not wrong(exchange), hears=True)
+
+
+def _envelope(message: str, **parts: Any) -> object:
+    return {"error": {"message": message, "type": "invalid_request_error", **parts}}
+
+
+def _detail(field: str, message: str) -> object:
+    return {"detail": [{"type": "literal_error", "loc": ["body", field], "msg": message, "input": "x"}]}
+
+
+def _names_times(exchange: Exchange) -> bool:
+    return exchange.field(GRANULARITIES) is not None
+
+
+def _wants_words(exchange: Exchange) -> bool:
+    return (GRANULARITIES, "word") in exchange.fields
+
+
+def _wants_times(exchange: Exchange) -> bool:
+    return not _plain(exchange)
+
+
+def _tells_language(exchange: Exchange) -> bool:
+    return exchange.field("language") is not None
+
+
 def _refuse_voices(exchange: Exchange) -> None:
     if exchange.field("known_speaker_references[]") is None:
         exchange.answer(200, shaped(exchange))
@@ -231,9 +275,23 @@ MODES: dict[str, Mode] = {
     "401": _refusal(401, code="invalid_api_key"),
     "404-model": _refusal(404, code="model_not_found", param="model"),
     "404-html": Mode(lambda x: x.answer(404, b"<html>Not Found</html>", {"Content-Type": "text/html"})),
+    "html-200": Mode(
+        lambda x: x.answer(200, b"<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
+    ),
     "302": Mode(lambda x: x.answer(302, b"", {"Location": "https://example.invalid/"})),
     "refuses-voices": Mode(_refuse_voices, charged=_has_no_voices, hears=True),
     "refuses-verbose-json": Mode(_refuse_verbose, charged=_plain, hears=True),
+    "refuses-words": _unless(_wants_words, 400, _envelope("Word timestamps are not supported.")),
+    "422-words": _unless(
+        _wants_words, 422, _detail("timestamp_granularities[]", "Input should be 'segment'")
+    ),
+    "422-granularities": _unless(_names_times, 422, _detail(GRANULARITIES, "Extra inputs are not permitted")),
+    "422-format": _unless(_wants_times, 422, _detail("response_format", "Input should be 'json' or 'text'")),
+    "500-format": _unless(_wants_times, 500, _envelope(WRAPPED, code="500")),
+    "refuses-language": _unless(
+        _tells_language, 400, _envelope("Invalid language.", param="language", code="invalid_language_format")
+    ),
+    "422-language": _unless(_tells_language, 422, _detail("language", "Input should be 'en', 'de' or 'jv'")),
     **{f"429-{code}": _refusal(429, code=code) for code in BILLING_CODES},
     "429": _slow_down(dict),
     "429-retry-after": _slow_down(lambda: {"Retry-After": "1"}),
@@ -255,7 +313,6 @@ MODES: dict[str, Mode] = {
     # 200, and no good.
     "ended-by-close": Mode(lambda exchange: _half(exchange, {}), charged=_always, hears=True),
     "gzip-without-tail": Mode(_gzip_without_tail, charged=_always, hears=True),
-    "html-200": _bytes(b"<html>Welcome to the hotel's network</html>", "text/html"),
     "empty": _bytes(b""),
     "not-json": _bytes(b"The quick brown fox."),
     "json-list": _bytes(b"[]"),

@@ -180,10 +180,6 @@ def _other_format(desk: SpeechDesk, exchange: Exchange, document: dict[str, Any]
     _ok(desk, exchange, {**document, "response_format": "wav"})
 
 
-def _labelled_as_text(_desk: SpeechDesk, exchange: Exchange, _document: dict[str, Any]) -> None:
-    exchange.answer(200, b"<html>Welcome to the hotel's network</html>", {"Content-Type": "text/html"})
-
-
 def _no_sound(_desk: SpeechDesk, exchange: Exchange, _document: dict[str, Any]) -> None:
     exchange.answer(200, b"a text that is long enough to be sound", {"Content-Type": "audio/mpeg"})
 
@@ -196,6 +192,5 @@ SPEECH_MODES: dict[str, Callable[[SpeechDesk, Exchange, dict[str, Any]], None]] 
     "unframed": _unframed(1.0),
     "unframed-half": _unframed(0.5),
     "other-format": _other_format,
-    "labelled-as-text": _labelled_as_text,
     "no-sound": _no_sound,
 }

@@ -43,6 +43,25 @@ def test_a_phrase_on_and_on_is_strange_wherever_it_begins(phrase: str) -> None:
     assert find_suspect_reason(" ".join([phrase] * 3), 600_000) is None
 
 
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "谢谢观看",
+        "ご視聴ありがとうございました。",
+        "はい、そうです",
+        "ขอบคุณครับ",
+        "请不吝点赞 订阅 转发 打赏支持栏目",
+    ],
+)
+def test_a_phrase_on_and_on_is_strange_in_scripts_without_spaces(phrase: str) -> None:
+    assert find_suspect_reason(phrase * 30, 600_000) is SuspectReason.REPETITION
+    assert find_suspect_reason(phrase * 2, 600_000) is None
+
+
+def test_laughter_is_not_a_loop() -> None:
+    assert find_suspect_reason("哈哈哈哈哈哈哈哈哈哈。你说得对。谢谢谢谢谢谢", 600_000) is None
+
+
 def test_what_is_only_emphatic_is_not() -> None:
     for text in ("no no no no no no", "very, very, very good. Very good!", "one two three " * 5):
         assert find_suspect_reason(text, 600_000) is None

@@ -5,6 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stenoflow.tasks.transcript.cue_rules import NETFLIX, columns
+from stenoflow.tasks.transcript.cues import make_cues
 from stenoflow.tasks.transcript.text import split_words
 from stenoflow.tasks.transcript.types import Region, Timing, Utterance, Word
 from stenoflow.tasks.transcript.word_timing import (
@@ -144,3 +146,28 @@ def test_without_any_times_words_lie_where_speech_was_heard_and_say_that_it_is_a
 
 def test_nothing_said_is_nothing() -> None:
     assert time_words(UntimedTranscript("  "), 1_000, []).utterances == ()
+
+
+_THAI = "วันนี้เราจะมาคุยกันเรื่องอากาศ ซึ่งร้อนมากในช่วงนี้ และทุกคนควรดื่มน้ำให้เพียงพอ"
+
+
+def test_words_of_a_script_without_spaces_keep_the_times_of_the_model() -> None:
+    said = ["วันนี้", "เรา", "จะ", "มา", "คุย", "กัน", "เรื่อง", "อากาศ", "ซึ่ง", "ร้อน", "มาก", "ใน", "ช่วง", "นี้"]
+    said += ["และ", "ทุก", "คน", "ควร", "ดื่ม", "น้ำ", "ให้", "เพียงพอ"]
+    words = tuple(Word(text, 500 * at, 500 * at + 400) for at, text in enumerate(said))
+    timed = time_words(UntimedTranscript(_THAI, (), words), 12_000, [])
+    found = [word for utterance in timed.utterances for word in utterance.words]
+    assert timed.timing is Timing.WORD
+    assert len(found) >= len(said)
+    assert "".join(word.text for word in found) == _THAI
+    starts = {word.start_ms for word in found}
+    assert sum(word.start_ms in starts for word in words) >= len(said) - 1
+
+
+def test_lines_of_a_script_without_spaces_keep_their_width() -> None:
+    timed = time_words(UntimedTranscript(_THAI * 5), 60_000, [])
+    cues = make_cues(timed.utterances)
+    assert max(columns(line) for cue in cues for line in cue.lines) <= NETFLIX.line_length
+    assert "".join(line for cue in cues for line in cue.lines).replace(" ", "") == (_THAI * 5).replace(
+        " ", ""
+    )

@@ -106,13 +106,15 @@ def script_of(context: AppContext, text: str, settings: SpeechSettings) -> Speec
 
 
 def _expected(context: AppContext, text: str, settings: SpeechSettings) -> Iterator[tuple[Target, Bill]]:
-    """Yield what the pieces that are not stored cost at most."""
+    """Yield what each piece that is not stored costs at most."""
     script = script_of(context, text, settings)
     characters = dict(zip(script.cache_keys, map(len, script.pieces), strict=True))
     answered = context.ledger.answered(characters)
-    missing = sum(count for key, count in characters.items() if key not in answered)
     target = Target(settings.provider, settings.model)
-    yield target, reserve_speech(context.prices.find(target.provider, target.model), missing, settings.speed)
+    price = context.prices.find(target.provider, target.model)
+    for key, count in characters.items():
+        if key not in answered:
+            yield target, reserve_speech(price, count, settings.speed)
 
 
 def _text_key(recording: str) -> str:

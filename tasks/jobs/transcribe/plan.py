@@ -23,9 +23,9 @@ class Estimate:
     Attributes:
         segments: about how many; cuts go where the pauses are.
         price: as the price book has it; None where it is unknown.
-        segment_micro: what a segment of mean length costs, in micro-units.
-        cost_micro: what the whole costs at most, were it speech throughout; with its translation, if it is to
-            be translated and in another language than English.
+        segment_micro: what a segment of mean length costs at most, in micro-units.
+        cost_micro: what the whole costs at most, were it speech throughout, each call by itself; with its
+            translation, if it is to be translated and in another language than English.
         translation: about what a translation by chat takes, which ``cost_micro`` counts; None: there is none.
         digest: about what minutes of it take besides; None: none are asked for.
     """
@@ -65,11 +65,9 @@ def estimate_source(
     tracks = tracks_of(settings, stream)
     segments = tracks * max(1, round(length_ms / settings.target_ms))
     price = context.prices.find(settings.provider, settings.model)
-    times = tracks * settings.calls_a_segment
     translation = _translation(context, settings, tracks * length_ms, segments)
-    micro = [
-        None if price is None else price.charge(ms) * times for ms in (round(length_ms / segments), length_ms)
-    ]
+    mean_ms = -(-tracks * length_ms // segments)
+    segment_micro = None if price is None else price.reserve(mean_ms) * settings.calls_a_segment
     return Estimate(
         source,
         stream.demuxed_end_ms,
@@ -77,8 +75,8 @@ def estimate_source(
         settings.provider,
         settings.model,
         f"{price.amount} {price.currency} a {price.per}" if price else None,
-        _with(translation, micro[0], segments),
-        _with(translation, micro[1]),
+        _with(translation, segment_micro, segments),
+        _with(translation, None if segment_micro is None else segment_micro * segments),
         price.currency if price else "USD",
         translation,
         None if chat_model is None else _digest(context, length_ms, settings.provider, chat_model),

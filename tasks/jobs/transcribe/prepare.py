@@ -243,7 +243,7 @@ def check_speakers(settings: JobSettings, names: Iterable[str], stream: AudioStr
 def expected_bills(
     context: AppContext, job: Job, sha256: str, duration_ms: int
 ) -> Iterator[tuple[Target, Bill]]:
-    """Yield who is to be paid for a job, and what at most.
+    """Yield who is to be paid for a job, and what at most, for each call that sends sound.
 
     Args:
         context: the tools.
@@ -254,7 +254,8 @@ def expected_bills(
     settings = JobSettings.from_dict(job.settings)
     due = _due(context, job, settings, sha256) or _Due.of_all(settings, duration_ms)
     target = Target(settings.provider, settings.model)
-    yield target, reserve_audio(context.prices.find(target.provider, target.model), due.sound_ms)
+    price = context.prices.find(target.provider, target.model)
+    yield from ((target, reserve_audio(price, ms)) for ms in due.sound_ms)
     if settings.translator is not None and due.chat_ms:
         target = Target(settings.provider, settings.translator)
         tokens = most_tokens(due.chat_ms, due.chat_segments, context.chat_models.get(target.model))
@@ -266,22 +267,23 @@ class _Due:
     """What is yet to be bought.
 
     Attributes:
-        sound_ms: how much sound is sent: to be heard, and by a model that translates, again.
+        sound_ms: how much sound each call sends: to be heard, and by a model that translates, again.
         chat_ms: how much speech is translated by chat.
         chat_segments: in how many segments.
     """
 
-    sound_ms: int
+    sound_ms: tuple[int, ...]
     chat_ms: int = 0
     chat_segments: int = 0
 
     @classmethod
     def of_all(cls, settings: JobSettings, duration_ms: int) -> _Due:
-        """Return it for a recording that nobody has cut yet."""
-        sound_ms = duration_ms * settings.calls_a_segment
+        """Return it for a recording that nobody has cut yet: it is taken to be cut evenly."""
+        segments = max(1, round(duration_ms / settings.target_ms))
+        sound_ms = (-(-duration_ms // segments),) * (segments * settings.calls_a_segment)
         if settings.translator is None:
             return cls(sound_ms)
-        return cls(sound_ms, duration_ms, max(1, round(duration_ms / settings.target_ms)))
+        return cls(sound_ms, duration_ms, segments)
 
 
 def _due(context: AppContext, job: Job, settings: JobSettings, sha256: str) -> _Due | None:
@@ -296,5 +298,5 @@ def _due(context: AppContext, job: Job, settings: JobSettings, sha256: str) -> _
     heard = [sent[cache_key] for cache_key in untranslated(context, settings, answered)]
     unheard = [ms for cache_key, ms in sent.items() if cache_key not in answered]
     if settings.translator is None:
-        return _Due(sum(unheard) * settings.calls_a_segment + sum(heard))
-    return _Due(sum(unheard), sum(unheard) + sum(heard), len(unheard) + len(heard))
+        return _Due((*unheard * settings.calls_a_segment, *heard))
+    return _Due(tuple(unheard), sum(unheard) + sum(heard), len(unheard) + len(heard))

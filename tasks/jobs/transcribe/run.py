@@ -46,6 +46,7 @@ class LanguageVote:
     settings: JobSettings
     _agreed: str | None = None
     _votes: dict[int, Vote] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
     _loaded: bool = False
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -59,7 +60,8 @@ class LanguageVote:
         if not self.is_open or self.settings.languages:
             return self.settings.language
         await self._load()
-        return language_to_tell(index, self._agreed, self._votes)
+        language = language_to_tell(index, self._agreed, self._votes)
+        return None if language in self._refused else language
 
     async def likeliest(self) -> str | None:
         """Return the one of the job's several languages that was heard most; None where there are none."""
@@ -67,7 +69,12 @@ class LanguageVote:
             return None
         if self.is_open:
             await self._load()
-        return likeliest(self._votes.values(), self.settings.languages)
+        language = likeliest(self._votes.values(), self.settings.languages)
+        return None if language in self._refused else language
+
+    def refused(self, language: str) -> None:
+        """Tell a language no more that the provider does not take."""
+        self._refused.add(language)
 
     async def heard(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered, once."""
