@@ -169,5 +169,6 @@ def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
             "inbox": inbox.address,
             "options": inbox.options.model_dump(mode="json", exclude_unset=True),
             "reject": inbox.reject,
+            **({} if inbox.done_to is None else {"done_to": inbox.done_to}),
         },
     }

@@ -56,12 +56,14 @@ class NotAudioError(RefusedError):
     """The source holds no sound that can be decoded."""
 
     kind = "not-audio"
+    lies_in_recording = True
 
 
 class TooLongError(RefusedError):
     """The recording is longer or larger than the settings allow."""
 
     kind = "too-long"
+    lies_in_recording = True
 
 
 class FailedError(StenoflowError):
@@ -75,6 +77,7 @@ class MediaError(FailedError):
     """Decoding or encoding failed midway."""
 
     kind = "media"
+    lies_in_recording = True
 
 
 class ApiError(FailedError):
@@ -99,6 +102,7 @@ class EmptyTranscriptError(RefusedError):
     """There is no transcript to make minutes of."""
 
     kind = "nothing-to-digest"
+    lies_in_recording = True
 
 
 class StaleError(FailedError):

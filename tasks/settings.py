@@ -82,6 +82,8 @@ class InboxSettings(BaseModel):
     """Seconds between two looks."""
     options: RecordingOptions = Field(default_factory=RecordingOptions)
     reject: bool = False
+    done_to: str | None = None
+    """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 
 
 class Settings(BaseSettings):

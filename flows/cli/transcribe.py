@@ -115,7 +115,7 @@ def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source
     refused = []
     for name in given:
         try:
-            found |= {source.uri: source for source in resolve(name, context.s3)}
+            found |= {source.uri: source for source in resolve(name, context.s3, say)}
         except StenoflowError as error:
             refused.append(outcome_of_error(error, TranscriptDetails(), source=without_queries(name)))
     return list(found.values()), refused

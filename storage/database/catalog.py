@@ -123,6 +123,15 @@ class Catalog:
             job.budget_micro = budget_micro
             return job
 
+    def drop_unread(self, source: str) -> None:
+        """Remove the jobs of an address from when it could not be read: it has a job of its content now."""
+        with self._database.write() as session:
+            unread = select(Recording.id).where(Recording.source == source, Recording.sha256 == "")
+            ids = session.scalars(unread).all()
+            if ids:
+                session.execute(delete(Job).where(Job.recording_id.in_(ids)))
+                session.execute(delete(Recording).where(Recording.id.in_(ids)))
+
     def claim(self, job_id: str, *, again: bool = False, unfinished: bool = False) -> bool:
         """Take a job to work on; no other run can change it from then on.
 
