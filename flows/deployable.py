@@ -33,6 +33,7 @@ from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, request_of
+from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox import open_inbox
@@ -201,6 +202,23 @@ async def verify(
     if unsound:
         return Failed(message=f"{len(unsound)} of {len(verified)} jobs are not as recorded: {unsound[:20]}")
     return Completed(message=f"{len(verified)} jobs are as recorded")
+
+
+@flow(name="retain", persist_result=False)
+async def retain() -> State[None]:
+    """Erase what is kept longer than the settings say; receipts stay."""
+    erased, kept = 0, []
+    with open_flow_run_context() as context:
+        retention = await run_blocking(Retention, context)
+        for expired in await run_blocking(lambda: list(retention.expired())):
+            try:
+                await run_blocking(retention.erase, expired)
+                erased += 1
+            except (StenoflowError, OSError) as error:
+                kept.append(f"{expired.kind} of job {expired.job.id}: {error}")
+    if kept:
+        return Failed(message=f"{len(kept)} could not be erased: {'; '.join(kept[:3])}")
+    return Completed(message=f"{erased} erased")
 
 
 @flow(name="take up", persist_result=False)

@@ -129,6 +129,8 @@ def _start(host: str, port: int) -> Server:
 
 
 _NIGHTLY = "23 4 * * *"
+# Before what is left is verified.
+_RETAIN_NIGHTLY = "53 3 * * *"
 _TAKE_UP_EVERY = timedelta(minutes=1)
 # A look that takes longer than until the next one is due is not overtaken by that.
 _ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -155,6 +157,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
     for flow in on_demand:
         yield flow, {"name": DEPLOYMENT}
     yield deployable.verify, {"name": DEPLOYMENT, "cron": _NIGHTLY}
+    yield deployable.retain, {"name": DEPLOYMENT, "cron": _RETAIN_NIGHTLY, "concurrency_limit": _ALONE}
     yield deployable.take_up, {"name": DEPLOYMENT, "interval": _TAKE_UP_EVERY, "concurrency_limit": _ALONE}
     for inbox in settings.inboxes:
         yield deployable.ingest, _of_inbox(inbox)

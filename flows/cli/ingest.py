@@ -8,7 +8,8 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.outcomes import INTERRUPTED, finish
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.ingest import Ingest, Moves, Taking
 from stenoflow.flows.outcome import Outcome, gravest

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, select, update
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
+from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Arrival
 
 # SQLite takes a limited number of parameters.
@@ -77,6 +78,12 @@ class Arrivals:
             arrival.id: EndedArrival(arrival.status or "", arrival.reason or "")
             for arrival in self._those(ids, *others)
         }
+
+    def is_complete(self, id_: str, job_id: str) -> bool:
+        """Tell whether an arrival ended complete, by a job."""
+        with self._database.read() as session:
+            stored = session.get(Arrival, id_)
+            return stored is not None and (stored.status, stored.job_id) == (JobState.COMPLETE, job_id)
 
     def put_off_before(self, ids: Sequence[str]) -> dict[str, PutOff]:
         """Return, by id, those of the ids that are to be taken again."""

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, select, update
+from sqlalchemy import Select, case, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.states import Activity, JobKind, JobState, SegmentState
-from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
+from stenoflow.storage.database.tables import Artifact, Job, Recording, Result, Segment
 from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
 _MOST_CRASHES = 3
@@ -249,11 +249,12 @@ class Catalog:
             return Plan(tuple(map(plan_of_segment, segments)), job.samples, job.lost_ms, job.damage)
 
     def retry_parked(self, job_id: str) -> None:
-        """Put parked segments back to be transcribed."""
+        """Put parked segments back to be transcribed, and those whose answers were erased since."""
+        erased = (Segment.state == SegmentState.DONE) & ~exists().where(Result.cache_key == Segment.cache_key)
         with self._database.write() as session:
             session.execute(
                 update(Segment)
-                .where(Segment.job_id == job_id, Segment.state == SegmentState.FAILED)
+                .where(Segment.job_id == job_id, (Segment.state == SegmentState.FAILED) | erased)
                 .values(state=SegmentState.CUT, error_kind=None, error_message=None)
             )
 

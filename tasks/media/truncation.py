@@ -73,9 +73,20 @@ def is_unfinished(file: Opened) -> bool:
         return not _mp4_ends(file)
     if head.startswith(b"FORM") and head[8:11] == b"AIF":
         return int.from_bytes(head[4:8]) + 8 > size
-    if head.startswith(b"RIFF") and (data := head.find(b"data", 12)) >= 0 and _little(head, data + 4, 4) == 0:
-        return size > data + 8  # its size is written last
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE" and 0 < _unsized_wave_data_at(head) < size:
+        return True
     return (_declared_bytes(file) or 0) > size
+
+
+def _unsized_wave_data_at(head: bytes) -> int:
+    """Return where the sound of a WAV begins whose size is not written yet, which is done last; else 0."""
+    at = 12
+    while at + 8 <= len(head):
+        length = _little(head, at + 4, 4)
+        if head[at : at + 4] == b"data":
+            return 0 if length else at + 8
+        at += 8 + length + length % 2
+    return 0
 
 
 def _mp4_ends(file: Opened) -> bool:

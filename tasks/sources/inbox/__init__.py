@@ -37,6 +37,9 @@ class Inbox(Protocol):
     def reject(self, entry: Entry, reason: str) -> str:
         """Move a recording to ``rejected`` beside the inbox, with the reason; returns where to."""
 
+    def remove(self, entry: Entry) -> None:
+        """Delete a recording, with what belongs to it; raises SourceUnreadableError if it has changed."""
+
     def check_place(self, place: str) -> None:
         """Raise SettingsError unless recordings can be moved to a place, which lies outside the inbox."""
 

@@ -104,20 +104,29 @@ class BucketInbox:
         """Move an object to a prefix outside the inbox; returns its new address. Raises as `reject`."""
         return self._move(entry, *_place(place))
 
+    def remove(self, entry: Entry) -> None:
+        """Delete an object, with what belongs to it. Raises as `reject`."""
+        with refusals(entry.source.uri):
+            for path in [*self._along(entry), entry.path]:
+                self.client().delete_object(Bucket=self.bucket, Key=self.prefix + path)
+
+    def _along(self, entry: Entry) -> dict[str, str]:
+        """Return what goes along with an object, if that is what it was; see `sidecars`."""
+        client = self.client()
+        found = client.head_object(Bucket=self.bucket, Key=self.prefix + entry.path)
+        if _mark(found.get("ETag", ""), found["ContentLength"]) != entry.mark:
+            raise SourceUnreadableError(
+                f"{shown(entry.path)} is not the same any more, and stays where it is"
+            )
+        stem = self.prefix + beside(entry.path, "")[1]
+        there = {each["Key"].removeprefix(self.prefix) for each in list_objects(client, self.bucket, stem)}
+        return sidecars(entry.path, there)
+
     def _move(self, entry: Entry, bucket: str, prefix: str, reason: str | None = None) -> str:
         """Move an object, with what belongs to it, to a key that nothing has yet."""
-        client, name = self.client(), self.prefix.rstrip("/").rpartition("/")[2] or self.bucket
+        name = self.prefix.rstrip("/").rpartition("/")[2] or self.bucket
         with refusals(entry.source.uri):
-            found = client.head_object(Bucket=self.bucket, Key=self.prefix + entry.path)
-            if _mark(found.get("ETag", ""), found["ContentLength"]) != entry.mark:
-                raise SourceUnreadableError(
-                    f"{shown(entry.path)} is not the same any more, and stays where it is"
-                )
-            stem = self.prefix + beside(entry.path, "")[1]
-            there = {
-                each["Key"].removeprefix(self.prefix) for each in list_objects(client, self.bucket, stem)
-            }
-            along = sidecars(entry.path, there)
+            along = self._along(entry)
             for free in free_names(entry.path, name, entry.hash):
                 targets = [prefix + renamed(free, addition) for addition in along.values()]
                 note = f"{prefix}{free}{REASON}"

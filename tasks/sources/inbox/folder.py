@@ -106,15 +106,25 @@ class FolderInbox:
         """Move a recording to a folder outside the inbox; returns where it is now. Raises as `reject`."""
         return str(self._move(entry, _folder_of(place).absolute()))
 
-    def _move(self, entry: Entry, to: Path) -> Path:
-        """Move a recording, with what belongs to it, to a name below a folder that nothing has yet."""
+    def remove(self, entry: Entry) -> None:
+        """Delete a recording, with what belongs to it. Raises as `reject`."""
+        along = self._along(entry)
+        for path in [entry.path, *along]:
+            (self.folder / path).unlink(missing_ok=True)
+
+    def _along(self, entry: Entry) -> dict[str, str]:
+        """Return what goes along with a recording, if that is what it was; see `sidecars`."""
         source = self.folder / entry.path
         if _mark(source) != entry.mark:
             raise SourceUnreadableError(
                 f"{shown(entry.path)} is not the same any more, and stays where it is"
             )
         with os.scandir(source.parent) as found:
-            along = sidecars(entry.path, {self._relative(Path(each.path)) for each in found})
+            return sidecars(entry.path, {self._relative(Path(each.path)) for each in found})
+
+    def _move(self, entry: Entry, to: Path) -> Path:
+        """Move a recording, with what belongs to it, to a name below a folder that nothing has yet."""
+        source, along = self.folder / entry.path, self._along(entry)
         for name in free_names(entry.path, self.folder.name, entry.hash):
             targets = [to / renamed(name, addition) for addition in along.values()]
             if any(map(os.path.lexists, [to / name, to / f"{name}{REASON}", *targets])):
