@@ -22,7 +22,7 @@ from stenoflow.flows.deployment_context import (
     state_of,
 )
 from stenoflow.flows.dispatch import TAG, dispatch, recover_crashed_runs
-from stenoflow.flows.ingest import Taking
+from stenoflow.flows.ingest import Moves, Taking
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.resume import works_to_resume
 from stenoflow.flows.transcribe import TranscribeWork
@@ -34,6 +34,7 @@ from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner
+from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox import open_inbox
@@ -48,6 +49,9 @@ _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 Address = Annotated[str, Field(description="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.")]
 InboxAddress = Annotated[str, Field(description="A drop folder: DIR, or s3://bucket/prefix/.")]
 Repair = Annotated[bool, Field(description="Build anew what is not as recorded, without a call.")]
+DoneTo = Annotated[
+    str | None, Field(description="Move complete recordings there: DIR, or s3://bucket/prefix/.")
+]
 Reject = Annotated[bool, Field(description="Move what is refused to rejected/ beside the inbox.")]
 
 
@@ -74,7 +78,7 @@ async def transcribe(source: Address, options: RecordingOptions = _NOTHING_SAID)
     async with runner_in_flow_run() as runner:
         try:
             request = request_of(runner.context, options)
-            found = await run_blocking(resolve, source, runner.context.s3)
+            found = await run_blocking(resolve, source, runner.context.s3, _log.warning)
         except StenoflowError as error:
             return Failed(name="Refused", message=str(error))
         again = _is_asked_for()
@@ -128,6 +132,7 @@ async def ingest_recording(
     source: Annotated[str, Field(description="The address of a recording in it.")],
     options: RecordingOptions = _NOTHING_SAID,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
+    done_to: DoneTo = None,
 ) -> State[None]:
     """Transcribe one recording of a drop folder, unless that was done; `ingest` asks for this.
 
@@ -135,13 +140,15 @@ async def ingest_recording(
         inbox: the drop folder.
         source: the recording's address.
         options: what is said of it.
-        reject: move it out of the way if it is refused.
+        reject: move it out of the way if it can never be taken.
+        done_to: where it is moved to once it is complete.
     """
     async with runner_in_flow_run() as runner:
         box = open_inbox(inbox, runner.context.s3)
         given = options.model_dump(exclude_unset=True)
         reception = InboxScanner(runner.context, box, given, StabilityTracker(1))
-        taking = Taking(reception, runner, list(FORMATS), reject, _log.info, is_cancelled)
+        moves = Moves(_log.info, reject, done_to)
+        taking = Taking(reception, runner, list(FORMATS), moves, is_cancelled)
         entry = await run_blocking(box.find, source)
         work = None if entry is None else await taking.take(await run_blocking(reception.describe, entry))
         if work is None:
@@ -150,12 +157,13 @@ async def ingest_recording(
 
 
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)
-async def ingest(
+async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     inbox: InboxAddress,
     options: RecordingOptions = _NOTHING_SAID,
     looks: Annotated[int, Field(ge=1, description="Looks in a row that must find a file unchanged.")] = 2,
     interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
+    done_to: DoneTo = None,
 ) -> State[None]:
     """Start a flow run for each recording that is new and complete in a drop folder.
 
@@ -164,14 +172,16 @@ async def ingest(
         options: what is said of all its recordings.
         looks: how many must find a file unchanged.
         interval: between two looks, in seconds.
-        reject: move what is refused out of the way.
+        reject: move what can never be taken out of the way.
+        done_to: where complete recordings are moved to.
     """
     with open_flow_run_context() as context:
         box = open_inbox(inbox, context.s3)
+        if done_to is not None:
+            box.check_place(done_to)
         given = options.model_dump(exclude_unset=True)
-        asked = await dispatch(
-            InboxScanner(context, box, given, StabilityTracker(looks)), interval, reject=reject
-        )
+        scanner = InboxScanner(context, box, given, StabilityTracker(looks))
+        asked = await dispatch(scanner, interval, Moves(_log.warning, reject, done_to))
     return Completed(message=f"{asked} recordings handed over")
 
 
@@ -193,6 +203,23 @@ async def verify(
     if unsound:
         return Failed(message=f"{len(unsound)} of {len(verified)} jobs are not as recorded: {unsound[:20]}")
     return Completed(message=f"{len(verified)} jobs are as recorded")
+
+
+@flow(name="retain", persist_result=False)
+async def retain() -> State[None]:
+    """Erase what is kept longer than the settings say; receipts stay."""
+    erased, kept = 0, []
+    with open_flow_run_context() as context:
+        retention = await run_blocking(Retention, context)
+        for expired in await run_blocking(lambda: list(retention.expired())):
+            try:
+                await run_blocking(retention.erase, expired)
+                erased += 1
+            except (StenoflowError, OSError) as error:
+                kept.append(f"{expired.kind} of job {expired.job.id}: {error}")
+    if kept:
+        return Failed(message=f"{len(kept)} could not be erased: {'; '.join(kept[:3])}")
+    return Completed(message=f"{erased} erased")
 
 
 @flow(name="recover", persist_result=False)

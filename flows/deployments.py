@@ -16,6 +16,8 @@ from stenoflow.flows.dispatch import DEPLOYMENT
 from stenoflow.tasks.settings import InboxSettings, Settings
 
 _NIGHTLY = "23 4 * * *"
+# Before what is left is verified.
+_RETAIN_NIGHTLY = "53 3 * * *"
 _RECOVER_EVERY = timedelta(minutes=1)
 # A look that takes longer than until the next one is due is not overtaken by that.
 _ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -42,6 +44,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
     for flow in on_demand:
         yield flow, {"name": DEPLOYMENT}
     yield deployable.verify, {"name": DEPLOYMENT, "cron": _NIGHTLY}
+    yield deployable.retain, {"name": DEPLOYMENT, "cron": _RETAIN_NIGHTLY, "concurrency_limit": _ALONE}
     yield deployable.recover, {"name": DEPLOYMENT, "interval": _RECOVER_EVERY, "concurrency_limit": _ALONE}
     for inbox in settings.inboxes:
         yield deployable.ingest, _of_inbox(inbox)
@@ -56,5 +59,6 @@ def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
             "inbox": inbox.address,
             "options": inbox.options.model_dump(mode="json", exclude_unset=True),
             "reject": inbox.reject,
+            **({} if inbox.done_to is None else {"done_to": inbox.done_to}),
         },
     }

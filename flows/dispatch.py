@@ -25,7 +25,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from stenoflow.flows.ingest import see_to
+from stenoflow.flows.ingest import Moves, see_to
 from stenoflow.storage.database.leases import LEASE
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.context import AppContext
@@ -41,7 +41,7 @@ _TRIES = 3
 _log = logging.getLogger(__name__)
 
 
-async def dispatch(reception: InboxScanner, interval_s: float, *, reject: bool) -> int:
+async def dispatch(reception: InboxScanner, interval_s: float, moves: Moves) -> int:
     """Have each recording that is new and complete transcribed by a flow run of its own.
 
     Looks as often as it takes to know what is complete. What a run has in hand already is left to it.
@@ -49,30 +49,31 @@ async def dispatch(reception: InboxScanner, interval_s: float, *, reject: bool) 
     Returns:
         How many flow runs were asked for.
     """
-    asked = 0
-    for looks_left in reversed(range(reception.settling.looks)):
+    asked = looks = 0
+    while True:
         look = await run_blocking(reception.look)
-        await see_to(reception, _log.warning, rejects=reject)
+        await see_to(reception, moves)
         for arrived in look:
-            asked += await _hand_over(reception, arrived, reject=reject)
-        if not looks_left or not reception.growing:
-            break
+            asked += await _hand_over(reception, arrived, moves)
+        looks += 1
+        if looks >= reception.looks or not reception.growing:
+            return asked
         await asyncio.sleep(interval_s)
-    return asked
 
 
-async def _hand_over(reception: InboxScanner, arrived: ScannedRecording, *, reject: bool) -> bool:
-    in_hand, last_run = await run_blocking(reception.context.arrivals.is_in_hand, arrived.id)
+async def _hand_over(reception: InboxScanner, arrived: ScannedRecording, moves: Moves) -> bool:
+    in_hand, last_try = await run_blocking(reception.context.arrivals.is_in_hand, arrived.id)
     if in_hand:
         return False
     parameters = {
         "inbox": reception.inbox.address,
         "source": arrived.entry.source.uri,
         "options": arrived.options.model_dump(mode="json", exclude_defaults=True),
-        "reject": reject,
+        "reject": moves.rejects,
+        **({} if moves.done_to is None else {"done_to": moves.done_to}),
     }
-    # Asked for again and again, it is one run; if that dies with the recording in hand, another.
-    key = f"{arrived.id} {last_run or ''}"
+    # Asked for again and again, it is one run; another if that dies with the recording, or puts it off.
+    key = f"{arrived.id} {last_try}"
     return await ask_for(INGEST_RECORDING, parameters, key, arrived.options.priority) is not None
 
 

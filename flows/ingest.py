@@ -11,25 +11,42 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.flows.runner import Runner
 from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.database.arrivals import EndedArrival
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobState
-from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.errors import StenoflowError, lies_in_recording
+from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SourceOutOfReachError
 from stenoflow.tasks.jobs.transcribe.prepare import refuse_unread
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry
 from stenoflow.tasks.sources.inbox.queue import Announcement
+from stenoflow.tasks.sources.source import shown
 
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import EventQueue
 
 
 _log = logging.getLogger(__name__)
-_ENDED = {JobState.COMPLETE, JobState.REFUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where recordings go that have come to their end.
+
+    Attributes:
+        say: told what people should know.
+        rejects: those that can never be taken are moved to ``rejected`` beside the inbox.
+        done_to: where complete ones are moved to; None: they stay.
+    """
+
+    say: Callable[[str], None]
+    rejects: bool = False
+    done_to: str | None = None
 
 
 @dataclass(slots=True)
@@ -39,16 +56,14 @@ class Taking:
     Attributes:
         runner: once that can make no more calls, what is not complete is left for later.
         formats: which artifacts outcomes name.
-        rejects: refused recordings are moved to ``rejected`` beside the inbox.
-        say: told what people should know.
+        moves: where recordings go then.
         is_cancelled: tells whether it was stopped for good, so that nothing of it is to be taken again.
     """
 
     reception: InboxScanner
     runner: Runner
     formats: Sequence[str]
-    rejects: bool
-    say: Callable[[str], None]
+    moves: Moves
     is_cancelled: Callable[[], Awaitable[bool]] | None = None
 
     async def take(self, arrived: ScannedRecording) -> TranscribeWork | None:
@@ -67,40 +82,62 @@ class Taking:
         """Record what became of a recording; returns the outcome, with its job."""
         context, source = self.runner.context, arrived.entry.source
         self.reception.in_hand.discard(source.uri)
-        kind, message = (outcome.error or {}).get("kind"), (outcome.error or {}).get("message")
-        is_ended = outcome.status in _ENDED or not self.runner.is_cut_off
-        if not is_ended and self.is_cancelled is not None:
-            is_ended = await self.is_cancelled()
-        if kind == SourceOutOfReachError.kind or not is_ended:
+        message = (outcome.error or {}).get("message")
+        is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
+        if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
             await run_blocking(context.arrivals.let_go, [arrived.id])
             return outcome
         if outcome.job is None:
-            why = RefusedError(message or "")
-            job = await run_blocking(refuse_unread, context, source, arrived.wish, why, kind)
+            job = await run_blocking(
+                refuse_unread, context, source, arrived.wish, outcome.status, outcome.error or {}
+            )
             outcome = replace(outcome, job=job)
+        else:
+            await run_blocking(context.catalog.drop_unread, source.uri)
+        if await run_blocking(may_succeed_later, context, outcome):
+            await run_blocking(context.arrivals.put_off, arrived.id, message)
+            return outcome
         await run_blocking(context.arrivals.end, arrived.id, outcome.status, outcome.job, message)
-        if outcome.status == JobState.REFUSED and self.rejects:
-            await reject(self.reception.inbox, arrived.entry, message or "", self.say)
+        await move_ended(
+            self.reception.inbox, arrived.entry, EndedArrival(outcome.status, message or ""), self.moves
+        )
         return outcome
 
 
-async def reject(inbox: Inbox, entry: Entry, reason: str, say: Callable[[str], None]) -> None:
-    """Move a recording out of the way, and say so."""
+def may_succeed_later(context: AppContext, outcome: Outcome) -> bool:
+    """Tell whether something that a recording lacks failed for a reason outside it; blocks."""
+    if outcome.status != JobState.COMPLETE:
+        segments = [] if outcome.job is None else context.catalog.segments(outcome.job)
+        failed = {each.error_kind for each in segments if each.state == SegmentState.FAILED}
+        kinds = failed or {(outcome.error or {}).get("kind")}
+        if not all(map(lies_in_recording, kinds)):
+            return True
+    minutes = outcome.details.minutes if isinstance(outcome.details, TranscriptDetails) else None
+    return minutes is not None and minutes.status != JobState.COMPLETE and may_succeed_later(context, minutes)
+
+
+async def move_ended(inbox: Inbox, entry: Entry, ended: EndedArrival, moves: Moves) -> None:
+    """Move a recording that has come to its end to where it is to go, if anywhere, and say so."""
     try:
-        place = await run_blocking(inbox.reject, entry, reason)
+        if ended.status == JobState.REFUSED and moves.rejects:
+            place = await run_blocking(inbox.reject, entry, ended.reason)
+        elif ended.status == JobState.COMPLETE and moves.done_to is not None:
+            place = await run_blocking(inbox.put_away, entry, moves.done_to)
+        else:
+            return
     except (StenoflowError, OSError) as error:
-        say(f"{entry.path} could not be moved to rejected: {error}")
+        moves.say(f"{shown(entry.path)} could not be moved: {error}")
     else:
-        say(f"{entry.path} was moved to {place}")
+        moves.say(f"{shown(entry.path)} was moved to {shown(place)}")
 
 
-async def see_to(reception: InboxScanner, say: Callable[[str], None], *, rejects: bool) -> None:
-    """Say what a look found besides recordings, and move what was refused before and left where it was."""
+async def see_to(reception: InboxScanner, moves: Moves) -> None:
+    """Say what a look found besides recordings, and move what ended before and was left where it was."""
     while reception.unheard:
-        say(reception.unheard.pop(0))
-    refused, reception.refused_before = reception.refused_before, []
-    for entry, reason in refused if rejects else []:
-        await reject(reception.inbox, entry, reason, say)
+        moves.say(reception.unheard.pop(0))
+    ended, reception.ended_before = reception.ended_before, []
+    for entry, arrival in ended:
+        await move_ended(reception.inbox, entry, arrival, moves)
 
 
 @dataclass(slots=True)
@@ -141,7 +178,7 @@ class Ingest:
             async for order in self._taken(await self._look()):
                 yield order
             looks += 1
-            if not self.watch and (looks >= reception.settling.looks or not reception.growing):
+            if not self.watch and (looks >= reception.looks or not reception.growing):
                 break
             async for order in self._until_the_next_look():
                 yield order
@@ -159,7 +196,7 @@ class Ingest:
                 raise
             self.say(f"{error}; looking again in {self.interval_s:g} s")
             return []
-        await see_to(self.taking.reception, self.say, rejects=self.taking.rejects)
+        await see_to(self.taking.reception, self.taking.moves)
         return arrived
 
     async def _taken(self, arrived: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:

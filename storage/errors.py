@@ -18,6 +18,9 @@ It stands in the lowest layer so that every layer can raise from one tree:
 
 Each error says what happened, to what, and (``hint``) what the user can do. Errors are built from
 positional arguments only, so that they survive pickling between processes.
+
+Whether a retry helps, each class says itself: `StenoflowError.lies_in_recording`. Databases keep the kind
+only, and `lies_in_recording` tells it from that; classes of one kind agree.
 """
 
 from __future__ import annotations
@@ -33,11 +36,15 @@ class StenoflowError(Exception):
         hint: one line: what the user can do; may be empty.
 
     Attributes:
+        lies_in_recording: the reason is the recording, what is said of it, or what the API answered to it,
+            so that another try would end in the same way. False: a budget, a key, an outage, a full disk; a
+            later try may succeed.
         job_id: the job that it ended; None where none was open.
     """
 
     exit_code: ClassVar[int] = 1
     kind: ClassVar[str] = "unexpected"
+    lies_in_recording: ClassVar[bool] = False
     job_id: str | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -48,6 +55,14 @@ class StenoflowError(Exception):
     def __str__(self) -> str:
         """Return the message, with the hint behind it where there is one."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+def lies_in_recording(kind: str | None) -> bool:
+    """Tell by an error's kind whether another try would end in the same way; of unknown kinds, False."""
+    classes = [StenoflowError]
+    for each in classes:
+        classes += each.__subclasses__()
+    return any(each.kind == kind and each.lies_in_recording for each in classes)
 
 
 class StorageError(StenoflowError):
@@ -91,6 +106,7 @@ class CrashedError(StorageError):
     """Runs died over a job again and again; it is set aside until somebody says otherwise."""
 
     kind = "crashed"
+    lies_in_recording = True
 
 
 class AddressError(StorageError):

@@ -13,6 +13,7 @@ from uuid import uuid4
 from stenoflow.storage.database.arrivals import Arrivals
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.connection import Database, make_ready, open_database
+from stenoflow.storage.database.copies import WrittenCopies
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
@@ -79,6 +80,11 @@ class AppContext:
     def arrivals(self) -> Arrivals:
         """What came into drop folders."""
         return Arrivals(self.database, self.run_id, leases=self.leases)
+
+    @cached_property
+    def copies(self) -> WrittenCopies:
+        """Copies that were written for users."""
+        return WrittenCopies(self.database)
 
     @cached_property
     def reports(self) -> Reports:

@@ -57,12 +57,14 @@ class NotAudioError(RefusedError):
     """The source holds no sound that can be decoded."""
 
     kind = "not-audio"
+    lies_in_recording = True
 
 
 class TooLongError(RefusedError):
     """The recording is longer or larger than the settings allow."""
 
     kind = "too-long"
+    lies_in_recording = True
 
 
 class TooShortError(RefusedError):
@@ -82,6 +84,7 @@ class MediaError(FailedError):
     """Decoding or encoding failed midway."""
 
     kind = "media"
+    lies_in_recording = True
 
 
 class ApiError(FailedError):
@@ -106,6 +109,7 @@ class EmptyTranscriptError(RefusedError):
     """There is no transcript to make minutes of."""
 
     kind = "nothing-to-digest"
+    lies_in_recording = True
 
 
 class StaleError(FailedError):

@@ -71,6 +71,34 @@ class BudgetSettings(BaseModel):
         return Budgets(run, month, {tag: to_micro(cap) for tag, cap in self.tags.items()})
 
 
+class RetentionPeriods(BaseModel):
+    """For how many days after a job's end what is kept of it; None: for good."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sound: PositiveFloat | None = None
+    """Our own copies of recordings, and cut sound."""
+    answers: PositiveFloat | None = None
+    artifacts: PositiveFloat | None = None
+    recordings: PositiveFloat | None = None
+    """Complete recordings in an inbox: moved to its ``done_to``, else deleted."""
+
+
+class RetentionSettings(RetentionPeriods):
+    """The table ``[retention]``: for all jobs, and in their place for those with a tag or from an inbox."""
+
+    tags: dict[str, RetentionPeriods] = Field(default_factory=dict)
+    inboxes: dict[str, RetentionPeriods] = Field(default_factory=dict)
+    """By an inbox's name."""
+
+    def days(self, kind: str, tag: str | None, inbox: str | None) -> float | None:
+        """Return for how many days something is kept; where tag and inbox both say so, the shorter."""
+        nearer = [self.tags.get(tag or ""), self.inboxes.get(inbox or "")]
+        said: list[float] = [days for each in nearer if (days := getattr(each, kind, None)) is not None]
+        general: float | None = getattr(self, kind)
+        return min(said) if said else general
+
+
 class InboxSettings(BaseModel):
     """A drop folder that `stenoflow serve` looks into, in `stenoflow.toml` under ``[[inboxes]]``."""
 
@@ -82,6 +110,8 @@ class InboxSettings(BaseModel):
     """Seconds between two looks."""
     options: RecordingOptions = Field(default_factory=RecordingOptions)
     reject: bool = False
+    done_to: str | None = None
+    """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 
 
 class Settings(BaseSettings):
@@ -137,6 +167,8 @@ class Settings(BaseSettings):
     shared_calls_a_minute: PositiveInt | None = None
     """Calls begun in a minute at most, of the same."""
     inboxes: list[InboxSettings] = Field(default_factory=list)
+
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)

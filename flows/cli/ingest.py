@@ -8,9 +8,10 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
-from stenoflow.flows.cli.outcomes import INTERRUPTED, Copies, finish
+from stenoflow.flows.cli.copies import Copies
+from stenoflow.flows.cli.outcomes import INTERRUPTED, finish
 from stenoflow.flows.cli.progress import ProgressDisplay
-from stenoflow.flows.ingest import Ingest, Taking
+from stenoflow.flows.ingest import Ingest, Moves, Taking
 from stenoflow.flows.outcome import Outcome, gravest
 from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, run_until_signal
@@ -47,8 +48,16 @@ def ingest(
         ),
     ] = None,
     reject: Annotated[
-        bool, typer.Option("--reject", help="Move what is refused to rejected/ beside the inbox.")
+        bool, typer.Option("--reject", help="Move what can never be taken to rejected/ beside the inbox.")
     ] = False,
+    done_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Move complete recordings there, with what belongs to them: DIR, or s3://bucket/prefix/.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     out: options.Out = None,
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
@@ -101,6 +110,8 @@ def ingest(
         if remark is not None:
             say(remark)
         box = open_inbox(inbox, context.s3)
+        if done_to is not None:
+            box.check_place(done_to)
         events = _queue(queue, box)
         context.check()
 
@@ -111,8 +122,9 @@ def ingest(
         with ProgressDisplay(context, end) as display:
             orchestration = Orchestration(settings.home, say)
             runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
-            scanner = InboxScanner(context, box, given, StabilityTracker(looks))
-            work = Ingest(Taking(scanner, runner, wanted, reject, say), interval, watch, events, say)
+            scanner = InboxScanner(context, box, given, StabilityTracker(looks), is_single=not watch)
+            taking = Taking(scanner, runner, wanted, Moves(say, reject, done_to))
+            work = Ingest(taking, interval, watch, events, say)
             codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -14,9 +14,11 @@ from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
 from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.connection import upgrade as run_migrations
-from stenoflow.tasks.context import open_context
-from stenoflow.tasks.errors import FailedError
-from stenoflow.tasks.operations.erase import erase, find
+from stenoflow.storage.database.erasure import ErasableRecording, Erasure
+from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.errors import FailedError, SettingsError
+from stenoflow.tasks.operations.erase import erase, find, sound_left
+from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import Verified, published
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.settings import load_settings
@@ -74,24 +76,37 @@ def _print_verified(found: list[Verified]) -> None:
 
 def forget(
     recording: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A recording's id or the beginning of it (jobs --json), its address, or its path.",
+            help="A recording's id or its first 4 characters or more (jobs --json), its address, or path.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="In place of a recording: what [retention] keeps no longer.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Erase a recording: our copies of its sound, segments, answers, artifacts. Charges stay, without names.
+    r"""Erase a recording: our copies of its sound, segments, answers, artifacts. Charges stay, without names.
 
-    Your own file, or the object in your bucket, is not touched.
+    A receipt with hashes and the time stays, too. Your own file, or the object in your bucket, is not
+    touched; --expired also clears inboxes of what is complete, where \[retention] says so.
 
-    Example: [bold]stenoflow forget 012e573439b1f437[/]
+    Example: [bold]stenoflow forget 012e573439b1f437 --dry-run[/]
     """
     settings = load_settings()
+    if (recording is None) is not expired:
+        raise SettingsError("say what is to be forgotten", "name a recording, or give --expired")
     with open_context(settings) as context:
+        if recording is None:
+            _forget_expired(context, dry_run=dry_run, yes=yes, json=json)
+            return
         for each in find(context, _address(recording)):
+            if dry_run:
+                _explain(context, each, json=json)
+                continue
             if not yes:
                 jobs = count(len(each.jobs), "job")
                 typer.confirm(f"Forget {each.name} with {jobs}?", abort=True, err=True)
@@ -104,6 +119,51 @@ def forget(
             else:
                 artifacts = count(erased, "artifact")
                 say(f"{each.name}: forgotten, with {artifacts}; what it cost stays in the ledger")
+
+
+def _explain(context: AppContext, recording: ErasableRecording, *, json: bool) -> None:
+    """Say what forgetting a recording would erase."""
+    erasure = Erasure(context.database, context.leases)
+    artifacts = [item for job in recording.jobs for item in erasure.artifacts(job)]
+    answers = {item["sha256"] for job in recording.jobs for item in erasure.answers(job, recording.jobs)}
+    sound = sound_left(context, recording.source, recording.version, recording.jobs)
+    if json:
+        what = {"recording": recording.recording_id, "jobs": list(recording.jobs), "dry_run": True}
+        would = {"artifacts": artifacts, "answers": len(answers), "sound": len(sound)}
+        result(json_module.dumps({**what, "would_erase": would}, ensure_ascii=False))
+        return
+    result(
+        f"{recording.name} ({recording.recording_id}): {count(len(recording.jobs), 'job')},"
+        f" {count(len(answers), 'answer')}, {count(len(sound), 'piece')} of sound,"
+        f" {count(len(artifacts), 'artifact')}"
+    )
+    for item in artifacts:
+        result(f"  {item['what']}, {item['bytes']:,} bytes")
+
+
+def _forget_expired(context: AppContext, *, dry_run: bool, yes: bool, json: bool) -> None:
+    """Erase what ``[retention]`` keeps no longer, or say what that is."""
+    retention = Retention(context)
+    found = list(retention.expired())
+    if found and not dry_run and not yes:
+        typer.confirm(f"Erase {count(len(found), 'expired thing')}?", abort=True, err=True)
+    for each in found:
+        if not dry_run:
+            retention.erase(each)
+        if json:
+            what = {"recording": each.job.recording_id, "job": each.job.id, "kind": each.kind}
+            result(
+                json_module.dumps(
+                    {**what, "dry_run": dry_run, "items": each.items, "moved_to": each.moved_to}
+                )
+            )
+        else:
+            done = "would be moved" if each.moved_to and dry_run else "moved" if each.moved_to else ""
+            done = done or ("would be erased" if dry_run else "erased")
+            ended = each.job.finished_at.date()
+            result(f"{each.job.name}, job {each.job.id} of {ended}: {len(each.items)} {each.kind} {done}")
+    if not found:
+        say("nothing has expired")
 
 
 def _address(recording: str) -> str:

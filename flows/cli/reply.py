@@ -16,7 +16,7 @@ from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
-from stenoflow.tasks.jobs.speak.output_file import check_target, format_of_name
+from stenoflow.tasks.jobs.speak.output_file import check_spares, check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import request_of
 from stenoflow.tasks.settings import load_settings
@@ -70,6 +70,7 @@ def reply(
     """
     settings = load_settings().with_budget(budget)
     micro = options.budget_micro(budget)
+    check_spares(out, Path(audio))
     voicing = VoiceOptions(speech_model, voice, _format(out, format_, json=json))
     wish = ReplyRequest(chat_model, instructions, session, voicing, tag, micro)
     with open_context(settings) as context:

@@ -10,8 +10,9 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.jobs import find_job
-from stenoflow.flows.cli.outcomes import Copies, print_outcome, run_works
+from stenoflow.flows.cli.outcomes import print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code, outcome_of_error
 from stenoflow.flows.resume import works_to_resume
 from stenoflow.flows.transcribe import TranscribeWork
@@ -112,7 +113,7 @@ def find_sources(context: AppContext, given: Sequence[str]) -> tuple[list[Source
     refused = []
     for name in given:
         try:
-            found |= {source.uri: source for source in resolve(name, context.s3)}
+            found |= {source.uri: source for source in resolve(name, context.s3, say)}
         except StenoflowError as error:
             refused.append(outcome_of_error(error, TranscriptDetails(), source=without_queries(name)))
     return list(found.values()), refused

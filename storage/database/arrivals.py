@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
@@ -15,11 +17,38 @@ from stenoflow.storage.database.tables import Arrival
 
 # SQLite takes a limited number of parameters.
 _AT_ONCE = 500
+_LONGEST_REST = timedelta(hours=1)
 
 
 def arrival_id(source: str, mark: str) -> str:
     """Return the id of a content at an address."""
     return hashlib.sha256(f"{source}\0{mark}".encode(errors="surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class EndedArrival:
+    """An arrival that another run has ended.
+
+    Attributes:
+        reason: why, where it was refused.
+    """
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """An arrival that failed for a reason outside the recording; it is to be taken again.
+
+    Attributes:
+        run_id: the run that had it last.
+        due_at: when whoever looks again and again takes it: after as long as it has been here, an hour
+            at most.
+    """
+
+    run_id: str | None
+    due_at: datetime
 
 
 class Arrivals:
@@ -42,18 +71,47 @@ class Arrivals:
                 found.update(session.scalars(select(Arrival.id).where(some, Arrival.status.is_not(None))))
         return found
 
-    def refused_by_others(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return, by id, why other runs have refused those of the ids that they have."""
-        found: dict[str, str] = {}
+    def ended_by_others(self, ids: Sequence[str]) -> dict[str, EndedArrival]:
+        """Return, by id, how other runs have ended those of the ids that they have."""
+        others = (Arrival.status.is_not(None), Arrival.run_id != self._run_id)
+        return {
+            arrival.id: EndedArrival(arrival.status or "", arrival.reason or "")
+            for arrival in self._those(ids, *others)
+        }
+
+    def is_complete(self, id_: str, job_id: str) -> bool:
+        """Tell whether an arrival ended complete, by a job."""
+        with self._database.read() as session:
+            stored = session.get(Arrival, id_)
+            return stored is not None and (stored.status, stored.job_id) == (JobState.COMPLETE, job_id)
+
+    def put_off_before(self, ids: Sequence[str]) -> dict[str, PutOff]:
+        """Return, by id, those of the ids that are to be taken again."""
+        found = {}
+        for arrival in self._those(ids, Arrival.status.is_(None), Arrival.ended_at.is_not(None)):
+            tried_at = arrival.ended_at or arrival.arrived_at
+            rest = min(tried_at - arrival.arrived_at, _LONGEST_REST)
+            found[arrival.id] = PutOff(arrival.run_id, tried_at + rest)
+        return found
+
+    def taken_before(self, marks: Mapping[str, str]) -> set[str]:
+        """Return the addresses of which another content was taken; ``marks``: of what is there now."""
+        found: set[str] = set()
+        sources = list(marks)
+        with self._database.read() as session:
+            for first in range(0, len(sources), _AT_ONCE):
+                some = Arrival.source.in_(sources[first : first + _AT_ONCE])
+                for source, mark in session.execute(select(Arrival.source, Arrival.mark).where(some)):
+                    # What follows a blank is a fault in its options.
+                    if mark.partition(" ")[0] != marks[source]:
+                        found.add(source)
+        return found
+
+    def _those(self, ids: Sequence[str], *conditions: ColumnElement[bool]) -> Iterator[Arrival]:
         with self._database.read() as session:
             for first in range(0, len(ids), _AT_ONCE):
-                asked = select(Arrival.id, Arrival.reason).where(
-                    Arrival.id.in_(ids[first : first + _AT_ONCE]),
-                    Arrival.status == JobState.REFUSED,
-                    Arrival.run_id != self._run_id,
-                )
-                found |= {id_: reason or "" for id_, reason in session.execute(asked)}
-        return found
+                some = Arrival.id.in_(ids[first : first + _AT_ONCE])
+                yield from session.scalars(select(Arrival).where(some, *conditions)).all()
 
     def take(self, source: str, mark: str) -> bool:
         """Take an arrival for this run; what a dead run had taken, too.
@@ -67,17 +125,22 @@ class Arrivals:
             stored = session.get_one(Arrival, arrival.id, with_for_update=True)
             if stored.status is not None:
                 return False
-            if stored.run_id != self._run_id and self._leases.is_alive(session, stored.run_id):
+            is_free = stored.ended_at is not None or stored.run_id == self._run_id
+            if not is_free and self._leases.is_alive(session, stored.run_id):
                 return False
-            stored.run_id = self._run_id
+            stored.run_id, stored.ended_at = self._run_id, None
             return True
 
-    def is_in_hand(self, id_: str) -> tuple[bool, str | None]:
-        """Tell whether a run, which is alive, has an arrival; and which run had it last."""
+    def is_in_hand(self, id_: str) -> tuple[bool, str]:
+        """Tell whether a run, which is alive, has an arrival; and what names its last try."""
         with self._database.read() as session:
             stored = session.get(Arrival, id_)
-            run_id = None if stored is None else stored.run_id
-            return self._leases.is_alive(session, run_id), run_id
+            if stored is None:
+                return False, ""
+            tried_at = "" if stored.ended_at is None else f" {stored.ended_at.isoformat()}"
+            is_free = stored.ended_at is not None
+            in_hand = not is_free and self._leases.is_alive(session, stored.run_id)
+            return in_hand, f"{stored.run_id or ''}{tried_at}"
 
     def end(self, id_: str, status: str, job_id: str | None, reason: str | None) -> None:
         """Record what became of an arrival; it is not taken again."""
@@ -91,6 +154,15 @@ class Arrivals:
                     reason=None if reason is None else storable(reason),
                     ended_at=self._clock(),
                 )
+            )
+
+    def put_off(self, id_: str, reason: str | None) -> None:
+        """Record why an arrival failed, and give it back for a later look to take."""
+        with self._database.write() as session:
+            session.execute(
+                update(Arrival)
+                .where(Arrival.id == id_, Arrival.status.is_(None), Arrival.run_id == self._run_id)
+                .values(reason=None if reason is None else storable(reason), ended_at=self._clock())
             )
 
     def let_go(self, ids: Iterable[str]) -> None:

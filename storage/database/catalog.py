@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, select, update
+from sqlalchemy import Select, case, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
 from stenoflow.storage.database.states import Activity, JobKind, JobState, SegmentState
-from stenoflow.storage.database.tables import Artifact, Job, Recording, Segment
+from stenoflow.storage.database.tables import Artifact, Job, Recording, Result, Segment
 from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
 _MOST_CRASHES = 3
@@ -122,6 +122,15 @@ class Catalog:
             job = session.get_one(Job, job_id, with_for_update=True)
             job.budget_micro = budget_micro
             return job
+
+    def drop_unread(self, source: str) -> None:
+        """Remove the jobs of an address from when it could not be read: it has a job of its content now."""
+        with self._database.write() as session:
+            unread = select(Recording.id).where(Recording.source == source, Recording.sha256 == "")
+            ids = session.scalars(unread).all()
+            if ids:
+                session.execute(delete(Job).where(Job.recording_id.in_(ids)))
+                session.execute(delete(Recording).where(Recording.id.in_(ids)))
 
     def claim(self, job_id: str, *, again: bool = False, unfinished: bool = False) -> bool:
         """Take a job to work on; no other run can change it from then on.
@@ -240,11 +249,12 @@ class Catalog:
             return Plan(tuple(map(plan_of_segment, segments)), job.samples, job.lost_ms, job.damage)
 
     def retry_parked(self, job_id: str) -> None:
-        """Put parked segments back to be transcribed."""
+        """Put parked segments back to be transcribed, and those whose answers were erased since."""
+        erased = (Segment.state == SegmentState.DONE) & ~exists().where(Result.cache_key == Segment.cache_key)
         with self._database.write() as session:
             session.execute(
                 update(Segment)
-                .where(Segment.job_id == job_id, Segment.state == SegmentState.FAILED)
+                .where(Segment.job_id == job_id, (Segment.state == SegmentState.FAILED) | erased)
                 .values(state=SegmentState.CUT, error_kind=None, error_message=None)
             )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
@@ -11,12 +14,15 @@ from sqlalchemy.orm import Session, aliased
 from stenoflow.storage.database.cache_keys import translation_key, with_translations
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
+from stenoflow.storage.database.rows import Clock, utc_now
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import (
     Arrival,
     Artifact,
     Attempt,
+    Copy,
     Job,
+    Receipt,
     Recording,
     Result,
     Segment,
@@ -46,12 +52,98 @@ class ErasableRecording:
     jobs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job that has come to its end.
+
+    Attributes:
+        source: its recording's address.
+        finished_at: when it came to its end.
+    """
+
+    id: str
+    recording_id: str
+    name: str
+    source: str
+    version: str | None
+    tag: str | None
+    finished_at: datetime
+
+
+Item = dict[str, Any]
+"""An item of a receipt: ``what`` it was, and its ``sha256`` and ``bytes`` where they are known."""
+
+
 class Erasure:
     """What it takes to forget recordings."""
 
-    def __init__(self, database: Database, leases: Leases) -> None:
+    def __init__(self, database: Database, leases: Leases, clock: Clock = utc_now) -> None:
         self._database = database
         self._leases = leases
+        self._clock = clock
+
+    def ended_jobs(self) -> list[EndedJob]:
+        """Return the jobs that have come to their end, those that ended first before the others."""
+        asked = (
+            select(Job, Recording)
+            .join(Recording, Recording.id == Job.recording_id)
+            .where(Job.finished_at.is_not(None))
+            .order_by(Job.finished_at, Job.id)
+        )
+        with self._database.read() as session:
+            return [
+                EndedJob(job.id, of.id, of.name, of.source, of.version, job.tag, job.finished_at)
+                for job, of in session.execute(asked)
+                if job.finished_at is not None
+            ]
+
+    def add_receipt(self, job: EndedJob, kind: str, cause: str, items: Sequence[Item]) -> None:
+        """Record what was erased of a job."""
+        with self._database.write() as session:
+            session.add(self._receipt(job.recording_id, job.id, kind, cause, items))
+
+    def artifacts(self, job_id: str) -> list[Item]:
+        """Return a job's artifacts as a receipt names them."""
+        with self._database.read() as session:
+            return _artifact_items(session, [job_id])
+
+    def erase_artifacts(self, job: EndedJob, cause: str) -> bool:
+        """Erase what is recorded of a job's artifacts, with a receipt; True if its recording has none now."""
+        with self._database.write() as session:
+            items = _artifact_items(session, [job.id])
+            session.add(self._receipt(job.recording_id, job.id, "artifacts", cause, items))
+            session.execute(delete(Artifact).where(Artifact.job_id == job.id))
+            others = select(Artifact.job_id).where(Artifact.job_id.in_(_ids_of(job.recording_id))).limit(1)
+            return session.scalars(others).first() is None
+
+    def answers(self, job_id: str, expired: Sequence[str]) -> list[Item]:
+        """Return a job's stored answers as a receipt names them, but those that other jobs need.
+
+        ``expired``: the jobs that need theirs no more.
+        """
+        with self._database.read() as session:
+            return list(_answer_items(session, job_id, expired))
+
+    def erase_answers(self, job: EndedJob, expired: Sequence[str], cause: str) -> None:
+        """Erase those answers of a job, and what it said in a conversation, with a receipt."""
+        with self._database.write() as session:
+            items = list(_answer_items(session, job.id, expired))
+            session.add(self._receipt(job.recording_id, job.id, "answers", cause, items))
+            _erase_answers(session, [session.get_one(Job, job.id)], expired)
+            session.execute(update(Attempt).where(Attempt.job_id == job.id).values(answer=None))
+            session.execute(delete(Turn).where(Turn.job_id == job.id))
+
+    def _receipt(
+        self, recording_id: str, job_id: str | None, kind: str, cause: str, items: Iterable[Item]
+    ) -> Receipt:
+        return Receipt(
+            recording_id=recording_id,
+            job_id=job_id,
+            kind=kind,
+            cause=cause,
+            items=list(items),
+            erased_at=self._clock(),
+        )
 
     def find(self, wanted: str) -> list[ErasableRecording]:
         """Return the recordings of that id (its beginning is enough), or of that address."""
@@ -65,17 +157,20 @@ class Erasure:
         with self._database.read() as session:
             self._check_idle(session, session.scalars(_jobs_of(recording_id)).all())
 
-    def spoken(self, recording_id: str) -> Sequence[str]:
-        """Return the cache keys of a recording's pieces of text whose sound no other recording uses."""
+    def spoken(self, job_ids: Sequence[str], unneeding: Sequence[str]) -> Sequence[str]:
+        """Return the cache keys of jobs' pieces of text whose sound no job outside ``unneeding`` uses."""
         with self._database.read() as session:
-            ids = [job.id for job in session.scalars(_jobs_of(recording_id))]
             pieces = select(Segment.cache_key).where(
-                Segment.job_id.in_(ids), Segment.activity == Activity.SPEECH, ~_used_elsewhere(Segment, ids)
+                Segment.job_id.in_(job_ids),
+                Segment.activity == Activity.SPEECH,
+                ~_used_elsewhere(Segment, unneeding),
             )
             return session.scalars(pieces.distinct()).all()
 
     def erase(self, recording_id: str) -> None:
         """Erase a recording with its jobs, segments, requests, artifacts, and answers that no other one uses.
+
+        A receipt stays.
 
         Raises:
             TakenError: a run is at work on it.
@@ -84,9 +179,13 @@ class Erasure:
             jobs = session.scalars(_jobs_of(recording_id).with_for_update()).all()
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
-            _erase_answers(session, jobs)
+            forgotten = session.get_one(Recording, recording_id)
+            sound = {"what": "recording", "sha256": forgotten.sha256, "bytes": forgotten.bytes}
+            items = [sound, *_artifact_items(session, ids)]
+            session.add(self._receipt(recording_id, None, "all", "forget", items))
+            _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
-            for table in (Artifact, Attempt, Segment, Turn):
+            for table in (Artifact, Attempt, Copy, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
@@ -119,14 +218,30 @@ def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
     session.execute(delete(Result).where(Result.cache_key.in_(turns)))
 
 
-def _erase_answers(session: Session, jobs: Sequence[Job]) -> None:
-    """Erase the answers of jobs but those that another recording, with the same sound, uses too."""
+def _artifact_items(session: Session, job_ids: Sequence[str]) -> list[Item]:
+    found = session.scalars(select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.name))
+    return [{"what": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in found]
+
+
+def _answer_items(session: Session, job_id: str, expired: Sequence[str]) -> Iterator[Item]:
+    keys = _keys_of([job_id]).where(~_used_elsewhere(Segment, expired))
+    for answer in session.scalars(select(Result.answer).where(Result.cache_key.in_(keys))):
+        content = answer.encode(errors="surrogatepass")
+        yield {"what": "answer", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _ids_of(recording_id: str) -> Select[str]:
+    return select(Job.id).where(Job.recording_id == recording_id)
+
+
+def _erase_answers(session: Session, jobs: Sequence[Job], unneeding: Sequence[str]) -> None:
+    """Erase the answers of jobs but those that a job uses, too, which is not among ``unneeding``."""
     ids = [job.id for job in jobs]
-    unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, ids))).all()
+    unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding))).all()
     _erase(session, with_translations(unused))
     for translator in {job.settings["translator"] for job in jobs if job.settings.get("translator")}:
         # Others may have the same sound heard, and not translated by the same model.
-        keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, ids, translator))).all()
+        keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding, translator))).all()
         _erase(session, [translation_key(key, translator) for key in keys])
 
 
@@ -140,7 +255,7 @@ def _erase(session: Session, gone: Sequence[str]) -> None:
 
 
 def _used_elsewhere(
-    table: type[Result | Segment], job_ids: list[str], translator: str | None = None
+    table: type[Result | Segment], job_ids: Sequence[str], translator: str | None = None
 ) -> Exists:
     """Tell whether another recording has a segment with the cache key of a row, and translated so."""
     other = aliased(Segment)

@@ -69,6 +69,7 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON(),
         list[list[int]]: JSON(),
         list[str]: JSON(none_as_null=True),
+        list[dict[str, Any]]: JSON(),
     }
 
 
@@ -312,3 +313,30 @@ class Artifact(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+
+
+class Copy(Base):
+    """The content of a copy of a job's artifact that was written where a user asked for it."""
+
+    __tablename__ = "copies"
+
+    job_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class Receipt(Base):
+    """What was erased, and when: hashes and sizes, and no name of a recording; rows are only ever added.
+
+    ``kind`` is what was erased of a job, or "all" of a recording; ``cause`` is "forget" or "retention".
+    ``items`` hold ``what``, and ``sha256`` and ``bytes`` where they are known.
+    """
+
+    __tablename__ = "receipts"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    recording_id: Mapped[str] = mapped_column(String(40))
+    job_id: Mapped[str | None] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(16))
+    cause: Mapped[str] = mapped_column(String(16))
+    items: Mapped[list[dict[str, Any]]]
+    erased_at: Mapped[datetime]

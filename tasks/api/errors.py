@@ -126,6 +126,7 @@ class SegmentRefusedError(CallError):
     """The API will not take this segment as it is."""
 
     kind = "api-refused"
+    lies_in_recording = True
 
 
 class FormatRefusedError(SegmentRefusedError):
@@ -173,3 +174,4 @@ class BadAnswerError(DoubtfulError):
     """The API said 200 and its answer cannot be used."""
 
     kind = "api-bad-answer"
+    lies_in_recording = True

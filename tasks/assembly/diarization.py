@@ -33,6 +33,7 @@ class TurnsGoneError(FailedError):
     """The diariser's turns that a job was made of are not stored any more."""
 
     kind = "turns"
+    lies_in_recording = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class UnusableAnswerError(FailedError):
     """The model answered twice, and nothing can be made of either; both were paid for and are kept."""
 
     kind = "unusable-answer"
+    lies_in_recording = True
 
 
 @dataclass(slots=True, kw_only=True)

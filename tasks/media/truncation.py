@@ -28,6 +28,7 @@ _W64_RIFF = b"riff\x2e\x91\xcf\x11"
 # Formats whose readers stop at a hole, and the boxes that may stand behind the sound of an MP4.
 _STOP_AT_HOLES = {"mov,mp4,m4a,3gp,3g2,mj2", "ogg", "voc"}
 _BEHIND_SOUND = {b"moov", b"mfra", b"free", b"skip", b"udta", b"meta", b"uuid", b"wide", b"sidx", b"emsg"}
+_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
 _UNREAD_BYTES = 1 << 20
 _UNREAD_SHARE = 0.1
 # Sizes of all ones, and the kinds of WAV that have theirs of 64 bits in a chunk called ds64, the first.
@@ -115,6 +116,46 @@ def breaks_off(file: Opened, container: str, extent: Extent, *, has_video: bool)
     if has_video or container not in _STOP_AT_HOLES or unread < max(_UNREAD_BYTES, _UNREAD_SHARE * size):
         return False
     return _read(file, extent.end + 4, 4) not in _BEHIND_SOUND
+
+
+def is_unfinished(file: Opened) -> bool:
+    """Tell by its container whether a file's end is missing: it is still being written, or was cut off."""
+    size, _ = file.stamp
+    head = _read(file, 0, _HEAD_BYTES)
+    if head.startswith(b"OggS"):
+        return not _ogg_ends(file)
+    if head[4:8] in _FIRST_BOXES:
+        return not _mp4_ends(file)
+    if head.startswith(b"FORM") and head[8:11] == b"AIF":
+        return int.from_bytes(head[4:8]) + 8 > size
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE" and 0 < _unsized_wave_data_at(head) < size:
+        return True
+    return (_declared_bytes(file) or 0) > size
+
+
+def _unsized_wave_data_at(head: bytes) -> int:
+    """Return where the sound of a WAV begins whose size is not written yet, which is done last; else 0."""
+    at = 12
+    while at + 8 <= len(head):
+        length = _little(head, at + 4, 4)
+        if head[at : at + 4] == b"data":
+            return 0 if length else at + 8
+        at += 8 + length + length % 2
+    return 0
+
+
+def _mp4_ends(file: Opened) -> bool:
+    """Tell whether the last box is whole, and there is one that says what the sound is."""
+    size, _ = file.stamp
+    at, has_index = 0, False
+    while at + 8 <= size:
+        box = _read(file, at, 16)
+        length = int.from_bytes(box[:4])
+        if length == 1:
+            length = int.from_bytes(box[8:16])
+        has_index = has_index or box[4:8] == b"moov"
+        at = at + length if length >= 8 else size
+    return has_index and at <= size
 
 
 def _declared_bytes(file: Opened) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.tasks.calls.audio_cache import piece_prefix
@@ -10,14 +12,20 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.sources.fetch import copy_path
 
+_LEAST_CHARACTERS = 4
+
 
 def find(context: AppContext, wanted: str) -> list[ErasableRecording]:
     """Return what a user means by an id, its beginning, or an address.
 
     Raises:
-        SettingsError: there is none, or the beginning is that of several.
+        SettingsError: there is none, the beginning is too short to be no mistake, or is that of several.
     """
-    found = Erasure(context.database, context.leases).find(wanted) if wanted else []
+    if len(wanted) < _LEAST_CHARACTERS:
+        raise SettingsError(
+            f"{wanted!r} is too short to tell a recording", f"give at least {_LEAST_CHARACTERS} characters"
+        )
+    found = Erasure(context.database, context.leases).find(wanted)
     if not found:
         raise SettingsError(f"there is no recording {wanted}", "stenoflow jobs --json names them")
     if len(found) > 1 and any(each.source != wanted for each in found):
@@ -39,13 +47,26 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
     """
     forgetting = Erasure(context.database, context.leases)
     forgetting.check_idle(recording.recording_id)
-    work = context.settings.work
-    copy_path(work / "sources", recording.source, recording.version).unlink(missing_ok=True)
-    for job_id in recording.jobs:
-        for folder in (work / "segments").glob(f"{job_id}.*"):
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in sound_left(context, recording.source, recording.version, recording.jobs):
+        remove(path)
     erased = context.store.erase(f"{recording.recording_id}/")
-    for cache_key in forgetting.spoken(recording.recording_id):
+    for cache_key in forgetting.spoken(recording.jobs, recording.jobs):
         erased += context.store.erase(piece_prefix(cache_key))
     forgetting.erase(recording.recording_id)
     return erased
+
+
+def sound_left(context: AppContext, source: str, version: str | None, jobs: Iterable[str]) -> list[Path]:
+    """Return our own copy of a recording, and the folders of cut sound of its jobs, where they are there."""
+    work = context.settings.work
+    copies = [copy_path(work / "sources", source, version)]
+    cut = [folder for job_id in jobs for folder in (work / "segments").glob(f"{job_id}.*")]
+    return [path for path in [*copies, *cut] if path.exists()]
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from stenoflow.storage.database.arrivals import arrival_id
+from stenoflow.storage.database.arrivals import EndedArrival, arrival_id
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, request_of
 from stenoflow.tasks.jobs.transcribe.speakers import MOST_BYTES, NoTurnsError, parsed_rttm, with_turns
+from stenoflow.tasks.media.safe_open import opened
+from stenoflow.tasks.media.truncation import is_unfinished as lacks_its_end
+from stenoflow.tasks.sources import local_path
 from stenoflow.tasks.sources.inbox import Inbox
-from stenoflow.tasks.sources.inbox.entry import Entry, StabilityTracker, beside
-from stenoflow.tasks.sources.inbox.options import OptionsError, Priority, RecordingOptions, options_of
-from stenoflow.tasks.sources.source import shown
+from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
+from stenoflow.tasks.sources.inbox.moving import SIDECARS
+from stenoflow.tasks.sources.inbox.options import (
+    FOLDER_FILE,
+    OptionsError,
+    Priority,
+    RecordingOptions,
+    options_of,
+)
+from stenoflow.tasks.sources.local import unreadable_folder
+from stenoflow.tasks.sources.source import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.transcript.speakers import Rttm
 
+# What was seen to grow, or was taken too early once, must be found unchanged so many times as often.
+_LONGER = 3
+# What ends without its end, and was not written to for so long, is damaged rather than being written.
+_ABANDONED_S = 600.0
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
@@ -57,8 +74,9 @@ class InboxScanner:
         growing: paths of what the last look found new and not complete.
         in_hand: addresses of what is being transcribed now; nothing is read of those.
         unheard: what else the looks found, to be told once; whoever tells it takes it away.
-        refused_before: what others refused and left in the inbox, with the reason; whoever moves it takes it
-            away.
+        ended_before: what others ended and left in the inbox; whoever moves it takes it away.
+        is_single: it looks for one command only: what an earlier one put off is taken, and not again in this
+            one. Otherwise, what was put off is taken when it is due.
     """
 
     context: AppContext
@@ -68,9 +86,21 @@ class InboxScanner:
     growing: list[str] = field(default_factory=list)
     in_hand: set[str] = field(default_factory=set)
     unheard: list[str] = field(default_factory=list)
-    refused_before: list[tuple[Entry, str]] = field(default_factory=list)
+    ended_before: list[tuple[Entry, EndedArrival]] = field(default_factory=list)
+    is_single: bool = False
     _ended: set[str] = field(default_factory=set)
-    _linked: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
+    _marks: dict[str, str] = field(default_factory=dict)
+    _grown: set[str] = field(default_factory=set)
+    _longer: StabilityTracker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._longer = StabilityTracker(_LONGER * self.settling.looks)
+
+    @property
+    def looks(self) -> int:
+        """How many looks it takes to know what is complete of what there is now."""
+        return (self._longer if self._grown.intersection(self.growing) else self.settling).looks
 
     def look(self) -> list[ScannedRecording]:
         """Return what is new and complete, the more urgent first.
@@ -79,13 +109,28 @@ class InboxScanner:
             RefusedError: the inbox cannot be looked into.
         """
         look = self.inbox.look()
-        self._tell_of(look.linked)
-        complete = {entry.path for entry in self.settling.complete(look)}
+        self._tell_of(look)
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
+        complete = self._complete(look, new)
         self.growing = [entry.path for entry in new if entry.path not in complete]
         arrived = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
         return sorted(arrived, key=lambda each: _RANKS[each.options.priority])
+
+    def _complete(self, look: Snapshot, new: Sequence[Entry]) -> set[str]:
+        """Return the paths of what is complete; what was seen to grow must rest for longer."""
+        settled = {entry.path for entry in self.settling.complete(look)}
+        settled_longer = {entry.path for entry in self._longer.complete(look)}
+        for entry in look.entries:
+            if self._marks.setdefault(entry.path, entry.mark) != entry.mark:
+                self._grown.add(entry.path)
+        self._marks = {entry.path: entry.mark for entry in look.entries}
+        # Another content was there when it was taken: a file that is written to again and again.
+        before = self.context.arrivals.taken_before({entry.source.uri: entry.mark for entry in new})
+        self._grown |= {entry.path for entry in new if entry.source.uri in before}
+        whole = {entry.path for entry in new if entry.growth is WriteState.WHOLE}
+        settled = (settled - self._grown) | settled_longer | whole
+        return {entry.path for entry in new if entry.path in settled and not _lacks_its_end(entry)}
 
     def announced(self, entries: Sequence[Entry]) -> list[ScannedRecording]:
         """Return what is new of recordings that somebody else says are complete."""
@@ -124,19 +169,54 @@ class InboxScanner:
         free = (entry for entry in entries if entry.source.uri not in self.in_hand)
         unsure = {id_of(entry): entry for entry in free if id_of(entry) not in self._ended}
         self._ended |= self._ended_of(unsure)
-        return [entry for id_, entry in unsure.items() if id_ not in self._ended]
+        new = {id_: entry for id_, entry in unsure.items() if id_ not in self._ended}
+        now, mine = datetime.now(UTC), self.context.run_id
+        put_off = self.context.arrivals.put_off_before(list(new))
+        resting = {
+            id_
+            for id_, last in put_off.items()
+            if (last.run_id == mine if self.is_single else now < last.due_at)
+        }
+        return [entry for id_, entry in new.items() if id_ not in resting]
 
     def _ended_of(self, entries: Mapping[str, Entry]) -> set[str]:
-        """Return the ids of what has come to its end, and note what others refused."""
+        """Return the ids of what has come to its end, and note what others ended."""
         ended = self.context.arrivals.ended(list(entries))
-        for id_, reason in self.context.arrivals.refused_by_others(list(ended)).items():
-            self.refused_before.append((entries[id_], reason))
+        for id_, arrival in self.context.arrivals.ended_by_others(list(ended)).items():
+            self.ended_before.append((entries[id_], arrival))
         return ended
 
-    def _tell_of(self, linked: Sequence[str]) -> None:
-        new = [path for path in linked if path not in self._linked]
-        self._linked.update(new)
-        self.unheard += [f"{shown(path)} is a link to a folder, and is not looked into" for path in new]
+    def _tell_of(self, look: Snapshot) -> None:
+        """Note what a look passed over, each once."""
+        told = [path for path in look.others if path not in self._told and not _belongs(path)]
+        remark = remark_on_others(self.inbox.address, set(told).difference(look.linked))
+        new = [*(() if remark is None else (remark,)), *_other_remarks(look)]
+        self.unheard += [each for each in new if each not in self._told]
+        self._told.update(told, new)
+
+
+def _other_remarks(look: Snapshot) -> Iterator[str]:
+    yield from (f"{shown(path)} is a link to a folder, and is not looked into" for path in look.linked)
+    yield from map(unreadable_folder, look.unreadable)
+
+
+def _belongs(path: str) -> bool:
+    """Tell whether a file is there for a recording's sake, or will be one."""
+    name = path.rpartition("/")[2]
+    return name == FOLDER_FILE or name.lower().endswith((*SIDECARS, "/")) or is_unfinished(path)
+
+
+def _lacks_its_end(entry: Entry) -> bool:
+    """Tell whether a file visibly lacks its end, and was written to lately; nobody said that it is whole."""
+    path = None if entry.growth is WriteState.WHOLE else local_path(entry.source)
+    if path is None:
+        return False
+    try:
+        with opened(path) as file:
+            age_s = time.time() - file.stamp[1] / 1e9
+            return abs(age_s) < _ABANDONED_S and lacks_its_end(file)
+    except (StenoflowError, OSError):
+        return False  # what is wrong with it, taking it says
 
 
 def id_of(entry: Entry) -> str:

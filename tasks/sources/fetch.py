@@ -28,7 +28,9 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ACCEPTED: Final = "give a file, a folder, s3://bucket/key, or s3://bucket/prefix/"
 
 
-def resolve(source: str, client: Callable[[], S3Client] | None = None) -> list[Source]:
+def resolve(
+    source: str, client: Callable[[], S3Client] | None = None, remark: Callable[[str], None] = lambda _: None
+) -> list[Source]:
     """Return the recordings that a user's argument means; one at least.
 
     A file or an object is taken whatever its name. A folder, or a prefix (with a slash at its end), means
@@ -40,6 +42,7 @@ def resolve(source: str, client: Callable[[], S3Client] | None = None) -> list[S
         source: a path, a ``file://`` or an ``s3://`` address.
         client: gives the S3 client to use, such as a `LazyClient`; otherwise
             one is built where it is needed.
+        remark: told, for people, which files and folders were passed over.
 
     Raises:
         SourceNotFoundError: there is nothing of the kind there.
@@ -51,14 +54,14 @@ def resolve(source: str, client: Callable[[], S3Client] | None = None) -> list[S
     if scheme == "s3":
         from stenoflow.tasks.sources.s3 import resolve_s3  # noqa: PLC0415 - boto3 takes half a second to import
 
-        return resolve_s3(source, _client(client))
+        return resolve_s3(source, _client(client), remark)
     if scheme == "file":
-        return resolve_path(path_of(source))
+        return resolve_path(path_of(source), remark)
     if scheme:  # the address itself may hold a password
         raise SourceNotFoundError(f"recordings are not read from {scheme}:// addresses", _ACCEPTED)
     if not source:
         raise SourceNotFoundError("the name of the recording is empty", _ACCEPTED)
-    return resolve_path(Path(source))
+    return resolve_path(Path(source), remark)
 
 
 def fetch(

@@ -7,21 +7,29 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from stenoflow.tasks.sources.source import MEDIA_SUFFIXES, Fetched, Source, display_name, is_recording, shown
+from stenoflow.tasks.sources.source import (
+    MEDIA_SUFFIXES,
+    Fetched,
+    Source,
+    display_name,
+    is_recording,
+    remark_on_others,
+    shown,
+)
 
 
-def resolve_path(path: Path) -> list[Source]:
+def resolve_path(path: Path, remark: Callable[[str], None] = lambda _: None) -> list[Source]:
     """Return the file, or the recordings in the folder and the folders below it, sorted by path.
 
     A file is taken whatever its name. In a folder, what turns out to be no readable recording is not left
     out: `read_in_place` says what is wrong with it. Links to files in the folder are followed, those to
-    folders are not.
+    folders are not. ``remark`` is told what was passed over.
 
     Raises:
         SourceNotFoundError: there is nothing at the path, or no recording in the folder.
@@ -31,7 +39,7 @@ def resolve_path(path: Path) -> list[Source]:
     with _refusals(path):
         path = _canonical(path)
         if path.is_dir():
-            return _in_folder(path)
+            return _in_folder(path, remark)
         with _opened(path) as file:
             size = os.fstat(file.fileno()).st_size
     return [_source(path, size)]
@@ -83,23 +91,49 @@ def _source(path: Path, size: int, folder: Path | None = None) -> Source:
     return Source(path.as_uri(), display_name(path.name), None, size, folder)
 
 
-def _in_folder(folder: Path) -> list[Source]:
-    paths = [path for path in walk(folder) if is_recording(str(path.relative_to(folder)))]
-    found = [source_at(path, folder) for path in sorted(paths)]
+def _in_folder(folder: Path, remark: Callable[[str], None]) -> list[Source]:
+    unreadable: list[str] = []
+    paths = {str(path.relative_to(folder)): path for path in walk(folder, unreadable)}
+    for each in unreadable:
+        remark(unreadable_folder(each))
+    others = remark_on_others(str(folder), paths)
+    if others is not None:
+        remark(others)
+    found = [
+        source_at(path, folder)
+        for name, path in sorted(paths.items(), key=lambda each: each[1])
+        if is_recording(name)
+    ]
     if not found:
         suffixes = " ".join(sorted(MEDIA_SUFFIXES))
         raise SourceNotFoundError(f"no recordings in {shown(str(folder))}", f"looked for {suffixes}")
     return found
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder and below it but for folders; none that is hidden is entered."""
+def walk(folder: Path, unreadable: list[str]) -> Iterator[Path]:
+    """Yield what is in a folder and below it but for folders; none that is hidden is entered.
+
+    A folder inside that cannot be read is added to ``unreadable``, with the reason, and the rest is yielded.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
             elif not entry.name.startswith("."):
-                yield from walk(Path(entry.path))
+                try:
+                    yield from walk(Path(entry.path), unreadable)
+                except FileNotFoundError:
+                    continue  # removed meanwhile
+                except OSError as error:
+                    unreadable.append(f"{entry.path}: {(error.strerror or str(error)).lower()}")
+
+
+def unreadable_folder(described: str) -> str:
+    """Say that a folder that `walk` could not read is passed over."""
+    return f"cannot read the folder {shown(described)}; what is in it is passed over"
 
 
 def _size(path: Path) -> int:

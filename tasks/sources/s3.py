@@ -6,7 +6,7 @@ with exit 0), and a playlist there could name other addresses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,14 @@ from stenoflow.tasks.errors import (
     SourceOutOfReachError,
     SourceUnreadableError,
 )
-from stenoflow.tasks.sources.source import MEDIA_SUFFIXES, Source, display_name, is_recording, shown
+from stenoflow.tasks.sources.source import (
+    MEDIA_SUFFIXES,
+    Source,
+    display_name,
+    is_recording,
+    remark_on_others,
+    shown,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,8 +34,10 @@ if TYPE_CHECKING:
 SCHEME: Final = "s3://"
 
 
-def resolve_s3(uri: str, client: S3Client) -> list[Source]:
+def resolve_s3(uri: str, client: S3Client, remark: Callable[[str], None] = lambda _: None) -> list[Source]:
     """Return the object, or, where the URI ends with a slash, the recordings under that prefix.
+
+    ``remark`` is told what was passed over.
 
     Raises:
         SourceNotFoundError: no such bucket or object, or no recording under the prefix.
@@ -38,7 +47,7 @@ def resolve_s3(uri: str, client: S3Client) -> list[Source]:
     bucket, key = split_uri(uri)
     with refusals(uri):
         if not key or key.endswith("/"):
-            return _under_prefix(client, bucket, key)
+            return _under_prefix(client, bucket, key, remark)
         return [_object(client, bucket, key)]
 
 
@@ -91,12 +100,17 @@ def _object(client: S3Client, bucket: str, key: str) -> Source:
     return object_at(bucket, key, found.get("ETag", ""), found["ContentLength"])
 
 
-def _under_prefix(client: S3Client, bucket: str, prefix: str) -> list[Source]:
-    found = [
-        object_at(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"])
-        for listed in list_objects(client, bucket, prefix)
-        if is_recording(listed["Key"].removeprefix(prefix))
-    ]
+def _under_prefix(client: S3Client, bucket: str, prefix: str, remark: Callable[[str], None]) -> list[Source]:
+    found, others = [], []
+    for listed in list_objects(client, bucket, prefix):
+        path = listed["Key"].removeprefix(prefix)
+        if is_recording(path):
+            found.append(object_at(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"]))
+        elif not listed["Key"].endswith("/"):  # those that consoles make to show a folder
+            others.append(path)
+    passed_over = remark_on_others(f"{SCHEME}{bucket}/{prefix}", others)
+    if passed_over is not None:
+        remark(passed_over)
     if not found:
         suffixes = " ".join(sorted(MEDIA_SUFFIXES))
         raise SourceNotFoundError(

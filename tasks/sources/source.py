@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -51,9 +53,10 @@ class Fetched:
 
 
 _KINDS: Final = (
-    "3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf dsf dss dts eac3 flac flv m2ts m4a m4b m4v mj2"
-    " mka mkv mov mp1 mp2 mp3 mp4 mpc mpeg mpg mpga mts mxf nut oga ogg ogv opus qoa ra rf64 rm sph spx tak"
-    " ts tta voc vob w64 wav wave webm wma wmv wtv wv"
+    "3g2 3ga 3gp 3gp2 3gpp 3gpp2 aac ac3 adts aif aifc aiff amr ape asf au avi awb bwf caf dsf dss dts eac3"
+    " f4a f4v flac flv m2a m2t m2ts m4a m4b m4r m4v mj2 mka mkv mov mp1 mp2 mp3 mp4 mp4a mpa mpc mpeg mpg"
+    " mpga mts mxf nut oga ogg ogv opus qoa qt qta ra rf64 rm sph spx tak ts tta voc vob w64 wav wave weba"
+    " webm wma wmv wtv wv"
 )
 MEDIA_SUFFIXES: Final = frozenset(f".{kind}" for kind in _KINDS.split())
 """Suffixes, in lower case, of the files in a folder that are taken for recordings."""
@@ -80,9 +83,30 @@ def is_recording(path: str) -> bool:
 
     Hidden and unfinished files are none, and neither is anything in such a folder.
     """
-    if is_hidden(path) or any(part.lower().endswith(_UNFINISHED) for part in path.split("/")):
+    if is_hidden(path) or is_unfinished(path):
         return False
     return PurePosixPath(path.rpartition("/")[2]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def is_unfinished(path: str) -> bool:
+    """Tell whether a ``/``-separated path is called as what is still being written is."""
+    return any(part.lower().endswith(_UNFINISHED) for part in path.split("/"))
+
+
+def remark_on_others(folder: str, paths: Iterable[str]) -> str | None:
+    """Say how many of the files in a folder are no recordings, and of which kinds; None where none are."""
+    kinds = Counter(
+        PurePosixPath(path).suffix.lower() or "without a suffix"
+        for path in paths
+        if not is_hidden(path) and not is_recording(path)
+    )
+    if not kinds:
+        return None
+    counted = ", ".join(f"{number} {shown(kind)[:20]}" for kind, number in kinds.most_common(8))
+    more = f", {len(kinds) - 8} kinds more" if len(kinds) > 8 else ""
+    total = kinds.total()
+    noun, was = ("file", "was") if total == 1 else ("files", "were")
+    return f"{total} {noun} in {shown(folder)} {was} passed over: {counted}{more}"
 
 
 def is_hidden(path: str) -> bool:

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+from stenoflow.storage.errors import StenoflowError, lies_in_recording
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.types import Target
@@ -67,3 +68,16 @@ def test_every_error_that_is_raised_says_what_to_do(kind: type[CallError]) -> No
 def test_what_a_server_says_tells_nobody_how_to_get_in() -> None:
     said = {"error": {"message": "no access to https://me:pw@bucket.example/a.mp3?X-Amz-Signature=abc now"}}
     assert read_complaint(json.dumps(said).encode()).text == "no access to https://bucket.example/a.mp3 now"
+
+
+def test_classes_of_one_kind_agree_whether_another_try_helps() -> None:
+    said: dict[str, set[bool]] = {}
+    classes: list[type[StenoflowError]] = [StenoflowError]
+    for each in classes:
+        classes += each.__subclasses__()
+        said.setdefault(each.kind, set()).add(each.lies_in_recording)
+    assert {kind for kind, several in said.items() if len(several) > 1} == set()
+    finals = ("not-audio", "too-long", "api-refused", "api-bad-answer", "media")
+    assert all(map(lies_in_recording, finals))
+    again = ("budget", "api-key", "api-unreachable", "out-of-reach", "disk-full", "unexpected", "new", None)
+    assert not any(map(lies_in_recording, again))

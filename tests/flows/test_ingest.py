@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
+import wave
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -94,7 +96,8 @@ def test_what_is_refused_is_in_jobs_with_its_reason_and_goes_where_it_was_asked_
         f"{name}.reason.txt" for name in ("text.mp3", "empty.wav", "said.mp3")
     }
     assert "langauge" in (rejected / "said.mp3.reason.txt").read_text()
-    assert [path.name for path in inbox.iterdir()] == ["said.json"]
+    assert (rejected / "said.json").read_text() == '{"langauge": "en"}'
+    assert list(inbox.iterdir()) == []
     assert api.calls == []
 
 
@@ -113,7 +116,7 @@ def test_what_was_refused_before_goes_where_it_is_asked_to_now(
     assert (again.exit_code, again.out) == (0, "")
     assert again.err.count("was moved to") == 2
     moved = {path.name for path in (tmp_path / "rejected").iterdir()}
-    assert moved == {"noise.mp3", "noise.mp3.reason.txt", "talk.mp3", "talk.mp3.reason.txt"}
+    assert moved == {"noise.mp3", "noise.mp3.reason.txt", "talk.json", "talk.mp3", "talk.mp3.reason.txt"}
 
 
 def test_options_beside_a_recording_are_followed(
@@ -227,3 +230,161 @@ def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
 def test_a_queue_is_for_s3(stenoflow: Command, inbox: Path) -> None:
     assert stenoflow("ingest", inbox, "--queue", "https://sqs.eu-west-1.amazonaws.com/1/q").exit_code == 2
     assert stenoflow("ingest", inbox / "nothing").exit_code == 4
+
+
+def test_what_is_rejected_replaces_nothing(stenoflow: Command, inbox: Path, tmp_path: Path) -> None:
+    sibling = tmp_path / "second"
+    sibling.mkdir()
+    rejected = tmp_path / "rejected"
+    rejected.mkdir()
+    for number, folder in enumerate([inbox, sibling, inbox]):
+        (folder / "talk.mp3").write_text(f"no sound {number}")
+        (folder / "talk.json").write_text(f'{{"tag": "{number}"}}')
+        assert stenoflow("ingest", folder, *_LOOKS, "--reject").exit_code == 4
+        assert list(folder.iterdir()) == []
+    sounds = sorted(rejected.glob("*.mp3"))
+    assert {path.read_text() for path in sounds} == {f"no sound {number}" for number in range(3)}
+    assert {path.name for path in sounds} >= {"talk.mp3", "talk (second).mp3"}
+    for path in sounds:
+        assert json.loads(path.with_suffix(".json").read_text())["tag"] == path.read_text()[-1]
+        assert "talk.mp3" in path.with_name(f"{path.name}.reason.txt").read_text()
+
+
+def test_what_a_budget_refuses_stays_and_is_taken_once_there_is_room(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, home: Path, tmp_path: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    home.mkdir(exist_ok=True)
+    (home / "stenoflow.toml").write_text("[budgets]\nmonth = 0.01\n")
+    for _ in range(2):
+        refused = stenoflow("ingest", inbox, *_LOOKS, "--reject")
+        assert (refused.exit_code, refused.line["error"]["kind"]) == (4, "budget")
+        assert [path.name for path in inbox.iterdir()] == ["talk.mp3"]
+    assert not (tmp_path / "rejected").exists()
+    assert api.calls == []
+    (home / "stenoflow.toml").write_text("[budgets]\nmonth = 1\n")
+    taken = stenoflow("ingest", inbox, *_LOOKS)
+    assert (taken.exit_code, taken.line["status"]) == (0, "complete")
+    assert stenoflow("ingest", inbox, *_LOOKS).out == ""
+
+
+@pytest.mark.parametrize("mode", ["401", "500"])
+def test_what_the_api_failed_at_is_taken_by_the_next_look(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, mode: str
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    api.mode = mode
+    for _ in range(2):
+        assert stenoflow("ingest", inbox, *_LOOKS, "--reject").exit_code == 3
+    api.mode = "ok"
+    taken = stenoflow("ingest", inbox, *_LOOKS)
+    assert (taken.exit_code, taken.line["status"]) == (0, "complete")
+    assert stenoflow("ingest", inbox, *_LOOKS).out == ""
+
+
+def test_what_the_api_will_not_take_is_not_sent_again(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    api.mode = "400"
+    assert stenoflow("ingest", inbox, *_LOOKS).exit_code == 3
+    calls = len(api.calls)
+    assert stenoflow("ingest", inbox, *_LOOKS).out == ""
+    assert len(api.calls) == calls
+
+
+def test_an_error_that_nobody_foresaw_is_no_end(
+    stenoflow: Command, meeting: Meeting, inbox: Path, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("Prefect answered 503")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stenoflow.flows.transcribe.prepare", broken)
+        failed = stenoflow("ingest", inbox, *_LOOKS)
+    assert (failed.exit_code, failed.line["status"]) == (1, "failed")
+    (job,) = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
+    assert (job["job"], job["state"]) == (failed.line["job"], "failed")
+    assert stenoflow("ingest", inbox, *_LOOKS).exit_code == 0
+    (job,) = [json.loads(line) for line in stenoflow("jobs", "--json").out.splitlines()]
+    assert job["state"] == "complete"
+    assert len(api.calls) == 1
+
+
+def test_what_is_complete_is_moved_and_replaces_nothing(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    (done / "sub").mkdir(parents=True)
+    (done / "sub" / "talk.mp3").write_text("somebody's own")
+    (inbox / "sub").mkdir()
+    shutil.copy(meeting.path, inbox / "sub" / "talk.mp3")
+    (inbox / "sub" / "talk.json").write_text('{"tag": "board"}')
+    (inbox / "sub" / "talk.mp3.done").touch()
+    (inbox / "noise.mp3").write_text("no sound")
+    assert stenoflow("ingest", inbox, "--done-to", inbox / "done").exit_code == 2
+    printed = stenoflow("ingest", inbox, *_LOOKS, "--done-to", done)
+    assert printed.exit_code == 4
+    names = {str(path.relative_to(done)) for path in done.rglob("*") if path.is_file()}
+    new = ("talk (inbox).mp3", "talk (inbox).json", "talk (inbox).mp3.done")
+    assert names == {"sub/talk.mp3", *(f"sub/{name}" for name in new)}
+    assert (done / "sub" / "talk.mp3").read_text() == "somebody's own"
+    assert (done / "sub" / "talk (inbox).mp3").read_bytes() == meeting.path.read_bytes()
+    assert [path.name for path in inbox.rglob("*") if path.is_file()] == ["noise.mp3"]
+    assert len(api.calls) == 1
+
+
+def test_what_was_complete_before_is_moved_now(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
+) -> None:
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    assert stenoflow("ingest", inbox, *_LOOKS).exit_code == 0
+    moved = stenoflow("ingest", inbox, *_LOOKS, "--done-to", tmp_path / "done")
+    assert (moved.exit_code, moved.out, len(api.calls)) == (0, "", 1)
+    assert (tmp_path / "done" / "talk.mp3").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_recording_that_is_written_every_now_and_then_is_bought_once(
+    api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
+) -> None:
+    data, parts = meeting.path.read_bytes(), 12
+    with watching(tmp_path, str(inbox)) as watch:
+        for part in range(parts):
+            with (inbox / "live.mp3").open("ab") as file:
+                file.write(data[len(data) * part // parts : len(data) * (part + 1) // parts])
+            time.sleep(0.35)
+        (line,) = watch.wait_for(1)
+    assert line["status"] == "complete"
+    assert len(api.calls) == 1
+
+
+def test_what_lacks_its_end_waits_and_says_so(
+    stenoflow: Command, api: AudioApiServer, inbox: Path, tmp_path: Path
+) -> None:
+    with wave.open(str(tmp_path / "whole.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(64_000))
+    (inbox / "live.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[:40_000])
+    waiting = stenoflow("ingest", inbox, *_LOOKS)
+    assert (waiting.exit_code, waiting.out, api.calls) == (0, "", [])
+    assert "not complete yet, left for the next time: live.wav" in waiting.err
+    os.utime(inbox / "live.wav", (1_000_000_000, 1_000_000_000))
+    assert stenoflow("ingest", inbox, *_LOOKS).line["damaged"] is not None
+
+
+def test_what_a_folder_has_besides_recordings_is_said(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
+) -> None:
+    for name in ("memo.qta", "browser.weba", "phone.3gpp", "ring.m4r"):
+        shutil.copy(meeting.path, inbox / name)
+    for name in ("notes.txt", "more.TXT", "scan.pdf", ".hidden"):
+        (inbox / name).write_text(name)
+    transcribed = stenoflow("transcribe", inbox, "--json")
+    assert [line["status"] for line in transcribed.lines] == ["complete"] * 4
+    assert "3 files in" in transcribed.err
+    assert "passed over: 2 .txt, 1 .pdf" in transcribed.err
+    assert "passed over: 2 .txt, 1 .pdf" in stenoflow("ingest", inbox, *_LOOKS).err
+    assert len(api.calls) == 1

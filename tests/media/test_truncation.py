@@ -11,6 +11,8 @@ import pytest
 from stenoflow.tasks.media.decode import decode
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from stenoflow.tasks.media.probe import probe
+from stenoflow.tasks.media.safe_open import opened
+from stenoflow.tasks.media.truncation import is_unfinished
 from tests.media.conftest import Make
 
 ADPCM = ("-c:a", "adpcm_ima_wav", "-ar", "16000")
@@ -168,3 +170,47 @@ def test_a_decode_that_reaches_its_cap_says_so(make: Make, bundled: Ffmpeg) -> N
         with decode(path, stream, cap_ms=cap_ms, ffmpeg=bundled) as decoding:
             assert sum(block.size for block in decoding) > 0
         assert decoding.decoded.capped is capped
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.wav", ()),
+        ("a.aiff", ()),
+        ("a.m4a", ("-c:a", "aac")),
+        ("fast.m4a", ("-c:a", "aac", "-movflags", "faststart")),
+        ("fragments.mp4", ("-c:a", "aac", *FRAGMENTS)),
+        ("a.ogg", ("-c:a", "libvorbis")),
+        ("a.wma", ()),
+    ],
+)
+def test_a_container_without_its_end_is_unfinished(make: Make, name: str, options: tuple[str, ...]) -> None:
+    path = make(name, *options)
+    with opened(path) as file:
+        assert not is_unfinished(file)
+    cut(path, 0.6)
+    with opened(path) as file:
+        assert is_unfinished(file)
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.mp3", ()), ("a.flac", ()), ("a.mka", ("-c:a", "flac"))])
+def test_of_what_has_no_mark_of_its_end_nothing_is_told(
+    make: Make, name: str, options: tuple[str, ...]
+) -> None:
+    path = make(name, *options)
+    cut(path, 0.6)
+    with opened(path) as file:
+        assert not is_unfinished(file)
+
+
+def test_a_wav_whose_size_is_not_written_yet_is_unfinished_and_one_that_was_streamed_is_not(
+    make: Make,
+) -> None:
+    path = make("a.wav")
+    content = path.read_bytes()
+    data = content.index(b"data")
+    for riff, size, expected in ((36, 0, True), (0xFFFFFFFF, 0xFFFFFFFF, False)):
+        head = content[:4] + riff.to_bytes(4, "little") + content[8 : data + 4]
+        path.write_bytes(head + size.to_bytes(4, "little") + content[data + 8 :])
+        with opened(path) as file:
+            assert is_unfinished(file) is expected

@@ -28,6 +28,7 @@ class UnfinishedError(FailedError):
     """Parts of the transcript are not in the minutes, or the parts are not summed up."""
 
     kind = "partial"
+    lies_in_recording = True
 
 
 def publish_minutes(context: AppContext, job_id: str, spoken: Artifact | None = None) -> JobState:

@@ -48,6 +48,12 @@ def check_target(path: Path) -> None:
         raise SettingsError(f"{path} cannot be written: {(error.strerror or '').lower()}") from error
 
 
+def check_spares(path: Path, read: Path) -> None:
+    """Raise SettingsError if a file to be written is the one that is read: whoever named it would lose it."""
+    if path.is_file() and read.exists() and path.samefile(read):
+        raise SettingsError(f"{path} is what is read", "name another file to write")
+
+
 def write(context: AppContext, key: str, path: Path) -> None:
     """Write what is stored under a key to a file, which is there whole or as it was before.
 

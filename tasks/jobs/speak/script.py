@@ -168,6 +168,7 @@ class NothingToSayError(RefusedError):
     """A text has no word in it."""
 
     kind = "no-text"
+    lies_in_recording = True
 
 
 def clean(text: str) -> str:

@@ -116,12 +116,12 @@ def refuse_unread(
     context: AppContext,
     source: Source,
     wish: TranscribeRequest,
-    error: StenoflowError,
-    kind: str | None = None,
+    status: str,
+    error: Mapping[str, str],
 ) -> str:
-    """Open a job for a source that was refused before it could be read, so that `jobs` shows it; its id.
+    """Open a job for a source that ended before it could be read, so that `jobs` shows it; its id.
 
-    ``kind``: in place of the error's own.
+    ``error``: its kind and message.
     """
     recording = context.catalog.add_recording(
         Recording(
@@ -134,7 +134,8 @@ def refuse_unread(
         )
     )
     job = context.catalog.open_job(_job(recording, wish))
-    context.catalog.set_state(job.id, JobState.REFUSED, error, kind)
+    why = StenoflowError(error.get("message", ""))
+    context.catalog.set_state(job.id, JobState(status), why, error.get("kind"))
     return job.id
 
 
@@ -202,12 +203,14 @@ class ChannelsError(RefusedError):
     """A recording's channels cannot be taken for its speakers."""
 
     kind = "channels"
+    lies_in_recording = True
 
 
 class NamesError(RefusedError):
     """A name is given to a speaker that there is not."""
 
     kind = "speakers"
+    lies_in_recording = True
 
 
 def tracks_of(settings: JobSettings, stream: AudioStream) -> int:

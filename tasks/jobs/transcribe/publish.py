@@ -43,6 +43,7 @@ class IncompleteError(FailedError):
     """Parts of the recording could not be transcribed; the rest is published."""
 
     kind = "partial"
+    lies_in_recording = True
 
 
 class DamagedError(IncompleteError):

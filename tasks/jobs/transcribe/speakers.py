@@ -55,6 +55,7 @@ class NoTurnsError(RefusedError):
     """A diariser's file says nothing of a recording."""
 
     kind = "turns"
+    lies_in_recording = True
 
 
 def read_rttm(path: Path) -> Rttm:

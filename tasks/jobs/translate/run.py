@@ -44,6 +44,7 @@ class NotInEnglishError(FailedError):
     """The model answered, and left out most of what it was to translate; what it said is kept."""
 
     kind = "not-in-english"
+    lies_in_recording = True
 
 
 @dataclass(slots=True, kw_only=True)

@@ -35,7 +35,19 @@ class Inbox(Protocol):
         """Return the beginning of a small file; None if there is none."""
 
     def reject(self, entry: Entry, reason: str) -> str:
-        """Move a recording out of the inbox, with the reason; returns where to."""
+        """Move a recording to ``rejected`` beside the inbox, with the reason; returns where to."""
+
+    def remove(self, entry: Entry) -> None:
+        """Delete a recording, with what belongs to it; raises SourceUnreadableError if it has changed."""
+
+    def check_place(self, place: str) -> None:
+        """Raise SettingsError unless recordings can be moved to a place, which lies outside the inbox."""
+
+    def put_away(self, entry: Entry, place: str) -> str:
+        """Move a recording to a place outside the inbox; returns where to.
+
+        As `reject` it takes along what belongs to the recording, and never replaces anything.
+        """
 
 
 def open_inbox(address: str, client: Callable[[], S3Client]) -> Inbox:

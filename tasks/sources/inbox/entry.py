@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,6 +37,11 @@ class Entry:
     mark: str
     growth: WriteState
 
+    @property
+    def hash(self) -> str:
+        """Of its address and content."""
+        return hashlib.sha256(f"{self.source.uri} {self.mark}".encode(errors="surrogatepass")).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -45,11 +51,13 @@ class Snapshot:
         entries: the recordings, sorted by path.
         others: the other files by path, with their marks: options and markers.
         linked: paths of folders that are only linked here; what is in them is not looked at.
+        unreadable: folders that could not be read, each with the reason.
     """
 
     entries: tuple[Entry, ...]
     others: Mapping[str, str] = field(default_factory=dict)
     linked: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 def beside(path: str, suffix: str) -> tuple[str, str]:

@@ -9,16 +9,17 @@ import shutil
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stenoflow.tasks.errors import SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, beside
+from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.local import path_of, source_at, walk
 from stenoflow.tasks.sources.source import is_hidden, is_recording, shown
 
-# With what is added to it, no longer than file systems take.
-_LONGEST_NAME_BYTES = 240
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,9 @@ class FolderInbox:
         Raises:
             SourceNotFoundError, SourceUnreadableError: there is no such folder, or it may not be read.
         """
+        unreadable: list[str] = []
         try:
-            found = {self._relative(path): path for path in walk(self.folder)}
+            found = {self._relative(path): path for path in walk(self.folder, unreadable)}
         except FileNotFoundError as error:
             raise SourceNotFoundError(f"there is no folder {shown(str(self.folder))}") from error
         except OSError as error:
@@ -52,7 +54,7 @@ class FolderInbox:
         recordings = sorted(path for path in found if is_recording(path))
         others = {path: _mark(found[path]) for path in found if path not in set(recordings)}
         linked = sorted(path for path in others if not is_hidden(path) and _is_linked_folder(found[path]))
-        return Snapshot(tuple(self._entries(recordings, others)), others, tuple(linked))
+        return Snapshot(tuple(self._entries(recordings, others)), others, tuple(linked), tuple(unreadable))
 
     def find(self, uri: str) -> Entry | None:
         """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""
@@ -81,13 +83,63 @@ class FolderInbox:
 
         Returns:
             Where it is now.
+
+        Raises:
+            SourceUnreadableError: it is not the same any more.
         """
-        target = self.folder.parent / "rejected" / entry.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(self.folder / entry.path, target)
-        name = os.fsencode(target.name)[:_LONGEST_NAME_BYTES] + b".reason.txt"
-        target.with_name(os.fsdecode(name)).write_text(f"{reason}\n", "utf-8")
+        target = self._move(entry, self.folder.parent / "rejected")
+        with (
+            suppress(FileExistsError),
+            target.with_name(target.name + REASON).open("x", encoding="utf-8") as file,
+        ):
+            file.write(f"{reason}\n")
         return str(target)
+
+    def check_place(self, place: str) -> None:
+        """Raise SettingsError unless recordings can be moved to a place."""
+        if place.lower().startswith("s3://"):
+            raise SettingsError(f"recordings of a folder cannot be moved to {place}", "name a folder")
+        if _folder_of(place).resolve().is_relative_to(self.folder):
+            raise SettingsError(f"{place} lies in the inbox", "name a folder outside it")
+
+    def put_away(self, entry: Entry, place: str) -> str:
+        """Move a recording to a folder outside the inbox; returns where it is now. Raises as `reject`."""
+        return str(self._move(entry, _folder_of(place).absolute()))
+
+    def remove(self, entry: Entry) -> None:
+        """Delete a recording, with what belongs to it. Raises as `reject`."""
+        along = self._along(entry)
+        for path in [entry.path, *along]:
+            (self.folder / path).unlink(missing_ok=True)
+
+    def _along(self, entry: Entry) -> dict[str, str]:
+        """Return what goes along with a recording, if that is what it was; see `sidecars`."""
+        source = self.folder / entry.path
+        if _mark(source) != entry.mark:
+            raise SourceUnreadableError(
+                f"{shown(entry.path)} is not the same any more, and stays where it is"
+            )
+        with os.scandir(source.parent) as found:
+            return sidecars(entry.path, {self._relative(Path(each.path)) for each in found})
+
+    def _move(self, entry: Entry, to: Path) -> Path:
+        """Move a recording, with what belongs to it, to a name below a folder that nothing has yet."""
+        source, along = self.folder / entry.path, self._along(entry)
+        for name in free_names(entry.path, self.folder.name, entry.hash):
+            targets = [to / renamed(name, addition) for addition in along.values()]
+            if any(map(os.path.lexists, [to / name, to / f"{name}{REASON}", *targets])):
+                continue
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _move_file(source, to / name)
+            except FileExistsError:
+                continue
+            for sidecar, target in zip(along, targets, strict=True):
+                # Somebody's own, of that very moment, is not replaced; ours stays in the inbox.
+                with suppress(FileExistsError, FileNotFoundError):
+                    _move_file(self.folder / sidecar, target)
+            return to / name
+        raise AssertionError("names do not end")
 
     def _entries(self, recordings: list[str], others: dict[str, str]) -> Iterator[Entry]:
         for relative in recordings:
@@ -96,6 +148,37 @@ class FolderInbox:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
+
+
+def _folder_of(place: str) -> Path:
+    return path_of(place) if place.lower().startswith("file://") else Path(place)
+
+
+def _move_file(source: Path, target: Path) -> None:
+    """Move a file. Raises FileExistsError where there is something, whoever put it there last."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy_file(source, target)
+    source.unlink()
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a file to another file system, whole or not at all, and never over something."""
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+        return
+    with source.open("rb") as file, target.open("xb") as copy:
+        try:
+            shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+            shutil.copystat(source, target)
+        except BaseException:
+            target.unlink()
+            raise
 
 
 def _is_linked_folder(path: Path) -> bool:

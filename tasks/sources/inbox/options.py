@@ -43,6 +43,7 @@ class OptionsError(RefusedError):
     """What is said of a recording beside it cannot be used."""
 
     kind = "options"
+    lies_in_recording = True
 
 
 class RecordingOptions(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.bucket import BucketInbox
 from stenoflow.tasks.sources.inbox.entry import WriteState
@@ -96,3 +96,58 @@ def test_an_event_names_what_is_there_now(bucket: Bucket, queue: EventQueue, sqs
         QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
     )
     assert counts["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+def test_what_is_moved_replaces_nothing_and_takes_along_what_belongs_to_it(
+    bucket: Bucket, inbox: BucketInbox
+) -> None:
+    bucket.put("rejected/talk.mp3", b"refused before")
+    bucket.put("done/talk.json", b"somebody's own")
+    for key, data in (
+        ("talk.mp3", b"sound"),
+        ("talk.json", b"{}"),
+        ("talk.mp3.rttm", b""),
+        ("talks.json", b""),
+    ):
+        bucket.put(f"in/{key}", data)
+    (entry,) = inbox.look().entries
+    assert inbox.put_away(entry, f"{bucket.url}/done") == f"{bucket.url}/done/talk (in).mp3"
+    bucket.put("in/talk.mp3", b"no sound")
+    (entry,) = inbox.look().entries
+    assert inbox.reject(entry, "why") == f"{bucket.url}/rejected/talk (in).mp3"
+    pages = bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name)
+    keys = {each["Key"] for page in pages for each in page["Contents"]}
+    assert keys == {
+        "done/talk (in).json",
+        "done/talk (in).mp3",
+        "done/talk (in).mp3.rttm",
+        "done/talk.json",
+        "in/talks.json",
+        "rejected/talk (in).mp3",
+        "rejected/talk (in).mp3.reason.txt",
+        "rejected/talk.mp3",
+    }
+    assert bucket.client.get_object(Bucket=bucket.name, Key="done/talk (in).mp3")["Body"].read() == b"sound"
+    assert (
+        bucket.client.get_object(Bucket=bucket.name, Key="rejected/talk.mp3")["Body"].read()
+        == b"refused before"
+    )
+
+
+def test_what_was_replaced_meanwhile_is_not_moved(bucket: Bucket, inbox: BucketInbox) -> None:
+    bucket.put("in/talk.mp3", b"one")
+    (entry,) = inbox.look().entries
+    bucket.put("in/talk.mp3", b"another")
+    with pytest.raises(SourceUnreadableError, match="not the same"):
+        inbox.put_away(entry, f"{bucket.url}/done/")
+    with pytest.raises(SourceUnreadableError, match="not the same"):
+        inbox.remove(entry)
+    assert inbox.read("talk.mp3", 10) == b"another"
+
+
+@pytest.mark.parametrize("place", ["s3://{}/in/done/", "done", "file:///done"])
+def test_a_place_in_the_inbox_or_of_another_kind_is_refused(
+    bucket: Bucket, inbox: BucketInbox, place: str
+) -> None:
+    with pytest.raises(SettingsError):
+        inbox.check_place(place.format(bucket.name))

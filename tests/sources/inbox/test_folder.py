@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.errors import SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, WriteState
 from stenoflow.tasks.sources.inbox.folder import FolderInbox
@@ -129,3 +131,53 @@ def test_an_inbox_is_a_folder(tmp_path: Path) -> None:
 
 def _no_client() -> NoReturn:
     raise AssertionError("S3 is not asked")
+
+
+def test_what_changed_meanwhile_is_not_moved(inbox: FolderInbox) -> None:
+    (inbox.folder / "talk.mp3").write_bytes(b"one")
+    entry = only(inbox)
+    (inbox.folder / "talk.mp3").write_bytes(b"another")
+    with pytest.raises(SourceUnreadableError, match="not the same"):
+        inbox.reject(entry, "why")
+    assert only(inbox).path == "talk.mp3"
+
+
+def test_a_file_goes_to_another_file_system_whole_and_over_nothing(
+    inbox: FolderInbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EXDEV, "another device")
+
+    monkeypatch.setattr(os, "link", refused)
+    for number in range(2):
+        (inbox.folder / "talk.mp3").write_text(f"sound {number}")
+        os.utime(inbox.folder / "talk.mp3", (5, 5))
+        inbox.put_away(only(inbox), str(tmp_path / "done"))
+    found = {path.name: path.read_text() for path in (tmp_path / "done").iterdir()}
+    assert found == {"talk.mp3": "sound 0", "talk (inbox).mp3": "sound 1"}
+    assert (tmp_path / "done" / "talk.mp3").stat().st_mtime == 5
+    assert list(inbox.folder.iterdir()) == []
+
+
+def test_a_folder_inside_that_cannot_be_read_is_named_and_the_rest_is_taken(
+    inbox: FolderInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("", "lost+found/", "sub/"):
+        (inbox.folder / folder).mkdir(exist_ok=True)
+        (inbox.folder / folder / "talk.mp3").write_bytes(b"x")
+    real = os.scandir
+
+    def scandir(path: Path) -> Any:  # root may read every folder
+        if Path(path).name == "lost+found":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    look = inbox.look()
+    assert [entry.path for entry in look.entries] == ["sub/talk.mp3", "talk.mp3"]
+    assert look.unreadable == (f"{inbox.folder}/lost+found: permission denied",)
+    said: list[str] = []
+    assert len(resolve(str(inbox.folder), remark=said.append)) == 2
+    assert said == [
+        f"cannot read the folder {inbox.folder}/lost+found: permission denied; what is in it is passed over"
+    ]

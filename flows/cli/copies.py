@@ -1,0 +1,141 @@
+"""Copies of artifacts in a user's folder; they replace what we wrote for the same recording, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from stenoflow.flows.cli.console import say
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
+from stenoflow.storage.database.tables import Artifact
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.artifacts.formats import artifact_name
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import SettingsError
+
+
+class Copies:
+    """Copies artifacts as ``NAME.txt`` and so on, a translation as ``NAME.en.txt``.
+
+    Recordings of the same name get a number behind it, and so does a copy whose name another file has.
+
+    Attributes:
+        failed: a copy could not be written; the artifacts in the store are whole all the same.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        """Make the folder, before anything is spent.
+
+        Raises:
+            SettingsError: it cannot be made.
+        """
+        self._folder = folder
+        self._names: dict[str, str] = {}
+        self.failed = False
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+    def name(self, sources: Sequence[str]) -> None:
+        """Give each source its name, by the order in which they were given and not by who ends first."""
+        for source in sources:
+            stem = Path(unquote(urlsplit(source).path)).stem or "recording"
+            name, number = stem, 2
+            # A translation is called ``NAME.en``, as a recording may be.
+            while {name, f"{name}.en", name.removesuffix(".en")} & set(self._names.values()):
+                name, number = f"{stem}-{number}", number + 1
+            self._names[source] = name
+
+    def make(self, context: AppContext, outcome: Outcome) -> list[Path]:
+        """Copy what an outcome published; returns where to. Raises StorageError if one cannot be written."""
+        if self._folder is None or not outcome.artifacts or outcome.job is None:
+            return []
+        copied = []
+        for artifact, ending in [*_transcript(context, outcome), *_minutes(context, outcome)]:
+            wanted = self._folder / f"{self._names[outcome.source]}.{ending}"
+            try:
+                path = _copy(context, artifact, outcome.source, wanted, ending)
+            except StenoflowError:
+                self.failed = True
+                raise
+            except OSError as error:
+                self.failed = True
+                raise StorageError(f"cannot write {wanted}: {error.strerror}") from error
+            if path != wanted:
+                say(f"{wanted} is no copy of this recording's, or was changed: the copy is {path.name}")
+            copied.append(path)
+        return copied
+
+
+def _copy(context: AppContext, artifact: Artifact, source: str, wanted: Path, ending: str) -> Path:
+    """Copy an artifact to a name that is free, or has what was copied before of the same recording."""
+    temporary = wanted.with_name(f".stenoflow-{secrets.token_hex(8)}")
+    try:
+        context.store.fetch(artifact.key, temporary)
+        sha256 = _sha256(temporary)
+        context.copies.add(artifact.job_id, sha256)
+        for path in _names(wanted, ending):
+            there = None if _claim(path) else _sha256(path)
+            if there == sha256:
+                return path
+            if there is None or context.copies.is_of(source, there):
+                temporary.replace(path)
+                return path
+        raise AssertionError("names do not end")
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _names(wanted: Path, ending: str) -> Iterator[Path]:
+    yield wanted
+    stem = wanted.name.removesuffix(f".{ending}")
+    yield from (wanted.with_name(f"{stem}-{number}.{ending}") for number in count(2))
+
+
+def _claim(path: Path) -> bool:
+    """Make an empty file; False where there is something."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    """Return a file's hash; of what is no file, or may not be read, one that nothing has."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _transcript(context: AppContext, outcome: Outcome) -> Iterator[tuple[Artifact, str]]:
+    """Yield what is copied, and the endings of the copies."""
+    artifacts = _artifacts(context, outcome.job)
+    for format_ in outcome.artifacts:
+        ending = format_.replace("translation.", "en.")
+        yield artifacts[format_ if ending != format_ else artifact_name(format_)], ending
+
+
+def _minutes(context: AppContext, outcome: Outcome) -> Iterator[tuple[Artifact, str]]:
+    """Yield the same of minutes that followed; the page has them in it."""
+    minutes = outcome.details.minutes if isinstance(outcome.details, TranscriptDetails) else None
+    artifacts = {} if minutes is None else _artifacts(context, minutes.job)
+    for ending in () if minutes is None else minutes.artifacts:
+        if (name := f"digest.{ending}") in artifacts:
+            yield artifacts[name], name
+
+
+def _artifacts(context: AppContext, job_id: str | None) -> dict[str, Artifact]:
+    return {} if job_id is None else {each.name: each for each in context.catalog.artifacts(job_id)}
