@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
+from stenoflow.tasks.artifacts.publisher import ANSWERS
 from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
@@ -44,6 +45,9 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
     for job_id in recording.jobs:
         for folder in (work / "segments").glob(f"{job_id}.*"):
             shutil.rmtree(folder, ignore_errors=True)
+    for job_id in recording.jobs:
+        # Not an artifact, so not counted as one.
+        context.store.erase(f"{recording.recording_id}/{job_id}/{ANSWERS}")
     erased = context.store.erase(f"{recording.recording_id}/")
     for cache_key in forgetting.spoken(recording.recording_id):
         erased += context.store.erase(piece_prefix(cache_key))
