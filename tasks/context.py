@@ -14,6 +14,7 @@ from stenoflow.storage.database.arrivals import Arrivals
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.connection import Database, make_ready, open_database
 from stenoflow.storage.database.copies import WrittenCopies
+from stenoflow.storage.database.job_records import JobRecords
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
@@ -75,6 +76,11 @@ class AppContext:
     def ledger(self) -> Ledger:
         """Attempts, results, charges."""
         return Ledger(self.database, leases=self.leases, budgets=self.settings.budgets.caps)
+
+    @cached_property
+    def records(self) -> JobRecords:
+        """Jobs whole, for the store and from it."""
+        return JobRecords(self.database)
 
     @cached_property
     def arrivals(self) -> Arrivals:

@@ -75,6 +75,7 @@ app.command("metrics")(servers.metrics)
 
 _database = typer.Typer(help="The database.", no_args_is_help=True)
 _database.command("upgrade")(maintenance.upgrade)
+_database.command("rebuild")(maintenance.rebuild)
 app.add_typer(_database, name="db")
 
 

@@ -1,4 +1,4 @@
-"""Commands that look after what is stored: `verify`, `forget` and `db upgrade`."""
+"""Commands that look after what is stored: `verify`, `forget`, `db upgrade` and `db rebuild`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.operations.erase import erase, find, sound_left
+from stenoflow.tasks.operations.rebuild_database import find_unknown, restore_unknown
 from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import Verified, published
 from stenoflow.tasks.operations.verify import verify as verify_job
@@ -34,13 +35,15 @@ def verify(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Hold every artifact against its recorded sha256.
+    """Hold every artifact against its recorded sha256, and the store against the database.
 
     Example: [bold]stenoflow verify --repair[/]
     """
     with open_context(load_settings()) as context:
         wanted = [find_job(context, job).job for job in jobs] if jobs else published(context)
         found = [verify_job(context, job, repair=repair) for job in wanted]
+        if not jobs:
+            found += [Verified(each.job_id, {}, error=each.error) for each in find_unknown(context)]
     for each in found:
         if json:
             result(json_module.dumps(_verified_line(each), ensure_ascii=False))
@@ -172,6 +175,24 @@ def _address(recording: str) -> str:
     is_path = "://" not in recording and ("/" in recording or path.exists())
     # A source is named like this: links are followed, but not the last part.
     return (path.parent.resolve() / path.name).as_uri() if is_path else recording
+
+
+def rebuild() -> None:
+    """Take back from the store what the database does not know: recordings, jobs, answers, charges. No call.
+
+    For a database that was lost, or restored from an older copy: what is in the store is not bought again.
+
+    Example: [bold]stenoflow db rebuild[/]
+    """
+    with open_context(load_settings()) as context:
+        restored = restore_unknown(context)
+    for each in restored:
+        if each.error is not None:
+            complain(each.error)
+    failed = sum(each.error is not None for each in restored)
+    say(f"{count(len(restored) - failed, 'job')} taken back from the store, {failed} not")
+    if failed:
+        raise typer.Exit(FailedError.exit_code)
 
 
 def upgrade() -> None:

@@ -1,8 +1,12 @@
-"""Store and publish the files of any job: the manifest last, so that it never names what is missing."""
+"""Store and publish the files of any job: the manifest last, so that it never names what is missing.
+
+Beside the manifest lies what the database knows of the job, so that a lost database can be rebuilt.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +15,7 @@ from stenoflow.tasks.artifacts import manifest
 from stenoflow.tasks.context import AppContext
 
 MANIFEST = "manifest.json"
+ANSWERS = "answers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ def publish_files(
     """
     _retract_manifest(context, job)
     artifacts = [each if isinstance(each, Artifact) else _store(context, job, each) for each in files]
+    record = json.dumps(context.records.read(job.id), ensure_ascii=False).encode("utf-8", "replace")
+    context.store.put_bytes(artifact_key(job, ANSWERS), record, content_type="application/json")
     recording = context.catalog.recording(job.recording_id)
     charges = context.reports.charges(job.id)
     data = manifest.render(job, recording, artifacts, charges, details)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
+from stenoflow.tasks.artifacts.publisher import ANSWERS
 from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
@@ -49,6 +50,10 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
     forgetting.check_idle(recording.recording_id)
     for path in sound_left(context, recording.source, recording.version, recording.jobs):
         remove(path)
+    for job_id in recording.jobs:
+        # Not an artifact, so not counted as one.
+        context.store.erase(f"{recording.recording_id}/{job_id}/{ANSWERS}")
+
     erased = context.store.erase(f"{recording.recording_id}/")
     for cache_key in forgetting.spoken(recording.jobs, recording.jobs):
         erased += context.store.erase(piece_prefix(cache_key))

@@ -113,3 +113,74 @@ def test_an_answer_that_another_recording_uses_too_stays(
     assert stenoflow("verify", "--repair", "--json").line["repaired"] == ["transcript.txt"]
     assert len(api.calls) == 4
     assert json.loads(read_artifact(other, "json"))["words"]
+
+
+def _lose_database(home: Path) -> None:
+    for path in home.glob("stenoflow.db*"):
+        path.unlink()
+
+
+def test_a_database_that_was_lost_is_taken_back_from_the_store(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, line: dict[str, object]
+) -> None:
+    costs = stenoflow("costs", "--by", "tag", "--format", "json").line
+    shown = stenoflow("show", str(line["job"]), "--json").line
+    whole = {name: read_artifact(line, name) for name in ("txt", "srt", "vtt", "json", "html")}
+    _lose_database(home)
+    said = stenoflow("verify", "--json")
+    assert (said.exit_code, said.line["job"], said.line["ok"]) == (3, line["job"], False)
+    assert said.line["error"]["kind"] == "unknown-to-database"
+    assert "stenoflow db rebuild" in said.line["error"]["message"]
+
+    assert stenoflow("db", "rebuild").exit_code == 0
+    assert stenoflow("verify").exit_code == 0
+    assert stenoflow("costs", "--by", "tag", "--format", "json").line == costs
+    assert stenoflow("show", str(line["job"]), "--json").line == shown
+    assert {name: read_artifact(line, name) for name in whole} == whole
+    again = stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json").line
+    assert (again["status"], again["calls"], again["cost"]) == ("complete", 0, "0.0000")
+    # The month's total is back as well: a cap holds.
+    Path("stenoflow.toml").write_text("[budgets]\nmonth = 0.03", "utf-8")
+    assert "0.0240 of 0.0300 USD" in stenoflow("costs", "--by", "tag").err
+    assert len(api.calls) == 4
+    assert stenoflow("db", "rebuild").exit_code == 0
+    assert stenoflow("costs", "--by", "tag", "--format", "json").line == costs
+
+
+def test_an_older_copy_of_the_database_is_brought_up_to_date(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
+) -> None:
+    short = ("transcribe", meeting.path, "--segment-seconds", "60", "--json")
+    api.script(["ok", "ok", "ok", "400"])
+    assert stenoflow(*short).line["status"] == "partial"
+    database = sqlite3.connect(home / "stenoflow.db")
+    copy = sqlite3.connect(home / "copy.db")
+    database.backup(copy)
+    database.close()
+    copy.close()
+    api.unscript()
+    assert stenoflow(*short).line["calls"] == 1
+    costs = stenoflow("costs", "--by", "tag", "--format", "json").line
+    _lose_database(home)
+    (home / "copy.db").rename(home / "stenoflow.db")
+
+    assert stenoflow("verify").exit_code == 3
+    assert stenoflow("db", "rebuild").exit_code == 0
+    assert stenoflow("verify").exit_code == 0
+    again = stenoflow(*short).line
+    assert (again["status"], again["calls"]) == ("complete", 0)
+    assert stenoflow("costs", "--by", "tag", "--format", "json").line == costs
+    assert stenoflow("verify").exit_code == 0
+    assert len(api.calls) == 5
+
+
+def test_a_record_that_cannot_be_read_is_told_and_hinders_no_other(
+    stenoflow: Command, home: Path, line: dict[str, object]
+) -> None:
+    _lose_database(home)
+    for name, text in (("1" * 12, "{"), ("2" * 12, '{"job": {"id": 1}}'), ("3" * 12, "[]")):
+        folder = home / "store" / ("f" * 16) / name
+        folder.mkdir(parents=True)
+        (folder / "answers.json").write_text(text)
+    assert stenoflow("db", "rebuild").exit_code == 3
+    assert [each["job"] for each in stenoflow("jobs", "--json").lines] == [line["job"]]

@@ -214,7 +214,8 @@ def test_an_empty_home_comes_to_the_same(good: AudioApiServer, said: Saved) -> N
     assert {name for name, printed in done.items() if printed["exit_code"] == 3} == {"partial"}
     assert scenario.segments_of(home) == said["segments"]
     after = home.files()
-    assert set(after) == set(before)
+    # Since then, what the database knows of a job lies beside its manifest.
+    assert {name for name in after if not name.endswith("/answers.json")} == set(before)
     words = [name for name in before if name.endswith((".txt", ".srt", ".vtt", ".tsv", ".md"))]
     assert {name: after[name] for name in words} == {name: before[name] for name in words}
 
