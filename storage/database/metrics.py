@@ -102,7 +102,10 @@ class Metrics:
             now = self._now(session)
             month = f"{now:%Y-%m}"
             opened = select(func.min(Job.created_at)).where(Job.state.in_(_OPEN))
-            arrived = select(func.min(Arrival.arrived_at)).where(Arrival.status.is_(None))
+            # What failed for a reason outside it waits for that, not for a run.
+            arrived = select(func.min(Arrival.arrived_at)).where(
+                Arrival.status.is_(None), Arrival.ended_at.is_(None)
+            )
             alive = select(func.count()).select_from(Run).where(Run.alive_until > now)
             return Snapshot(
                 recordings=session.scalar(select(func.count()).select_from(Recording)) or 0,

@@ -189,7 +189,7 @@ class InboxScanner:
     def _tell_of(self, look: Snapshot) -> None:
         """Note what a look passed over, each once."""
         told = [path for path in look.others if path not in self._told and not _belongs(path)]
-        remark = remark_on_others(self.inbox.address, set(told).difference(look.linked))
+        remark = remark_on_others(self.inbox.address, sorted(set(told).difference(look.linked)))
         new = [*(() if remark is None else (remark,)), *_other_remarks(look)]
         self.unheard += [each for each in new if each not in self._told]
         self._told.update(told, new)
@@ -203,7 +203,7 @@ def _other_remarks(look: Snapshot) -> Iterator[str]:
 def _belongs(path: str) -> bool:
     """Tell whether a file is there for a recording's sake, or will be one."""
     name = path.rpartition("/")[2]
-    return name == FOLDER_FILE or name.lower().endswith((*SIDECARS, "/")) or is_unfinished(path)
+    return name in {"", FOLDER_FILE} or name.lower().endswith(SIDECARS) or is_unfinished(path)
 
 
 def _lacks_its_end(entry: Entry) -> bool:

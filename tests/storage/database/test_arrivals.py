@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.storage.database.rows import Hands
 
 TALK = ("file:///inbox/talk.mp3", "5-1")
 ID = arrival_id(*TALK)
+# The hands go on whenever the time is asked for.
+_A_MOMENT = timedelta(seconds=20)
 
 
 @pytest.fixture
@@ -52,6 +55,40 @@ def test_what_is_given_back_is_free(database: Database, hands: Hands, leases: Le
         assert not second.take(*TALK)
         first.let_go([ID])
         assert second.take(*TALK)
+
+
+def test_what_is_put_off_is_free_and_due_after_as_long_as_it_was_here(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    with leases.held("first"), leases.held("second"):
+        assert first.take(*TALK)
+        hands.now += timedelta(minutes=5)
+        second.put_off(ID, "not its own")
+        assert first.put_off_before([ID]) == {}
+        first.put_off(ID, "over the budget")
+        assert first.ended([ID]) == set()
+        put_off = second.put_off_before([ID])[ID]
+        assert put_off.run_id == "first"
+        assert put_off.due_at - hands.now == pytest.approx(timedelta(minutes=5), abs=_A_MOMENT)
+        in_hand, last_try = second.is_in_hand(ID)
+        assert not in_hand
+        assert second.take(*TALK)
+        assert first.put_off_before([ID]) == {}
+        hands.now += timedelta(days=3)
+        second.put_off(ID, "again")
+        due_at = second.put_off_before([ID])[ID].due_at
+        assert due_at - hands.now == pytest.approx(timedelta(hours=1), abs=_A_MOMENT)
+        assert second.is_in_hand(ID)[1] != last_try
+
+
+def test_another_content_at_an_address_is_known(database: Database, hands: Hands, leases: Leases) -> None:
+    mine = arrivals(database, hands, leases, "mine")
+    mine.take(*TALK)
+    assert mine.taken_before({TALK[0]: TALK[1]}) == set()
+    assert mine.taken_before({TALK[0]: "6-2", "file:///inbox/other.mp3": "5-1"}) == {TALK[0]}
+    mine.take("file:///inbox/said.mp3", "5-1 options that cannot be used")
+    assert mine.taken_before({"file:///inbox/said.mp3": "5-1"}) == set()
 
 
 def test_new_content_at_an_address_is_another_arrival(
