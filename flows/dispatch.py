@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas import FlowRun
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -22,7 +23,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.flow_runs import arun_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 
 from stenoflow.flows.ingest import Moves, see_to
@@ -108,8 +109,9 @@ TAG = "recovered"
 """Of flow runs that were asked for here: a job that is set aside stays so."""
 
 _MOST_TIMES = 5
-# The deployable flows that say they are alive.
+# The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
 _FLOWS = ["resume", "ingest recording", "transcribe"]
+_LOOKS = ["ingest", "recover", "verify"]
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
 
@@ -127,9 +129,12 @@ async def recover_crashed_runs(context: AppContext) -> int:
         left[run_id or ""].append(job_id)
     asked = 0
     async with get_client() as client:
-        for run in await _unfinished(client):
-            is_dead = left.pop(str(run.id), None) is not None
-            if await _is_lost(context, run, is_dead=is_dead):
+        await _free_slots(context, client)
+        for run in await _unfinished(client, _FLOWS, _STARTING):
+            has_died = left.pop(str(run.id), None) is not None
+            # It may be tried again by its own worker, under the same id.
+            is_lost = _is_older(run, LEASE) if has_died else await _is_lost(context, run, _STARTING)
+            if is_lost:
                 await client.set_flow_run_state(run.id, Crashed(message="its process died"), force=True)
                 asked += await _ask_again(client, run)
         for run_id, job_ids in left.items():
@@ -141,26 +146,68 @@ async def recover_crashed_runs(context: AppContext) -> int:
     return asked
 
 
-async def _unfinished(client: PrefectClient) -> list[FlowRun]:
-    """Return the flow runs that are at work, or would be."""
+async def free_slots(context: AppContext) -> None:
+    """Free the slots of looks that ended with an earlier server: call it before any flow run is started.
+
+    Such a look holds the one slot of its inbox, so that every later look would be cancelled.
+    """
+    async with get_client() as client:
+        await _free_slots(context, client, timedelta())
+
+
+async def _free_slots(context: AppContext, client: PrefectClient, grace: timedelta | None = None) -> None:
+    """Mark looks whose process is gone as crashed, and free slots of their deployments that none holds."""
+    graces = _STARTING | {StateType.CANCELLING: _STARTING[StateType.RUNNING]}
+    if grace is not None:
+        graces = dict.fromkeys(graces, grace)
+    limited = {
+        each.id: limit
+        for each in await client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=_LOOKS)))
+        if (limit := each.global_concurrency_limit) is not None
+    }
+    held: Counter[UUID | None] = Counter()
+    for run in await _unfinished(client, _LOOKS, graces):
+        if not await _is_lost(context, run, graces):
+            held[run.deployment_id] += 1
+            continue
+        try:
+            await client.set_flow_run_state(run.id, Crashed(message="its process died"), force=True)
+        except PrefectHTTPStatusError as error:
+            # Where the slot went with its deployment, the server cannot free it, and fails: others go on.
+            _log.warning("the flow run %s could not be marked as crashed: %s", run.name, error)
+    for deployment_id, before in limited.items():
+        # A slot that was freed with its run, or has been taken since, is not freed again.
+        limit = await client.read_global_concurrency_limit_by_name(before.name)
+        if held[deployment_id] < limit.active_slots <= before.active_slots:
+            update = GlobalConcurrencyLimitUpdate(active_slots=held[deployment_id])
+            await client.update_global_concurrency_limit(limit.name, update)
+
+
+async def _unfinished(
+    client: PrefectClient, flows: list[str], states: Collection[StateType]
+) -> list[FlowRun]:
+    """Return the flow runs of deployments that are at work, or would be."""
     return await client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=_FLOWS)),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),
         flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_STARTING))),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
             deployment_id=FlowRunFilterDeploymentId(is_null_=False),
         ),
     )
 
 
-async def _is_lost(context: AppContext, run: FlowRun, *, is_dead: bool) -> bool:
-    """Tell whether a flow run's process is gone; ``is_dead``: it has been, but the run may be tried again."""
+async def _is_lost(context: AppContext, run: FlowRun, graces: Mapping[StateType, timedelta]) -> bool:
+    """Tell whether a flow run's process is gone, after the time that it has in its state to say so."""
     if run.state is None:
         return False
-    since = datetime.now(UTC) - run.state.timestamp
-    if is_dead:
-        return since > LEASE
-    grace = _STARTING[run.state.type]
-    return since > grace and not await run_blocking(context.leases.heard_within, str(run.id), grace)
+    grace = graces[run.state.type]
+    heard_within = context.leases.heard_within
+    return _is_older(run, grace) and not await run_blocking(heard_within, str(run.id), grace)
+
+
+def _is_older(run: FlowRun, time: timedelta) -> bool:
+    """Tell whether a flow run has been in its state for longer than a time."""
+    return run.state is not None and datetime.now(UTC) - run.state.timestamp > time
 
 
 async def _crashed(client: PrefectClient, run_id: str) -> FlowRun | None:

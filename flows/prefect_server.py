@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from stenoflow.flows.dashboard_app import APP, AUTH, Login
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
 from stenoflow.flows.runner import Runner, Work
@@ -29,6 +30,7 @@ from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 _PATIENCE_S = 120.0
 _LOOK_EVERY_S = 0.1
 _SOON_S = 2.0
+_PREFECT = "prefect.server.api.server:create_app"
 # As Prefect marks the server that it starts for itself: no pages, nothing scheduled. Nobody reads its
 # events, which name recordings.
 _EMBEDDED = {
@@ -38,6 +40,8 @@ _EMBEDDED = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
+PREFECT_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+"""What Prefect's own server would ask for; whoever has set it means the same."""
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
 
 
@@ -89,26 +93,38 @@ def _answers(client: httpx.Client, api_url: str) -> bool:
         return False
 
 
-def start_server(host: str = "127.0.0.1", port: int = 0, *, embedded: bool = True) -> Server:
+def start_server(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    login: Login | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
     """Start one; `Server.wait` waits for it.
 
     Args:
         host: an address of this machine.
         port: 0 takes a free one.
-        embedded: for this program alone; else with pages and schedules, for people and other programs.
+        login: what it asks for; None: nobody is asked, and any page in a browser may use it.
+        environment: of its process, over ours.
 
     Raises:
         OSError: the address cannot be had.
     """
+    environment = {**os.environ, **(environment or {})}
+    if login is not None:
+        # We ask for it; asked by Prefect too, its pages would want it typed in. And no page of another origin
+        # is let in, as by default every one is.
+        environment |= {AUTH: login.auth, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ""}
+        environment.pop(PREFECT_AUTH, None)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
         # Handed over open, so that no other program can take the port between.
-        args = ["--factory", "prefect.server.api.server:create_app", "--fd", str(listening.fileno())]
+        args = ["--factory", _PREFECT if login is None else APP, "--fd", str(listening.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "uvicorn", *args, "--log-level", "error", "--lifespan", "on"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, **(_EMBEDDED if embedded else {})},
+            env=environment,
             pass_fds=[listening.fileno()],
             # Ctrl-C is for us, who still store the replies of calls in flight.
             start_new_session=True,
@@ -134,7 +150,8 @@ def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
 
 
 ADDRESS_FILE = "dashboard.url"
-"""In our own home, while `stenoflow serve` runs: where its server answers."""
+"""In our own home, while `stenoflow serve` runs: where its server answers, and in a second line the
+``user:password`` that it asks for."""
 
 # With more recordings in one command, each is a task run: a flow run costs the server three times as much.
 _MOST_FLOW_RUNS = 8
@@ -161,7 +178,7 @@ def surround(home: Path) -> None:
         os.environ.setdefault(name, value)
     served = None if "PREFECT_API_URL" in os.environ else _served_from(home)
     if served is not None:
-        os.environ["PREFECT_API_URL"] = served
+        os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = served
 
 
 def has_server(home: Path) -> bool:
@@ -170,13 +187,13 @@ def has_server(home: Path) -> bool:
     return "PREFECT_API_URL" in os.environ
 
 
-def _served_from(home: Path) -> str | None:
-    """Return where a dashboard is being served from a home: what runs is seen there then."""
+def _served_from(home: Path) -> tuple[str, str] | None:
+    """Return where a dashboard is being served from a home, and what it asks for: what runs is seen there."""
     try:
-        api_url = (home / ADDRESS_FILE).read_text("utf-8").strip()
-    except OSError:
+        api_url, auth = (home / ADDRESS_FILE).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
         return None
-    return api_url if Server.answers_at(api_url) else None
+    return (api_url, auth) if Server.answers_at(api_url) else None
 
 
 class PrefectError(FailedError):
@@ -232,13 +249,16 @@ def temporary_server(home: Path) -> Iterator[Server]:
         home: our own, in which the server keeps its database.
     """
     surround(home)
-    server = start_server()
-    os.environ["PREFECT_API_URL"] = server.api_url
+    login = Login.of_home(home)
+    server = start_server(login=login, environment=_EMBEDDED)
+    ours = {"PREFECT_API_URL": server.api_url, "PREFECT_API_AUTH_STRING": login.auth}
+    os.environ.update(ours)
     try:
         server.wait()
         yield server
     finally:
-        del os.environ["PREFECT_API_URL"]
+        for name in ours:
+            del os.environ[name]
         server.stop()
 
 

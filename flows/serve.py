@@ -8,13 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stenoflow.flows.prefect_server import ADDRESS_FILE, PrefectError, Server, start_server, surround
+from stenoflow.flows.dashboard_app import AUTH, LOGIN_PATH, Login, write_private
+from stenoflow.flows.prefect_server import (
+    ADDRESS_FILE,
+    PREFECT_AUTH,
+    PrefectError,
+    Server,
+    start_server,
+    surround,
+)
+from stenoflow.tasks.access import is_loopback
+from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
-_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 _LOOK_EVERY_S = 2.0
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +31,35 @@ class DashboardServer:
 
     Attributes:
         api_url: where it answers.
+        link: what a person opens: it logs in.
         is_running: tells whether it still runs, as far as that is known here.
+        is_own: it was started for this process.
     """
 
     api_url: str
+    link: str
     is_running: Callable[[], bool]
+    is_own: bool
 
 
-def check_exposure(host: str) -> None:
-    """Raise SettingsError for an address that others can reach without anybody being asked who they are."""
-    if host not in _LOOPBACK and ":" not in os.environ.get(_AUTH, ""):
+def login_of(settings: Settings, host: str) -> Login:
+    """Return the login that is asked for: the one that is set, or on the loopback the home's own.
+
+    Raises:
+        SettingsError: it is no user and password; or others can reach the address, and none is set.
+    """
+    auth = os.environ.get(PREFECT_AUTH)
+    if settings.dashboard_auth is not None:
+        auth = settings.dashboard_auth.get_secret_value()
+    if auth is None and is_loopback(host):
+        return Login.of_home(settings.home)
+    user, _, password = (auth or "").partition(":")
+    if not (user and password and auth and auth.isprintable()):
         raise SettingsError(
-            f"the dashboard on {host} would be open to everybody",
-            f"set STENOFLOW_DASHBOARD_AUTH (or {_AUTH}) to user:password, or leave out --host",
+            f"the dashboard on {host} needs a user and a password",
+            f"set {AUTH} to user:password" + ("" if is_loopback(host) else ", or leave out --host"),
         )
+    return Login(auth)
 
 
 @contextmanager
@@ -50,7 +73,7 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
     given = os.environ.get("PREFECT_API_URL")
     surround(settings.home)
     if given is not None:
-        yield DashboardServer(given, lambda: True)
+        yield DashboardServer(given, given.removesuffix("/api"), lambda: True, is_own=False)
         return
     served = os.environ.get("PREFECT_API_URL")
     if served is not None:
@@ -58,17 +81,16 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
         raise SettingsError(
             f"a dashboard is served from {settings.home} already: {where}", "end that one first"
         )
-    if settings.dashboard_auth is not None:
-        os.environ.setdefault(_AUTH, settings.dashboard_auth.get_secret_value())
-    check_exposure(host)
-    server = _start(host, port)
-    os.environ["PREFECT_API_URL"] = server.api_url
+    login = login_of(settings, host)
+    server = _start(host, port, login)
+    # For the runner and the flow runs, which are processes of their own.
+    os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = server.api_url, login.auth
     file = settings.home / ADDRESS_FILE
     try:
         server.wait()
-        if _AUTH not in os.environ:
-            file.write_text(server.api_url, "utf-8")
-        yield DashboardServer(server.api_url, lambda: server.is_running)
+        write_private(file, f"{server.api_url}\n{login.auth}\n")
+        link = f"{server.api_url.removesuffix('/api')}{LOGIN_PATH}?token={login.link_token}"
+        yield DashboardServer(server.api_url, link, lambda: server.is_running, is_own=True)
     finally:
         file.unlink(missing_ok=True)
         server.stop()
@@ -85,10 +107,14 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
 
     from stenoflow.flows.deployment_context import set_limits  # noqa: PLC0415
     from stenoflow.flows.deployments import deployments  # noqa: PLC0415
+    from stenoflow.flows.dispatch import free_slots  # noqa: PLC0415
 
     async def work() -> None:
         await set_limits(settings)
         made = await deployments(settings)
+        if served.is_own:
+            with open_context(settings) as context:
+                await free_slots(context)
         running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))
         while not running.done() and served.is_running():
             await asyncio.wait([running], timeout=_LOOK_EVERY_S)
@@ -100,19 +126,15 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
     asyncio.run(work())
 
 
-def _start(host: str, port: int) -> Server:
-    # The pages ask where they came from; by default, on Prefect's own port.
+def _start(host: str, port: int, login: Login) -> Server:
     environment = {
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        # The pages ask where they came from; by default, on Prefect's own port.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     }
-    if _AUTH in os.environ:
-        os.environ.setdefault("PREFECT_API_AUTH_STRING", os.environ[_AUTH])
-    for name, value in environment.items():
-        os.environ.setdefault(name, value)
     try:
-        return start_server(host, port, embedded=False)
+        return start_server(host, port, login, environment)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(

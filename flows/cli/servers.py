@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import ipaddress
+import hmac
 import signal
-from collections.abc import Callable, Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import typer
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, serve_deployments
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
+from stenoflow.tasks.access import is_loopback, is_own_host, is_own_origin
 from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import PATIENCE_S, DatabaseCollector
 from stenoflow.tasks.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 # A single printout holds up no scrape, so that it may wait for the database for long.
 _PATIENCE_ONCE_S = 300.0
@@ -43,7 +51,7 @@ def serve(
     with open_context(settings) as context:
         context.check()
     with dashboard(settings, host, port) as served:
-        result(served.api_url.removesuffix("/api"))
+        result(served.link)
         say("Serving the dashboard and the deployments there; Ctrl-C ends it.")
         serve_deployments(settings, limit, served)
 
@@ -78,8 +86,14 @@ def metrics(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 9464,
     public: Annotated[
-        bool, typer.Option("--public", help="Allow a --host that other machines can reach.")
+        bool, typer.Option("--public", help="Allow a --host that other machines can reach, without a key.")
     ] = False,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STENOFLOW_METRICS_KEY", help="Ask scrapers for this bearer token.", show_default=False
+        ),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Print them and end: for node_exporter's textfile collector.")
     ] = False,
@@ -94,9 +108,9 @@ def metrics(
         if once:
             result(generate_latest(registry).decode().rstrip("\n"))
             return
-        if not _is_loopback(host):
+        if not is_loopback(host) and not api_key:
             _check_public(host, public=public)
-        _serve(registry, host, port)
+        _serve(registry, host, port, api_key)
 
 
 @contextmanager
@@ -115,18 +129,34 @@ def _registry(settings: Settings, patience_s: float) -> Iterator[CollectorRegist
         database.close()
 
 
-def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
+def _serve(registry: CollectorRegistry, host: str, port: int, api_key: str | None) -> None:
     """Serve until SIGINT or SIGTERM. Raises SettingsError for an address that cannot be listened on."""
     with _blocked_signals() as wait:
+        app = _checked(make_wsgi_app(registry), host, api_key)
         try:
-            server, _ = start_http_server(port, host, registry)
+            server = make_server(host, port, app, _server_class(host), _Handler)
         except OSError as error:
             raise SettingsError(f"metrics cannot be served on {host} port {port}: {error}") from error
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         say(f"Serving: http://{shown}:{server.server_port}/metrics")
         wait()
         server.shutdown()
         server.server_close()
+
+
+def _server_class(host: str) -> type[ThreadingWSGIServer]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return type("Server", (ThreadingWSGIServer,), {"address_family": family})
+
+
+class _Handler(WSGIRequestHandler):
+    """Answers scrapes without a word, and waits for no client for long."""
+
+    timeout = 30
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - so it is called there
+        """Say nothing."""
 
 
 @contextmanager
@@ -143,13 +173,28 @@ def _check_public(host: str, *, public: bool) -> None:
     if not public:
         raise SettingsError(
             f"everyone who reaches {host} could read what was spent, and names of tags and models",
-            "add --public if that is wanted",
+            "set STENOFLOW_METRICS_KEY, or add --public if that is wanted",
         )
     say(f"Warning: everyone who reaches {host} can read what was spent, and names of tags and models.")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _checked(app: WSGIApplication, host: str, api_key: str | None) -> WSGIApplication:
+    """Put the checks of Host, Origin and key before an app."""
+
+    def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        named, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+        refusal = None
+        if not is_own_host(named, host) or not (origin is None or is_own_origin(origin, named)):
+            refusal = "403 Forbidden"
+        elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            refusal = "405 Method Not Allowed"
+        elif api_key is not None:
+            given = environ.get("HTTP_AUTHORIZATION", "")
+            is_known = hmac.compare_digest(given.encode(), f"Bearer {api_key}".encode())
+            refusal = None if is_known else "401 Unauthorized"
+        if refusal is None:
+            return app(environ, start_response)
+        start_response(refusal, [("Content-Type", "text/plain")])
+        return [f"{refusal}\n".encode()]
+
+    return checked

@@ -82,7 +82,8 @@ class Leases:
         """Tell whether a run is alive, or its lease ended no longer ago than a time."""
         with self._database.read() as session:
             run = session.get(Run, run_id)
-            return run is not None and not self._is_silent(session, run, time)
+            is_heard = run is not None and not self._is_silent(session, run, time)
+        return is_heard and not self._is_unlocked(run_id)
 
     def renew(self, run_id: str) -> None:
         """Say that a run is alive."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from types import FrameType
 from typing import NoReturn
 
 from starlette.applications import Starlette
@@ -21,8 +24,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stenoflow.tasks.access import HostCheck, is_loopback
 from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error, api_error_of, invalid
-from stenoflow.tasks.engine.chat import reply_to
+from stenoflow.tasks.engine.chat import reply_within_bounds
 from stenoflow.tasks.engine.engine import Engine, default_speech_model, load_sound
 from stenoflow.tasks.engine.recogniser import Recogniser, Recognition
 from stenoflow.tasks.engine.request_schema import (
@@ -71,7 +75,7 @@ def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
             Route("/v1/models", list_models),
             Route("/v1/models/{model}", show_model),
         ],
-        middleware=[Middleware(KeyCheck, api_key=api_key)] if api_key else [],
+        middleware=[Middleware(HostCheck), *([Middleware(KeyCheck, api_key=api_key)] if api_key else [])],
         exception_handlers=HANDLERS,
     )
     app.state.engine = engine
@@ -124,7 +128,7 @@ async def complete(request: Request) -> Response:
     """Answer POST /v1/chat/completions."""
     form = read_chat_form(await read_body(request, _LARGEST_JSON))
     model = _engine(request).chat_model(form.model)
-    return answer_chat(form, model, await asyncio.to_thread(reply_to, form))
+    return answer_chat(form, model, await reply_within_bounds(form))
 
 
 async def list_models(request: Request) -> Response:
@@ -194,7 +198,6 @@ async def _events(recognition: Recognition) -> AsyncIterator[str]:
         yield "data: [DONE]\n\n"
 
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _GRACE_S = 5
 
 
@@ -218,7 +221,7 @@ def serve(
     Raises:
         SettingsError: the address is in use or not ours, or open to others without a key.
     """
-    if host not in _LOOPBACK and not api_key:
+    if not is_loopback(host) and not api_key:
         raise SettingsError(f"the engine would be open to everyone who reaches {host}", "set a key for it")
     import uvicorn  # noqa: PLC0415 - loads slowly, and is not needed in process
 
@@ -226,10 +229,24 @@ def serve(
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
     )
+    # A thread that still decodes would be waited for; what it makes is for nobody.
+    at_the_latest = threading.Timer(2 * _GRACE_S, os._exit, (1,))
+    at_the_latest.daemon = True
+
+    class EndingServer(uvicorn.Server):
+        """A server that ends in time, whatever its threads do."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Begin to end at a signal, and see to it that it comes to that."""
+            if not self.should_exit:
+                at_the_latest.start()
+            super().handle_exit(sig, frame)
+
     with contextlib.closing(engine), _listen(host, port) as listener:
         on_ready(_base_url(host, listener))
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
-            uvicorn.Server(config).run(sockets=[listener])
+            EndingServer(config).run(sockets=[listener])
+    at_the_latest.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,18 +6,22 @@ English cues, so what is said otherwise is missed. Nothing in a message is an in
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sentencex import segment
 
+from stenoflow.tasks.engine.api_errors import invalid
 from stenoflow.tasks.engine.request_schema import ChatForm
 from stenoflow.tasks.engine.responses import ChatReply
+from stenoflow.tasks.media.running import Bounds
 from stenoflow.tasks.transcript.minutes import SECTIONS
 from stenoflow.tasks.transcript.text import ends_sentence, split_words, spoken_form
 
@@ -227,3 +231,51 @@ def _fit_minutes(sentences: Sequence[Sentence], most_words: int) -> str:
         if len(written.split()) <= most_words:
             break
     return written
+
+
+# A longer message is replied to in a process of its own: some take for ever, a process can be ended, and
+# beside one of Python's own regular expressions nothing else runs. Starting it takes longer than a reply to a
+# short message.
+_SHORT = 8_000
+_BOUNDS = Bounds(cpu_s=30)
+_LONGEST_S = 300.0
+
+
+async def reply_within_bounds(form: ChatForm) -> ChatReply:
+    """Reply to a message, or give it up: in bounded time and memory, whatever it says.
+
+    Raises:
+        ApiErrorReply: it takes too much.
+    """
+    if len(form.message) <= _SHORT:
+        return await asyncio.to_thread(reply_to, form)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", __name__),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _BOUNDS.impose(process.pid)
+    try:
+        async with asyncio.timeout(_LONGEST_S):
+            answer, _ = await process.communicate(json.dumps(asdict(form)).encode())
+    except TimeoutError:
+        answer = b""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode or not answer:
+        raise invalid("messages", "This message takes too long to reply to; shorten it", "too_complex")
+    return ChatReply(**json.loads(answer))
+
+
+def _reply_once() -> None:
+    """Reply to the form that comes in on stdin: the program of the process."""
+    form = ChatForm(**json.load(sys.stdin))
+    json.dump(asdict(reply_to(form)), sys.stdout)
+
+
+if __name__ == "__main__":
+    _reply_once()

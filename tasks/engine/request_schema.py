@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from asyncio import timeout
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite, isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -131,24 +132,77 @@ def _stream(form: FormData) -> bool:
 Body = dict[str, Any]
 
 
+_MOST_LEVELS = 64
+_LONGEST_UPLOAD_S = 600.0
+
+
 async def read_body(request: Request, most: int) -> Body:
     """Receive a JSON object of at most ``most`` bytes.
 
     Raises:
-        ApiErrorReply: it is larger, or no JSON object.
+        ApiErrorReply: it is larger, nested too deep, no JSON object, or not said to be JSON.
     """
+    check_content_type(request, "application/json")
     content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > most:
-            raise ApiErrorReply(413, f"The request is larger than {most} bytes", code="content_too_large")
+    async with receiving_in_time():
+        async for part in request.stream():
+            content += part
+            if len(content) > most:
+                message = f"The request is larger than {most} bytes"
+                raise ApiErrorReply(413, message, code="content_too_large")
     try:
         body = json.loads(content)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
         raise ApiErrorReply(400, f"The body of the request is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ApiErrorReply(400, "The body of the request must be a JSON object")
+    if not _is_flat(body):
+        raise _too_deep()
     return body
+
+
+def check_content_type(request: Request, *expected: str) -> None:
+    """Refuse a body of another type: a page in a browser may send text and forms to any server unasked.
+
+    Raises:
+        ApiErrorReply: it is said to be of another type, or of none.
+    """
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in expected:
+        message = f"The body of the request must be {expected[0]}, not {given or 'of no type'}"
+        raise ApiErrorReply(415, message, code="unsupported_media_type")
+
+
+@asynccontextmanager
+async def receiving_in_time() -> AsyncIterator[None]:
+    """Bound how long a client may take to send a body.
+
+    Raises:
+        ApiErrorReply: it takes longer.
+    """
+    try:
+        async with timeout(_LONGEST_UPLOAD_S):
+            yield
+    except TimeoutError:
+        message = f"The request was not received within {_LONGEST_UPLOAD_S:.0f} s"
+        raise ApiErrorReply(408, message, code="request_timeout") from None
+
+
+def _is_flat(body: Body) -> bool:
+    """Tell whether a body is nested no deeper than any request needs: what reads it further may recurse."""
+    level: list[Any] = [body]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def _too_deep() -> ApiErrorReply:
+    return ApiErrorReply(400, f"The body of the request is nested deeper than {_MOST_LEVELS} levels")
 
 
 def text_field(body: Body, name: str) -> str:
@@ -174,11 +228,17 @@ def number_field(body: Body, name: str, default: float, least: float, most: floa
     value = body.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid(name, f"{name} must be a number", "invalid_type")
-    if not least <= value <= most:
-        raise invalid(name, f"{name} is {value:g}; it must be from {least:g} to {most:g}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if isnan(number):
+        raise invalid(name, f"{name} must be a number", "invalid_type")
+    if not least <= number <= most:
+        raise invalid(name, f"{name} is {number:g}; it must be from {least:g} to {most:g}")
+    return number
 
 
 LARGEST_BODY = 25 * 1024 * 1024
@@ -200,7 +260,11 @@ async def receive_transcription(request: Request) -> AsyncIterator[Transcription
     Raises:
         ApiErrorReply: the form is too large, or a field is missing or wrong.
     """
-    async with Request(request.scope, _bounded(request)).form(max_files=1, max_fields=500) as form:
+    # A form of fields alone is told which one is missing.
+    check_content_type(request, "multipart/form-data", "application/x-www-form-urlencoded")
+    async with receiving_in_time():
+        form = await Request(request.scope, _bounded(request)).form(max_files=1, max_fields=500)
+    try:
         fields = read_transcription_form(form)
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -209,6 +273,8 @@ async def receive_transcription(request: Request) -> AsyncIterator[Transcription
             sound = Path(folder, "upload")
             await _save(file, sound)
             yield TranscriptionUpload(fields, sound)
+    finally:
+        await form.close()
 
 
 def _bounded(request: Request) -> Receive:

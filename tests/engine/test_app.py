@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -9,11 +10,15 @@ import sys
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
+from stenoflow.tasks.engine import chat
 from stenoflow.tasks.engine.app import serve
 from stenoflow.tasks.engine.engine import open_engine
 from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.media.running import Bounds
+from tests.waiting import FOREVER
 
 _PROGRAM = """
 from stenoflow.tasks.engine.engine import open_engine
@@ -34,6 +39,118 @@ def test_it_says_where_it_is_and_ends_in_order_on_ctrl_c() -> None:
         server.send_signal(signal.SIGINT)
         rest, complaints = server.communicate(timeout=30)
     assert (rest, complaints, server.returncode) == ("ended\n", "", 0)
+
+
+def test_sigterm_ends_it_while_a_thread_works_and_a_client_sends() -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", _BUSY_PROGRAM], stdout=subprocess.PIPE, text=True, cwd=root
+    ) as server:
+        assert server.stdout is not None
+        address = httpx.URL(server.stdout.readline().strip())
+        with socket.create_connection((address.host, address.port)) as busy:
+            body = b'{"model": "extractive-summary", "messages": [{"role": "user", "content": "hello"}]}'
+            busy.sendall(_head(address, len(body)) + body)
+            assert server.stdout.readline() == "busy\n"
+            with socket.create_connection((address.host, address.port)) as slow:
+                slow.sendall(_head(address, 1000) + b"{")
+                server.send_signal(signal.SIGTERM)
+                server.wait()
+    assert server.returncode != 0
+
+
+_BUSY_PROGRAM = """
+import time
+from stenoflow.tasks.engine import chat
+from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.app import serve
+
+def hang(form):
+    print("busy", flush=True)
+    time.sleep(100_000)
+
+chat.reply_to = hang
+serve(open_engine(), port=0, on_ready=lambda url: print(url, flush=True))
+"""
+
+
+def _head(address: httpx.URL, length: int) -> bytes:
+    lines = [
+        "POST /v1/chat/completions HTTP/1.1",
+        f"Host: {address.host}:{address.port}",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+CHAT = {"model": "extractive-summary", "messages": [{"role": "user", "content": "Good morning."}]}
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8178", "192.0.2.1", ""])
+def test_a_foreign_host_is_refused(client: openai.OpenAI, host: str) -> None:
+    assert httpx.get(f"{client.base_url}models", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_pages_of_another_origin_are_refused(client: openai.OpenAI, origin: str) -> None:
+    headers = {"Origin": origin}
+    assert httpx.get(f"{client.base_url}models", headers=headers).status_code == 403
+    assert httpx.post(f"{client.base_url}chat/completions", json=CHAT, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+)
+def test_json_that_is_not_said_to_be_json_is_refused(client: openai.OpenAI, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    for path in ("chat/completions", "audio/speech"):
+        url = f"{client.base_url}{path}"
+        assert httpx.post(url, content=json.dumps(CHAT).encode(), headers=headers).status_code == 415
+    if kind in {None, "text/plain"}:
+        url = f"{client.base_url}audio/transcriptions"
+        assert httpx.post(url, content=b"model=pocketsphinx", headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize("levels", [65, 900, 100_000])
+def test_json_that_is_nested_deep_is_refused(client: openai.OpenAI, levels: int) -> None:
+    whole = json.dumps({**CHAT, "metadata": "X"}).replace('"X"', "[" * levels + "]" * levels)
+    answer = httpx.post(
+        f"{client.base_url}chat/completions", content=whole, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, "nested deeper" in answer.text) == (400, True)
+
+
+def test_json_that_is_huge_is_refused(client: openai.OpenAI) -> None:
+    huge = {**CHAT, "metadata": "x" * 2_100_000}
+    assert httpx.post(f"{client.base_url}chat/completions", json=huge).status_code == 413
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e308])
+def test_numbers_beyond_all_bounds_are_refused(client: openai.OpenAI, number: float) -> None:
+    body = {**CHAT, "n": number}
+    assert httpx.post(f"{client.base_url}chat/completions", json=body).status_code == 400
+
+
+def test_a_message_that_takes_for_ever_is_given_up(
+    client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "_BOUNDS", Bounds(cpu_s=3))
+    speakers = "".join(f"[{n}] name{n}: we will do it by Friday now.\n" for n in range(40_000))
+    body = {
+        "model": "extractive-summary",
+        "messages": [{"role": "user", "content": speakers}],
+        "response_format": {"type": "json_object"},
+    }
+    answer = httpx.post(f"{client.base_url}chat/completions", json=body, timeout=FOREVER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_complex")
+
+
+def test_a_long_message_is_replied_to_as_a_short_one_is(client: openai.OpenAI) -> None:
+    said = "We decided to ship the green parcels on Friday. " * 1_000
+    body = {**CHAT, "messages": [{"role": "user", "content": said}]}
+    answer = httpx.post(f"{client.base_url}chat/completions", json=body, timeout=FOREVER)
+    assert "green parcels" in answer.json()["choices"][0]["message"]["content"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - it must refuse

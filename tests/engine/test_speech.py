@@ -225,7 +225,9 @@ def test_a_model_that_does_not_speak_is_not_found(client: openai.OpenAI) -> None
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"a"', b"\xff"])
 def test_a_body_that_is_no_object_is_a_bad_request(client: openai.OpenAI, content: bytes) -> None:
-    assert httpx.post(f"{client.base_url}audio/speech", content=content).status_code == 400
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{client.base_url}audio/speech", content=content, headers=headers)
+    assert answer.status_code == 400
 
 
 def test_names_that_clients_have_built_in_are_stood_in_for(client: openai.OpenAI) -> None:

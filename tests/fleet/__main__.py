@@ -266,7 +266,7 @@ def _fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
         client = boto3.session.Session().client("s3")
         for bucket in ("store", "meetings"):
             client.create_bucket(Bucket=bucket)
-        prefect = start_server(embedded=False)
+        prefect = start_server()
         stack.callback(prefect.stop)
         prefect.wait()
         os.environ["PREFECT_API_URL"] = prefect.api_url

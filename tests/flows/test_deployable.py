@@ -64,11 +64,15 @@ async def flow_runs(name: str) -> list[Any]:
 
 
 async def registered(*names: str) -> None:
+    from prefect.types.entrypoint import EntrypointType
+
     from stenoflow.flows import deployable
     from stenoflow.flows.dispatch import DEPLOYMENT
 
     for name in names:
-        deployment = await getattr(deployable, name).ato_deployment(DEPLOYMENT)
+        deployment = await getattr(deployable, name).ato_deployment(
+            DEPLOYMENT, entrypoint_type=EntrypointType.MODULE_PATH
+        )
         await deployment.aapply()
 
 
@@ -321,6 +325,71 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
 
     as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["recovered"])]
     assert prefect(act)[:3] == as_they_are
+
+
+@pytest.mark.usefixtures("no_time_to_start")
+@pytest.mark.parametrize("is_start", [False, True])
+def test_a_look_that_died_does_not_keep_its_inbox_closed(prefect: Any, is_start: bool) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+        from prefect.states import Pending, Running
+
+        from stenoflow.flows.deployable import recover as recover_crashed
+        from stenoflow.flows.dispatch import free_slots
+
+        async def recover() -> None:
+            if is_start:
+                with open_context(load_settings()) as context:
+                    await free_slots(context)
+            else:
+                await recover_crashed()
+
+        async with get_client() as client:
+            ids = [await looks_alone(name) for name in ("died", "alive", "erased", "without its inbox")]
+            looks = [await client.create_flow_run_from_deployment(each) for each in ids]
+            for look in looks:
+                await client.set_flow_run_state(look.id, Pending())
+                await client.set_flow_run_state(look.id, Running())
+            await client.delete_flow_run(looks[2].id)
+            await client.update_global_concurrency_limit(f"deployment:{ids[2]}", one_slot_taken())
+            await client.delete_deployment(ids.pop())
+            with open_context(load_settings()) as context, context.leases.held(str(looks[1].id)):
+                await recover()
+            seen = [(await client.read_flow_run(look.id)).state_name for look in looks[:2]]
+            slots = [
+                (await client.read_global_concurrency_limit_by_name(f"deployment:{each}")).active_slots
+                for each in ids
+            ]
+            for look in (looks[0], looks[1], looks[3]):
+                # Else the next test would find them.
+                await client.delete_flow_run(look.id)
+        return seen, slots
+
+    assert prefect(act) == (["Crashed", "Running"], [0, 1, 0])
+
+
+def one_slot_taken() -> Any:
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+
+    return GlobalConcurrencyLimitUpdate(active_slots=1)
+
+
+async def looks_alone(name: str) -> UUID:
+    """Register an inbox of which one look runs at a time."""
+    from prefect.types.entrypoint import EntrypointType
+
+    from stenoflow.flows import deployable
+    from stenoflow.flows.deployments import _ALONE
+
+    deployment = await deployable.ingest.ato_deployment(
+        name,
+        concurrency_limit=_ALONE,
+        parameters={"inbox": name},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    made = await deployment.aapply()
+    assert isinstance(made, UUID)
+    return made
 
 
 @pytest.mark.usefixtures("api", "no_time_to_start")

@@ -99,6 +99,28 @@ def test_an_address_for_everyone_is_taken_only_when_it_is_meant(stenoflow: Comma
         assert httpx.get(own, timeout=FOREVER).status_code == 200
 
 
+def test_other_names_and_other_pages_are_refused(home: Path) -> None:
+    with serving(home.parent) as (_, url):
+        for headers in (
+            {"Host": "evil.example"},
+            {"Host": "192.0.2.1"},
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+        ):
+            assert httpx.get(url, headers=headers, timeout=FOREVER).status_code == 403
+        posted = httpx.post(url, content="x", headers={"Content-Type": "text/plain"}, timeout=FOREVER)
+        assert posted.status_code == 405
+
+
+def test_with_a_key_others_may_scrape(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENOFLOW_METRICS_KEY", "secret")
+    with serving(home.parent, "--host", "0.0.0.0") as (_, url):  # noqa: S104 - for a moment
+        own = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        for given, status in (("Bearer secret", 200), ("Bearer x", 401), ("secret", 401)):
+            answer = httpx.get(own, headers={"Authorization": given}, timeout=FOREVER)
+            assert answer.status_code == status
+
+
 def test_a_port_that_is_taken_is_said(stenoflow: Command, home: Path) -> None:
     with serving(home.parent) as (_, url):
         port = httpx.URL(url).port

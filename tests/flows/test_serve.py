@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
+from tests.artifacts.chromium import chromium, find_chromium, open_page
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import command, descendants, is_in_prefects_database, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
@@ -41,6 +47,11 @@ def _scheduled(client: SyncPrefectClient) -> set[str]:
     return {client.read_flow(flow_id).name for flow_id in {run.flow_id for run in runs}}
 
 
+def _states_of(client: SyncPrefectClient, name: str) -> set[str]:
+    runs = [client.read_flow_run(UUID(each)) for each in _runs_of(client, name)]
+    return {run.state.type.value for run in runs if run.state is not None}
+
+
 def _runs_of(client: SyncPrefectClient, name: str) -> list[str]:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 
@@ -65,9 +76,14 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     (tmp_path / "here" / "stenoflow.toml").write_text(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
-        address = process.stdout.readline().strip()
+        link = process.stdout.readline().strip()
+        address = address_of(link)
+        assert {path.stat().st_mode & 0o777 for path in home.glob("dashboard.*")} == {0o600}
         with httpx.Client(base_url=address, timeout=FOREVER) as http:
-            assert "<html" in http.get("/", follow_redirects=True).text
+            assert http.post("/api/flow_runs/filter", json={}).status_code == 401
+            assert "Log in" in http.get("/", headers={"Accept": "text/html"}).text
+            assert http.get(link).is_success
+            assert "Log in" not in http.get("/", follow_redirects=True).text
             assert http.get("/api/health").json() is True
             # Where the pages look for the server: wherever they came from.
             assert http.get("/ui-settings").json()["api_url"] == "/api"
@@ -77,7 +93,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
         wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
-        with prefect_client(f"{address}/api") as client:
+        with prefect_client(address, home) as client:
             wait_for(lambda: {"ingest", "recover", "verify"} <= _scheduled(client), process)
             runs = _runs_of(client, "trustees.mp3")
         (inbox / "trustees.mp3").unlink()
@@ -95,16 +111,39 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stenoflow", "api")
+def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
+    home: Path, meeting: Meeting, tmp_path: Path
+) -> None:
+    # Of a name of its own: tests share Prefect's database.
+    inbox = tmp_path / "look"
+    inbox.mkdir()
+    shutil.copy(meeting.path, inbox / "trustees.mp3")
+    said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
+    (tmp_path / "here" / "stenoflow.toml").write_text(said)
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        address = address_of(process.stdout.readline().strip())
+        with prefect_client(address, home) as client:
+            wait_for(lambda: "RUNNING" in _states_of(client, "look"), process)
+        for each in [process.pid, *descendants(process.pid)]:
+            os.kill(each, signal.SIGKILL)
+    assert _complete(home) == []
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
+
+
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
-    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
     from prefect.states import Cancelling
 
     api.delay_s = 3.0
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        with prefect_client(f"{address}/api") as client:
+        address = address_of(process.stdout.readline().strip())
+        with prefect_client(address, home) as client:
             wait_for(lambda: bool(client.read_deployments()), process)
             deployment = client.read_deployment_by_name("transcribe/stenoflow")
             options = {"segment_seconds": 30}
@@ -121,12 +160,117 @@ def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
     assert (resumed["status"], resumed["reused"], len(api.calls)) == ("complete", sent, resumed["segments"])
 
 
-@contextmanager
-def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+_ATTACK = """
+async ([address, id]) => {
+  const steps = [{"prefect.deployments.steps.run_shell_script": {"script": "env > /tmp/stolen"}}];
+  const asked = {};
+  for (const [what, path, options] of [
+    ["token", "/api/csrf-token?client=evil", {}],
+    ["token with cookies", "/api/csrf-token?client=evil", {credentials: "include"}],
+    ["patch", `/api/deployments/${id}`, {method: "PATCH", body: JSON.stringify({pull_steps: steps}),
+      headers: {"Content-Type": "application/json"}, credentials: "include"}],
+    ["simple request", `/api/deployments/${id}/create_flow_run`, {method: "POST", body: "{}",
+      headers: {"Content-Type": "text/plain"}, credentials: "include"}],
+  ]) {
+    try {
+      const answer = await fetch(address + path, options);
+      asked[what] = `${answer.status} ${await answer.text()}`;
+    } catch (error) { asked[what] = error.name; }
+  }
+  return asked;
+}
+"""
+_OWN_ATTACK = """
+async (id) => {
+  const client = "own";
+  const {token} = await (await fetch(`/api/csrf-token?client=${client}`)).json();
+  const headers = {
+    "Content-Type": "application/json", "Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client};
+  const send = (body) =>
+    fetch(`/api/deployments/${id}`, {method: "PATCH", body: JSON.stringify(body), headers});
+  const steps = [{"prefect.deployments.steps.run_shell_script": {"script": "id"}}];
+  return [(await send({description: "ours"})).status, (await send({pull_steps: steps})).status,
+          (await send({entrypoint: "/tmp/evil.py:flow"})).status];
+}
+"""
 
-    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium on this machine")
+def test_the_link_logs_a_browser_in_and_no_page_of_another_origin_gets_anything(
+    home: Path, tmp_path: Path
+) -> None:
+    with command(["serve", "--port", "0"], tmp_path / "here") as process, chromium() as browser:
+        assert process.stdout is not None
+        link = process.stdout.readline().strip()
+        address = address_of(link)
+        with prefect_client(address, home) as client:
+            wait_for(lambda: bool(client.read_deployments()), process)
+            deployment = client.read_deployment_by_name("transcribe/stenoflow")
+            wait_for(lambda: len(client.read_deployments()) >= 7, process)
+            with open_page(browser) as page:
+                page.goto(address)
+                expect(page.get_by_role("button", name="Log in")).to_be_visible()
+                page.goto(link)
+                page.wait_for_url(lambda url: "/login" not in url)
+                page.goto(f"{address}/deployments")
+                expect(page.get_by_text("ingest recording").first).to_be_visible()
+                ours = page.evaluate(_OWN_ATTACK, str(deployment.id))
+                # A page at another port of the same machine is of the same site: it has the cookie.
+                with web_page("<title>evil</title>") as evil:
+                    page.goto(evil)
+                    got = page.evaluate(_ATTACK, [address, str(deployment.id)])
+            after = client.read_deployment_by_name("transcribe/stenoflow")
+            started = _count_runs(client, deployment.id)
+    assert ours == [204, 403, 403]
+    assert got == dict.fromkeys(("token", "token with cookies", "patch", "simple request"), "TypeError")
+    assert (after.description, after.pull_steps or [], started) == ("ours", [], 0)
+
+
+def _count_runs(client: SyncPrefectClient, deployment_id: UUID) -> int:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+
+    of_it = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
+    return len(client.read_flow_runs(flow_run_filter=of_it))
+
+
+@contextmanager
+def web_page(html: str) -> Iterator[str]:
+    """Serve a page of an origin of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
+def address_of(link: str) -> str:
+    """Return the dashboard's address from the link that `serve` prints."""
+    address, _, token = link.partition("/login?token=")
+    assert len(token) == 64, link
+    return address
+
+
+@contextmanager
+def prefect_client(address: str, home: Path) -> Iterator[SyncPrefectClient]:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    auth = (home / "dashboard.secret").read_text("utf-8")
+    theirs = {PREFECT_API_URL: f"{address}/api", PREFECT_API_AUTH_STRING: auth}
+    with temporary_settings(theirs), get_client(sync_client=True) as client:
         yield client
 
 

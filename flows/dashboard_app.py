@@ -1,0 +1,288 @@
+"""The dashboard's web server: Prefect's app behind a login.
+
+Prefect's own app answers any page that is open in the operator's browser, and a page that may write a
+deployment runs programs by it. Here a request must name this server and no foreign origin (`tasks.access`),
+must come with the password or with the cookie that the login sets, and may not say what a flow run executes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stenoflow.tasks.access import HostCheck
+
+APP = f"{__name__}:create_app"
+"""What uvicorn serves."""
+AUTH = "STENOFLOW_DASHBOARD_AUTH"
+"""In the environment of its process: the login's ``user:password``."""
+LOGIN_PATH = "/login"
+
+_SECRET_FILE = "dashboard.secret"  # noqa: S105 - its name
+_COOKIE = "stenoflow_dashboard"
+_A_MONTH_S = 30 * 24 * 3600
+# What tells whether a server is there, without telling anything else.
+_PUBLIC = frozenset({"/api/health", "/api/ready"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Prefect itself takes parameters of 512 kB.
+_LARGEST_BODY = 2 * 1024 * 1024
+_LARGEST_FORM = 4096
+# Requests that can say what is executed, and the fields that say it.
+_EXECUTED_BY = re.compile(r"/api/(ui/)?(deployments|flow_runs|automations)\b")
+_EXECUTES = frozenset({"pull_steps", "job_variables", "storage_document_id", "infrastructure_document_id"})
+_OUR_FLOW = re.compile(r"stenoflow\.flows(\.\w+)+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The password of the dashboard, and what is derived from it.
+
+    Attributes:
+        auth: ``user:password``, as Prefect's clients send it.
+    """
+
+    auth: str = field(repr=False)
+
+    @classmethod
+    def of_home(cls, home: Path) -> Login:
+        """Return the login of a home, whose password is made the first time; nobody else may read it."""
+        path = home / _SECRET_FILE
+        try:
+            auth = path.read_text("utf-8").strip()
+        except FileNotFoundError:
+            auth = ""
+        if ":" in auth:
+            path.chmod(0o600)
+            return cls(auth)
+        auth = f"stenoflow:{secrets.token_urlsafe(32)}"
+        write_private(path, auth)
+        return cls(auth)
+
+    @property
+    def link_token(self) -> str:
+        """What the link that logs in carries."""
+        return self._derived("link")
+
+    @property
+    def cookie(self) -> str:
+        """What the cookie of a browser that is logged in carries."""
+        return self._derived("cookie")
+
+    def accepts(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request has the password or the cookie with it."""
+        basic = base64.b64encode(self.auth.encode()).decode()
+        sent = connection.headers.get("authorization", "")
+        return _same(sent, f"Basic {basic}") or self.has_cookie(connection)
+
+    def has_cookie(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request comes from a browser that is logged in."""
+        return _same(connection.cookies.get(_COOKIE, ""), self.cookie)
+
+    def _derived(self, purpose: str) -> str:
+        return hmac.new(self.auth.encode(), f"stenoflow {purpose}".encode(), hashlib.sha256).hexdigest()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Temporary files are made with mode 0600.
+    with NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+    ) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def create_app() -> ASGIApp:
+    """Return the app that uvicorn serves; the login is in the environment."""
+    from prefect.server.api.server import create_app as create_prefect_app  # noqa: PLC0415 - takes seconds
+
+    login = Login(os.environ[AUTH])
+    return HostCheck(LoginCheck(create_prefect_app(), login))
+
+
+class LoginCheck:
+    """Middleware that lets in whoever is logged in, and lets nobody say what a flow run executes."""
+
+    def __init__(self, app: ASGIApp, login: Login) -> None:
+        self._app = app
+        self._login = login
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "http":
+            body = _Body(receive)
+            reply = await self._reply(Request(scope), body)
+            await (reply or self._app)(scope, body.again, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _reply(self, request: Request, body: _Body) -> Response | None:
+        """Return our own answer; None: it is Prefect's to give."""
+        path = request.scope["path"]
+        if _is_from_another_page(request):
+            return _refused(403, "Pages of another origin may not use this server")
+        if path == LOGIN_PATH:
+            return await self._log_in(request, body)
+        if path in _PUBLIC and request.method in _READS:
+            return None
+        if not self._login.accepts(request):
+            return _page(401) if _is_navigation(request) else _refused(401, "Unauthorized")
+        return await _refusal_to_execute(body) if _EXECUTED_BY.match(path) else None
+
+    async def _log_in(self, request: Request, body: _Body) -> Response:
+        if request.method == "POST":
+            form = parse_qs((await body.read(_LARGEST_FORM) or b"").decode(errors="replace"))
+            user, _, password = self._login.auth.partition(":")
+            given = form.get("user", [""])[0], form.get("password", [""])[0]
+            is_known = _same(given[0], user) & _same(given[1], password)
+        else:
+            is_known = _same(request.query_params.get("token", ""), self._login.link_token)
+        if not is_known:
+            return _page(403 if request.method == "POST" or "token" in request.query_params else 200)
+        # Not by a redirect: where the link stood on a page, the browser would not send the cookie along.
+        reply = HTMLResponse(_WELCOME, headers=_UNSEEN | {"Refresh": "0; url=/"})
+        reply.set_cookie(_COOKIE, self._login.cookie, _A_MONTH_S, httponly=True, samesite="strict")
+        return reply
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        if self._login.accepts(connection):
+            await self._app(scope, receive, send)
+        elif "prefect" in scope.get("subprotocols", []):
+            # Prefect's clients send the password in their first message, before anything is sent to them.
+            await self._app(scope, self._checked(receive, send), send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _checked(self, receive: Receive, send: Send) -> Receive:
+        is_known = False
+
+        async def checked() -> Message:
+            nonlocal is_known
+            message = await receive()
+            if message["type"] != "websocket.receive" or is_known:
+                return message
+            is_known = self._knows(message)
+            if is_known:
+                return message
+            await send({"type": "websocket.close", "code": 1008})
+            return {"type": "websocket.disconnect", "code": 1008}
+
+        return checked
+
+    def _knows(self, message: Message) -> bool:
+        try:
+            given = json.loads(message.get("text") or message.get("bytes") or "")
+            return bool(given["type"] == "auth") and _same(str(given["token"]), self._login.auth)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+
+
+class _Body:
+    """The body of a request, which may be read before Prefect reads it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read: list[Message] = []
+
+    async def read(self, most: int) -> bytes | None:
+        """Receive it; None: it is larger than ``most`` bytes, or whoever sends it has gone."""
+        size = 0
+        while True:
+            message = await self._receive()
+            self._read.append(message)
+            size += len(message.get("body", b""))
+            if size > most or message["type"] != "http.request":
+                return None
+            if not message.get("more_body", False):
+                return b"".join(each.get("body", b"") for each in self._read)
+
+    async def again(self) -> Message:
+        """Receive it again, and what comes after it."""
+        return self._read.pop(0) if self._read else await self._receive()
+
+
+async def _refusal_to_execute(body: _Body) -> Response | None:
+    """Refuse a request that says what a flow run executes: our deployments run our own flows."""
+    content = await body.read(_LARGEST_BODY)
+    if content is None:
+        return _refused(413, f"The request is larger than {_LARGEST_BODY} bytes")
+    try:
+        said = next(_executing(json.loads(content)), None) if content else None
+    except (ValueError, RecursionError):
+        return _refused(400, "The body of the request is not JSON, or is nested too deep")
+    if said is None:
+        return None
+    return _refused(403, f"'{said}' may not be set: deployments here run Stenoflow's own flows")
+
+
+def _executing(value: Any) -> Iterator[str]:
+    """Yield the names of the fields that would have something else executed than our flows."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _executing(each)
+    elif isinstance(value, dict):
+        for name, inside in value.items():
+            is_other = name == "entrypoint" and not (isinstance(inside, str) and _OUR_FLOW.fullmatch(inside))
+            if inside and (is_other or name in _EXECUTES):
+                yield name
+            yield from _executing(inside)
+
+
+def _is_from_another_page(request: Request) -> bool:
+    """Tell whether a browser says so: one at another port is of the same site, so the cookie is sent."""
+    is_opened = request.method in _READS and request.headers.get("sec-fetch-dest") == "document"
+    return request.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not is_opened
+
+
+def _is_navigation(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+def _refused(status: int, why: str) -> Response:
+    return JSONResponse({"detail": why, "exception_message": why}, status)
+
+
+def _page(status: int) -> Response:
+    return HTMLResponse(_FORM, status, headers=_UNSEEN)
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+# The link stands in the address bar: no other server is told of it, and no page shows ours in a frame.
+_UNSEEN = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+_HEAD = "<!doctype html><html lang=en><meta charset=utf-8><title>Stenoflow</title>"
+_WELCOME = f'{_HEAD}<p>Logged in: <a href="/">open the dashboard</a>.</p></html>'
+_FORM = f"""{_HEAD}
+<h1>Stenoflow</h1>
+<p>Open the link that <code>stenoflow serve</code> printed, or log in:</p>
+<form method=post action={LOGIN_PATH}>
+<p><label>User <input name=user autocomplete=username></label></p>
+<p><label>Password <input name=password type=password autocomplete=current-password></label></p>
+<p><button>Log in</button></p>
+</form></html>
+"""
