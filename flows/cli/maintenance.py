@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, complain, count, plain_table, print_table, result, say
+from stenoflow.flows.cli.console import (
+    add_plain,
+    complain,
+    count,
+    json_line,
+    plain_table,
+    print_table,
+    result,
+    say,
+)
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
 from stenoflow.storage.database.connection import open_database
@@ -43,7 +51,7 @@ def verify(
         found = [verify_job(context, job, repair=repair) for job in wanted]
     for each in found:
         if json:
-            result(json_module.dumps(_verified_line(each), ensure_ascii=False))
+            json_line(_verified_line(each))
         if each.error is not None:
             complain(each.error)
     if not json:
@@ -115,7 +123,7 @@ def forget(
             erased = erase(context, each)
             if json:
                 what = {"recording": each.recording_id, "jobs": list(each.jobs)}
-                result(json_module.dumps({**what, "erased": erased, "flow_runs": runs}))
+                json_line({**what, "erased": erased, "flow_runs": runs})
             else:
                 artifacts = count(erased, "artifact")
                 say(f"{each.name}: forgotten, with {artifacts}; what it cost stays in the ledger")
