@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     SecretStr,
     ValidationError,
@@ -73,7 +74,7 @@ class BudgetSettings(BaseModel):
 class RetentionPeriods(BaseModel):
     """For how many days after a job's end what is kept of it; None: for good."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     sound: PositiveFloat | None = None
     """Our own copies of recordings, and cut sound."""

@@ -138,7 +138,7 @@ def _explain(context: AppContext, recording: ErasableRecording, *, json: bool) -
     if json:
         what = {"recording": recording.recording_id, "jobs": list(recording.jobs), "dry_run": True}
         would = {"artifacts": artifacts, "answers": len(answers), "sound": len(sound)}
-        result(json_module.dumps({**what, "would_erase": would}, ensure_ascii=False))
+        json_line({**what, "would_erase": would})
         return
     result(
         f"{recording.name} ({recording.recording_id}): {count(len(recording.jobs), 'job')},"
@@ -160,11 +160,7 @@ def _forget_expired(context: AppContext, *, dry_run: bool, yes: bool, json: bool
             retention.erase(each)
         if json:
             what = {"recording": each.job.recording_id, "job": each.job.id, "kind": each.kind}
-            result(
-                json_module.dumps(
-                    {**what, "dry_run": dry_run, "items": each.items, "moved_to": each.moved_to}
-                )
-            )
+            json_line({**what, "dry_run": dry_run, "items": each.items, "moved_to": each.moved_to})
         else:
             done = "would be moved" if each.moved_to and dry_run else "moved" if each.moved_to else ""
             done = done or ("would be erased" if dry_run else "erased")
