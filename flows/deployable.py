@@ -33,13 +33,13 @@ from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import request_of
-from stenoflow.tasks.operations.inbox_scanner import InboxScanner
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
-from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 from stenoflow.tasks.sources.source import display_name
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,9 @@ async def ingest_recording(
     async with runner_in_flow_run() as runner:
         box = open_inbox(inbox, runner.context.s3)
         given = options.model_dump(exclude_unset=True)
-        reception = InboxScanner(runner.context, box, given, StabilityTracker(1))
+        # Whoever asked for this run has checked what may be given, and gives all of it.
+        rules = rules_of(runner.context, given, allow=())
+        reception = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         moves = Moves(_log.info, reject, done_to)
         taking = Taking(reception, runner, list(FORMATS), moves, is_cancelled)
         entry = await run_blocking(box.find, source)
@@ -164,6 +166,11 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
     reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
     done_to: DoneTo = None,
+    *,
+    allow: Annotated[
+        list[Allowable] | None,
+        Field(description="Options that files beside recordings may give, though they can cost more."),
+    ] = None,
 ) -> State[None]:
     """Start a flow run for each recording that is new and complete in a drop folder.
 
@@ -174,13 +181,14 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         interval: between two looks, in seconds.
         reject: move what can never be taken out of the way.
         done_to: where complete recordings are moved to.
+        allow: options that files beside recordings may give, though they can cost more.
     """
     with open_flow_run_context() as context:
         box = open_inbox(inbox, context.s3)
         if done_to is not None:
             box.check_place(done_to)
         given = options.model_dump(exclude_unset=True)
-        scanner = InboxScanner(context, box, given, StabilityTracker(looks))
+        scanner = InboxScanner(context, box, rules_of(context, given, allow or ()), StabilityTracker(looks))
         asked = await dispatch(scanner, interval, Moves(_log.warning, reject, done_to))
     return Completed(message=f"{asked} recordings handed over")
 

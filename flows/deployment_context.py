@@ -83,7 +83,7 @@ async def runner_in_flow_run() -> AsyncIterator[Runner]:
             await set_limits(context.settings)
             calls, outer = calls_at_once(context.settings, None), shared_limits(context.settings)
             runner = Runner(context, calls, progress, within_flow_run, outer)
-            with _stopped_by_sigterm(runner):
+            with _stopped_by_signals(runner):
                 yield runner
 
 
@@ -132,12 +132,16 @@ def _logs_in_the_dashboard() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_sigterm(runner: Runner) -> Iterator[None]:
+def _stopped_by_signals(runner: Runner) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, runner.stop)
+    # A terminal that hangs up tells flow runs, too, unless they were started under nohup.
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        loop.add_signal_handler(number, runner.stop)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

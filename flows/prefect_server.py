@@ -23,6 +23,7 @@ from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.flows.transcribe import transcribe_recording
+from stenoflow.tasks.api.network import is_loopback
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
@@ -128,6 +129,9 @@ def start_server(
             pass_fds=[listening.fileno()],
             # Ctrl-C is for us, who still store the replies of calls in flight.
             start_new_session=True,
+            # Prefect reads settings from the folder that it is in.
+            cwd=os.environ.get("PREFECT_HOME"),
+            umask=0o077,
         )
         port = listening.getsockname()[1]
     name = _ANY.get(host, host)
@@ -179,6 +183,17 @@ def surround(home: Path) -> None:
     served = None if "PREFECT_API_URL" in os.environ else _served_from(home)
     if served is not None:
         os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = served
+    if is_loopback(httpx.URL(os.environ.get("PREFECT_API_URL", "")).host):
+        _go_round_proxies()
+
+
+def _go_round_proxies() -> None:
+    """See that Prefect's client asks no proxy for this machine, and can read what NO_PROXY holds."""
+    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    entries = [entry.strip().strip("[]") for entry in said.split(",") if entry.strip()]
+    if "*" not in entries:
+        entries += [host for host in ("127.0.0.1", "localhost", "::1") if host not in entries]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(entries)
 
 
 def has_server(home: Path) -> bool:

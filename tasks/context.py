@@ -20,6 +20,7 @@ from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.errors import DiskFullError
 from stenoflow.storage.objects import ObjectStore, open_store
+from stenoflow.storage.private import make_private
 from stenoflow.tasks.api.chat_models import ChatModelTable, load_chat_models
 from stenoflow.tasks.api.models import ModelTable, load_models
 from stenoflow.tasks.api.speech_models import SpeechModelTable, load_speech_models
@@ -159,6 +160,7 @@ def open_context(settings: Settings, run_id: str | None = None) -> Iterator[AppC
         settings: where things are.
         run_id: what this run is called; None: it gets a name of its own.
     """
+    make_private(settings.home)
     database = open_database(settings.database_url)
     try:
         ready = make_ready(database)

@@ -1,7 +1,4 @@
-"""The settings: environment, `.env`, and `stenoflow.toml` for prices, models and presets.
-
-`stenoflow.toml` is read from the current folder, else from `STENOFLOW_HOME`.
-"""
+"""The settings: from the environment, a named file, and the home; see `stenoflow.tasks.setting_files`."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote_from_bytes
 
 import httpx
-import platformdirs
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,20 +22,23 @@ from pydantic import (
     ValidationError,
 )
 from pydantic import model_validator as check_model
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stenoflow.storage.database.charges import Budgets
-from stenoflow.tasks.billing.amounts import to_micro
+from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.setting_files import FILE_NAME, file_sources, find_home
+from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
-FILE_NAME = "stenoflow.toml"
-_PLACES = f"it comes from the environment, from .env or from {FILE_NAME}"
+_PLACES = f"it comes from the environment, from --config FILE, or from .env or {FILE_NAME} in the home"
+# More than any price of a unit; with any quantity that there is, the database can hold the charge.
+_HIGHEST_PRICE = 1_000_000
+
+Amount = Annotated[Decimal, Field(ge=0, le=LARGEST)]
+Price = Annotated[Decimal, Field(ge=0, le=_HIGHEST_PRICE)]
+# A year: what waits longer is a mistake, and far longer times cannot be computed with.
+_MOST_HOURS = 24 * 366
+Seconds = Annotated[float, Field(gt=0, le=_MOST_HOURS * 3_600)]
 
 
 class PriceEntry(BaseModel):
@@ -46,11 +46,11 @@ class PriceEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    amount: Decimal = Field(ge=0)
-    output: Decimal | None = Field(default=None, ge=0)
+    amount: Price
+    output: Price | None = None
     per: str
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
-    least: int = Field(default=0, ge=0)
+    least: int = Field(default=0, ge=0, le=_HIGHEST_PRICE)
     source: str = FILE_NAME
     date: str = "unknown"
 
@@ -60,9 +60,9 @@ class BudgetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    run: Decimal | None = Field(default=None, ge=0)
-    month: Decimal | None = Field(default=None, ge=0)
-    tags: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(default_factory=dict)
+    run: Amount | None = None
+    month: Amount | None = None
+    tags: dict[str, Amount] = Field(default_factory=dict)
 
     @property
     def caps(self) -> Budgets:
@@ -74,7 +74,7 @@ class BudgetSettings(BaseModel):
 class RetentionPeriods(BaseModel):
     """For how many days after a job's end what is kept of it; None: for good."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     sound: PositiveFloat | None = None
     """Our own copies of recordings, and cut sound."""
@@ -102,13 +102,15 @@ class RetentionSettings(RetentionPeriods):
 class InboxSettings(BaseModel):
     """A drop folder that `stenoflow serve` looks into, in `stenoflow.toml` under ``[[inboxes]]``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$", max_length=80)
     address: str
-    every: PositiveFloat = 60.0
+    every: Seconds = 60.0
     """Seconds between two looks."""
     options: RecordingOptions = Field(default_factory=RecordingOptions)
+    allow: frozenset[Allowable] = frozenset()
+    """Options that what stands beside a recording may give, though they can cost more."""
     reject: bool = False
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     """Everything that can be set from outside; options of commands come on top."""
 
     model_config = SettingsConfigDict(
-        env_prefix="STENOFLOW_", env_file=".env", extra="ignore", env_ignore_empty=True
+        env_prefix="STENOFLOW_", extra="ignore", env_ignore_empty=True, allow_inf_nan=False
     )
 
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
@@ -126,7 +128,7 @@ class Settings(BaseSettings):
     provider: str | None = None
     """Name of the provider in prices and charges; told from the base URL if not given."""
 
-    home: Path = Field(default_factory=lambda: platformdirs.user_data_path("stenoflow"))
+    home: Path = Field(default_factory=find_home)
     database_url: str = ""
     store: str = ""
 
@@ -142,13 +144,13 @@ class Settings(BaseSettings):
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
-    max_hours: PositiveFloat = 24.0
+    max_hours: Annotated[float, Field(gt=0, le=_MOST_HOURS)] = 24.0
     """Longer recordings are refused."""
-    connect_timeout_s: PositiveFloat = 10.0
-    read_timeout_s: PositiveFloat = 300.0
-    call_deadline_s: PositiveFloat = 900.0
+    connect_timeout_s: Seconds = 10.0
+    read_timeout_s: Seconds = 300.0
+    call_deadline_s: Seconds = 900.0
     """A call that takes longer in all is given up; it may have been charged."""
-    grace_s: PositiveFloat = 10.0
+    grace_s: Seconds = 10.0
     """How long calls in flight may go on after an interrupt."""
 
     least_free_mb: NonNegativeInt = 64
@@ -180,7 +182,7 @@ class Settings(BaseSettings):
     @check_model(mode="after")
     def _fill(self) -> Self:
         self.home = self.home.expanduser().absolute()
-        self.database_url = self.database_url or f"sqlite:///{self.home / 'stenoflow.db'}"
+        self.database_url = self.database_url or _sqlite_url(self.home / "stenoflow.db")
         self.store = self.store or (self.home / "store").as_uri()
         _ = self.webhook
         return self
@@ -215,12 +217,11 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class gives it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put `stenoflow.toml` behind the environment."""
-        file = TomlConfigSettingsSource(settings_cls, _settings_file())
-        return init_settings, env_settings, dotenv_settings, file, file_secret_settings
+        """Put the files behind the environment; tables are merged key by key."""
+        return init_settings, env_settings, *file_sources(settings_cls)
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -230,7 +231,8 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsError: a value cannot be used; the message names the setting.
     """
     try:
-        return Settings(**overrides)
+        # A home's own file cannot say that another is meant.
+        return Settings(**{"home": find_home()} | overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name, *inside = (str(part) for part in first["loc"])
@@ -241,10 +243,9 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"the settings cannot be read: {error}") from error
 
 
-def _settings_file() -> Path:
-    here = Path(FILE_NAME)
-    home = os.environ.get("STENOFLOW_HOME")
-    return here if here.exists() or not home else Path(home) / FILE_NAME
+def _sqlite_url(file: Path) -> str:
+    """Return the address of a database; what means something in an address (``?``, ``%``) is encoded."""
+    return f"sqlite:///{quote_from_bytes(os.fsencode(file))}"
 
 
 _PREFIX = "whsec_"

@@ -25,11 +25,12 @@ from stenoflow.flows.cli import (
     transcribe,
 )
 from stenoflow.flows.cli import transcribe as resume
-from stenoflow.flows.cli.console import complain, say
+from stenoflow.flows.cli.command import CommandLine, end_on_hangup
+from stenoflow.flows.cli.console import be_writable, complain, say
 from stenoflow.flows.cli.outcomes import INTERRUPTED
 from stenoflow.storage.errors import StenoflowError
 
-app = typer.Typer(
+app = CommandLine(
     name="stenoflow",
     help="Hours-long recordings in; text, subtitles, JSON and a cost record out.",
     no_args_is_help=True,
@@ -73,7 +74,7 @@ app.command("speak")(speak.speak)
 app.command("engine")(servers.engine)
 app.command("metrics")(servers.metrics)
 
-_database = typer.Typer(help="The database.", no_args_is_help=True)
+_database = CommandLine(help="The database.", no_args_is_help=True)
 _database.command("upgrade")(maintenance.upgrade)
 _database.command("rebuild")(maintenance.rebuild)
 app.add_typer(_database, name="db")
@@ -81,6 +82,8 @@ app.add_typer(_database, name="db")
 
 def run() -> None:
     """Run the command that the arguments name."""
+    be_writable()
+    end_on_hangup()
     # Retries are in the ledger and in the display; stamina's own lines would break into both.
     set_on_retry_hooks([])
     logging.basicConfig(level=logging.INFO if _debugging() else logging.CRITICAL)

@@ -1,24 +1,57 @@
-"""Print results to stdout and everything else to stderr."""
+"""Print results to stdout and everything else to stderr, harmless for terminals.
+
+Names, answers and messages of others may hold anything: escape sequences that write to the clipboard or
+answer for the user, and signs that turn the direction of a line. All that is printed passes `harmless`.
+"""
 
 from __future__ import annotations
 
+import json as json_module
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from io import TextIOWrapper
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.sources.source import as_utf8
 
 # For pipes and files: no cell is cut.
 _WIDE = 1_000
+
+# The controls of both sets but tab and line feed, what turns or breaks lines, and halves of surrogate pairs.
+_HARMFUL = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufff9-\\ufffb\\ud800-\\udfff]"
+)
+# What programs for tables take for the beginning of a formula.
+_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 """For progress, logs and hints."""
 
 results = Console(highlight=False, soft_wrap=True)
 """For results in colour, on stdout."""
+
+
+def harmless(text: str) -> str:
+    """Return a text in which nothing is a command to a terminal: that becomes U+FFFD."""
+    return _HARMFUL.sub("\N{REPLACEMENT CHARACTER}", as_utf8(text))
+
+
+def harmless_cell(text: str) -> str:
+    """Return a cell of a CSV file that no program takes for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def be_writable() -> None:
+    """See that every text can be printed, whatever the locale: what it has no sign for is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def plain_table(*columns: str) -> Table:
@@ -28,7 +61,7 @@ def plain_table(*columns: str) -> Table:
 
 def add_plain(table: Table, *cells: str, style: str | None = None) -> None:
     """Add a row in which nothing is taken for markup: names and tags are the user's."""
-    table.add_row(*map(Text, cells), style=style)
+    table.add_row(*(Text(harmless(cell).replace("\n", " ")) for cell in cells), style=style)
 
 
 def print_table(table: Table) -> None:
@@ -52,11 +85,29 @@ def count(number: int, noun: str) -> str:
 
 def say(text: str) -> None:
     """Print a line for people, on stderr."""
-    messages.print(text, markup=False)
+    messages.print(harmless(text), markup=False)
 
 
 def result(text: str) -> None:
     """Print a result, on stdout."""
+    sys.stdout.write(harmless(text) + "\n")
+    sys.stdout.flush()
+
+
+def fact(name: str, text: str) -> None:
+    """Print what something is called and what it is, on stdout."""
+    results.print(Text.assemble((f"{name:14}", "dim"), harmless(text)))
+
+
+def json_line(line: Mapping[str, Any] | str) -> None:
+    """Print a line of JSON on stdout, ready or to be made; what is harmful in it is escaped."""
+    text = line if isinstance(line, str) else json_module.dumps(line, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json_module.dumps(json_module.loads(text))
+    # JSON has them inside of strings only.
+    text = _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -64,6 +115,6 @@ def result(text: str) -> None:
 def complain(error: StenoflowError) -> None:
     """Print an error and its hint, on stderr."""
     messages.print("[bold red]error:[/] ", end="")
-    messages.print(error.message, markup=False)
+    messages.print(harmless(error.message), markup=False)
     if error.hint:
-        messages.print(f"       {error.hint}", markup=False, style="dim")
+        messages.print(f"       {harmless(error.hint)}", markup=False, style="dim")

@@ -60,7 +60,8 @@ class Copies:
             return []
         copied = []
         for artifact, ending in [*_transcript(context, outcome), *_minutes(context, outcome)]:
-            wanted = self._folder / f"{self._names[outcome.source]}.{ending}"
+            # Bytes, as names of files are: the locale may have no such signs.
+            wanted = self._folder / os.fsdecode(f"{self._names[outcome.source]}.{ending}".encode())
             try:
                 path = _copy(context, artifact, outcome.source, wanted, ending)
             except StenoflowError:

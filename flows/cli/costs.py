@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json as json_module
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +13,15 @@ import typer
 from rich.table import Table
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, plain_table, print_table, result, say
+from stenoflow.flows.cli.console import (
+    add_plain,
+    harmless_cell,
+    json_line,
+    plain_table,
+    print_table,
+    result,
+    say,
+)
 from stenoflow.flows.cli.outcomes import print_outcome
 from stenoflow.flows.cli.transcribe import find_sources
 from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
@@ -60,7 +67,7 @@ def costs(
     rows = [_cost_row(by, line) for line in lines]
     if json or format_ is _Format.JSON:
         for row in rows:
-            result(json_module.dumps(row, ensure_ascii=False))
+            json_line(row)
     elif format_ is _Format.CSV:
         result(_costs_csv(by, rows))
     else:
@@ -92,7 +99,8 @@ def _costs_csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _cost_columns(by), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    # Others name tags and recordings; the amounts are ours.
+    writer.writerows({**row, by.value: harmless_cell(str(row[by.value]))} for row in rows)
     return text.getvalue().rstrip("\n")
 
 
@@ -147,7 +155,7 @@ def estimate(
 def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
     if json:
         for each in estimates:
-            result(json_module.dumps(_estimate_line(each), ensure_ascii=False))
+            json_line(_estimate_line(each))
         return
     if estimates:
         print_table(_estimates_table(estimates))

@@ -16,6 +16,7 @@ from stenoflow.flows.cli.outcomes import run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code
 from stenoflow.flows.prefect_server import has_server, temporary_server
 from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
@@ -46,7 +47,7 @@ def demo(
     settings = load_settings(openai_api_key=None, openai_base_url=None)
     with open_context(settings) as context:
         recording = settings.work / "demo" / sound().name
-        recording.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(recording.parent)
         shutil.copyfile(sound(), recording)
         wish = request_of(
             context, RecordingOptions(model=_MODEL, segment_seconds=_SEGMENT_S, tag="demo", digest=False)

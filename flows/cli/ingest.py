@@ -21,11 +21,11 @@ from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
-from stenoflow.tasks.operations.inbox_scanner import InboxScanner
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import Inbox, open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
-from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.sources.inbox.options import ALLOWABLE, RecordingOptions
 
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import EventQueue
@@ -58,6 +58,14 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    allow: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What files beside recordings may give, though it can cost more: {', '.join(ALLOWABLE)}.",
+            metavar="NAMES",
+            show_default=False,
+        ),
+    ] = None,
     out: options.Out = None,
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
@@ -80,7 +88,8 @@ def ingest(
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
     language, languages, glossary (terms, or the name of a file beside it), translate, segment_seconds,
     stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority (urgent, normal,
-    bulk). A NAME.rttm beside it says who speaks when.
+    bulk). It may lower a budget, not raise it; what can cost more is refused unless --allow names it. A
+    NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
@@ -91,6 +100,7 @@ def ingest(
         raise SettingsError(
             "an inbox has many recordings", "put the RTTM file of each beside it, as NAME.rttm"
         )
+    allowed = _allowed(allow)
     given = _given(
         model=model,
         language=language,
@@ -122,13 +132,23 @@ def ingest(
         with ProgressDisplay(context, end) as display:
             orchestration = Orchestration(settings.home, say)
             runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
-            scanner = InboxScanner(context, box, given, StabilityTracker(looks), is_single=not watch)
+            rules = rules_of(context, given, allowed)
+            scanner = InboxScanner(context, box, rules, StabilityTracker(looks), is_single=not watch)
             taking = Taking(scanner, runner, wanted, Moves(say, reject, done_to))
             work = Ingest(taking, interval, watch, events, say)
             codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(gravest(codes | {StorageError.exit_code} if copies.failed else codes))
+
+
+def _allowed(names: str | None) -> tuple[str, ...]:
+    """Return the options that may be given beside a recording. Raises SettingsError for any other."""
+    allowed = options.listed(names)
+    for name in allowed:
+        if name not in ALLOWABLE:
+            raise SettingsError(f"--allow cannot name {name!r}", f"it takes {', '.join(ALLOWABLE)}")
+    return allowed
 
 
 def _given(**said: Any) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated, Any
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import print_rows, result
+from stenoflow.flows.cli.console import json_line, print_rows
 from stenoflow.storage.database.reports import JobLine, Spending
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
@@ -34,7 +33,7 @@ def jobs(
         lines = context.reports.jobs(state=state, limit=limit)
     if json:
         for line in lines:
-            result(json_module.dumps(summary(line), ensure_ascii=False))
+            json_line(summary(line))
         return
     print_rows(
         ("job", "kind", "recording", "state", "duration", "model", "cost", "tag", "reason"),

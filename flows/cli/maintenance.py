@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, complain, count, plain_table, print_table, result, say
+from stenoflow.flows.cli.console import (
+    add_plain,
+    complain,
+    count,
+    json_line,
+    plain_table,
+    print_table,
+    result,
+    say,
+)
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
 from stenoflow.storage.database.connection import open_database
@@ -46,7 +54,7 @@ def verify(
             found += [Verified(each.job_id, {}, error=each.error) for each in find_unknown(context)]
     for each in found:
         if json:
-            result(json_module.dumps(_verified_line(each), ensure_ascii=False))
+            json_line(_verified_line(each))
         if each.error is not None:
             complain(each.error)
     if not json:
@@ -118,7 +126,7 @@ def forget(
             erased = erase(context, each)
             if json:
                 what = {"recording": each.recording_id, "jobs": list(each.jobs)}
-                result(json_module.dumps({**what, "erased": erased, "flow_runs": runs}))
+                json_line({**what, "erased": erased, "flow_runs": runs})
             else:
                 artifacts = count(erased, "artifact")
                 say(f"{each.name}: forgotten, with {artifacts}; what it cost stays in the ledger")
@@ -133,7 +141,7 @@ def _explain(context: AppContext, recording: ErasableRecording, *, json: bool) -
     if json:
         what = {"recording": recording.recording_id, "jobs": list(recording.jobs), "dry_run": True}
         would = {"artifacts": artifacts, "answers": len(answers), "sound": len(sound)}
-        result(json_module.dumps({**what, "would_erase": would}, ensure_ascii=False))
+        json_line({**what, "would_erase": would})
         return
     result(
         f"{recording.name} ({recording.recording_id}): {count(len(recording.jobs), 'job')},"
@@ -155,11 +163,7 @@ def _forget_expired(context: AppContext, *, dry_run: bool, yes: bool, json: bool
             retention.erase(each)
         if json:
             what = {"recording": each.job.recording_id, "job": each.job.id, "kind": each.kind}
-            result(
-                json_module.dumps(
-                    {**what, "dry_run": dry_run, "items": each.items, "moved_to": each.moved_to}
-                )
-            )
+            json_line({**what, "dry_run": dry_run, "items": each.items, "moved_to": each.moved_to})
         else:
             done = "would be moved" if each.moved_to and dry_run else "moved" if each.moved_to else ""
             done = done or ("would be erased" if dry_run else "erased")

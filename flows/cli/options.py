@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stenoflow.tasks.billing.amounts import to_micro
+from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.jobs.transcribe.speakers import read_rttm
 from stenoflow.tasks.sources.glossary import read_glossary
 from stenoflow.tasks.sources.inbox.options import LONGEST_TAG, name_of
@@ -22,8 +22,8 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation as error:
         message = f"{text!r} is not an amount of money"
         raise typer.BadParameter(message) from error
-    if not amount.is_finite() or amount < 0:
-        message = f"{text!r} is not an amount of money"
+    if not amount.is_finite() or not 0 <= amount <= LARGEST:
+        message = f"{text!r} is not an amount of money from 0 to {LARGEST}"
         raise typer.BadParameter(message)
     return amount
 

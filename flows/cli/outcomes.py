@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from stenoflow.flows.cli.console import complain, count, result, say
+from stenoflow.flows.cli.console import complain, count, json_line, result, say
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.outcome import (
@@ -88,7 +88,7 @@ def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool,
 def print_outcome(context: AppContext, outcome: Outcome, *, json: bool, quiet: bool = False) -> None:
     """Print one outcome: a JSON line, or a few lines for people."""
     if json:
-        result(outcome.to_json())
+        json_line(outcome.to_json())
         return
     match outcome.details:
         case TranscriptDetails() as details:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stenoflow.flows.cli.console import count, messages, say
+from stenoflow.flows.cli.console import count, harmless, messages, say
 from stenoflow.flows.outcome import Outcome
 from stenoflow.storage.database.reports import Progress as JobProgress
 from stenoflow.storage.errors import StorageError
@@ -79,7 +79,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         total = duration_ms * SAMPLE_RATE // 1000 if in_samples else None
         row = _Row(name, job_id, unit, total)
         if self._bars is not None:
-            row.bar = self._bars.add_task(escape(_short(name)), total=total, counted="", cost="")
+            row.bar = self._bars.add_task(_label(name), total=total, counted="", cost="")
         self._rows[job_id] = row
 
     def waiting(self, what: str | None) -> None:
@@ -92,7 +92,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             self._bars.remove_task(self._wait_bar)
             self._wait_bar = None
         elif what is not None and self._wait_bar is None:
-            self._wait_bar = self._bars.add_task(what, total=None, counted="", cost="")
+            self._wait_bar = self._bars.add_task(escape(harmless(what)), total=None, counted="", cost="")
 
     def ended(self, outcome: Outcome) -> None:
         """Show a job's end."""
@@ -133,7 +133,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             in_samples = row.total_samples is not None
             self._bars.update(
                 row.bar,
-                description=escape(_short(row.name)),
+                description=_label(row.name),
                 completed=sum(each.done_samples if in_samples else each.done for each in progress),
                 total=row.total_samples if in_samples else sum(each.segments for each in progress),
                 counted=counted,
@@ -190,5 +190,6 @@ def _bars() -> Progress:
     )
 
 
-def _short(name: str, length: int = 32) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+def _label(name: str, length: int = 32) -> str:
+    name = harmless(name)
+    return escape(name if len(name) <= length else f"{name[: length - 1]}…")

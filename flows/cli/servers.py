@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # A single printout holds up no scrape, so that it may wait for the database for long.
 _PATIENCE_ONCE_S = 300.0
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(
@@ -130,7 +130,7 @@ def _registry(settings: Settings, patience_s: float) -> Iterator[CollectorRegist
 
 
 def _serve(registry: CollectorRegistry, host: str, port: int, api_key: str | None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises SettingsError for an address that cannot be listened on."""
+    """Serve until a signal. Raises SettingsError for an address that cannot be listened on."""
     with _blocked_signals() as wait:
         app = _checked(make_wsgi_app(registry), host, api_key)
         try:
@@ -162,9 +162,11 @@ class _Handler(WSGIRequestHandler):
 @contextmanager
 def _blocked_signals() -> Iterator[Callable[[], object]]:
     """Keep the signals that end a server for the function that is given, which waits for one of them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    # Under nohup, a terminal that hangs up ends nothing.
+    ending = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
-        yield lambda: signal.sigwait(_ENDING)
+        yield lambda: signal.sigwait(ending)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import print_rows, result, results, say
+from stenoflow.flows.cli.console import fact, json_line, print_rows, result, say
 from stenoflow.flows.cli.jobs import find_job, summary
 from stenoflow.storage.database.cache_keys import with_translations
 from stenoflow.storage.database.states import Activity, JobKind
@@ -77,7 +76,7 @@ def show(
         view, described = _VIEWS[kind], summary(line)
         described |= view.describe(context, line.job) | _charges_and_artifacts(context, line.job)
     if json:
-        result(json_module.dumps(described, ensure_ascii=False))
+        json_line(described)
     else:
         _print(described, view)
 
@@ -150,27 +149,21 @@ def _describe_texts(context: AppContext, job: Job) -> dict[str, Any]:
 
 def _print(details: dict[str, Any], view: _View) -> None:
     for name in view.facts:
-        _print_fact(name, str(details[name] if details[name] is not None else "-"))
+        fact(name, str(details[name] if details[name] is not None else "-"))
     if details["error"]:
-        _print_fact("error", details["error"]["message"])
+        fact("error", details["error"]["message"])
     view.print_segments(details)
     for name, artifact in details["artifacts"].items():
-        results.print(f"{name:16} {artifact['uri']}", markup=False)
-
-
-def _print_fact(name: str, text: str) -> None:
-    results.print(f"[dim]{name:14}[/]", end="")
-    # The text may hold anything, markup too.
-    results.print(text, markup=False)
+        result(f"{name:16} {artifact['uri']}")
 
 
 def _print_transcription(details: dict[str, Any]) -> None:
     if details["damaged"]:
-        _print_fact("damaged", details["damaged"]["reason"])
+        fact("damaged", details["damaged"]["reason"])
     if details["clipped"]:
-        _print_fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
+        fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
     for label, name in details["speakers"].items():
-        _print_fact("speaker", label if label == name else f"{label}: {name}")
+        fact("speaker", label if label == name else f"{label}: {name}")
     channel = ["channel"] if any(each["channel"] is not None for each in details["segments"]) else []
     print_rows(
         ("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark"),
@@ -265,7 +258,7 @@ def _print_lint(document: Document, *, json: bool) -> None:
     if json:
         where = [{"rule": rule, "start": seconds(cue.start_ms), "lines": cue.lines} for rule, cue in found]
         counts = {"profile": document.rules.name, "cues": len(document.cues), "breaches": document.breaches}
-        result(json_module.dumps({**counts, "where": where}, ensure_ascii=False))
+        json_line({**counts, "where": where})
         return
     counted = ", ".join(f"{count} {rule}" for rule, count in document.breaches.items()) or "no breach"
     result(f"{len(document.cues)} cues by the rules of {document.rules.name}: {counted}")
@@ -291,7 +284,7 @@ def _write_page(context: AppContext, job: Job, out: Path, *, embed: bool, json: 
     size = write_page(context, job, out, embed=embed)
     if json:
         line = {"job": job.id, "page": str(out.absolute()), "bytes": size, "embedded": embed}
-        result(json_module.dumps(line, ensure_ascii=False))
+        json_line(line)
     else:
         result(f"{out}: {_megabytes(size)}{', the recording in it' if embed else ''}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import complain, result, say
+from stenoflow.flows.cli.console import complain, json_line, result, say
 from stenoflow.flows.cli.outcomes import print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, SpeechDetails, exit_code, outcome_of_error
 from stenoflow.flows.speak import SpeakWork, speech_outcome
@@ -139,7 +139,7 @@ def _said(text: str | None, file: Path | None, default: str | None, *, json: boo
     except RefusedError as error:
         if not json:
             raise
-        result(outcome_of_error(error, SpeechDetails()).to_json())
+        json_line(outcome_of_error(error, SpeechDetails()).to_json())
         raise typer.Exit(error.exit_code) from error
 
 

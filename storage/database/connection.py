@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import stamina
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
@@ -18,6 +20,7 @@ from sqlalchemy.orm import Session
 from stenoflow import migrations
 from stenoflow.storage.database.reconnect import Backoff, OutageError
 from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError
+from stenoflow.storage.private import is_private
 
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
 # For SQLite's write lock, or for a connection to PostgreSQL to be free.
@@ -52,7 +55,10 @@ class Database:
     @property
     def name(self) -> str:
         """The address, without a password."""
-        return self._reading.url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
+        url = self._reading.url
+        if self.is_embedded:
+            return f"sqlite:///{url.database}"
+        return url.difference_update_query(_SECRETS).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -115,7 +121,9 @@ def _parse(url: str) -> URL:
     # In memory, each connection would see a database of its own.
     if not parsed.database or parsed.database == ":memory:" or "\0" in parsed.database:
         raise AddressError("the database address names no file", hint)
-    return parsed
+    # In a locale that is not UTF-8, or of a name that is not, a file is called by its bytes.
+    written = url.partition("///")[2].partition("?")[0]
+    return parsed.set(database=os.fsdecode(unquote_to_bytes(os.fsencode(written))))
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -124,6 +132,10 @@ def _open_sqlite(url: URL) -> Engine:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseError(f"cannot make the folder of {file}: {error.strerror}") from error
+    if is_private(file.parent):
+        # SQLite would let others read it; what it keeps beside the file is as private as that.
+        with suppress(OSError):
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     # A connection a thread: those that wait for the write lock must not keep the others from reading.
     engine = create_engine(url, connect_args={"timeout": _PATIENCE_S}, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)

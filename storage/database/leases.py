@@ -25,6 +25,7 @@ from stenoflow.storage.database.rows import Clock, utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Run
 from stenoflow.storage.errors import StorageError
+from stenoflow.storage.private import make_folder
 
 LEASE = timedelta(seconds=60)
 """How long a run is believed to be alive after it last said so."""
@@ -132,7 +133,7 @@ class Leases:
         if self._folder is None:
             yield None
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         path = self._folder / f"{run_id}.lock"
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:

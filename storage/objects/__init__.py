@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from stenoflow.storage.errors import (
     BadKeyError,
@@ -61,7 +62,7 @@ def open_store(url: str, client: Callable[[], S3Client] | None = None) -> Object
 
 
 def _open_folder(rest: str) -> LocalStore:
-    path = unquote(rest.removeprefix("localhost"), errors="surrogateescape")
+    path = os.fsdecode(unquote_to_bytes(os.fsencode(rest.removeprefix("localhost"))))
     if not path.startswith("/") or "\0" in path:
         raise StoreUrlError(f"file://{rest} is not an absolute path", _ACCEPTED)
     return LocalStore(Path(path))

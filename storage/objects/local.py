@@ -20,6 +20,7 @@ from stenoflow.storage.errors import (
     StoreAccessError,
 )
 from stenoflow.storage.objects.contract import OCTETS, TEMPORARY_PREFIX, ObjectInfo, check_key, check_prefix
+from stenoflow.storage.private import PRIVATE_FILE, PRIVATE_FOLDER, is_private
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -83,8 +84,10 @@ def _create_beside(path: Path) -> tuple[Path, BinaryIO]:
         _make_folder(path.parent)
         temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         try:
-            # Not tempfile's mode 0600: whom the umask lets read, may.
-            return temporary, temporary.open("xb")
+            # Not tempfile's mode 0600: whom the umask and the folder let read, may.
+            mode = PRIVATE_FILE if is_private(path.parent) else 0o666
+            handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+            return temporary, os.fdopen(handle, "wb")
         except FileNotFoundError:
             continue
     raise ObjectStoreError(f"cannot write {path}: its folder vanishes again and again")
@@ -106,7 +109,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     try:
-        folder.mkdir()
+        folder.mkdir(PRIVATE_FOLDER if is_private(folder.parent) else 0o777)
     except (FileExistsError, FileNotFoundError):
         return  # others make and remove it too; opening the file shows what has come of it
     _sync_folder(folder.parent)

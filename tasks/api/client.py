@@ -28,6 +28,7 @@ from stenoflow.tasks.api.errors import (
     WrongAddressError,
 )
 from stenoflow.tasks.api.models import ListedModel, Model, ModelTable, parse_catalogue
+from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
 from stenoflow.tasks.api.requests import TranscriptionRequest, Upload, form_fields, translation_fields
 from stenoflow.tasks.api.settings import AudioApiSettings
@@ -66,6 +67,8 @@ class AudioApi:
         self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
+        # Whatever is wrong with the way there is said before anything is begun.
+        self._client()
         return self
 
     async def __aexit__(
@@ -246,10 +249,10 @@ class AudioApi:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; what goes wrong until its response is read is raised as what it means."""
-        http = self._client()
+        http, url = self._client(), self.settings.url(path)
         try:
             async with asyncio.timeout(self.settings.deadline_s):
-                async with http.stream(method, path, headers=headers, **upload.arguments()) as response:
+                async with http.stream(method, url, headers=headers, **upload.arguments()) as response:
                     if response.is_success and is_page(response.headers.get("content-type", "")):
                         raise error_of_page(target, response.status_code)
                     yield response
@@ -275,8 +278,8 @@ class AudioApi:
             }
             if self.settings.api_key is not None:
                 headers["Authorization"] = f"Bearer {self.settings.api_key}"
-            self._http = httpx.AsyncClient(
-                base_url=self.settings.base_url,
+            self._http = open_http(
+                self.settings.base_url,
                 headers=headers,
                 timeout=self.settings.timeout,
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from stenoflow.tasks.api.errors import BadAnswerError
 from stenoflow.tasks.api.types import Reply, Target
@@ -27,6 +27,10 @@ _DATED_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _FORM_HEADROOM_BYTES = 256 * 1024
 # Encoders pad, and servers round.
 _DURATION_HEADROOM_MS = 20_000
+# Of a small limit no more than this part is left free.
+_HEADROOM_PART = 10
+
+_Limit = Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,8 @@ class Model:
     name: str
     formats: tuple[Format, ...]
     granularities: tuple[Granularity, ...] = ()
-    max_bytes: int | None = None
-    max_seconds: int | None = None
+    max_bytes: _Limit | None = None
+    max_seconds: _Limit | None = None
     chunking_strategy: str | None = None
     language: bool = False
     languages: bool = False
@@ -95,10 +99,14 @@ class Model:
         """Return how long a segment may be at a bit rate, headroom taken off; None without limits."""
         limits = []
         if self.max_bytes is not None:
-            limits.append(max(0, self.max_bytes - _FORM_HEADROOM_BYTES) * 8_000 // bits_per_second)
+            limits.append(_less(self.max_bytes, _FORM_HEADROOM_BYTES) * 8_000 // bits_per_second)
         if self.max_seconds is not None:
-            limits.append(max(0, self.max_seconds * 1_000 - _DURATION_HEADROOM_MS))
+            limits.append(_less(self.max_seconds * 1_000, _DURATION_HEADROOM_MS))
         return min(limits, default=None)
+
+
+def _less(limit: int, headroom: int) -> int:
+    return limit - min(headroom, limit // _HEADROOM_PART)
 
 
 @dataclass(frozen=True, slots=True)

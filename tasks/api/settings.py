@@ -23,7 +23,7 @@ class AudioApiSettings:
     """Everything that the client needs to know; times in seconds.
 
     Attributes:
-        base_url: used as given, by convention with /v1 at the end.
+        base_url: used as given, by convention with /v1 at the end; it may have a query.
         api_key: None sends none.
         provider: for prices and messages; empty: told from the base URL.
         connect_s: for a connection to come about.
@@ -58,9 +58,18 @@ class AudioApiSettings:
 
     @property
     def address(self) -> str:
-        """The base URL without credentials, for messages."""
+        """The base URL without credentials, which a query may hold as well, for messages."""
         url = httpx.URL(self.base_url)
-        return str(url.copy_with(username=None, password=None)) if url.userinfo else self.base_url
+        if not (url.userinfo or url.query or url.fragment):
+            return self.base_url
+        return str(url.copy_with(username=None, password=None, query=None, fragment=None))
+
+    def url(self, endpoint: str) -> httpx.URL:
+        """Return the address of an endpoint; a query of the base URL stays behind it."""
+        base = httpx.URL(self.base_url)
+        path, _, query = base.raw_path.partition(b"?")
+        whole = path.rstrip(b"/") + b"/" + endpoint.encode()
+        return base.copy_with(raw_path=whole + b"?" + query if query else whole, fragment=None)
 
     @property
     def timeout(self) -> httpx.Timeout:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 MICRO = 1_000_000
+LARGEST = Decimal((2**63 - 1) // MICRO)
+"""The largest amount whose micro-units a column of the database holds."""
 
 
 def to_micro(amount: Decimal) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.artifacts.page import write
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
@@ -91,7 +92,7 @@ def _sound(context: AppContext, job: Job) -> Iterator[Path]:
     """Encode a job's recording; give the file, for as long as it is needed."""
     recording = context.catalog.recording(job.recording_id)
     work = context.settings.work / "pages"
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     (source,) = resolve(recording.source, context.s3)
     fetched = fetch(source, context.settings.work / "sources", context.s3)
     if fetched.sha256 != recording.sha256:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from stenoflow.storage.database.arrivals import EndedArrival, arrival_id
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.calls.provider import default_model
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, request_of
@@ -22,6 +23,7 @@ from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracke
 from stenoflow.tasks.sources.inbox.moving import SIDECARS
 from stenoflow.tasks.sources.inbox.options import (
     FOLDER_FILE,
+    InboxRules,
     OptionsError,
     Priority,
     RecordingOptions,
@@ -69,7 +71,7 @@ class InboxScanner:
     """Looks into an inbox again and again.
 
     Attributes:
-        given: options that are said of all recordings.
+        rules: the options that are said of all recordings, and which of them others may change.
         settling: tells what is complete.
         growing: paths of what the last look found new and not complete.
         in_hand: addresses of what is being transcribed now; nothing is read of those.
@@ -81,7 +83,7 @@ class InboxScanner:
 
     context: AppContext
     inbox: Inbox
-    given: Mapping[str, Any]
+    rules: InboxRules
     settling: StabilityTracker
     growing: list[str] = field(default_factory=list)
     in_hand: set[str] = field(default_factory=set)
@@ -139,14 +141,14 @@ class InboxScanner:
     def describe(self, entry: Entry) -> ScannedRecording:
         """Read what is said of a recording."""
         try:
-            options = options_of(entry.path, self.inbox.read, self.given)
+            options = options_of(entry.path, self.inbox.read, self.rules)
             wish = request_of(self.context, options)
             return ScannedRecording(
                 entry, options, self._with_turns(entry, wish) if options.speakers is None else wish
             )
         except StenoflowError as error:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
-            options = RecordingOptions.model_validate(dict(self.given))
+            options = RecordingOptions.model_validate(dict(self.rules.given))
             return ScannedRecording(entry, options, request_of(self.context, options), refused)
 
     def _with_turns(self, entry: Entry, wish: TranscribeRequest) -> TranscribeRequest:
@@ -193,6 +195,17 @@ class InboxScanner:
         new = [*(() if remark is None else (remark,)), *_other_remarks(look)]
         self.unheard += [each for each in new if each not in self._told]
         self._told.update(told, new)
+
+
+def rules_of(context: AppContext, given: Mapping[str, Any], allow: Collection[str]) -> InboxRules:
+    """Return the rules of an inbox, under the settings of this process."""
+    settings = context.settings
+    usual = {
+        "model": settings.model or default_model(settings),
+        "digest": settings.digest,
+        "budget": settings.budgets.run,
+    }
+    return InboxRules(given, allow, usual)
 
 
 def _other_remarks(look: Snapshot) -> Iterator[str]:

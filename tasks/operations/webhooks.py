@@ -18,6 +18,7 @@ import httpx
 import stamina
 from standardwebhooks.webhooks import Webhook
 
+from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.retry import retry_after_s
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.settings import Endpoint
@@ -167,7 +168,7 @@ async def open_sender(endpoint: Endpoint, limits: Limits | None = None) -> Async
     logger, whole = logging.getLogger("httpx"), _WholeAddress(httpx.URL(endpoint.url))
     logger.addFilter(whole)
     try:
-        async with httpx.AsyncClient(timeout=None, follow_redirects=False) as http:  # noqa: S113 - ours is total
+        async with open_http(endpoint.url, timeout=None, follow_redirects=False) as http:
             yield Sender(http, endpoint, limits or Limits())
     finally:
         logger.removeFilter(whole)

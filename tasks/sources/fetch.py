@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from stenoflow.storage.errors import StoreUnavailableError
 from stenoflow.storage.objects.local import file_errors
 from stenoflow.storage.objects.s3_client import s3_errors
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.local import path_of, read_in_place, resolve_path
 from stenoflow.tasks.sources.s3 import refusals, split_uri
@@ -133,7 +134,7 @@ def download(source: Source, folder: Path, client: S3Client, progress: Progress)
         raise NotAudioError(f"{shown(source.uri)} is empty: it has 0 bytes")
     path = copy_path(folder, source.uri, source.version)
     with file_errors("write", path):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _bring(path, source, client, progress)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

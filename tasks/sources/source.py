@@ -119,9 +119,20 @@ def _is_hidden(part: str) -> bool:
     return part.startswith(".") and part not in {".", ".."}
 
 
+def as_utf8(text: str) -> str:
+    """Return a text whose bytes, read in the locale's encoding, are read as UTF-8 instead.
+
+    In a locale that is not UTF-8, Python keeps the bytes of a file's name as halves of surrogate pairs.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text
+
+
 def shown(text: str) -> str:
     """Return the text on one line and in valid Unicode: what cannot be shown becomes U+FFFD."""
-    return "".join(map(_shown, text))
+    return "".join(map(_shown, as_utf8(text)))
 
 
 def _shown(character: str) -> str:

@@ -170,20 +170,35 @@ def _haste(shown_ms: int, width: int, rules: CueRules) -> float:
 
 
 def _lines(run: _Run, first: int, last: int, line_ends: Sequence[int], rules: CueRules) -> tuple[int, ...]:
-    """Break a cue's words into lines: where it disturbs least, the lower line not the shorter one.
+    """Break a cue's words into as few lines as hold them, where it disturbs least; rather longer downwards.
 
     Returns:
         The last word of each line.
     """
-    if line_ends[first] >= last or rules.lines == 1:
-        return (last,)
+    count = 1
+    while count < rules.lines and _furthest(first, line_ends, count) < last:
+        count += 1
+    return min(_breakings(first, last, line_ends, count), key=lambda ends: _uneasiness(run, first, ends))
 
-    def cost(at: int) -> float:
-        upper, lower = run.width(first, at), run.width(at + 1, last)
-        return run.breaks[at] + _IMBALANCE * abs(upper - lower) + _TOP_HEAVY * (upper > lower)
 
-    at = min((at for at in range(first, line_ends[first] + 1) if line_ends[at + 1] >= last), key=cost)
-    return at, last
+def _breakings(first: int, last: int, line_ends: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:
+    """Yield all ways to break words into so many lines that hold them."""
+    if count == 1:
+        yield (last,)
+        return
+    for at in range(first, min(line_ends[first], last - 1) + 1):
+        if _furthest(at + 1, line_ends, count - 1) >= last:
+            yield from ((at, *ends) for ends in _breakings(at + 1, last, line_ends, count - 1))
+
+
+def _uneasiness(run: _Run, first: int, ends: Sequence[int]) -> float:
+    """Return how much breaks between lines disturb."""
+    starts = [first, *(end + 1 for end in ends)]
+    widths = [run.width(start, end) for start, end in zip(starts, ends, strict=False)]
+    return sum(
+        run.breaks[end] + _IMBALANCE * abs(upper - lower) + _TOP_HEAVY * (upper > lower)
+        for end, (upper, lower) in zip(ends, pairwise(widths), strict=False)
+    )
 
 
 def _timed(cues: list[Cue], rules: CueRules) -> list[Cue]:

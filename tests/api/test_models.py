@@ -6,6 +6,7 @@ import pytest
 
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.transcribe.request import cut_rule
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,23 @@ def test_a_segment_stays_below_both_limits() -> None:
     assert load_models({"tiny": {"max_bytes": 1}}).get("tiny").longest_ms() == 0
 
 
+@pytest.mark.parametrize(
+    ("max_seconds", "longest_ms"), [(1400, 1_380_000), (30, 27_000), (20, 18_000), (10, 9_000)]
+)
+def test_the_headroom_is_in_proportion_to_a_small_limit(max_seconds: int, longest_ms: int) -> None:
+    model = load_models({"mine": {"max_seconds": max_seconds, "max_bytes": 26_214_400}}).get("mine")
+    assert model.longest_ms() == longest_ms
+    rule = cut_rule(model, None)
+    assert min(600_000, longest_ms * 0.9) < rule.longest_ms + 2 * rule.overlap_ms <= longest_ms
+
+
+def test_a_limit_that_is_next_to_nothing_is_refused_and_not_taken_for_none() -> None:
+    model = load_models({"mine": {"max_seconds": 1}}).get("mine")
+    with pytest.raises(SettingsError, match="mine") as refused:
+        cut_rule(model, None)
+    assert "max_seconds" in (refused.value.hint or "")
+
+
 def test_announced_shutdowns_are_dates() -> None:
     assert load_models().get("whisper-1").shutdown == date(2027, 2, 26)
     assert load_models().get("unheard-of").shutdown is None
@@ -65,7 +83,15 @@ def test_the_user_changes_one_ability_and_adds_a_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [{"formats": ["yaml"]}, {"formatz": ["json"]}, {"max_bytes": "many"}, {"shutdown": "soon"}]
+    "entry",
+    [
+        {"max_seconds": 0},
+        {"max_bytes": -1},
+        {"formats": ["yaml"]},
+        {"formatz": ["json"]},
+        {"max_bytes": "many"},
+        {"shutdown": "soon"},
+    ],
 )
 def test_a_wrong_override_names_the_model_and_the_key(entry: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="mine") as caught:

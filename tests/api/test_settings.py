@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
@@ -19,6 +20,24 @@ from stenoflow.tasks.errors import SettingsError
 def test_the_provider_is_told_from_the_address(base_url: str, provider: str) -> None:
     assert provider_of(base_url) == provider
     assert AudioApiSettings(base_url).provider == provider
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://h/v1", "https://h/v1/audio/speech"),
+        ("https://h/v1/", "https://h/v1/audio/speech"),
+        ("https://h", "https://h/audio/speech"),
+        (
+            "https://h/openai/deployments/D?api-version=2025-01-01",
+            "https://h/openai/deployments/D/audio/speech?api-version=2025-01-01",
+        ),
+        ("https://h/a%2Fb/?x=1&y=%26#part", "https://h/a%2Fb/audio/speech?x=1&y=%26"),
+        ("https://user:secret@h/v1", "https://user:secret@h/v1/audio/speech"),
+    ],
+)
+def test_an_endpoint_stands_before_the_query(base_url: str, url: str) -> None:
+    assert str(AudioApiSettings(base_url).url("audio/speech")) == str(httpx.URL(url))
 
 
 def test_a_provider_that_is_given_stays() -> None:
@@ -44,3 +63,4 @@ def test_secrets_stay_out_of_sight() -> None:
 
     assert "sk-hidden" not in repr(settings)
     assert settings.address == "https://example.com/v1"
+    assert AudioApiSettings("https://example.com/v1?key=secret").address == "https://example.com/v1"

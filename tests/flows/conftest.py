@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,6 +112,13 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Meeting:
 def read_artifact(line: dict[str, Any], name: str) -> str:
     """Return an artifact that a line names, of a store that is a folder."""
     return Path(line["artifacts"][name].removeprefix("file://")).read_text("utf-8")
+
+
+def write_settings(text: str) -> None:
+    """Write a home's file of settings."""
+    home = Path(os.environ["STENOFLOW_HOME"])
+    home.mkdir(exist_ok=True)
+    (home / "stenoflow.toml").write_text(text, "utf-8")
 
 
 def charges(home: Path) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.conftest import Command, Meeting, charges
+from tests.flows.conftest import Command, Meeting, charges, write_settings
 from tests.instrument.recogniser import recognise
 from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
 
@@ -18,7 +18,7 @@ PRICE = "0.024"
 
 
 def settings(text: str) -> None:
-    Path("stenoflow.toml").write_text(text, "utf-8")
+    write_settings(text)
 
 
 @pytest.fixture

@@ -159,3 +159,41 @@ def test_json_and_nothing_else_on_stdout(stenoflow: Command, api: AudioApiServer
     assert json.loads(printed.out)
     assert printed.out.count("\n") == 1
     assert printed.err
+
+
+def test_nothing_that_others_wrote_is_a_command_to_a_terminal_or_a_formula(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    tag = "=cmd|' /C calc'!A0\x1b]52;c;aGk=\x07\x9b2J\u202etxt"
+    assert api.calls == []
+    line = stenoflow("transcribe", meeting.path, "--tag", tag, "--json").line
+    for command in (["jobs"], ["show", line["job"]], ["costs", "--by", "tag"]):
+        printed = stenoflow(*command).out
+        assert "=cmd" in printed
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(printed)
+    rows = list(csv.reader(io.StringIO(stenoflow("costs", "--by", "tag", "--format", "csv").out)))
+    assert rows[1][0].startswith("'=cmd")
+    written = stenoflow("costs", "--by", "tag", "--json")
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(written.out)
+    assert written.line["tag"] == tag
+
+
+@pytest.mark.parametrize("amount", ["1e30", "nan", "-1", "inf", "9223372036855"])
+def test_a_budget_that_cannot_be_is_refused_by_name(amount: str, stenoflow: Command) -> None:
+    printed = stenoflow("transcribe", "talk.mp3", "--budget", amount)
+    assert printed.exit_code == 2
+    assert "--budget" in printed.err
+
+
+def test_a_number_that_is_none_is_refused_by_name(stenoflow: Command) -> None:
+    printed = stenoflow("transcribe", "talk.mp3", "--segment-seconds", "nan")
+    assert printed.exit_code == 2
+    assert "--segment-seconds" in printed.err
+
+
+def test_settings_that_are_not_read_are_said_and_a_named_file_is_read(stenoflow: Command) -> None:
+    Path("stenoflow.toml").write_text("[budgets]\nmonth = 7\n")
+    printed = stenoflow("costs")
+    assert (printed.err.count("--config stenoflow.toml"), "of 7.0000" in printed.err) == (1, False)
+    printed = stenoflow("costs", "--config", "stenoflow.toml")
+    assert ("is not read" in printed.err, "of 7.0000" in printed.err) == (False, True)

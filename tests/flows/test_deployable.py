@@ -21,7 +21,7 @@ from stenoflow.flows.prefect_server import begin_start, surround
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
-from tests.flows.conftest import Command, Meeting
+from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
 
@@ -90,7 +90,7 @@ def test_every_entrypoint_of_prefect_yaml_is_a_flow(home: Path) -> None:
 def test_a_text_that_was_spoken_in_part_is_resumed(
     prefect: Any, api: AudioApiServer, stenoflow: Command, tmp_path: Path
 ) -> None:
-    Path("stenoflow.toml").write_text('[speech_models."tts-1"]\nmax_characters = 16\n', "utf-8")
+    write_settings('[speech_models."tts-1"]\nmax_characters = 16\n')
     api.script(["ok", "400"])
     speak = ("speak", "The first one. The second one.", "-o", tmp_path / "x.wav", "--json")
     job_id = stenoflow(*speak).line["job"]
@@ -231,7 +231,9 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
 
         await registered("ingest_recording")
         before = len(await _asked_for(inbox))
-        states = [await ingest(str(inbox), looks=1, return_state=True) for _ in range(2)]
+        states = [
+            await ingest(str(inbox), looks=1, allow=["priority", "tag"], return_state=True) for _ in range(2)
+        ]
         return before, states, await _asked_for(inbox)
 
     before, states, runs = prefect(act)

@@ -18,7 +18,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest, open_minutes
 from stenoflow.tasks.settings import load_settings
-from tests.flows.conftest import Command, Meeting, charges, read_artifact
+from tests.flows.conftest import Command, Meeting, charges, read_artifact, write_settings
 from tests.flows.processes import command, wait_for
 from tests.flows.silent import silent_runner
 from tests.flows.transcripts import transcribed
@@ -101,7 +101,7 @@ def test_a_charge_can_be_worked_out_again(stenoflow: Command, api: AudioApiServe
 def small(home: Path) -> None:
     """A model with so little context that a meeting is divided."""
     assert not home.exists()
-    Path("stenoflow.toml").write_text('[chat_models."gpt-4o-mini"]\ncontext = 4096\nanswer = 512\n')
+    write_settings('[chat_models."gpt-4o-mini"]\ncontext = 4096\nanswer = 512\n')
 
 
 LONG = tuple(f"This is what was said as number {n} of all that there was to say." for n in range(150))
@@ -351,7 +351,7 @@ def test_minutes_follow_a_transcription_where_that_is_wished(
     again = stenoflow("transcribe", meeting.path, "--digest", "--json").line
     assert (again["calls"], again["digest"]["calls"]) == (0, 0)
     api.mode = "404-model"
-    Path("stenoflow.toml").write_text('chat_model = "my-llm"\n')
+    write_settings('chat_model = "my-llm"\n')
     failed = stenoflow("transcribe", meeting.path, "--digest", "--json")
     assert (failed.exit_code, failed.line["status"], failed.line["digest"]["status"]) == (
         3,

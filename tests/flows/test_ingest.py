@@ -126,11 +126,15 @@ def test_options_beside_a_recording_are_followed(
     shutil.copy(meeting.path, inbox / "board" / "talk.mp3")
     (inbox / "board" / "stenoflow.toml").write_text('[recordings]\ntag = "board"\n')
     (inbox / "board" / "talk.json").write_text('{"language": "en", "segment_seconds": 60}')
-    line = stenoflow("ingest", inbox, *_LOOKS, "--tag", "all").line
+    refused = stenoflow("ingest", inbox, *_LOOKS, "--tag", "all")
+    assert (refused.exit_code, refused.line["error"]["kind"]) == (4, "options")
+    assert "--allow tag" in refused.line["error"]["message"]
+    assert stenoflow("ingest", inbox, "--allow", "tags").exit_code == 2
+    line = stenoflow("ingest", inbox, *_LOOKS, "--tag", "all", "--allow", "tag").line
     assert line["segments"] > 1
     assert {call.values("language")[0] for call in api.calls} == {"en"}
-    (job,) = [json.loads(each) for each in stenoflow("jobs", "--json").out.splitlines()]
-    assert job["tag"] == "board"
+    tags = {job["job"]: job["tag"] for job in stenoflow("jobs", "--json").lines}
+    assert (tags[line["job"]], tags[refused.line["job"]]) == ("board", "all")
 
 
 def test_a_recording_whose_options_are_mended_is_taken(
@@ -155,7 +159,7 @@ def test_the_more_urgent_is_begun_first(
     for name, priority in (("a", "bulk"), ("b", "normal"), ("c", "urgent")):
         (inbox / f"{name}.mp3").write_bytes(meeting.path.read_bytes() + name.encode())
         (inbox / f"{name}.json").write_text(json.dumps({"priority": priority}))
-    printed = stenoflow("ingest", inbox, *_LOOKS)
+    printed = stenoflow("ingest", inbox, *_LOOKS, "--allow", "priority")
     assert [line["status"] for line in printed.lines] == ["complete"] * 3
     with closing(sqlite3.connect(home / "stenoflow.db")) as database:
         taken = database.execute("SELECT source FROM arrivals ORDER BY arrived_at").fetchall()

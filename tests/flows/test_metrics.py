@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.flows.conftest import Command, Meeting
+from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.processes import command
 from tests.servers.audio_api import AudioApiServer
 from tests.waiting import FOREVER
@@ -42,7 +42,7 @@ def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
 
 def test_what_a_run_did_is_printed(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
     stenoflow("transcribe", meeting.path, "--tag", "board", "--json")
-    Path("stenoflow.toml").write_text("[budgets]\nmonth = 5\ntags = { board = 1 }", "utf-8")
+    write_settings("[budgets]\nmonth = 5\ntags = { board = 1 }")
     printed = stenoflow("metrics", "--once")
     assert (printed.exit_code, printed.err) == (0, "")
     told = values(printed.out)

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.artifacts.chromium import chromium, find_chromium, open_page
-from tests.flows.conftest import Command, Meeting
+from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.processes import command, descendants, is_in_prefects_database, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
 from tests.waiting import FOREVER
@@ -73,7 +73,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     inbox.mkdir()
     shutil.copy(meeting.path, inbox / "trustees.mp3")
     said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
-    (tmp_path / "here" / "stenoflow.toml").write_text(said)
+    write_settings(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         link = process.stdout.readline().strip()

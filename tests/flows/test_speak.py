@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.flows.conftest import Command, charges
+from tests.flows.conftest import Command, charges, write_settings
 from tests.flows.processes import command, wait_for
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.speech import LETTER_S, RATE, sound_of_text, tone_of
@@ -40,7 +40,7 @@ TOLD = ["alpha", "bravo", "delta", "end."]
 
 def limit_to_short_pieces() -> None:
     """Have the chapter spoken in three pieces."""
-    Path("stenoflow.toml").write_text(LIMIT, "utf-8")
+    write_settings(LIMIT)
 
 
 def samples(path: Path) -> NDArray[np.int16]:
@@ -307,7 +307,7 @@ def test_several_voices_can_be_heard_on_a_page(
     page = (folder / "index.html").read_text("utf-8")
     assert "Is &lt;b&gt;this&lt;/b&gt;" in page
     assert page.count("<audio") == page.count('src="data:audio/mpeg;base64,') == 2
-    Path("stenoflow.toml").write_text('[speech_models."mine"]\nvoices = ["anna", "otto"]\n', "utf-8")
+    write_settings('[speech_models."mine"]\nvoices = ["anna", "otto"]\n')
     assert stenoflow("speak", "--sample", "-o", folder, "--model", "mine").exit_code == 0
     assert {call.document["voice"] for call in api.speech.calls[2:]} == {"anna", "otto"}
     assert "decided on Tuesday" in (folder / "index.html").read_text("utf-8")

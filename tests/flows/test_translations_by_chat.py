@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.conftest import Command, Meeting, read_artifact
+from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
 from tests.flows.test_translations import in_german
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.chat import Document
@@ -37,7 +37,7 @@ def in_english(document: Document, *, without: frozenset[int] = frozenset()) -> 
 @pytest.fixture
 def chatting(api: AudioApiServer, home: Path) -> AudioApiServer:
     assert not home.exists()
-    Path("stenoflow.toml").write_text(_HEARS_ONLY)
+    write_settings(_HEARS_ONLY)
     api.recogniser = in_german
     api.chat.chatter = in_english
     return api
@@ -108,7 +108,7 @@ def test_lines_that_are_left_out_are_asked_for_again_and_what_never_comes_is_sai
     api = chatting
     # So small an answer that a segment takes several requests.
     small = '[chat_models."gpt-4o-mini"]\ncontext = 4096\nanswer = 256\n'
-    Path("stenoflow.toml").write_text(_HEARS_ONLY + small)
+    write_settings(_HEARS_ONLY + small)
 
     def forgetful(document: Document) -> str:
         lines = lines_in(document)
@@ -154,7 +154,7 @@ def test_it_is_estimated_held_against_budgets_and_refused_before_anything_is_spe
     unknown = stenoflow("transcribe", meeting.path, *_SHORT, "--budget", "1")
     assert (unknown.exit_code, unknown.line["error"]["kind"]) == (4, "budget")
     assert "the price of my-llm" in unknown.line["error"]["message"]
-    Path("stenoflow.toml").write_text(_HEARS_ONLY + '[chat_models."my-llm"]\ncontext = 1024\nanswer = 256\n')
+    write_settings(_HEARS_ONLY + '[chat_models."my-llm"]\ncontext = 1024\nanswer = 256\n')
     small = stenoflow("transcribe", meeting.path, *_SHORT)
     assert (small.exit_code, "too small to translate" in " ".join(small.err.split())) == (2, True)
     monkeypatch.setenv("STENOFLOW_CHAT_MODEL", "extractive-summary")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -43,6 +44,32 @@ def test_cues_are_in_order_apart_and_within_the_rules(words: list[Word]) -> None
         assert cue.duration_ms <= NETFLIX.longest_ms
     for one, following in pairwise(cues):
         assert one.end_ms <= following.start_ms
+
+
+@given(_words(), st.integers(1, 5))
+def test_a_profile_of_any_number_of_lines_is_kept(words: list[Word], lines: int) -> None:
+    rules = replace(NETFLIX, lines=lines)
+    cues = make_cues(group(words), rules)
+    assert [word for cue in cues for line in cue.lines for word in split_words(line)] == [
+        w.text for w in words
+    ]
+    for cue in cues:
+        assert len(cue.lines) <= lines
+        assert all(len(line) <= rules.line_length for line in cue.lines)
+
+
+def test_three_lines_break_after_marks() -> None:
+    text = (
+        "When the long rain had stopped at last, all of the children ran out together, "
+        "and nobody came home before dark."
+    )
+    words = [Word(word, 100 * i, 100 * i + 90) for i, word in enumerate(text.split())]
+    (cue,) = make_cues(group(words), replace(FREE, lines=3, line_length=42))
+    assert cue.lines == (
+        "When the long rain had stopped at last,",
+        "all of the children ran out together,",
+        "and nobody came home before dark.",
+    )
 
 
 def test_a_cue_starts_with_its_first_word() -> None:

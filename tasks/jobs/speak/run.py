@@ -12,6 +12,7 @@ from pathlib import Path
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.tables import Artifact
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.api.speech import CONTENT_TYPES, SpeechFormat
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.calls.audio_cache import StoredAudio
@@ -171,7 +172,7 @@ def store_whole(
         data = context.store.get_bytes(pieces[0].key)
         context.store.put_bytes(key, data, content_type=content_type)
         return StoredAudio.of(key, data, form, pieces[0].ms)
-    context.settings.work.mkdir(parents=True, exist_ok=True)
+    make_folder(context.settings.work)
     with tempfile.TemporaryDirectory(prefix="speech-", dir=context.settings.work) as folder:
         path = Path(folder, f"{name}.{form}")
         samples = encode(_joined(context, script, pieces), path, form, ffmpeg=context.ffmpeg)

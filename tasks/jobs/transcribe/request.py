@@ -24,6 +24,8 @@ _SEGMENT_S = 600
 # Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
 _UNTIMED_SEGMENT_S = 60
 _SHORTEST_SEGMENT_S = 5
+# Less than this, and cuts would have to be where words are.
+_SHORTEST_LIMIT_MS = 2_000
 # No model's documented limit is above this; a model without one is not tried with more.
 _LONGEST_MS = 1_400_000
 
@@ -92,7 +94,15 @@ def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
     wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
     if wished_s < _SHORTEST_SEGMENT_S:
         raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
-    return CutRule.fitting(round(wished_s * 1000), min(_LONGEST_MS, model.longest_ms() or _LONGEST_MS))
+    longest_ms = model.longest_ms()
+    if longest_ms is not None and longest_ms < _SHORTEST_LIMIT_MS:
+        raise SettingsError(
+            f"{model.name} takes {longest_ms / 1000:.1f} s in one call; that is too short to cut for",
+            f'see max_seconds and max_bytes under [models."{model.name}"] in stenoflow.toml',
+        )
+    return CutRule.fitting(
+        round(wished_s * 1000), _LONGEST_MS if longest_ms is None else min(_LONGEST_MS, longest_ms)
+    )
 
 
 def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:

@@ -19,6 +19,7 @@ from stenoflow.storage.database.catalog import SegmentPlan, plan_of_segment
 from stenoflow.storage.database.reconnect import retry_outage
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import CacheKeys, Speakers
 from stenoflow.tasks.context import AppContext
@@ -99,7 +100,7 @@ class RecordingSegmenter:
         if planned and len(handed) == len(waiting):
             return
         _remove_leftovers(self._folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._decode(stored, handed, hand_over, planned=planned)
 
     def path(self, index: int) -> Path:

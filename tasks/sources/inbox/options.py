@@ -1,22 +1,25 @@
 """Options of single recordings: a ``NAME.json`` beside one, and a folder's ``stenoflow.toml``.
 
 The nearer counts: what the command says, then ``[recordings]`` in the ``stenoflow.toml`` of the inbox and of
-each folder down to the recording's, then the file beside it.
+each folder down to the recording's, then the file beside it. Whoever may drop a recording may write these
+files, so they raise no budget, and what can cost more or is booked elsewhere only as the inbox allows it.
 """
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.sources.glossary import MOST_BYTES, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
@@ -27,6 +30,11 @@ _TABLE = "recordings"
 _MOST_BYTES = 64 * 1024
 # Either is said; the nearer one counts.
 _LANGUAGES = {"language", "languages"}
+Allowable = Literal["model", "tag", "priority", "translate", "digest", "speakers", "segment_seconds"]
+"""Options that cost more, hold others up, or are booked under another cap: an inbox must allow them."""
+ALLOWABLE: tuple[Allowable, ...] = get_args(Allowable)
+# The shortest default; longer segments than this cost no more.
+_USUAL_SEGMENT_S = 60
 LONGEST_TAG = 200
 """Characters; a database's index takes no key of any length."""
 
@@ -49,7 +57,7 @@ class OptionsError(RefusedError):
 class RecordingOptions(BaseModel):
     """What may be said of a recording."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: str | None = Field(default=None, description="The model. Default: the setting's, or whisper-1.")
     language: str | None = Field(
@@ -72,7 +80,9 @@ class RecordingOptions(BaseModel):
         default_factory=dict, description="What speakers are to be called, by what they are called otherwise."
     )
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
-    budget: Decimal | None = Field(default=None, ge=0, description="The most that it may cost, in USD.")
+    budget: Decimal | None = Field(
+        default=None, ge=0, le=LARGEST, description="The most that it may cost, in USD."
+    )
     formats: list[str] = Field(
         default=[], description="Artifacts beside those that every job has: tsv, ass, docx, karaoke."
     )
@@ -89,25 +99,88 @@ class RecordingOptions(BaseModel):
             raise ValueError(error.message) from error
 
 
-def options_of(
-    path: str, read: Callable[[str, int], bytes | None], given: Mapping[str, Any]
-) -> RecordingOptions:
+@dataclass(frozen=True, slots=True)
+class InboxRules:
+    """What holds for all recordings of an inbox.
+
+    Attributes:
+        given: options that are said of all of them.
+        allow: options that files beside recordings may give, though they can cost more.
+        usual: what the settings have for options that nobody gives.
+    """
+
+    given: Mapping[str, Any]
+    allow: Collection[str] = ()
+    usual: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, place: str, options: RecordingOptions, farther: RecordingOptions) -> None:
+        """Raise OptionsError where a file of options changes what it may not; ``farther``: without it."""
+        if _raises_budget(self._in_effect(options, "budget"), self._in_effect(farther, "budget")):
+            raise OptionsError(
+                f"the option 'budget' in {shown(place)} is above the one that holds for the inbox",
+                "a file there may only lower it; --budget, or options under [[inboxes]], raises it",
+            )
+        for name in ALLOWABLE:
+            wanted, before = self._in_effect(options, name), self._in_effect(farther, name)
+            if name not in self.allow and wanted != before and _may_cost_more(name, wanted, before):
+                raise OptionsError(
+                    f"the option {name!r} in {shown(place)} is not allowed in this inbox",
+                    f'--allow {name}, or allow = ["{name}"] under [[inboxes]], allows it',
+                )
+
+    def _in_effect(self, options: RecordingOptions, name: str) -> Any:
+        said = getattr(options, name)
+        return self.usual.get(name) if said is None else said
+
+
+def _raises_budget(wanted: Decimal | None, before: Decimal | None) -> bool:
+    return before is not None and (wanted is None or wanted > before)
+
+
+def _may_cost_more(name: str, wanted: Any, before: Any) -> bool:
+    """Tell whether another value than before can cost more, or hold others up."""
+    match name:
+        case "translate" | "digest":
+            return bool(wanted)
+        case "priority":
+            ranks = list(Priority)
+            return ranks.index(wanted) < ranks.index(before)
+        case "speakers":
+            # Each channel is sent by itself.
+            return bool(wanted == "channels")
+        case "segment_seconds":
+            # Each call may be charged a minimum, and neighbours overlap.
+            return wanted is None or wanted < min(before or _USUAL_SEGMENT_S, _USUAL_SEGMENT_S)
+        case _:
+            return True
+
+
+def options_of(path: str, read: Callable[[str, int], bytes | None], rules: InboxRules) -> RecordingOptions:
     """Return a recording's options.
 
     Args:
         path: the recording's, below the inbox.
         read: gives the beginning of a file; None where there is none.
-        given: by the command.
+        rules: the inbox's.
 
     Raises:
-        OptionsError: a file of options cannot be read, or says what is no option.
+        OptionsError: a file of options cannot be read, says what is no option, or gives one that it may not.
     """
-    said = dict(given)
+    said = dict(rules.given)
+    options = _validated(path, said)
     for place in _places(path):
         nearer = _read(place, read)
+        if not nearer:
+            continue
         if len(_LANGUAGES & nearer.keys()) == 1:
             said = {name: value for name, value in said.items() if name not in _LANGUAGES}
         said |= nearer
+        farther, options = options, _validated(path, said)
+        rules.check(place, options, farther)
+    return options
+
+
+def _validated(path: str, said: Mapping[str, Any]) -> RecordingOptions:
     try:
         return RecordingOptions.model_validate(said)
     except ValidationError as error:

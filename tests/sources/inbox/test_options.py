@@ -1,11 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from stenoflow.tasks.sources.inbox.options import OptionsError, Priority, RecordingOptions, options_of
+from stenoflow.tasks.sources.inbox.options import (
+    ALLOWABLE,
+    InboxRules,
+    OptionsError,
+    Priority,
+    RecordingOptions,
+    options_of,
+)
 
 INBOX = {
     "stenoflow.toml": '[recordings]\ntag = "all"\nlanguage = "en"\n[prices]\n',
@@ -15,12 +24,18 @@ INBOX = {
 }
 
 
-def options(path: str, files: Mapping[str, str] = INBOX, **given: object) -> RecordingOptions:
+def options(
+    path: str,
+    files: Mapping[str, str] = INBOX,
+    allow: Collection[str] = ALLOWABLE,
+    usual: Mapping[str, Any] | None = None,
+    **given: Any,
+) -> RecordingOptions:
     def read(place: str, most_bytes: int) -> bytes | None:
         text = files.get(place)
         return None if text is None else text.encode()[:most_bytes]
 
-    return options_of(path, read, given)
+    return options_of(path, read, InboxRules(given, allow, usual or {}))
 
 
 def test_the_nearer_counts() -> None:
@@ -43,7 +58,8 @@ def test_options_beside_a_recording(name: str) -> None:
         ('{"tags": "x"}', "'tags'"),
         ('{"segment_seconds": 1}', "'segment_seconds'"),
         ('{"priority": "soon"}', "'priority'"),
-        ('{"budget": "NaN"}', "'budget'"),
+        *((f'{{"budget": {amount}}}', "'budget'") for amount in ("NaN", '"NaN"', "Infinity", -1, "1e30")),
+        ('{"segment_seconds": Infinity}', "'segment_seconds'"),
         ('{"glossary": "names.txt"}', "no glossary"),
         ('{"glossary": "../names.txt"}', "outside its folder"),
         ('{"glossary": "/etc/passwd"}', "outside its folder"),
@@ -75,3 +91,70 @@ def test_languages_and_glossaries() -> None:
     assert options("board/talk.mp3", files) == RecordingOptions(
         languages=("en", "de"), glossary=("Clara", "Daniel"), translate=True
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {},
+            {"language": "de", "names": {"A": "Anna"}, "glossary": ["Ada"], "formats": ["tsv"], "stream": 1},
+        ),
+        ({}, {"speakers": "none", "segment_seconds": 600, "priority": "bulk", "budget": 3}),
+        ({"budget": 2}, {"budget": 1.5}),
+        ({"budget": 2, "tag": "board", "model": "m"}, {"budget": 2, "tag": "board", "model": "m"}),
+        ({"translate": True, "digest": True}, {"translate": False, "digest": False}),
+        ({"priority": "urgent"}, {"priority": "normal"}),
+        ({"speakers": "channels"}, {"speakers": "none"}),
+    ],
+)
+def test_a_dropper_says_what_costs_no_more(given: dict[str, Any], said: dict[str, object]) -> None:
+    assert options("talk.mp3", {"talk.json": json.dumps(said)}, allow=(), **given) == (
+        RecordingOptions.model_validate(given | said)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "name"),
+    [
+        ({}, {"model": "gpt-4o-transcribe"}, "model"),
+        ({"model": "cheap"}, {"model": None}, "model"),
+        ({}, {"tag": "board"}, "tag"),
+        ({"tag": "board"}, {"tag": None}, "tag"),
+        ({}, {"priority": "urgent"}, "priority"),
+        ({}, {"translate": True}, "translate"),
+        ({}, {"digest": True}, "digest"),
+        ({}, {"speakers": "channels"}, "speakers"),
+        ({}, {"segment_seconds": 5}, "segment_seconds"),
+    ],
+)
+def test_a_dropper_says_what_can_cost_more_only_where_it_is_allowed(
+    given: dict[str, Any], said: dict[str, object], name: str
+) -> None:
+    files = {"talk.json": json.dumps(said)}
+    with pytest.raises(OptionsError, match=f"'{name}' in talk.json") as refused:
+        options("talk.mp3", files, allow=set(ALLOWABLE) - {name}, **given)
+    assert f"--allow {name}" in (refused.value.hint or "")
+    assert options("talk.mp3", files, allow=[name], **given) == RecordingOptions.model_validate(given | said)
+
+
+@pytest.mark.parametrize("budget", ["2.01", "null", "1e12"])
+def test_nobody_beside_a_recording_raises_a_budget(budget: str) -> None:
+    said = {"talk.json": f'{{"budget": {budget}}}'}
+    with pytest.raises(OptionsError, match="'budget' in talk"):
+        options("talk.mp3", said, budget=Decimal(2))
+    if budget != "null":
+        with pytest.raises(OptionsError, match="'budget' in talk"):
+            options("talk.mp3", said, usual={"budget": Decimal(2)})
+        with pytest.raises(OptionsError, match="'budget' in talk"):
+            options("talk.mp3", said | {"stenoflow.toml": "[recordings]\nbudget = 2"})
+
+
+def test_what_the_settings_have_is_no_more_than_usual() -> None:
+    said = {"talk.json": '{"digest": true, "model": "whisper-1"}'}
+    usual = {"digest": True, "model": "whisper-1"}
+    assert options("talk.mp3", said, allow=(), usual=usual) == RecordingOptions(
+        digest=True, model="whisper-1"
+    )
+    with pytest.raises(OptionsError, match="'digest'"):
+        options("talk.mp3", said, allow=(), usual=usual, digest=False)

@@ -1,0 +1,82 @@
+"""What holds for every command: --config, numbers that are numbers, and an end when the terminal goes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stenoflow.flows.cli.console import say
+from stenoflow.tasks.setting_files import CONFIG_VARIABLE, passed_over
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Read settings from this file, too (or STENOFLOW_CONFIG); it counts before those of the home.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+
+
+class CommandLine(typer.Typer):
+    """A program whose commands have the options that all have."""
+
+    def command(self, *args: Any, **kwargs: Any) -> Any:
+        """Register a command, as Typer does."""
+        register = super().command(*args, **kwargs)
+        return lambda function: register(_with_config(function))
+
+
+def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command with the option --config, and with checks of what its options hold."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @wraps(function)
+    def run(*args: Any, config: Path | None = None, **given: Any) -> Any:
+        for name, value in given.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                # It passes every limit that it is compared with.
+                message = f"{value} is no number to count with"
+                raise typer.BadParameter(message, param_hint=f"--{name.replace('_', '-')}")
+        if config is not None:
+            # In the environment, processes that this one starts read it, too, from whatever folder.
+            os.environ[CONFIG_VARIABLE] = str(config.expanduser().absolute())
+        for path in passed_over():
+            say(f"{path} in this folder is not read. Put it into the home, or name it: --config {path}")
+        return function(*args, **given)
+
+    option = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config)
+    parameters = [*signature.parameters.values(), option]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def end_on_hangup() -> None:
+    """See that a terminal that hangs up ends the program as Ctrl-C does; under nohup it goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    terminals = [number for number in (0, 1, 2) if os.isatty(number)]
+
+    def end(*_: object) -> None:
+        # What is written to a terminal that is gone is an error, and would break off the orderly end.
+        with Path(os.devnull).open("r+b") as nothing:
+            for number in terminals:
+                os.dup2(nothing.fileno(), number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGHUP, end)

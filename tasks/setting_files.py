@@ -1,0 +1,154 @@
+"""The files that settings are read from: one that is named, and those of the home.
+
+Nothing is read because it lies in the current folder: that may be a drop folder, whose files others write.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from dotenv import dotenv_values
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+)
+
+from stenoflow.tasks.errors import SettingsError
+
+FILE_NAME = "stenoflow.toml"
+ENV_NAME = ".env"
+CONFIG_VARIABLE = "STENOFLOW_CONFIG"
+"""Names a file of settings, as --config does."""
+_HOME_VARIABLE = "STENOFLOW_HOME"
+_OURS = ("STENOFLOW_", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+# More than any file of settings has.
+_MOST_BYTES = 1_000_000
+
+
+def find_home() -> Path:
+    """Return the home: as the environment has it, the named file, or the platform.
+
+    Raises:
+        SettingsError: the named file cannot be read.
+    """
+    named = named_file()
+    said = os.environ.get(_HOME_VARIABLE) or (named and _home_in(named))
+    return (Path(said) if said else platformdirs.user_data_path("stenoflow")).expanduser().absolute()
+
+
+def named_file() -> Path | None:
+    """Return the file that --config or STENOFLOW_CONFIG names."""
+    said = os.environ.get(CONFIG_VARIABLE)
+    return Path(said).expanduser() if said else None
+
+
+def file_sources(settings: type[BaseSettings]) -> Iterator[PydanticBaseSettingsSource]:
+    """Yield what the files say, the named one before those of the home.
+
+    Raises:
+        SettingsError: the named file is not there, or a file cannot be read; the message names it.
+    """
+    named, home = named_file(), find_home()
+    if named is not None:
+        if not named.exists():
+            raise SettingsError(
+                f"there is no file {named}", f"check --config and {CONFIG_VARIABLE}, which name it"
+            )
+        yield _source(settings, named)
+    yield from (_source(settings, home / name) for name in (ENV_NAME, FILE_NAME))
+
+
+def passed_over() -> list[Path]:
+    """Return the files of the current folder that look like settings of ours, and are not read."""
+    read = [path for path in (named_file(), find_home() / ENV_NAME, find_home() / FILE_NAME) if path]
+    here = [path for path in (Path(ENV_NAME), Path(FILE_NAME)) if path.is_file()]
+    others = [path for path in here if not any(other.exists() and path.samefile(other) for other in read)]
+    return [path for path in others if _has_settings(path)]
+
+
+def _source(settings: type[BaseSettings], path: Path) -> PydanticBaseSettingsSource:
+    text = _read(path)
+    if _is_env(path):
+        return _EnvText(settings, path, text)
+    return InitSettingsSource(settings, _parse_toml(path, text))
+
+
+class _EnvText(DotEnvSettingsSource):
+    """The settings in a file like ``.env``, whose text was read already."""
+
+    def __init__(self, settings: type[BaseSettings], path: Path, text: str) -> None:
+        self._text = text
+        super().__init__(settings, env_file=path)
+
+    def _read_env_files(self) -> dict[str, str | None]:
+        said = dotenv_values(stream=StringIO(self._text))
+        return {name.lower(): value for name, value in said.items() if value}
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file; of one that is not there, nothing."""
+    try:
+        with _named_errors(path):
+            text = path.read_text("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if "\0" in text:
+        raise SettingsError(f"the settings in {path} cannot be read: there are NUL characters in it", _UTF_8)
+    return text
+
+
+_UTF_8 = "save it as UTF-8"
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the settings in {path} cannot be read: it is not UTF-8", _UTF_8) from error
+    except OSError as error:
+        raise SettingsError(f"the settings in {path} cannot be read: {error.strerror}") from error
+
+
+def _parse_toml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"the settings in {path} cannot be read: {error}") from error
+
+
+def _is_env(path: Path) -> bool:
+    return path.name.endswith(ENV_NAME)
+
+
+def _home_in(named: Path) -> str | None:
+    """Return the home that the named file gives."""
+    text = _read(named)
+    if _is_env(named):
+        return dotenv_values(stream=StringIO(text)).get(_HOME_VARIABLE)
+    said = _parse_toml(named, text).get("home")
+    return said if isinstance(said, str) else None
+
+
+def _has_settings(path: Path) -> bool:
+    """Tell whether a file would change anything if it were read; one that cannot be read might."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return False
+        text = path.read_text("utf-8-sig")
+        if _is_env(path):
+            return any(name.upper().startswith(_OURS) for name in dotenv_values(stream=StringIO(text)))
+        return bool(tomllib.loads(text).keys() - {"recordings"})
+    except (OSError, ValueError, RecursionError):
+        return True
