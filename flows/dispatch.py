@@ -111,7 +111,7 @@ TAG = "recovered"
 _MOST_TIMES = 5
 # The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
 _FLOWS = ["resume", "ingest recording", "transcribe"]
-_LOOKS = ["ingest", "recover", "verify"]
+_LOOKS = ["ingest", "recover", "retain", "verify"]
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
 
