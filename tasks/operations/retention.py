@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stenoflow.storage.database.erasure import EndedJob, Erasure, Item
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.artifacts.publisher import ANSWERS
 from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.erase import remove, sound_left
@@ -86,6 +87,8 @@ class Retention:
             case "answers":
                 for key in self._erasure.spoken([job.id], list(self._due["answers"])):
                     context.store.erase(piece_prefix(key))
+                # From which a lost database takes them back.
+                context.store.erase(f"{job.recording_id}/{job.id}/{ANSWERS}")
                 self._erasure.erase_answers(job, list(self._due["answers"]), _CAUSE)
             case "artifacts":
                 context.store.erase(f"{job.recording_id}/{job.id}/")
