@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stenoflow.storage.database.erasure import EndedJob, Erasure, Item
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.artifacts.publisher import ANSWERS
 from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.erase import remove, sound_left
@@ -84,6 +85,8 @@ class Retention:
                     remove(path)
                 self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
             case "answers":
+                # The store's record of them goes first: a database could be rebuilt from it.
+                context.store.erase(f"{job.recording_id}/{job.id}/{ANSWERS}")
                 for key in self._erasure.spoken([job.id], list(self._due["answers"])):
                     context.store.erase(piece_prefix(key))
                 self._erasure.erase_answers(job, list(self._due["answers"]), _CAUSE)
