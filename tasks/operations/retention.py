@@ -85,6 +85,8 @@ class Retention:
                     remove(path)
                 self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
             case "answers":
+                # The store's record of them goes first: a database could be rebuilt from it.
+                context.store.erase(f"{job.recording_id}/{job.id}/{ANSWERS}")
                 for key in self._erasure.spoken([job.id], list(self._due["answers"])):
                     context.store.erase(piece_prefix(key))
                 # From which a lost database takes them back.

@@ -69,7 +69,9 @@ def test_what_is_older_than_its_period_goes_and_a_receipt_stays(
     assert (back["status"], back["calls"]) == ("complete", 0)
     paid = charges(home)
     _end_days_ago(home, 61, board["job"])
+    assert list((home / "store").rglob(f"{board['job']}/answers.json"))
     assert {each["kind"] for each in _expired(stenoflow, "--yes")} == {"artifacts", "answers"}
+    assert not list((home / "store").rglob(f"{board['job']}/answers.json"))
     assert charges(home) == paid
     calls = len(api.calls)
     assert stenoflow("transcribe", meeting.path, "--tag", "board", "--json").line["calls"] == 1
