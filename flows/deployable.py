@@ -148,11 +148,11 @@ async def ingest_recording(
         given = options.model_dump(exclude_unset=True)
         # Whoever asked for this run has checked what may be given, and gives all of it.
         rules = rules_of(runner.context, given, allow=())
-        reception = InboxScanner(runner.context, box, rules, StabilityTracker(1))
+        scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         moves = Moves(_log.info, reject, done_to)
-        taking = Taking(reception, runner, list(FORMATS), moves, is_cancelled)
+        taking = Taking(scanner, runner, list(FORMATS), moves, is_cancelled)
         entry = await run_blocking(box.find, source)
-        work = None if entry is None else await taking.take(await run_blocking(reception.describe, entry))
+        work = None if entry is None else await taking.take(await run_blocking(scanner.describe, entry))
         if work is None:
             return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
         return state_of(await runner.run_all([work]))

@@ -42,7 +42,7 @@ _TRIES = 3
 _log = logging.getLogger(__name__)
 
 
-async def dispatch(reception: InboxScanner, interval_s: float, moves: Moves) -> int:
+async def dispatch(scanner: InboxScanner, interval_s: float, moves: Moves) -> int:
     """Have each recording that is new and complete transcribed by a flow run of its own.
 
     Looks as often as it takes to know what is complete. What a run has in hand already is left to it.
@@ -52,22 +52,22 @@ async def dispatch(reception: InboxScanner, interval_s: float, moves: Moves) -> 
     """
     asked = looks = 0
     while True:
-        look = await run_blocking(reception.look)
-        await see_to(reception, moves)
+        look = await run_blocking(scanner.look)
+        await see_to(scanner, moves)
         for arrived in look:
-            asked += await _hand_over(reception, arrived, moves)
+            asked += await _hand_over(scanner, arrived, moves)
         looks += 1
-        if looks >= reception.looks or not reception.growing:
+        if looks >= scanner.looks or not scanner.growing:
             return asked
         await asyncio.sleep(interval_s)
 
 
-async def _hand_over(reception: InboxScanner, arrived: ScannedRecording, moves: Moves) -> bool:
-    in_hand, last_try = await run_blocking(reception.context.arrivals.is_in_hand, arrived.id)
+async def _hand_over(scanner: InboxScanner, arrived: ScannedRecording, moves: Moves) -> bool:
+    in_hand, last_try = await run_blocking(scanner.context.arrivals.is_in_hand, arrived.id)
     if in_hand:
         return False
     parameters = {
-        "inbox": reception.inbox.address,
+        "inbox": scanner.inbox.address,
         "source": arrived.entry.source.uri,
         "options": arrived.options.model_dump(mode="json", exclude_defaults=True),
         "reject": moves.rejects,

@@ -60,7 +60,7 @@ class Taking:
         is_cancelled: tells whether it was stopped for good, so that nothing of it is to be taken again.
     """
 
-    reception: InboxScanner
+    scanner: InboxScanner
     runner: Runner
     formats: Sequence[str]
     moves: Moves
@@ -69,11 +69,11 @@ class Taking:
     async def take(self, arrived: ScannedRecording) -> TranscribeWork | None:
         """Return the work on a recording; None if somebody else has it, or had it."""
         source = arrived.entry.source
-        if source.uri in self.reception.in_hand:
+        if source.uri in self.scanner.in_hand:
             return None
         if not await run_blocking(self.runner.context.arrivals.take, source.uri, arrived.mark):
             return None
-        self.reception.in_hand.add(source.uri)
+        self.scanner.in_hand.add(source.uri)
         return TranscribeWork(
             source, arrived.wish, self.formats, refused=arrived.refused, ended=partial(self._told, arrived)
         )
@@ -81,7 +81,7 @@ class Taking:
     async def _told(self, arrived: ScannedRecording, outcome: Outcome) -> Outcome:
         """Record what became of a recording; returns the outcome, with its job."""
         context, source = self.runner.context, arrived.entry.source
-        self.reception.in_hand.discard(source.uri)
+        self.scanner.in_hand.discard(source.uri)
         message = (outcome.error or {}).get("message")
         is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
         if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
@@ -99,7 +99,7 @@ class Taking:
             return outcome
         await run_blocking(context.arrivals.end, arrived.id, outcome.status, outcome.job, message)
         await move_ended(
-            self.reception.inbox, arrived.entry, EndedArrival(outcome.status, message or ""), self.moves
+            self.scanner.inbox, arrived.entry, EndedArrival(outcome.status, message or ""), self.moves
         )
         return outcome
 
@@ -131,13 +131,13 @@ async def move_ended(inbox: Inbox, entry: Entry, ended: EndedArrival, moves: Mov
         moves.say(f"{shown(entry.path)} was moved to {shown(place)}")
 
 
-async def see_to(reception: InboxScanner, moves: Moves) -> None:
+async def see_to(scanner: InboxScanner, moves: Moves) -> None:
     """Say what a look found besides recordings, and move what ended before and was left where it was."""
-    while reception.unheard:
-        moves.say(reception.unheard.pop(0))
-    ended, reception.ended_before = reception.ended_before, []
+    while scanner.notices:
+        moves.say(scanner.notices.pop(0))
+    ended, scanner.ended_before = scanner.ended_before, []
     for entry, arrival in ended:
-        await move_ended(reception.inbox, entry, arrival, moves)
+        await move_ended(scanner.inbox, entry, arrival, moves)
 
 
 @dataclass(slots=True)
@@ -173,30 +173,30 @@ class Ingest:
         """
         if self.queue is not None:
             self._listen(self.queue)
-        reception, looks = self.taking.reception, 0
+        scanner, looks = self.taking.scanner, 0
         while not self._is_over():
             async for order in self._taken(await self._look()):
                 yield order
             looks += 1
-            if not self.watch and (looks >= reception.looks or not reception.growing):
+            if not self.watch and (looks >= scanner.looks or not scanner.growing):
                 break
             async for order in self._until_the_next_look():
                 yield order
-        if reception.growing and not self.watch:
-            self.say(f"not complete yet, left for the next time: {', '.join(reception.growing)}")
+        if scanner.growing and not self.watch:
+            self.say(f"not complete yet, left for the next time: {', '.join(scanner.growing)}")
 
     def _is_over(self) -> bool:
         return self._stopped or self.taking.runner.is_cut_off
 
     async def _look(self) -> list[ScannedRecording]:
         try:
-            arrived = await run_blocking(self.taking.reception.look)
+            arrived = await run_blocking(self.taking.scanner.look)
         except RefusedError as error:
             if not self.watch:
                 raise
             self.say(f"{error}; looking again in {self.interval_s:g} s")
             return []
-        await see_to(self.taking.reception, self.taking.moves)
+        await see_to(self.taking.scanner, self.taking.moves)
         return arrived
 
     async def _taken(self, arrived: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
@@ -216,7 +216,7 @@ class Ingest:
                 return
             if announcement is None:
                 return
-            arrived = await run_blocking(self.taking.reception.announced, announcement.entries)
+            arrived = await run_blocking(self.taking.scanner.announced, announcement.entries)
             async for order in self._taken(arrived):
                 yield order
             await run_blocking(announcement.acknowledge)

@@ -29,31 +29,31 @@ _PATIENCE_S = 10.0
 
 
 class Notifications:
-    """Tells what happens in one run; belongs to its event loop. Without a courier it tells nobody."""
+    """Announces what happens in one run; belongs to its event loop. Without a receiver it announces nothing."""
 
-    def __init__(self, run: Run, courier: DeliveryQueue | None = None) -> None:
+    def __init__(self, run: Run, deliveries: DeliveryQueue | None = None) -> None:
         settings = run.context.settings
         self._run = run
-        self._courier = courier
+        self._deliveries = deliveries
         self._announcer = EventFactory(run.context.run_id, provider_name(settings), _redaction(settings))
         self._models: dict[str, asyncio.Task[None]] = {}
 
     def watch_model(self, model: str) -> None:
         """Warn once if a model is to be shut down."""
-        if self._courier is not None and model not in self._models:
-            self._models[model] = asyncio.create_task(self._check(model, self._courier))
+        if self._deliveries is not None and model not in self._models:
+            self._models[model] = asyncio.create_task(self._check(model, self._deliveries))
 
     def tell(self, outcome: Outcome) -> None:
         """Announce the outcome of a transcription."""
-        if self._courier is None or not isinstance(outcome.details, TranscriptDetails):
+        if self._deliveries is None or not isinstance(outcome.details, TranscriptDetails):
             return
         is_stopped = self._run.caller.limiter.is_stopped
         for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
-            self._courier.take(event)
+            self._deliveries.take(event)
 
     async def close(self) -> None:
         """Wait for what is under way, for 10 s at most."""
-        if self._courier is None:
+        if self._deliveries is None:
             return
         ends_at = asyncio.get_running_loop().time() + _PATIENCE_S
         checks = list(self._models.values())
@@ -61,11 +61,11 @@ class Notifications:
             await asyncio.wait(checks, timeout=_PATIENCE_S)
         for check in checks:
             check.cancel()
-        await self._courier.close(max(0.0, ends_at - asyncio.get_running_loop().time()))
+        await self._deliveries.close(max(0.0, ends_at - asyncio.get_running_loop().time()))
 
-    async def _check(self, model: str, courier: DeliveryQueue) -> None:
+    async def _check(self, model: str, deliveries: DeliveryQueue) -> None:
         for event in self._announcer.of_model(model, await self._shutdown(model), utc_now()):
-            courier.take(event)
+            deliveries.take(event)
 
     async def _shutdown(self, model: str) -> date | None:
         """Return a model's last day: the server's word, else that of the table of models."""
@@ -131,7 +131,7 @@ class EventFactory:
     """Builds the events of one run.
 
     Attributes:
-        provider: who hears.
+        provider: the provider.
         redaction: applied to all that is told.
     """
 

@@ -119,7 +119,7 @@ class Runner:
     _run: Run | None = None
     _notifications: Notifications | None = None
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
-    _is_unheard: bool = False
+    _has_lost_listener: bool = False
 
     @property
     def active(self) -> Run:
@@ -226,7 +226,7 @@ class Runner:
             work.error = failure
             if not isinstance(failure, StenoflowError):
                 _log.exception("%s", work.name)
-        if isinstance(work.error, _STOPPED) and self._is_unheard and not self.interrupted:
+        if isinstance(work.error, _STOPPED) and self._has_lost_listener and not self.interrupted:
             raise BrokenPipeError from work.error
         if isinstance(work.error, _STOPPED):
             work.error = _interrupted(job, work.error)
@@ -309,7 +309,7 @@ class Runner:
 
     def _give_up(self) -> None:
         """End, for nobody listens any more: calls in flight are seen through, and no others sent."""
-        self._is_unheard = True
+        self._has_lost_listener = True
         self.active.caller.limiter.stop(
             ListenerGoneError("nobody listens any more", "resume asks for the rest")
         )

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
 
     model: str | None = None
     chat_model: str | None = None
-    """The model that writes minutes and replies, and translates where the one that hears does not."""
+    """The model that writes minutes and replies, and translates where the one that transcribes does not."""
     digest: bool = False
     """Whether minutes follow each transcription."""
     speech_model: str | None = None

@@ -17,7 +17,7 @@ def translation_key(cache_key: str, translator: str | None = None) -> str:
 
     Args:
         cache_key: of the hearing.
-        translator: the chat model that translates what was heard; None: the model that hears does.
+        translator: the chat model that translates; None: the model that transcribes does.
     """
     by_chat = "" if translator is None else f" by chat/1 {translator}"
     return hashlib.sha256(f"{cache_key} translation/1{by_chat}".encode()).hexdigest()

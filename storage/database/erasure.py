@@ -240,7 +240,7 @@ def _erase_answers(session: Session, jobs: Sequence[Job], unneeding: Sequence[st
     unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding))).all()
     _erase(session, with_translations(unused))
     for translator in {job.settings["translator"] for job in jobs if job.settings.get("translator")}:
-        # Others may have the same sound heard, and not translated by the same model.
+        # Others may have the same sound transcribed, and not translated by the same model.
         keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding, translator))).all()
         _erase(session, [translation_key(key, translator) for key in keys])
 

@@ -64,7 +64,7 @@ _TRIES = 5
 
 
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a function in a thread and wait for its end, as `see_through` does.
+    """Run a function in a thread and wait for its end, as `retry_outage` does.
 
     A cancellation meanwhile takes effect after it: a write to the ledger is never left half known.
     """

@@ -68,7 +68,7 @@ class CostLine:
     Attributes:
         heading: "-" for what has none: no tag, or a recording that was forgotten.
         calls: requests that were or may have been charged.
-        audio_ms: what was heard for actual charges.
+        audio_ms: what was transcribed for actual charges.
         characters: what was spoken for actual charges.
         by_activity: what each activity was charged, in micro-units.
     """
@@ -83,7 +83,7 @@ class CostLine:
 
 
 _NONE = "-"
-_MS = "ms"  # the unit of what is heard
+_MS = "ms"  # the unit of what is transcribed
 _CHARACTER = "character"  # and of what is spoken
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from stenoflow.tasks.api import types as lenient
+from stenoflow.tasks.api import types as coerce
 from stenoflow.tasks.api.answer_times import by_start, read_times
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError
@@ -24,9 +24,9 @@ class Answer:
     ``words`` are empty where the API gave none, or none that say anything; utterances hold no words.
 
     Attributes:
-        text: all that was heard; may be empty.
+        text: all that was transcribed; may be empty.
         language: as the API put it, a name or a code.
-        duration_ms: how much it says it heard.
+        duration_ms: how much it says it transcribed.
         usage_seconds: what it counts for the charge, where it counts seconds; any number, and 0 where
             it counts them and says none.
         input_tokens: the same, where it counts tokens.
@@ -91,17 +91,17 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
     usage = parsed.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     language = parsed.get("language")
-    utterances, odd_utterances = _utterances(lenient.entries(parsed, "segments"), duration_ms)
+    utterances, odd_utterances = _utterances(coerce.entries(parsed, "segments"), duration_ms)
     words, odd_words = _words(parsed, duration_ms)
     return Answer(
-        text=lenient.clean(text),
-        language=lenient.clean(language) if isinstance(language, str) and language else None,
-        duration_ms=lenient.milliseconds(parsed.get("duration")),
+        text=coerce.clean(text),
+        language=coerce.clean(language) if isinstance(language, str) and language else None,
+        duration_ms=coerce.milliseconds(parsed.get("duration")),
         utterances=utterances,
         words=words,
         usage_seconds=_usage_seconds(usage),
-        input_tokens=lenient.count(usage.get("input_tokens")),
-        output_tokens=lenient.count(usage.get("output_tokens")),
+        input_tokens=coerce.count(usage.get("input_tokens")),
+        output_tokens=coerce.count(usage.get("output_tokens")),
         raw=raw,
         has_odd_times=odd_utterances or odd_words,
     )
@@ -109,25 +109,25 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
 
 def _usage_seconds(usage: Mapping[str, Any]) -> Decimal | None:
     is_counted = "seconds" in usage and usage.get("type") != "tokens"
-    return lenient.decimal(usage["seconds"]) if is_counted else None
+    return coerce.decimal(usage["seconds"]) if is_counted else None
 
 
 def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple[tuple[Utterance, ...], bool]:
-    said: Sequence[Mapping[str, Any]] = [entry for entry in entries if lenient.written(entry, "text")]
+    said: Sequence[Mapping[str, Any]] = [entry for entry in entries if coerce.written(entry, "text")]
     times = read_times(said, duration_ms)
-    if not times.in_order and any(lenient.written(entry, "speaker") for entry in said):
+    if not times.in_order and any(coerce.written(entry, "speaker") for entry in said):
         # Who tells voices apart gives turns, which may lie over each other.
         said, times = by_start(said, times, duration_ms)
-    texts = [lenient.written(entry, "text") for entry in said]
+    texts = [coerce.written(entry, "text") for entry in said]
     utterances = tuple(
         Utterance(
             text=text,
             start_ms=region.start_ms,
             end_ms=region.end_ms,
-            speaker=lenient.written(entry, "speaker") or None,
-            avg_logprob=lenient.score(entry.get("avg_logprob")),
-            compression_ratio=lenient.score(entry.get("compression_ratio")),
-            no_speech_prob=lenient.score(entry.get("no_speech_prob")),
+            speaker=coerce.written(entry, "speaker") or None,
+            avg_logprob=coerce.score(entry.get("avg_logprob")),
+            compression_ratio=coerce.score(entry.get("compression_ratio")),
+            no_speech_prob=coerce.score(entry.get("no_speech_prob")),
         )
         for entry, text, region in zip(said, texts, times.filled(texts, duration_ms), strict=False)
     )
@@ -136,8 +136,8 @@ def _utterances(entries: Sequence[Mapping[str, Any]], duration_ms: int) -> tuple
 
 def _words(parsed: Mapping[str, Any], duration_ms: int) -> tuple[tuple[Word, ...], bool]:
     # Some servers put the words at the top as the API does, others into the segments as Whisper does.
-    entries = lenient.entries(parsed, "words") or [
-        word for segment in lenient.entries(parsed, "segments") for word in lenient.entries(segment, "words")
+    entries = coerce.entries(parsed, "words") or [
+        word for segment in coerce.entries(parsed, "segments") for word in coerce.entries(segment, "words")
     ]
     said = [entry for entry in entries if _word_text(entry)]
     times = read_times(said, duration_ms)
@@ -151,7 +151,7 @@ def _words(parsed: Mapping[str, Any], duration_ms: int) -> tuple[tuple[Word, ...
 
 
 def _word_text(entry: Mapping[str, Any]) -> str:
-    return (lenient.written(entry, "word") or lenient.written(entry, "text")).strip()
+    return (coerce.written(entry, "word") or coerce.written(entry, "text")).strip()
 
 
 def _confidence(entry: Mapping[str, Any]) -> float | None:
@@ -159,7 +159,7 @@ def _confidence(entry: Mapping[str, Any]) -> float | None:
         (
             score
             for key in ("probability", "confidence")
-            if (score := lenient.score(entry.get(key))) is not None
+            if (score := coerce.score(entry.get(key))) is not None
         ),
         None,
     )

@@ -55,7 +55,7 @@ def diarize(
         context: the tools.
         job: the job.
         segments: its segments, in order.
-        answer_of: gives what is taken of a segment; None: what was heard in it.
+        answer_of: gives what is taken of a segment; None: what was transcribed in it.
 
     Raises:
         TurnsGoneError: it rests on a diariser's turns, which are not stored any more.
@@ -132,7 +132,7 @@ def _read(context: AppContext, settings: JobSettings, segment: Segment, cache_ke
 
 
 def translated_answer(context: AppContext, settings: JobSettings, segment: Segment) -> Answer | None:
-    """Return a segment's translation, or what was heard where that is English already."""
+    """Return a segment's translation, or what was transcribed where that is English already."""
     said = stored_answer(context, settings, segment)
     if said is None or not is_to_be_translated(said.raw, settings):
         return said
@@ -142,7 +142,7 @@ def translated_answer(context: AppContext, settings: JobSettings, segment: Segme
 def _pieces(
     context: AppContext, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
 ) -> Iterator[Piece]:
-    """Yield what was heard; one answer at a time: a day's together take as much memory as what they make."""
+    """Yield the transcripts of segments, one at a time: a day's answers together take much memory."""
     return (_piece(segment, answer_of(context, settings, segment)) for segment in segments)
 
 
@@ -163,7 +163,7 @@ def _piece(segment: Segment, said: Answer | None) -> Piece:
 
 
 def is_to_be_translated(answer: str, settings: JobSettings) -> bool:
-    """Tell by what was heard in a segment whether there is anything to translate: words, and not English."""
+    """Tell by a segment's answer whether there is anything to translate: words, and not English."""
     said = json.loads(answer)
     told = said.get("language")
     language = language_code(told) if isinstance(told, str) else None
@@ -171,7 +171,7 @@ def is_to_be_translated(answer: str, settings: JobSettings) -> bool:
 
 
 def untranslated(context: AppContext, settings: JobSettings, cache_keys: Iterable[str]) -> set[str]:
-    """Return the cache keys of segments that were heard, and whose translation is yet to be had."""
+    """Return the cache keys of segments that were transcribed, and whose translation is yet to be had."""
     if not settings.translate:
         return set()
     keys = set(cache_keys)

@@ -137,7 +137,7 @@ def with_speaker_keys(pieces: Iterable[tuple[int, Piece]], recognised: set[str])
 
 
 def carried_keys(opening: Iterable[tuple[int, Sequence[Utterance]]]) -> set[str]:
-    """Return the keys of those whose voices may have gone along: by what was heard in the first segments."""
+    """Return the keys of speakers of the first segments whose clips may have gone along."""
     clips = [clip for segment, utterances in opening for clip in choose_clips(segment, utterances)]
     return {clip.key for clip in clips[:MOST_CLIPS]}
 

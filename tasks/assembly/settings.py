@@ -55,7 +55,7 @@ class JobSettings:
         languages: those that may be spoken, where there are several.
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
-        translator: the chat model that makes it of what was heard; None: the model that hears makes it.
+        translator: the chat model that makes it; None: the model that transcribes makes it.
     """
 
     provider: str

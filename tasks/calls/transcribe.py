@@ -42,7 +42,7 @@ class Languages(Protocol):
         """Return the language to tell with a segment; None: the model finds out."""
 
     async def likeliest(self) -> str | None:
-        """Return the one of the job's several languages that was heard most; None where there are none."""
+        """Return the one of the job's several languages that is spoken most; None where there are none."""
 
     def refused(self, language: str) -> None:
         """Tell a language no more that the provider does not take."""
@@ -78,7 +78,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
     """Has one segment transcribed, or translated.
 
     Attributes:
-        segment: what is to be heard.
+        segment: what is to be transcribed.
         request: what the job asks for, with no language.
         sound: the segment's MP3.
         languages: of the job.

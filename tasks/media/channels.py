@@ -123,7 +123,7 @@ class Tracks:
             past.forget(min(slicer.held_from for slicer in self._slicers.values()) // FRAME_SAMPLES)
 
     def own(self, channel: int | None, piece: SegmentAudio, listened: LevelHistogram) -> Sequence[float]:
-        """Return a slice's levels without the voices of others, which stand at the floor of what was heard.
+        """Return a slice's levels without the voices of others, which stand at the floor.
 
         Args:
             channel: its track, which has just been sliced.

@@ -46,8 +46,8 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
         TakenError: a run is at work on it; nothing is erased.
         ObjectStoreError: the store refused; the rest is still there.
     """
-    forgetting = Erasure(context.database, context.leases)
-    forgetting.check_idle(recording.recording_id)
+    erasure = Erasure(context.database, context.leases)
+    erasure.check_idle(recording.recording_id)
     for path in sound_left(context, recording.source, recording.version, recording.jobs):
         remove(path)
     for job_id in recording.jobs:
@@ -55,9 +55,9 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
         context.store.erase(f"{recording.recording_id}/{job_id}/{ANSWERS}")
 
     erased = context.store.erase(f"{recording.recording_id}/")
-    for cache_key in forgetting.spoken(recording.jobs, recording.jobs):
+    for cache_key in erasure.spoken(recording.jobs, recording.jobs):
         erased += context.store.erase(piece_prefix(cache_key))
-    forgetting.erase(recording.recording_id)
+    erasure.erase(recording.recording_id)
     return erased
 
 

@@ -72,10 +72,10 @@ class InboxScanner:
 
     Attributes:
         rules: the options that are said of all recordings, and which of them others may change.
-        settling: tells what is complete.
+        stability: tells what is complete.
         growing: paths of what the last look found new and not complete.
         in_hand: addresses of what is being transcribed now; nothing is read of those.
-        unheard: what else the looks found, to be told once; whoever tells it takes it away.
+        notices: what else the looks found, to be told once; whoever tells it takes it away.
         ended_before: what others ended and left in the inbox; whoever moves it takes it away.
         is_single: it looks for one command only: what an earlier one put off is taken, and not again in this
             one. Otherwise, what was put off is taken when it is due.
@@ -84,10 +84,10 @@ class InboxScanner:
     context: AppContext
     inbox: Inbox
     rules: InboxRules
-    settling: StabilityTracker
+    stability: StabilityTracker
     growing: list[str] = field(default_factory=list)
     in_hand: set[str] = field(default_factory=set)
-    unheard: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     ended_before: list[tuple[Entry, EndedArrival]] = field(default_factory=list)
     is_single: bool = False
     _ended: set[str] = field(default_factory=set)
@@ -97,12 +97,12 @@ class InboxScanner:
     _longer: StabilityTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self._longer = StabilityTracker(_LONGER * self.settling.looks)
+        self._longer = StabilityTracker(_LONGER * self.stability.looks)
 
     @property
     def looks(self) -> int:
         """How many looks it takes to know what is complete of what there is now."""
-        return (self._longer if self._grown.intersection(self.growing) else self.settling).looks
+        return (self._longer if self._grown.intersection(self.growing) else self.stability).looks
 
     def look(self) -> list[ScannedRecording]:
         """Return what is new and complete, the more urgent first.
@@ -121,7 +121,7 @@ class InboxScanner:
 
     def _complete(self, look: Snapshot, new: Sequence[Entry]) -> set[str]:
         """Return the paths of what is complete; what was seen to grow must rest for longer."""
-        settled = {entry.path for entry in self.settling.complete(look)}
+        settled = {entry.path for entry in self.stability.complete(look)}
         settled_longer = {entry.path for entry in self._longer.complete(look)}
         for entry in look.entries:
             if self._marks.setdefault(entry.path, entry.mark) != entry.mark:
@@ -193,7 +193,7 @@ class InboxScanner:
         told = [path for path in look.others if path not in self._told and not _belongs(path)]
         remark = remark_on_others(self.inbox.address, sorted(set(told).difference(look.linked)))
         new = [*(() if remark is None else (remark,)), *_other_remarks(look)]
-        self.unheard += [each for each in new if each not in self._told]
+        self.notices += [each for each in new if each not in self._told]
         self._told.update(told, new)
 
 

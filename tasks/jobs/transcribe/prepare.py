@@ -36,7 +36,7 @@ class PreparedJob:
 
     Attributes:
         fetched: the recording, on this machine.
-        stream: which of its audio streams is heard; None for a job that was complete before.
+        stream: which of its audio streams is transcribed; None for a job that was complete before.
         duration_ms: how long it is.
     """
 
@@ -101,7 +101,7 @@ def prepare(
             # A copy of ours has a name that nobody knows.
             error.message = error.message.replace(fetched.path.name, source.name)
             state = JobState.REFUSED if error.exit_code == RefusedError.exit_code else JobState.FAILED
-            # A run that is at work on it has taken it in before, and knows better.
+            # A run that is at work on it has prepared it before, and knows better.
             with suppress(TakenError):
                 context.catalog.set_state(job.id, state, error)
             raise
@@ -252,7 +252,7 @@ def expected_bills(
         context: the tools.
         job: the job.
         sha256: of its recording.
-        duration_ms: how much of it is heard, where nobody has cut it yet.
+        duration_ms: how much of it is transcribed, where nobody has cut it yet.
     """
     settings = JobSettings.from_dict(job.settings)
     due = _due(context, job, settings, sha256) or _Due.of_all(settings, duration_ms)
@@ -270,7 +270,7 @@ class _Due:
     """What is yet to be bought.
 
     Attributes:
-        sound_ms: how much sound each call sends: to be heard, and by a model that translates, again.
+        sound_ms: how much sound each call sends: to be transcribed, and by a model that translates, again.
         chat_ms: how much speech is translated by chat.
         chat_segments: in how many segments.
     """

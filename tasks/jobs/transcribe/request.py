@@ -143,7 +143,7 @@ def _languages(options: RecordingOptions, model: Model) -> tuple[str | None, tup
 
 
 def _translator(settings: Settings, model: Model, models: ModelTable) -> str | None:
-    """Return the chat model that translates where the one that hears does not; None: it does.
+    """Return the chat model that translates where the one that transcribes does not; None: it does.
 
     Raises:
         SettingsError: no chat model can be asked, or it takes too little.

@@ -64,7 +64,7 @@ class LanguageVote:
         return None if language in self._refused else language
 
     async def likeliest(self) -> str | None:
-        """Return the one of the job's several languages that was heard most; None where there are none."""
+        """Return the one of the job's several languages that is spoken most; None where there are none."""
         if not self.settings.languages:
             return None
         if self.is_open:
@@ -182,7 +182,7 @@ class SegmentTranscriber:
             await self.caller.obtain(self._translation(segment, sound))
 
     def _translation(self, segment: Segment, sound: Path) -> TranscribeCall | TranslateCall:
-        """Return the call that translates: by the model that hears, or by chat of what was heard."""
+        """Return the call that translates: by the model that transcribes, or by chat."""
         if self.settings.translator is None:
             return self._call(segment, sound, Activity.TRANSLATION)
         return TranslateCall.of(self.caller.context, segment, self.settings)

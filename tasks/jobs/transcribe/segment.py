@@ -279,11 +279,11 @@ class RecordingSegmenter:
 
     @property
     def _translated_by_sound(self) -> set[str]:
-        """The cache keys of what was heard, and is to be sent again to be translated."""
+        """The cache keys of what was transcribed, and is to be sent again to be translated."""
         return self._untranslated if self._taken.settings.translator is None else set()
 
     def _find_untranslated(self, segments: Sequence[Segment]) -> set[str]:
-        """Return the cache keys of those that were heard and are yet to be translated."""
+        """Return the cache keys of those that were transcribed and are yet to be translated."""
         keys = [segment.cache_key for segment in segments if segment.state != SegmentState.SILENT]
         return retry_outage(untranslated, self._workshop, self._taken.settings, keys)
 

@@ -142,7 +142,7 @@ class SpeakerClips:
         self._cutting = asyncio.Lock()
 
     async def before(self, index: int) -> tuple[SpeakerReference, ...]:
-        """Wait until the first segments before this one are heard, and return who speaks in them.
+        """Wait until the first segments before this one are transcribed, and return who speaks in them.
 
         There are none of a first segment that could not be transcribed.
         """

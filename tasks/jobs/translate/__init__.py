@@ -1,1 +1,1 @@
-"""Translating by chat, where the model that hears does not: lines, questions, and what is made of answers."""
+"""Translation by chat, where the model that transcribes does not translate."""

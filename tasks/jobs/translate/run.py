@@ -49,10 +49,10 @@ class NotInEnglishError(FailedError):
 
 @dataclass(slots=True, kw_only=True)
 class TranslateCall(PaidCall[ChatAnswer]):
-    """Has a chat model translate what was heard in one segment.
+    """Has a chat model translate what was transcribed in one segment.
 
     Attributes:
-        segment: what was heard.
+        segment: what was transcribed.
         settings: its job's, with the chat model.
     """
 
@@ -69,7 +69,7 @@ class TranslateCall(PaidCall[ChatAnswer]):
 
     @classmethod
     def of(cls, context: AppContext, segment: Segment, settings: JobSettings) -> Self:
-        """Return the call for a segment that was heard."""
+        """Return the call for a segment that was transcribed."""
         return cls(
             context=context,
             job_id=segment.job_id,
@@ -104,7 +104,7 @@ class TranslateCall(PaidCall[ChatAnswer]):
         try:
             return await api.chat(self._request)
         except (ModelNotFoundError, WrongAddressError) as error:
-            # Who hears does so all the same: the others are to go on.
+            # The provider does so all the same: the others are to go on.
             hint = hint_for(NotTranslatedError, self.target)
             raise NotTranslatedError(error.message, hint, error.status) from error
 
@@ -134,7 +134,7 @@ class TranslateCall(PaidCall[ChatAnswer]):
         )
 
     def _read(self) -> _Known:
-        """Return the lines of what was heard, and what earlier answers say of them."""
+        """Return the lines of what was transcribed, and what earlier answers say of them."""
         key, spans = self.segment.cache_key, Excerpt(self.segment.spans)
         heard = parse_answer(
             self.context.ledger.answers([key])[key].encode(),
