@@ -29,7 +29,7 @@ _PATIENCE_S = 10.0
 
 
 class Notifications:
-    """Announces what happens in one run; belongs to its event loop. Without a receiver it announces nothing."""
+    """Announces what happens in one run; belongs to its event loop. Nothing without a receiver."""
 
     def __init__(self, run: Run, deliveries: DeliveryQueue | None = None) -> None:
         settings = run.context.settings
