@@ -140,7 +140,7 @@ def test_a_database_that_was_lost_is_taken_back_from_the_store(
     again = stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json").line
     assert (again["status"], again["calls"], again["cost"]) == ("complete", 0, "0.0000")
     # The month's total is back as well: a cap holds.
-    Path("stenoflow.toml").write_text("[budgets]\nmonth = 0.03", "utf-8")
+    (home / "stenoflow.toml").write_text("[budgets]\nmonth = 0.03", "utf-8")
     assert "0.0240 of 0.0300 USD" in stenoflow("costs", "--by", "tag").err
     assert len(api.calls) == 4
     assert stenoflow("db", "rebuild").exit_code == 0

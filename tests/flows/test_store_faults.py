@@ -45,6 +45,8 @@ def _assert_whole(line: dict[str, Any], bucket: Bucket, meeting: Meeting) -> Non
     assert line["status"] == "complete", line
     stored = _stored(bucket)
     named = {each["name"]: each["sha256"] for each in json.loads(stored.pop("manifest.json"))["artifacts"]}
+    # Beside the manifest, and no artifact: what the database knows.
+    assert json.loads(stored.pop("answers.json"))["job"]["id"] == line["job"]
     assert named == {name: hashlib.sha256(data).hexdigest() for name, data in stored.items()}
     words = json.loads(stored["transcript.json"])["words"]
     assert [word["word"] for word in words] == [word.text for word in meeting.words]
