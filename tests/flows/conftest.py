@@ -51,10 +51,26 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server of Prefect's for the session: where it answers."""
-    with temporary_server(tmp_path_factory.mktemp("served")) as server:
-        yield server.api_url
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One server of Prefect's for the session: what of the environment names it, and logs in."""
+    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    with temporary_server(tmp_path_factory.mktemp("served")):
+        ours = {name: os.environ.pop(name) for name in names}
+        yield ours
+        os.environ.update(ours)
+
+
+@pytest.fixture
+def prefect_api(prefect_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Use that server in this process and in those that it starts: where it answers."""
+    from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - takes seconds
+
+    with monkeypatch.context() as environment:
+        for name, value in prefect_server.items():
+            environment.setenv(name, value)
+        refresh_global_settings_context()
+        yield prefect_server["PREFECT_API_URL"]
+    refresh_global_settings_context()
 
 
 @pytest.fixture

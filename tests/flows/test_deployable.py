@@ -39,11 +39,9 @@ def inbox(tmp_path: Path, meeting: Meeting) -> Path:
 
 
 @pytest.fixture
-def prefect(
-    prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
+def prefect(prefect_api: str) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
     """Run something that talks to Prefect, whose server is there."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    assert prefect_api
 
     def run(act: Callable[[], Awaitable[Any]]) -> Any:
         async def ready() -> Any:
