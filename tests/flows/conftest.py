@@ -95,7 +95,7 @@ def stenoflow(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         code = ended.value.code
         return Printed(code if isinstance(code, int) else 0, printed.out, printed.err)
 
-    assert not home.exists()
+    assert not (home / "stenoflow.db").exists()
     return run
 
 
