@@ -91,7 +91,7 @@ def segment_entry(index: int, utterance: Utterance) -> dict[str, Any]:
 
 def word_entry(word: Word) -> dict[str, Any]:
     """Describe a word as the API's verbose_json does, with its probability where that is known."""
-    timed = {"word": word.text.rstrip(), "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
+    timed = {"word": word.text.rstrip(" "), "start": seconds(word.start_ms), "end": seconds(word.end_ms)}
     return timed if word.confidence is None else {**timed, "probability": word.confidence}
 
 
