@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from tests.servers.audio_api import AudioApiServer
 from tests.waiting import wait_for
 
 _PROGRAM = [sys.executable, "-c", "from stenoflow.flows.cli import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def hangups_are_heard() -> Iterator[None]:
+    """Let children hear of a terminal that hangs up, even where whoever runs the tests ignores that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def _environment(home: Path, **more: str) -> dict[str, str]:
