@@ -7,6 +7,7 @@ import pytest
 
 from stenoflow.storage.database.catalog import Catalog, Plan
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.states import JobState, SegmentState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import BudgetError, DatabaseError, StenoflowError, StorageError
@@ -193,6 +194,8 @@ def test_parked_segments_are_put_back_and_no_others(catalog: Catalog, database: 
         for segment in (*catalog.segments(job_id), catalog.segment(other, 0)):
             segment.state, segment.error_kind, segment.error_message = states[segment.index], "failed", "why"
             session.merge(segment)
+    # Done is what has an answer.
+    Ledger(database).put_result(catalog.segment(job_id, 1).cache_key, "{}")
     catalog.retry_parked(job_id)
     first, *rest = catalog.segments(job_id)
     assert (first.state, first.error_kind, first.error_message) == (SegmentState.CUT, None, None)

@@ -284,7 +284,7 @@ def test_an_address_that_cannot_be_used_says_what_can(url: str) -> None:
 def test_the_folder_of_an_embedded_database_is_made(tmp_path: Path, driver: str) -> None:
     database = open_database(f"{driver}:///{tmp_path}/not yet/there/stenoflow.db")
     assert database.is_embedded
-    assert database.name == f"{driver}:///{tmp_path}/not yet/there/stenoflow.db"
+    assert database.name == f"sqlite:///{tmp_path}/not yet/there/stenoflow.db"
     upgrade(database)
     assert _count(database) == 0
     database.close()

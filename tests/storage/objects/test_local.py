@@ -19,7 +19,7 @@ from tests.storage.objects.unprivileged import no_permission
 WRITE_AND_WAIT = """
 import sys
 from pathlib import Path
-from stenoflow.storage.objects.files import atomic_file
+from stenoflow.storage.objects.local import atomic_file
 with atomic_file(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -126,6 +126,9 @@ def test_deleting_leaves_no_empty_folders(store: LocalStore, tmp_path: Path) -> 
 
 
 def test_the_umask_decides_who_may_read(store: LocalStore, tmp_path: Path) -> None:
+    # Unless the folder is its owner's alone.
+    (tmp_path / "store").mkdir(exist_ok=True)
+    (tmp_path / "store").chmod(0o755)
     before = os.umask(0o027)
     try:
         store.put_bytes("key", b"x")
