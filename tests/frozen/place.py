@@ -8,7 +8,6 @@ import io
 import os
 import shutil
 import sqlite3
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from tests.flows.conftest import Printed
 
 PLACE = Path("/tmp/stenoflow-frozen")  # noqa: S108 - whoever uses it holds its lock
 DATA = Path(__file__).parent / "data"
-_DUMP, _STORE = DATA / "home.sql", DATA / "store.zip"
+_DUMP, _STORE = DATA / "home.sql", DATA / "store"
 # Two pieces of a short text, asked for in a format that takes little room.
 _SETTINGS = '[speech_models."tts-1"]\nmax_characters = 60\nformats = ["mp3", "opus", "aac", "flac"]\n'
 
@@ -81,8 +80,7 @@ class Home:
     def load(self) -> None:
         """Make the home anew, as it was recorded."""
         self.begin()
-        with zipfile.ZipFile(_STORE) as packed:
-            packed.extractall(self.folder / "store")
+        shutil.copytree(_STORE, self.folder / "store")
         with self.database() as database:
             database.executescript(_DUMP.read_text("utf-8"))
 
@@ -92,9 +90,10 @@ class Home:
             database.execute("UPDATE runs SET host = 'somewhere'")
             database.commit()
             _DUMP.write_text("\n".join(database.iterdump()) + "\n", "utf-8")
-        with zipfile.ZipFile(_STORE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-            for name, data in self.files().items():
-                packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, 9)
+        shutil.rmtree(_STORE, ignore_errors=True)
+        for name, data in self.files().items():
+            (_STORE / name).parent.mkdir(parents=True, exist_ok=True)
+            (_STORE / name).write_bytes(data)
 
 
 @contextmanager
