@@ -69,14 +69,21 @@ def test_what_would_become_less_is_not_built_anew(
 
 
 def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
-    stenoflow: Command, home: Path, meeting: Meeting, line: dict[str, object], api: AudioApiServer
+    stenoflow: Command,
+    home: Path,
+    meeting: Meeting,
+    line: dict[str, object],
+    api: AudioApiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    # Flow runs of the same name, of other tests, are in the home of Prefect that all share.
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     before = stenoflow("costs", "--by", "tag", "--format", "json").line
     forgotten = stenoflow("forget", str(line["recording"])[:8], "--yes", "--json")
     assert forgotten.exit_code == 0
     assert forgotten.line["jobs"] == [line["job"]]
     assert forgotten.line["erased"] == 6
-    # Other tests have had the same job, in the same server of Prefect.
     assert forgotten.line["flow_runs"] == 0, "no server of Prefect's has seen it"
     assert stenoflow("jobs", "--json").lines == []
     assert stenoflow("costs", "--by", "tag", "--format", "json").line == before

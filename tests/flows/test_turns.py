@@ -93,8 +93,8 @@ def test_turns_beside_a_recording_in_a_drop_folder_are_its(
     inbox.mkdir()
     (inbox / "talk.mp3").write_bytes(talk.read_bytes())
     _rttm(inbox / "talk.rttm", ("x", "y"))
-    (inbox / "talk.json").write_text('{"names": {"x": "Xenia"}, "segment_seconds": 30}')
-    line = stenoflow("ingest", inbox, "--interval", "0.1", "--json").line
-    assert line["status"] == "complete"
+    (inbox / "talk.json").write_text('{"names": {"x": "Xenia"}}')
+    line = stenoflow("ingest", inbox, "--interval", "0.1", "--segment-seconds", "30", "--json").line
+    assert line["status"] == "complete", line
     assert api.calls
     assert json.loads(read_artifact(line, "json"))["speakers"] == ["Xenia", "y"]
