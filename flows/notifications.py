@@ -19,7 +19,7 @@ from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.calls.provider import provider_name
-from stenoflow.tasks.jobs.transcribe.segment import StoppedError
+from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
 from stenoflow.tasks.settings import Settings
 

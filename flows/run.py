@@ -15,9 +15,8 @@ from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.provider import open_api
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
-from stenoflow.tasks.jobs.transcribe.run import SegmentTranscriber
-from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter, StoppedError
 
 # Encoded segments that may wait beyond those in flight, for each recording.
 _SPARE_SEGMENTS = 2
@@ -100,6 +99,10 @@ class Segments:
     """The segments of one recording, as its segmenter makes them. Iterate once, inside `open`."""
 
     def __init__(self, run: Run, prepared: PreparedJob) -> None:
+        # With them comes numpy, which a job that is complete does not need.
+        from stenoflow.tasks.jobs.transcribe.run import SegmentTranscriber  # noqa: PLC0415
+        from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter  # noqa: PLC0415
+
         self.name = prepared.recording.name
         self._segmenter = RecordingSegmenter(run.context, prepared, run.concurrency + _SPARE_SEGMENTS)
         self._transcriber = SegmentTranscriber.of(run.caller, prepared)

@@ -21,7 +21,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError, TakenError
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.transcribe.segment import StoppedError
+from stenoflow.tasks.errors import StoppedError
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ StenoflowError
 │   ├── TooShortError               "too-short"
 │   └── BudgetError                 "budget"
 └── FailedError                     exit 3
+    ├── StoppedError                "interrupted"
     ├── MediaError                  "media": ffmpeg failed midway
     ├── EngineError                 "engine": the embedded engine failed
     │   └── ModelUnavailableError   "engine-model": not installed, or it cannot be loaded
@@ -78,6 +79,12 @@ class FailedError(StenoflowError):
 
     exit_code = 3
     kind = "failed"
+
+
+class StoppedError(FailedError):
+    """The user stopped it before its end."""
+
+    kind = "interrupted"
 
 
 class MediaError(FailedError):

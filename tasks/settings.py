@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote_from_bytes
 
-import httpx
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -286,6 +285,8 @@ class Endpoint:
     @property
     def origin(self) -> str:
         """The receiver without path and credentials, for messages."""
+        import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
         url = httpx.URL(self.url)
         return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
@@ -295,6 +296,8 @@ def _in_variable() -> str:
 
 
 def _is_usable(url: str) -> bool:
+    import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:

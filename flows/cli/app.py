@@ -1,36 +1,127 @@
-"""Put the commands together, and end each in its result or in one clear line, with its exit code."""
+"""Put the commands together, and end each in its result or in one clear line, with its exit code.
+
+A command's module is loaded when it is called: to list them, or to complete a name, takes none.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from stamina.instrumentation import set_on_retry_hooks
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from stenoflow.flows.cli import (
-    costs,
-    demo,
-    digest,
-    ingest,
-    jobs,
-    maintenance,
-    reply,
-    servers,
-    show,
-    speak,
-    transcribe,
-)
-from stenoflow.flows.cli import transcribe as resume
 from stenoflow.flows.cli.command import CommandLine, end_on_hangup
 from stenoflow.flows.cli.console import be_writable, complain, say
-from stenoflow.flows.cli.outcomes import INTERRUPTED
 from stenoflow.storage.errors import StenoflowError
 
-app = CommandLine(
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+INTERRUPTED = 130
+"""The exit code after a signal."""
+
+# The module of each, and the first line of its help: what the list shows before it is loaded.
+_COMMANDS = {
+    "demo": ("demo", "Transcribe a short sample meeting on this machine: no key, no network, no cost."),
+    "transcribe": ("transcribe", "Transcribe recordings: text, subtitles and JSON, with what each cost."),
+    "estimate": (
+        "costs",
+        "Tell how long recordings are, into how many segments they go, and what they would cost.",
+    ),
+    "ingest": ("ingest", "Transcribe what is new and complete in a drop folder, each recording once."),
+    "serve": ("servers", "Serve the dashboard, and run what is started there or is due: until Ctrl-C."),
+    "digest": (
+        "digest",
+        (
+            "Make minutes of a transcript: "
+            "summary, decisions, action items, open questions, each with its moment."
+        ),
+    ),
+    "reply": (
+        "reply",
+        "Answer what is said in a recording, in voice. Each step's time and cost go to stderr.",
+    ),
+    "jobs": ("jobs", "List jobs, newest first, with their state and what they cost."),
+    "show": ("show", "Show one job whole: its segments, requests, charges and artifacts."),
+    "resume": ("transcribe", "Go on where jobs stopped: only what has no answer yet is sent."),
+    "costs": ("costs", "Show what was spent, and of that on hearing, chat and speaking."),
+    "verify": ("maintenance", "Hold every artifact against its recorded sha256."),
+    "forget": (
+        "maintenance",
+        (
+            "Erase a recording: our copies of its sound, segments, answers, artifacts. Charges stay, "
+            "without names."
+        ),
+    ),
+    "speak": ("speak", "Speak a text. A long one is spoken in pieces side by side, and joined."),
+    "engine": ("servers", "Serve the embedded engine, so that any OpenAI client can use it."),
+    "metrics": (
+        "servers",
+        "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",
+    ),
+}
+_OF_DATABASE = {
+    "upgrade": (
+        "maintenance",
+        "Bring the database's tables up to date (the embedded SQLite does so by itself).",
+    ),
+    "rebuild": (
+        "maintenance",
+        (
+            "Take back from the store what the database does not know: "
+            "recordings, jobs, answers, charges. No call."
+        ),
+    ),
+}
+
+
+class _Unloaded(TyperCommand):
+    """A command of which only its line in the list is known; called, it gives way to the real one."""
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        super().__init__(name, help=summary, rich_markup_mode="rich")
+        self._module = module
+
+    def load(self) -> Command:
+        """Return the command itself."""
+        from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415 - the list needs none
+
+        # Retries are in the ledger and in the display; stamina's own lines would break into both.
+        set_on_retry_hooks([])
+        module = import_module(f"stenoflow.flows.cli.{self._module}")
+        alone = CommandLine(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        alone.command(self.name)(getattr(module, str(self.name)))
+        return get_command(alone)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
+    ) -> Context:
+        """Begin to run the command, or to complete its options."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+
+class _Group(TyperGroup):
+    """Commands that are loaded when they are called, before those that Typer knows of."""
+
+    unloaded = _COMMANDS
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        named = {name: _Unloaded(name, module, line) for name, (module, line) in self.unloaded.items()}
+        self.commands = {**named, **self.commands}
+
+
+class _DatabaseGroup(_Group):
+    unloaded = _OF_DATABASE
+
+
+app = typer.Typer(
+    cls=_Group,
     name="stenoflow",
     help="Hours-long recordings in; text, subtitles, JSON and a cost record out.",
     no_args_is_help=True,
@@ -38,10 +129,13 @@ app = CommandLine(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(typer.Typer(cls=_DatabaseGroup, help="The database.", no_args_is_help=True), name="db")
 
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - for this line only
+
         typer.echo(f"stenoflow {version('stenoflow')}")
         raise typer.Exit
 
@@ -57,35 +151,10 @@ def _options(
     pass
 
 
-app.command("demo")(demo.demo)
-app.command("transcribe")(transcribe.transcribe)
-app.command("estimate")(costs.estimate)
-app.command("ingest")(ingest.ingest)
-app.command("serve")(servers.serve)
-app.command("digest")(digest.digest)
-app.command("reply")(reply.reply)
-app.command("jobs")(jobs.jobs)
-app.command("show")(show.show)
-app.command("resume")(resume.resume)
-app.command("costs")(costs.costs)
-app.command("verify")(maintenance.verify)
-app.command("forget")(maintenance.forget)
-app.command("speak")(speak.speak)
-app.command("engine")(servers.engine)
-app.command("metrics")(servers.metrics)
-
-_database = CommandLine(help="The database.", no_args_is_help=True)
-_database.command("upgrade")(maintenance.upgrade)
-_database.command("rebuild")(maintenance.rebuild)
-app.add_typer(_database, name="db")
-
-
 def run() -> None:
     """Run the command that the arguments name."""
     be_writable()
     end_on_hangup()
-    # Retries are in the ledger and in the display; stamina's own lines would break into both.
-    set_on_retry_hooks([])
     logging.basicConfig(level=logging.INFO if _debugging() else logging.CRITICAL)
     try:
         app()

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from stenoflow.flows.cli.console import say
-from stenoflow.tasks.setting_files import CONFIG_VARIABLE, passed_over
 
 _Config = Annotated[
     Path | None,
@@ -43,6 +42,8 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*args: Any, config: Path | None = None, **given: Any) -> Any:
+        from stenoflow.tasks.setting_files import CONFIG_VARIABLE, passed_over  # noqa: PLC0415 - pydantic
+
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 # It passes every limit that it is compared with.

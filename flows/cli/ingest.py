@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stenoflow.flows.cli import options
+from stenoflow.flows.cli.app import INTERRUPTED
 from stenoflow.flows.cli.console import say
 from stenoflow.flows.cli.copies import Copies
-from stenoflow.flows.cli.outcomes import INTERRUPTED, finish
+from stenoflow.flows.cli.outcomes import finish
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.ingest import Ingest, Moves, Taking
 from stenoflow.flows.outcome import Outcome, gravest

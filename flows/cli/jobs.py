@@ -13,9 +13,8 @@ from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.speak.publish import duration_of
 from stenoflow.tasks.settings import load_settings
-from stenoflow.tasks.transcript.timecode import clock, seconds
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 
 def jobs(
@@ -86,7 +85,9 @@ def summary(line: JobLine) -> dict[str, Any]:
 
 def _duration_ms(line: JobLine) -> int:
     """Return the length of a job's recording, or of its speech where it speaks a text."""
-    return duration_of(line.job) if line.job.kind == JobKind.SPEAK else line.recording.duration_ms or 0
+    if line.job.kind == JobKind.SPEAK:
+        return samples_to_ms(line.job.samples or 0)
+    return line.recording.duration_ms or 0
 
 
 def _cost(spending: Spending) -> str:

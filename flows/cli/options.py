@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
-from stenoflow.tasks.jobs.transcribe.speakers import read_rttm
-from stenoflow.tasks.sources.glossary import read_glossary
-from stenoflow.tasks.sources.inbox.options import LONGEST_TAG, name_of
-from stenoflow.tasks.transcript.speakers import Rttm
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.transcript.speakers import Rttm
 
 
 def _amount(text: str) -> Decimal:
@@ -29,6 +28,8 @@ def _amount(text: str) -> Decimal:
 
 
 def _tag(text: str | None) -> str | None:
+    from stenoflow.tasks.sources.inbox.options import LONGEST_TAG  # noqa: PLC0415 - for the commands that have the option
+
     if text is not None and len(text) > LONGEST_TAG:
         message = f"a tag may have {LONGEST_TAG} characters"
         raise typer.BadParameter(message)
@@ -154,6 +155,8 @@ def listed(text: str | None) -> tuple[str, ...]:
 
 def terms_of(glossary: Path | None) -> tuple[str, ...]:
     """Read a glossary, if there is one. Raises SettingsError as `read_glossary` does."""
+    from stenoflow.tasks.sources.glossary import read_glossary  # noqa: PLC0415 - for the commands that have the option
+
     return () if glossary is None else read_glossary(glossary)
 
 
@@ -165,6 +168,8 @@ def speakers_of(given: str | None) -> tuple[Literal["none", "channels", "model"]
         case ("none" | "channels" | "model") as said:
             return said, None
         case _:
+            from stenoflow.tasks.jobs.transcribe.speakers import read_rttm  # noqa: PLC0415 - with it comes numpy
+
             return "none", read_rttm(Path(given))
 
 
@@ -174,6 +179,8 @@ def names_of(given: Iterable[str]) -> dict[str, str]:
     Raises:
         SettingsError: one is not written A=Anna.
     """
+    from stenoflow.tasks.sources.inbox.options import name_of  # noqa: PLC0415 - for the commands that have the option
+
     return dict(map(name_of, given))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
+from stenoflow.flows.cli.app import INTERRUPTED
 from stenoflow.flows.cli.console import complain, count, json_line, result, say
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.progress import ProgressDisplay
@@ -22,9 +23,6 @@ from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.errors import StenoflowError, StorageError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.timecode import clock
-
-INTERRUPTED = 130
-"""The exit code after a signal."""
 
 
 def run_works(

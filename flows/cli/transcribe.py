@@ -14,7 +14,6 @@ from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.cli.outcomes import print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, TranscriptDetails, exit_code, outcome_of_error
-from stenoflow.flows.resume import works_to_resume
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.database.tables import Job
@@ -26,7 +25,6 @@ from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
-from stenoflow.tasks.jobs.transcribe.speakers import with_turns
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
@@ -101,6 +99,8 @@ def transcribe(
 
 def _with_turns(context: AppContext, work: TranscribeWork, rttm: Rttm, *, alone: bool) -> TranscribeWork:
     """Add a recording's turns; one that the file says nothing of is refused, the others go on."""
+    from stenoflow.tasks.jobs.transcribe.speakers import with_turns  # noqa: PLC0415 - with it comes numpy
+
     try:
         return replace(work, request=with_turns(context, work.request, rttm, work.name, alone=alone))
     except RefusedError as error:
@@ -133,6 +133,9 @@ def resume(
 
     Example: [bold]stenoflow resume 3f9a2c[/]
     """
+    # With it come jobs of every kind, and numpy.
+    from stenoflow.flows.resume import works_to_resume  # noqa: PLC0415
+
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
     micro = options.budget_micro(budget)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, func, inspect
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.tables import Base
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +41,8 @@ def insert_missing(session: Session, row: Base) -> None:
 
 def insert_into(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that can say ON CONFLICT, which is written the same way in both dialects."""
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - a tenth of a second, for who writes
+
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement: sqlite.Insert | postgresql.Insert = dialect.insert(table)
     return statement

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-
 from stenoflow.tasks.errors import SettingsError
+
+if TYPE_CHECKING:
+    import httpx
 
 _KNOWN_HOSTS = {"api.openai.com": "openai", "api.groq.com": "groq"}
 
@@ -59,6 +61,8 @@ class AudioApiSettings:
     @property
     def address(self) -> str:
         """The base URL without credentials, which a query may hold as well, for messages."""
+        import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
         url = httpx.URL(self.base_url)
         if not (url.userinfo or url.query or url.fragment):
             return self.base_url
@@ -66,6 +70,8 @@ class AudioApiSettings:
 
     def url(self, endpoint: str) -> httpx.URL:
         """Return the address of an endpoint; a query of the base URL stays behind it."""
+        import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
         base = httpx.URL(self.base_url)
         path, _, query = base.raw_path.partition(b"?")
         whole = path.rstrip(b"/") + b"/" + endpoint.encode()
@@ -74,10 +80,14 @@ class AudioApiSettings:
     @property
     def timeout(self) -> httpx.Timeout:
         """The limits in httpx's form; the limiter, not the pool, makes calls wait."""
+        import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
         return httpx.Timeout(connect=self.connect_s, write=self.write_s, read=self.read_s, pool=None)
 
 
 def _check_address(base_url: str) -> None:
+    import httpx  # noqa: PLC0415 - a third of a second, for those who call
+
     try:
         url = httpx.URL(base_url)
         usable = url.scheme in {"http", "https"} and bool(url.host)

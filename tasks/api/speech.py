@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError
 from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.types import Target
+
+if TYPE_CHECKING:
+    import httpx
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: Final[tuple[SpeechFormat, ...]] = get_args(SpeechFormat)

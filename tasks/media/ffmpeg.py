@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import imageio_ffmpeg
-
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.arguments import decode_args, encode_args, file_url
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE
@@ -104,6 +102,8 @@ def _candidates() -> list[tuple[str, str]]:
     candidates = []
     if on_path := shutil.which("ffmpeg"):
         candidates.append((on_path, "PATH"))
+    import imageio_ffmpeg  # noqa: PLC0415 - it takes a tenth of a second, and few commands decode
+
     with contextlib.suppress(RuntimeError):  # its wheel for this platform may carry no program
         candidates.append((imageio_ffmpeg.get_ffmpeg_exe(), "imageio-ffmpeg"))
     return candidates

@@ -14,8 +14,6 @@ from stenoflow.storage.objects import ObjectNotFoundError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.minutes.publish import publish_minutes
-from stenoflow.tasks.jobs.reply.publish import publish_reply
-from stenoflow.tasks.jobs.speak import publish as speech
 from stenoflow.tasks.jobs.transcribe.publish import lacks_formats, publish, republish_page
 
 
@@ -87,6 +85,9 @@ def rebuild(context: AppContext, job: Job) -> None:
         UnrepairableError: answers that it had are gone, so less would come of it than there was; or its
             artifacts cannot be stored.
     """
+    from stenoflow.tasks.jobs.reply.publish import publish_reply  # noqa: PLC0415 - with speech comes numpy
+    from stenoflow.tasks.jobs.speak import publish as speech  # noqa: PLC0415 - the same
+
     segments = context.catalog.segments(job.id)
     done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
     gone = done - context.ledger.answered(done)

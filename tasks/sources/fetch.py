@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from stenoflow.storage.errors import StoreUnavailableError
 from stenoflow.storage.objects.local import file_errors
-from stenoflow.storage.objects.s3_client import s3_errors
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.local import path_of, read_in_place, resolve_path
@@ -185,6 +184,8 @@ def _complete(file: BinaryIO, source: Source, client: S3Client, progress: Progre
 
 
 def _append(file: BinaryIO, source: Source, client: S3Client, progress: Progress) -> None:
+    from stenoflow.storage.objects.s3_client import s3_errors  # noqa: PLC0415 - boto3 takes half a second
+
     bucket, key = split_uri(source.uri)
     with s3_errors(shown(source.uri)):
         answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={_length(file)}-")

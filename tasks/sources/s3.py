@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from stenoflow.storage.errors import ObjectNotFoundError, ObjectStoreError, StoreUnavailableError
-from stenoflow.storage.objects.s3_client import list_objects, s3_errors
 from stenoflow.tasks.errors import (
     NotAudioError,
     SourceNotFoundError,
@@ -72,6 +71,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 @contextmanager
 def refusals(uri: str) -> Iterator[None]:
     """Raise a refusal of the source for the object store's errors."""
+    from stenoflow.storage.objects.s3_client import s3_errors  # noqa: PLC0415 - boto3 takes half a second
+
     try:
         with s3_errors(shown(uri)):
             yield
@@ -84,6 +85,8 @@ def refusals(uri: str) -> Iterator[None]:
 
 
 def _object(client: S3Client, bucket: str, key: str) -> Source:
+    from stenoflow.storage.objects.s3_client import s3_errors  # noqa: PLC0415 - boto3 takes half a second
+
     uri = f"{SCHEME}{bucket}/{key}"
     try:
         with s3_errors(shown(uri)):
@@ -101,6 +104,8 @@ def _object(client: S3Client, bucket: str, key: str) -> Source:
 
 
 def _under_prefix(client: S3Client, bucket: str, prefix: str, remark: Callable[[str], None]) -> list[Source]:
+    from stenoflow.storage.objects.s3_client import list_objects  # noqa: PLC0415 - boto3 takes half a second
+
     found, others = [], []
     for listed in list_objects(client, bucket, prefix):
         path = listed["Key"].removeprefix(prefix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
@@ -14,16 +15,17 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.artifacts.minutes import render_spoken
 from stenoflow.tasks.calls.chat import ChatCall
 from stenoflow.tasks.calls.paid_call import Caller
-from stenoflow.tasks.calls.speak import stored_audio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import QuestionStep
 from stenoflow.tasks.jobs.minutes.document import minutes_document
 from stenoflow.tasks.jobs.minutes.questions import MinutesAnswers, MinutesPlan
 from stenoflow.tasks.jobs.speak.plan import cut
-from stenoflow.tasks.jobs.speak.run import SpeechResult, speak_text, store_whole
 from stenoflow.tasks.jobs.speak.script import clean
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.transcript.minutes import Minutes
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.jobs.speak.run import SpeechResult
 
 
 async def answer_all(caller: Caller, job: Job, work: MinutesPlan) -> None:
@@ -94,6 +96,8 @@ async def speak_minutes(caller: Caller, job: Job, work: MinutesPlan) -> SpeechRe
     text = await run_blocking(_text, caller.context, job, work)
     if text is None or work.settings.speech is None:
         return None
+    from stenoflow.tasks.jobs.speak.run import speak_text  # noqa: PLC0415 - with it comes numpy
+
     settings = SpeechSettings.from_dict(work.settings.speech)
     return await speak_text(caller, job.id, text, settings, first_index=len(work.steps), name=_NAME)
 
@@ -104,6 +108,9 @@ def spoken_before(context: AppContext, job: Job, work: MinutesPlan) -> Artifact 
     pieces = [each for each in context.catalog.segments(job.id) if each.activity == Activity.SPEECH]
     if text is None or work.settings.speech is None or not pieces:
         return None
+    from stenoflow.tasks.calls.speak import stored_audio  # noqa: PLC0415 - with it comes numpy
+    from stenoflow.tasks.jobs.speak.run import SpeechResult, store_whole  # noqa: PLC0415 - the same
+
     found = [stored_audio(context, piece.cache_key) for piece in pieces]
     stored = [each for each in found if each is not None]
     if len(stored) < len(found):

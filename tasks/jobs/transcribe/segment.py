@@ -23,7 +23,7 @@ from stenoflow.storage.private import make_folder
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import CacheKeys, Speakers
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.media.channels import Tracks, levels_of, loudest, own_levels
 from stenoflow.tasks.media.decode import Decoding, decode
@@ -44,12 +44,6 @@ _SLICES_HELD = 2
 # Encoders pad by less than this; a decode that is shorter by more is missing something.
 _PADDING_MS = 500
 _WAIT_S = 0.2
-
-
-class StoppedError(FailedError):
-    """Cutting was stopped before its end."""
-
-    kind = "interrupted"
 
 
 class RecordingSegmenter:
