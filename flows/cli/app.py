@@ -50,7 +50,10 @@ _COMMANDS = {
     "show": ("show", "Show one job whole: its segments, requests, charges and artifacts."),
     "resume": ("transcribe", "Go on where jobs stopped: only what has no answer yet is sent."),
     "costs": ("costs", "Show what was spent, and of that on hearing, chat and speaking."),
-    "verify": ("maintenance", "Hold every artifact against its recorded sha256."),
+    "verify": (
+        "maintenance",
+        "Hold every artifact against its recorded sha256, and the store against the database.",
+    ),
     "forget": (
         "maintenance",
         (
