@@ -22,7 +22,7 @@ from stenoflow.flows.deployment_context import (
     state_of,
 )
 from stenoflow.flows.dispatch import TAG, dispatch, recover_crashed_runs
-from stenoflow.flows.ingest import Moves, Taking
+from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.resume import works_to_resume
 from stenoflow.flows.transcribe import TranscribeWork
@@ -150,9 +150,9 @@ async def ingest_recording(
         rules = rules_of(runner.context, given, allow=())
         scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         moves = Moves(_log.info, reject, done_to)
-        taking = Taking(scanner, runner, list(FORMATS), moves, is_cancelled)
+        claims = Claims(scanner, runner, list(FORMATS), moves, is_cancelled)
         entry = await run_blocking(box.find, source)
-        work = None if entry is None else await taking.take(await run_blocking(scanner.describe, entry))
+        work = None if entry is None else await claims.claim(await run_blocking(scanner.describe, entry))
         if work is None:
             return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
         return state_of(await runner.run_all([work]))

@@ -26,7 +26,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Crashed
 
-from stenoflow.flows.ingest import Moves, see_to
+from stenoflow.flows.ingest import Moves, move_what_ended
 from stenoflow.storage.database.leases import LEASE
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.context import AppContext
@@ -53,29 +53,29 @@ async def dispatch(scanner: InboxScanner, interval_s: float, moves: Moves) -> in
     asked = looks = 0
     while True:
         look = await run_blocking(scanner.look)
-        await see_to(scanner, moves)
-        for arrived in look:
-            asked += await _hand_over(scanner, arrived, moves)
+        await move_what_ended(scanner, moves)
+        for scanned in look:
+            asked += await _hand_over(scanner, scanned, moves)
         looks += 1
         if looks >= scanner.looks or not scanner.growing:
             return asked
         await asyncio.sleep(interval_s)
 
 
-async def _hand_over(scanner: InboxScanner, arrived: ScannedRecording, moves: Moves) -> bool:
-    in_hand, last_try = await run_blocking(scanner.context.arrivals.is_in_hand, arrived.id)
+async def _hand_over(scanner: InboxScanner, scanned: ScannedRecording, moves: Moves) -> bool:
+    in_hand, last_try = await run_blocking(scanner.context.arrivals.is_in_hand, scanned.id)
     if in_hand:
         return False
     parameters = {
         "inbox": scanner.inbox.address,
-        "source": arrived.entry.source.uri,
-        "options": arrived.options.model_dump(mode="json", exclude_defaults=True),
+        "source": scanned.entry.source.uri,
+        "options": scanned.options.model_dump(mode="json", exclude_defaults=True),
         "reject": moves.rejects,
         **({} if moves.done_to is None else {"done_to": moves.done_to}),
     }
     # Asked for again and again, it is one run; another if that dies with the recording, or puts it off.
-    key = f"{arrived.id} {last_try}"
-    return await ask_for(INGEST_RECORDING, parameters, key, arrived.options.priority) is not None
+    key = f"{scanned.id} {last_try}"
+    return await ask_for(INGEST_RECORDING, parameters, key, scanned.options.priority) is not None
 
 
 async def ask_for(

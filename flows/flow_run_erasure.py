@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PAGE = 100
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _WRITTEN_WITHIN_S = 6.0
 # Where Prefect's server writes what happened, with names: for seven days, by its default.
 _TELLING = {"event_resources": ["resource"], "events": ["resource", "related", "payload"], "log": ["message"]}
@@ -67,7 +67,7 @@ def _scrub(database: Path, name: str) -> None:
     """Take a name out of our own server's events and logs, and out of what is free in its file."""
     # As it is, or as JSON writes it.
     spellings = {name, json.dumps(name)[1:-1]}
-    with closing(sqlite3.connect(database, timeout=_PATIENCE_S, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(database, timeout=_TIMEOUT_S, isolation_level=None)) as connection:
         try:
             for table, columns in _TELLING.items():
                 told = " OR ".join(f"instr({column}, :name)" for column in columns)

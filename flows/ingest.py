@@ -50,8 +50,8 @@ class Moves:
 
 
 @dataclass(slots=True)
-class Taking:
-    """Takes recordings of an inbox for a runner, and records what becomes of them.
+class Claims:
+    """Claim recordings of an inbox for a runner, and record what becomes of them.
 
     Attributes:
         runner: once that can make no more calls, what is not complete is left for later.
@@ -66,40 +66,44 @@ class Taking:
     moves: Moves
     is_cancelled: Callable[[], Awaitable[bool]] | None = None
 
-    async def take(self, arrived: ScannedRecording) -> TranscribeWork | None:
+    async def claim(self, scanned: ScannedRecording) -> TranscribeWork | None:
         """Return the work on a recording; None if somebody else has it, or had it."""
-        source = arrived.entry.source
+        source = scanned.entry.source
         if source.uri in self.scanner.in_hand:
             return None
-        if not await run_blocking(self.runner.context.arrivals.take, source.uri, arrived.mark):
+        if not await run_blocking(self.runner.context.arrivals.take, source.uri, scanned.mark):
             return None
         self.scanner.in_hand.add(source.uri)
         return TranscribeWork(
-            source, arrived.wish, self.formats, refused=arrived.refused, ended=partial(self._told, arrived)
+            source,
+            scanned.request,
+            self.formats,
+            refused=scanned.refused,
+            ended=partial(self._record, scanned),
         )
 
-    async def _told(self, arrived: ScannedRecording, outcome: Outcome) -> Outcome:
+    async def _record(self, scanned: ScannedRecording, outcome: Outcome) -> Outcome:
         """Record what became of a recording; returns the outcome, with its job."""
-        context, source = self.runner.context, arrived.entry.source
+        context, source = self.runner.context, scanned.entry.source
         self.scanner.in_hand.discard(source.uri)
         message = (outcome.error or {}).get("message")
         is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
         if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
-            await run_blocking(context.arrivals.let_go, [arrived.id])
+            await run_blocking(context.arrivals.let_go, [scanned.id])
             return outcome
         if outcome.job is None:
             job = await run_blocking(
-                refuse_unread, context, source, arrived.wish, outcome.status, outcome.error or {}
+                refuse_unread, context, source, scanned.request, outcome.status, outcome.error or {}
             )
             outcome = replace(outcome, job=job)
         else:
             await run_blocking(context.catalog.drop_unread, source.uri)
         if await run_blocking(may_succeed_later, context, outcome):
-            await run_blocking(context.arrivals.put_off, arrived.id, message)
+            await run_blocking(context.arrivals.put_off, scanned.id, message)
             return outcome
-        await run_blocking(context.arrivals.end, arrived.id, outcome.status, outcome.job, message)
+        await run_blocking(context.arrivals.end, scanned.id, outcome.status, outcome.job, message)
         await move_ended(
-            self.scanner.inbox, arrived.entry, EndedArrival(outcome.status, message or ""), self.moves
+            self.scanner.inbox, scanned.entry, EndedArrival(outcome.status, message or ""), self.moves
         )
         return outcome
 
@@ -131,7 +135,7 @@ async def move_ended(inbox: Inbox, entry: Entry, ended: EndedArrival, moves: Mov
         moves.say(f"{shown(entry.path)} was moved to {shown(place)}")
 
 
-async def see_to(scanner: InboxScanner, moves: Moves) -> None:
+async def move_what_ended(scanner: InboxScanner, moves: Moves) -> None:
     """Say what a look found besides recordings, and move what ended before and was left where it was."""
     while scanner.notices:
         moves.say(scanner.notices.pop(0))
@@ -145,14 +149,14 @@ class Ingest:
     """A drop folder being emptied by a runner; belongs to one event loop.
 
     Attributes:
-        taking: takes what arrives.
+        claims: takes what arrives.
         interval_s: between two looks.
         watch: go on looking until `stop`.
         queue: of events on the inbox; None: there is none.
         say: told what people should know.
     """
 
-    taking: Taking
+    claims: Claims
     interval_s: float
     watch: bool
     queue: EventQueue | None
@@ -173,37 +177,37 @@ class Ingest:
         """
         if self.queue is not None:
             self._listen(self.queue)
-        scanner, looks = self.taking.scanner, 0
+        scanner, looks = self.claims.scanner, 0
         while not self._is_over():
-            async for order in self._taken(await self._look()):
-                yield order
+            async for work in self._claimed(await self._look()):
+                yield work
             looks += 1
             if not self.watch and (looks >= scanner.looks or not scanner.growing):
                 break
-            async for order in self._until_the_next_look():
-                yield order
+            async for work in self._until_the_next_look():
+                yield work
         if scanner.growing and not self.watch:
             self.say(f"not complete yet, left for the next time: {', '.join(scanner.growing)}")
 
     def _is_over(self) -> bool:
-        return self._stopped or self.taking.runner.is_cut_off
+        return self._stopped or self.claims.runner.is_cut_off
 
     async def _look(self) -> list[ScannedRecording]:
         try:
-            arrived = await run_blocking(self.taking.scanner.look)
+            scanned = await run_blocking(self.claims.scanner.look)
         except RefusedError as error:
             if not self.watch:
                 raise
             self.say(f"{error}; looking again in {self.interval_s:g} s")
             return []
-        await see_to(self.taking.scanner, self.taking.moves)
-        return arrived
+        await move_what_ended(self.claims.scanner, self.claims.moves)
+        return scanned
 
-    async def _taken(self, arrived: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
-        for each in arrived:
-            order = None if self._is_over() else await self.taking.take(each)
-            if order is not None:
-                yield order
+    async def _claimed(self, scanned: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
+        for each in scanned:
+            work = None if self._is_over() else await self.claims.claim(each)
+            if work is not None:
+                yield work
 
     async def _until_the_next_look(self) -> AsyncIterator[TranscribeWork]:
         """Yield what is announced meanwhile."""
@@ -216,9 +220,9 @@ class Ingest:
                 return
             if announcement is None:
                 return
-            arrived = await run_blocking(self.taking.scanner.announced, announcement.entries)
-            async for order in self._taken(arrived):
-                yield order
+            scanned = await run_blocking(self.claims.scanner.announced, announcement.entries)
+            async for work in self._claimed(scanned):
+                yield work
             await run_blocking(announcement.acknowledge)
 
     def _listen(self, queue: EventQueue) -> None:

@@ -25,7 +25,7 @@ from stenoflow.tasks.settings import Settings
 
 _log = logging.getLogger(__name__)
 # What the end of a run waits for events that the receiver has not taken.
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 class Notifications:
@@ -55,10 +55,10 @@ class Notifications:
         """Wait for what is under way, for 10 s at most."""
         if self._deliveries is None:
             return
-        ends_at = asyncio.get_running_loop().time() + _PATIENCE_S
+        ends_at = asyncio.get_running_loop().time() + _TIMEOUT_S
         checks = list(self._models.values())
         if checks:
-            await asyncio.wait(checks, timeout=_PATIENCE_S)
+            await asyncio.wait(checks, timeout=_TIMEOUT_S)
         for check in checks:
             check.cancel()
         await self._deliveries.close(max(0.0, ends_at - asyncio.get_running_loop().time()))

@@ -28,7 +28,7 @@ from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
 # The first start in a new home runs a few hundred migrations.
-_PATIENCE_S = 120.0
+_TIMEOUT_S = 120.0
 _LOOK_EVERY_S = 0.1
 _SOON_S = 2.0
 _PREFECT = "prefect.server.api.server:create_app"
@@ -77,13 +77,13 @@ class Server:
 
     def wait(self) -> None:
         """Wait until it answers. Raises RuntimeError or TimeoutError if it never will."""
-        ends_at = time.monotonic() + _PATIENCE_S
+        ends_at = time.monotonic() + _TIMEOUT_S
         with httpx.Client(trust_env=False) as client:
             while not _answers(client, self.api_url):
                 if self._process.poll() is not None:
                     raise RuntimeError(f"its server ended with code {self._process.returncode}")
                 if time.monotonic() > ends_at:
-                    raise TimeoutError(f"its server did not answer within {_PATIENCE_S:.0f} s")
+                    raise TimeoutError(f"its server did not answer within {_TIMEOUT_S:.0f} s")
                 time.sleep(_LOOK_EVERY_S)
 
 

@@ -117,7 +117,7 @@ class ReplyWork(Work):
             target=Target(settings.provider, settings.model),
             request=settings.request(messages),
             is_usable=_is_usable,
-            told=take,
+            on_text=take,
             begin=voice.begin,
         )
         try:

@@ -139,11 +139,11 @@ def estimate(
         asked = RecordingOptions(
             model=model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
         )
-        wish = job_settings(settings, context.models, asked)
+        request = job_settings(settings, context.models, asked)
         writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
         for source in found:
             try:
-                estimates.append(estimate_source(context, source, wish, writer))
+                estimates.append(estimate_source(context, source, request, writer))
             except StenoflowError as error:
                 outcomes.append(outcome_of_error(error, TranscriptDetails(), source=source.uri))
         for outcome in outcomes:

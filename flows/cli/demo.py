@@ -49,11 +49,11 @@ def demo(
         recording = settings.work / "demo" / sound().name
         make_folder(recording.parent)
         shutil.copyfile(sound(), recording)
-        wish = request_of(
+        request = request_of(
             context, RecordingOptions(model=_MODEL, segment_seconds=_SEGMENT_S, tag="demo", digest=False)
         )
         say("A meeting of two minutes in three synthetic voices, transcribed by the embedded engine.")
-        works = [TranscribeWork(source, wish, STANDARD) for source in resolve(str(recording))]
+        works = [TranscribeWork(source, request, STANDARD) for source in resolve(str(recording))]
         with _server(settings) if prefect else nullcontext():
             outcomes = run_works(context, works, concurrency, json=json)
             if not json:

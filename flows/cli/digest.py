@@ -60,8 +60,8 @@ def digest(
         voicing = (
             VoiceOptions(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
         )
-        wish = MinutesRequest(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
-        work = MinutesWork(of.id, job=open_minutes(context, of, wish), formats=wanted, again=True)
+        request = MinutesRequest(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
+        work = MinutesWork(of.id, job=open_minutes(context, of, request), formats=wanted, again=True)
         calls = calls_at_once(settings, concurrency)
         (outcome,) = run_works(context, [work], calls, json=json)
     raise typer.Exit(outcome.exit_code)

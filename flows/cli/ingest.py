@@ -12,7 +12,7 @@ from stenoflow.flows.cli.console import say
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.outcomes import finish
 from stenoflow.flows.cli.progress import ProgressDisplay
-from stenoflow.flows.ingest import Ingest, Moves, Taking
+from stenoflow.flows.ingest import Claims, Ingest, Moves
 from stenoflow.flows.outcome import Outcome, gravest
 from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, run_until_signal
@@ -116,8 +116,8 @@ def ingest(
     )
     copies = Copies(out)
     with open_context(settings) as context:
-        wish = request_of(context, RecordingOptions.model_validate(given))
-        remark = remark_on_glossary(wish.settings, given.get("glossary", ()))
+        request = request_of(context, RecordingOptions.model_validate(given))
+        remark = remark_on_glossary(request.settings, given.get("glossary", ()))
         if remark is not None:
             say(remark)
         box = open_inbox(inbox, context.s3)
@@ -135,8 +135,8 @@ def ingest(
             runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
             rules = rules_of(context, given, allowed)
             scanner = InboxScanner(context, box, rules, StabilityTracker(looks), is_single=not watch)
-            taking = Taking(scanner, runner, wanted, Moves(say, reject, done_to))
-            work = Ingest(taking, interval, watch, events, say)
+            claims = Claims(scanner, runner, wanted, Moves(say, reject, done_to))
+            work = Ingest(claims, interval, watch, events, say)
             codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)

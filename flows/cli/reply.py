@@ -15,7 +15,7 @@ from stenoflow.flows.reply import ReplyWork
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_wish
+from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_request
 from stenoflow.tasks.jobs.speak.output_file import check_spares, check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
 from stenoflow.tasks.jobs.transcribe.request import request_of
@@ -72,9 +72,9 @@ def reply(
     micro = options.budget_micro(budget)
     check_spares(out, Path(audio))
     voicing = VoiceOptions(speech_model, voice, _format(out, format_, json=json))
-    wish = ReplyRequest(chat_model, instructions, session, voicing, tag, micro)
+    request = ReplyRequest(chat_model, instructions, session, voicing, tag, micro)
     with open_context(settings) as context:
-        check_wish(context, wish)
+        check_request(context, request)
         sources = resolve(audio, context.s3)
         if len(sources) != 1:
             raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
@@ -83,7 +83,7 @@ def reply(
         work = ReplyWork(
             lambda step: say(step.to_text()),
             (sources[0], request_of(context, asked)),
-            wish,
+            request,
             out=stream,
             file=None if stream is not None else out,
         )

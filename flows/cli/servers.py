@@ -23,14 +23,14 @@ from stenoflow.tasks.access import is_loopback, is_own_host, is_own_origin
 from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.operations.metrics import PATIENCE_S, DatabaseCollector
+from stenoflow.tasks.operations.metrics import TIMEOUT_S, DatabaseCollector
 from stenoflow.tasks.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 # A single printout holds up no scrape, so that it may wait for the database for long.
-_PATIENCE_ONCE_S = 300.0
+_TIMEOUT_ONCE_S = 300.0
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -104,7 +104,7 @@ def metrics(
 
     Example: [bold]stenoflow metrics --once > /var/lib/node_exporter/stenoflow.prom[/]
     """
-    with _registry(load_settings(), _PATIENCE_ONCE_S if once else PATIENCE_S) as registry:
+    with _registry(load_settings(), _TIMEOUT_ONCE_S if once else TIMEOUT_S) as registry:
         if once:
             result(generate_latest(registry).decode().rstrip("\n"))
             return
@@ -114,7 +114,7 @@ def metrics(
 
 
 @contextmanager
-def _registry(settings: Settings, patience_s: float) -> Iterator[CollectorRegistry]:
+def _registry(settings: Settings, timeout_s: float) -> Iterator[CollectorRegistry]:
     database = open_database(settings.database_url)
 
     def read() -> Snapshot:
@@ -122,7 +122,7 @@ def _registry(settings: Settings, patience_s: float) -> Iterator[CollectorRegist
         return Metrics(make_ready(database), settings.budgets.caps).snapshot()
 
     registry = CollectorRegistry()
-    registry.register(DatabaseCollector(read, say, patience_s=patience_s))
+    registry.register(DatabaseCollector(read, say, timeout_s=timeout_s))
     try:
         yield registry
     finally:

@@ -75,11 +75,11 @@ def transcribe(
         digest=digest,
     )
     with open_context(settings) as context:
-        wish = request_of(context, asked)
-        remark = remark_on_glossary(wish.settings, asked.glossary or ())
+        request = request_of(context, asked)
+        remark = remark_on_glossary(request.settings, asked.glossary or ())
         if remark is not None:
             say(remark)
-        if names and rttm is None and wish.settings.speakers == Speakers.NONE:
+        if names and rttm is None and request.settings.speakers == Speakers.NONE:
             raise SettingsError(
                 "--speaker gives a name to nobody", "say how to tell who speaks by --speakers"
             )
@@ -87,9 +87,9 @@ def transcribe(
         for outcome in outcomes:
             print_outcome(context, outcome, json=json)
         works = [
-            TranscribeWork(source, wish, wanted)
+            TranscribeWork(source, request, wanted)
             if rttm is None
-            else _with_turns(context, TranscribeWork(source, wish, wanted), rttm, alone=len(found) == 1)
+            else _with_turns(context, TranscribeWork(source, request, wanted), rttm, alone=len(found) == 1)
             for source in found
         ]
         calls = calls_at_once(settings, concurrency)

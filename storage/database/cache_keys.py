@@ -1,4 +1,4 @@
-"""Cache keys that are made of another's: what is asked about a segment beside its hearing."""
+"""Cache keys that are made of another's: what is asked about a segment beside its transcription."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def with_translations(cache_keys: Iterable[str], translator: str | None = None) 
 
 
 def translation_key(cache_key: str, translator: str | None = None) -> str:
-    """Return the cache key of a segment's translation into English, made of that of its hearing.
+    """Return the cache key of a segment's translation into English, made of that of its transcription.
 
     Args:
-        cache_key: of the hearing.
+        cache_key: of the transcription.
         translator: the chat model that translates; None: the model that transcribes does.
     """
     by_chat = "" if translator is None else f" by chat/1 {translator}"

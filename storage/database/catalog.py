@@ -27,7 +27,7 @@ class SegmentPlan:
         speech: [start, end] in ms from its start; of a channel, followed by its levels (see `Segment`).
         sent: [first, end) in samples of the recording; None: all of it.
         channel: the one that is sent, from 0; None: all, mixed.
-        activity: other than hearing: its place is counted in characters, and it is always sent.
+        activity: other than transcription: its place is counted in characters, and it is always sent.
         gain_db: how much louder it is sent than it is.
     """
 

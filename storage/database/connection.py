@@ -24,7 +24,7 @@ from stenoflow.storage.private import is_private
 
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
 # For SQLite's write lock, or for a connection to PostgreSQL to be free.
-_PATIENCE_S = 60
+_TIMEOUT_S = 60
 # The driver itself would try for more than two minutes.
 _CONNECT_TIMEOUT_S = 10
 # What an address may hold besides the password before the @.
@@ -88,7 +88,7 @@ class Database:
         except DBAPIError as error:
             raise _explain(error, self.name) from error
         except PoolTimeoutError as error:
-            what = f"all connections to the database {self.name} stayed in use for {_PATIENCE_S} s"
+            what = f"all connections to the database {self.name} stayed in use for {_TIMEOUT_S} s"
             raise DatabaseError(what, "try again with a lower --concurrency") from error
 
 
@@ -137,7 +137,7 @@ def _open_sqlite(url: URL) -> Engine:
         with suppress(OSError):
             os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     # A connection a thread: those that wait for the write lock must not keep the others from reading.
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE_S}, max_overflow=-1)
+    engine = create_engine(url, connect_args={"timeout": _TIMEOUT_S}, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -145,7 +145,7 @@ def _open_sqlite(url: URL) -> Engine:
 
 def _open_postgresql(url: URL) -> Engine:
     wait = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
-    engine = create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_PATIENCE_S)
+    engine = create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_TIMEOUT_S)
     event.listen(engine, "do_connect", Backoff().connect)
     return engine
 
@@ -166,7 +166,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
     # SQLite waits for locks everywhere but here, where processes that start together on a new file meet.
     for attempt in stamina.retry_context(
-        on=_is_locked, attempts=None, timeout=_PATIENCE_S, wait_initial=0.01, wait_max=0.5
+        on=_is_locked, attempts=None, timeout=_TIMEOUT_S, wait_initial=0.01, wait_max=0.5
     ):
         with attempt:
             cursor.execute("PRAGMA journal_mode=WAL")

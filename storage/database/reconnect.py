@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from stenoflow.storage.errors import DatabaseError
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 """How long a server that was reached before is waited for."""
 
 
@@ -53,7 +53,7 @@ class Backoff:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-        return now - self._away_since < PATIENCE_S
+        return now - self._away_since < TIMEOUT_S
 
 
 P = ParamSpec("P")

@@ -219,11 +219,11 @@ class Pieces:
     """What has come of an answer. Feed it the lines of the stream, in order.
 
     Attributes:
-        told: given each piece of text as it comes, without what is thought aloud.
+        on_text: given each piece of text as it comes, without what is thought aloud.
     """
 
     target: Target
-    told: Callable[[str], object]
+    on_text: Callable[[str], object]
     _text: list[str] = field(default_factory=list)
     _thoughts: ThoughtFilter = field(default_factory=ThoughtFilter)
     _refusal: list[str] = field(default_factory=list)
@@ -274,7 +274,7 @@ class Pieces:
 
     def _tell(self, text: str) -> None:
         if text:
-            self.told(text)
+            self.on_text(text)
 
     def _bad(self, what: str) -> BadAnswerError:
         return BadAnswerError(f"{self.target} {what}", hint_for(BadAnswerError, self.target))

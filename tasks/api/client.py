@@ -179,17 +179,17 @@ class AudioApi:
 
         return await self._in_its_dialect(request.model, ask)
 
-    async def stream_chat(self, request: ChatRequest, told: Callable[[str], object]) -> ChatAnswer:
+    async def stream_chat(self, request: ChatRequest, on_text: Callable[[str], object]) -> ChatAnswer:
         """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`."""
         target = self._target(request.model)
 
         async def ask(dialect: Dialect) -> ChatAnswer:
             upload = Upload(document=document_of(request, dialect, stream=True))
-            pieces = Pieces(target, told)
+            pieces = Pieces(target, on_text)
             async with self._response("POST", _CHAT, target, upload, {"Accept": _EVENTS}) as response:
                 if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
                     # Refused, or a server that does not stream.
-                    return _told_at_once(await self._checked(response, target), target, told)
+                    return _sent_at_once(await self._checked(response, target), target, on_text)
                 async for line in read_lines(response, target, self.settings):
                     pieces.take(line)
             return pieces.answer()
@@ -288,8 +288,8 @@ class AudioApi:
         return self._http
 
 
-def _told_at_once(reply: Reply, target: Target, told: Callable[[str], object]) -> ChatAnswer:
+def _sent_at_once(reply: Reply, target: Target, on_text: Callable[[str], object]) -> ChatAnswer:
     answer = parse_chat(reply.body, target)
     if answer.text:
-        told(answer.text)
+        on_text(answer.text)
     return answer

@@ -18,7 +18,7 @@ class Limiter:
 
     Args:
         limit: the most calls at once.
-        patience_s: who would have to wait longer than this for the API gets its refusal instead.
+        timeout_s: who would have to wait longer than this for the API gets its refusal instead.
         clock: monotonic seconds.
         outer: what a call passes through before it is made, such as a limit for many machines.
     """
@@ -27,7 +27,7 @@ class Limiter:
         self,
         limit: int,
         *,
-        patience_s: float = 900.0,
+        timeout_s: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
         outer: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
@@ -37,7 +37,7 @@ class Limiter:
         self._allowed = float(limit)
         self._busy = 0
         self._cuts = 0
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._clock = clock
         self._outer = outer or nullcontext
         self._stopped_by: CallError | None = None
@@ -119,7 +119,7 @@ class Limiter:
     def _may_enter(self) -> bool:
         self._refuse_if_stopped()
         pause_s = self._opens_at - self._clock()
-        if self._refusal is not None and pause_s > self._patience_s:
+        if self._refusal is not None and pause_s > self._timeout_s:
             raise _again(self._refusal)
         return pause_s <= 0 and self._busy < self.limit
 

@@ -14,7 +14,7 @@ from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.types import Reply, Target
 
 _LARGEST_COMPLAINT_BYTES = 64 * 1024
-_PATIENCE_WITH_COMPLAINTS_S = 10.0
+_TIMEOUT_WITH_COMPLAINTS_S = 10.0
 
 
 async def read_reply(response: httpx.Response, target: Target, settings: AudioApiSettings) -> Reply:
@@ -70,7 +70,7 @@ async def _complaint(response: httpx.Response) -> bytes:
     """Read the start of an error's body; the status alone says enough to go on."""
     body = bytearray()
     with suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(_PATIENCE_WITH_COMPLAINTS_S):
+        async with asyncio.timeout(_TIMEOUT_WITH_COMPLAINTS_S):
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > _LARGEST_COMPLAINT_BYTES:

@@ -41,14 +41,14 @@ class RetryPolicy:
     Attributes:
         free_attempts: calls in all, where they fail without cost.
         doubtful_attempts: calls in all that may have been charged.
-        patience_s: the longest time in total to spend waiting because of rate limits.
+        timeout_s: the longest time in total to spend waiting because of rate limits.
         first_wait_s: the first wait where the API names none; each further one is twice as long.
         longest_wait_s: the longest of those.
     """
 
     free_attempts: int = 5
     doubtful_attempts: int = 2
-    patience_s: float = 900.0
+    timeout_s: float = 900.0
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
 
@@ -83,7 +83,7 @@ class RetryPolicy:
         again = error.retry_after_s is None or times > 2
         wait_s = max(error.retry_after_s or 0.0, self._backoff_s(times, jitter) if again else 0.0)
         tally = replace(tally, rate_limits=times, told_s=tally.told_s + wait_s)
-        return tally, wait_s if tally.told_s <= self.patience_s else None
+        return tally, wait_s if tally.told_s <= self.timeout_s else None
 
     def _backoff_s(self, times: int, jitter: float) -> float:
         wait_s = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(times - 1, 30))

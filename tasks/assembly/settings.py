@@ -125,7 +125,7 @@ class JobSettings:
         )
 
     def translation_key(self, cache_key: str) -> str:
-        """Return the cache key of a segment's translation, made of that of its hearing."""
+        """Return the cache key of a segment's translation, made of that of its transcription."""
         return translation_key(cache_key, self.translator)
 
     def to_dict(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class ChatCall(PaidCall[ChatAnswer]):
 
     Attributes:
         is_usable: tells whether an answer can be used.
-        told: given the answer piece by piece, as it comes; None: it is had as a whole.
+        on_text: given the answer piece by piece, as it comes; None: it is had as a whole.
         begin: called before each attempt; what it raises keeps that from being made.
     """
 
@@ -41,7 +41,7 @@ class ChatCall(PaidCall[ChatAnswer]):
     activity: Activity = Activity.CHAT
     request: ChatRequest
     is_usable: Callable[[ChatAnswer], bool]
-    told: Callable[[str], object] | None = None
+    on_text: Callable[[str], object] | None = None
     begin: Callable[[], object] = lambda: None
     _answers: int = field(default=0, init=False)
 
@@ -56,7 +56,7 @@ class ChatCall(PaidCall[ChatAnswer]):
     async def send(self, api: AudioApi) -> ChatAnswer:
         """Send the question."""
         request = replace(self.request, temperature=_SECOND_TEMPERATURE) if self._answers else self.request
-        return await (api.chat(request) if self.told is None else api.stream_chat(request, self.told))
+        return await (api.chat(request) if self.on_text is None else api.stream_chat(request, self.on_text))
 
     def accept(self, answer: ChatAnswer) -> Verdict:
         """Take an answer that can be used; the second that cannot is the last."""

@@ -47,7 +47,7 @@ class Languages(Protocol):
     def refused(self, language: str) -> None:
         """Tell a language no more that the provider does not take."""
 
-    async def heard(self, segment: Segment) -> None:
+    async def answered(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered."""
 
 
@@ -135,7 +135,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
     async def recorded(self) -> None:
         """Count the segment's vote on the job's language."""
         if not self._is_translation:
-            await self.languages.heard(self.segment)
+            await self.languages.answered(self.segment)
 
     def find_fallback(self) -> tuple[str, str] | None:
         """Return the answer that was doubted, if there is one: it was paid for."""

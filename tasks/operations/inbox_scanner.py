@@ -51,7 +51,7 @@ class ScannedRecording:
 
     entry: Entry
     options: RecordingOptions
-    wish: TranscribeRequest
+    request: TranscribeRequest
     refused: RefusedError | None = None
 
     @property
@@ -116,8 +116,8 @@ class InboxScanner:
         new = self._new(look.entries)
         complete = self._complete(look, new)
         self.growing = [entry.path for entry in new if entry.path not in complete]
-        arrived = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
-        return sorted(arrived, key=lambda each: _RANKS[each.options.priority])
+        scanned = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
+        return sorted(scanned, key=lambda each: _RANKS[each.options.priority])
 
     def _complete(self, look: Snapshot, new: Sequence[Entry]) -> set[str]:
         """Return the paths of what is complete; what was seen to grow must rest for longer."""
@@ -142,30 +142,30 @@ class InboxScanner:
         """Read what is said of a recording."""
         try:
             options = options_of(entry.path, self.inbox.read, self.rules)
-            wish = request_of(self.context, options)
+            request = request_of(self.context, options)
             return ScannedRecording(
-                entry, options, self._with_turns(entry, wish) if options.speakers is None else wish
+                entry, options, self._with_turns(entry, request) if options.speakers is None else request
             )
         except StenoflowError as error:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
             options = RecordingOptions.model_validate(dict(self.rules.given))
             return ScannedRecording(entry, options, request_of(self.context, options), refused)
 
-    def _with_turns(self, entry: Entry, wish: TranscribeRequest) -> TranscribeRequest:
+    def _with_turns(self, entry: Entry, request: TranscribeRequest) -> TranscribeRequest:
         """Add a diariser's turns that lie beside a recording."""
         rttm = turns_of(entry.path, self.inbox.read)
         if rttm is None:
-            return wish
+            return request
         try:
-            return with_turns(self.context, wish, rttm, entry.source.name, alone=True)
+            return with_turns(self.context, request, rttm, entry.source.name, alone=True)
         except NoTurnsError as error:
             raise OptionsError(error.message, error.hint) from error
 
-    def _without_ended(self, arrived: list[ScannedRecording]) -> list[ScannedRecording]:
+    def _without_ended(self, scanned: list[ScannedRecording]) -> list[ScannedRecording]:
         """Leave out what was refused for its options before, and has them still."""
-        refused = {each.id: each.entry for each in arrived if each.refused is not None}
+        refused = {each.id: each.entry for each in scanned if each.refused is not None}
         ended = self._ended_of(refused)
-        return [each for each in arrived if each.id not in ended]
+        return [each for each in scanned if each.id not in ended]
 
     def _new(self, entries: Sequence[Entry]) -> list[Entry]:
         free = (entry for entry in entries if entry.source.uri not in self.in_hand)

@@ -21,7 +21,7 @@ from stenoflow.storage.errors import StenoflowError
 _REST_S = 15.0
 _REST_FACTOR = 9
 
-PATIENCE_S = 8.0
+TIMEOUT_S = 8.0
 """Prometheus gives a scrape up after 10 s, and would then know nothing at all."""
 
 
@@ -31,7 +31,7 @@ class DatabaseCollector(Collector):
     Args:
         read: takes a snapshot; may raise StenoflowError, or hang.
         say: told why the database does not answer, once as long as the reason stays the same.
-        patience_s: how long a scrape waits for a reading.
+        timeout_s: how long a scrape waits for a reading.
         clock: monotonic seconds.
     """
 
@@ -40,12 +40,12 @@ class DatabaseCollector(Collector):
         read: Callable[[], Snapshot],
         say: Callable[[str], object],
         *,
-        patience_s: float = PATIENCE_S,
+        timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._say = say
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._clock = clock
         self._lock = threading.Lock()
         self._reading: Future[Snapshot] | None = None
@@ -61,9 +61,9 @@ class DatabaseCollector(Collector):
 
     def _latest(self) -> Snapshot | None:
         try:
-            snapshot = self._begun().result(self._patience_s)
+            snapshot = self._begun().result(self._timeout_s)
         except TimeoutError:
-            self._complain(f"the database did not answer in {self._patience_s:g} s")
+            self._complain(f"the database did not answer in {self._timeout_s:g} s")
         except StenoflowError as error:
             self._complain(str(error))
         else:

@@ -226,10 +226,10 @@ class DeliveryQueue:
         else:
             self._taken.add(event.id)
 
-    async def close(self, patience_s: float) -> None:
+    async def close(self, timeout_s: float) -> None:
         """Deliver what is left, for so long; then say what was not."""
         rest = asyncio.create_task(self._waiting.join())
-        await asyncio.wait([rest, self._work], timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([rest, self._work], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         for task in (rest, self._work):
             task.cancel()
         await asyncio.wait([rest, self._work])

@@ -140,7 +140,7 @@ async def test_no_one_passes_while_the_api_asks_to_wait() -> None:
 
 async def test_who_would_have_to_wait_too_long_gets_the_refusal_until_then() -> None:
     now = 0.0
-    limiter = Limiter(4, patience_s=60, clock=lambda: now)
+    limiter = Limiter(4, timeout_s=60, clock=lambda: now)
     limiter.on_rate_limited(RateLimitedError("come back tomorrow", "", 429, 86_400.0))
 
     with pytest.raises(RateLimitedError, match="tomorrow"):

@@ -149,7 +149,7 @@ def test_bounds_hold_for_any_run_of_failures(failures: list[CallError], jitter: 
         assert wait_s >= 0
         waited_s += wait_s if isinstance(error, RateLimitedError) else 0
     assert sum(error.charged == "possible" for error in seen) <= policy.doubtful_attempts
-    assert waited_s <= policy.patience_s
+    assert waited_s <= policy.timeout_s
 
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

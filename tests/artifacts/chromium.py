@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Playwright's own deadlines are missed on a busy machine.
-_PATIENCE_MS = 600_000
+_TIMEOUT_MS = 600_000
 
 
 def find_chromium() -> str | None:
@@ -23,8 +23,8 @@ def find_chromium() -> str | None:
 def chromium() -> Iterator[Browser]:
     """Run the browser, without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), timeout=_PATIENCE_MS)
-        expect.set_options(timeout=_PATIENCE_MS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), timeout=_TIMEOUT_MS)
+        expect.set_options(timeout=_TIMEOUT_MS)
         try:
             yield browser
         finally:
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 def open_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """Open a page in a context of its own, which has these options."""
     context = browser.new_context(**options)
-    context.set_default_timeout(_PATIENCE_MS)
+    context.set_default_timeout(_TIMEOUT_MS)
     try:
         yield context.new_page()
     finally:

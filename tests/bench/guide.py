@@ -12,7 +12,7 @@ import httpx
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.bench.api import Api
 
-_PATIENCE_S = 300
+_TIMEOUT_S = 300
 
 
 def split(source: Path, folder: Path) -> list[Path]:
@@ -40,7 +40,7 @@ def transcribe(parts: Sequence[Path], api: Api, at_once: int) -> str:
 
 async def _transcribe(parts: Sequence[Path], api: Api, at_once: int) -> str:
     room = asyncio.Semaphore(at_once)
-    async with httpx.AsyncClient(timeout=_PATIENCE_S) as client:
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S) as client:
 
         async def send(part: Path) -> str:
             async with room:

@@ -51,7 +51,7 @@ class _Noted(RecordingSegmenter):
 def split(path: Path) -> dict[str, Any]:
     """Cut a recording; each segment is let go the moment that it is whole."""
     handed: list[float] = []
-    with _workshop() as context:
+    with _app_context() as context:
         taken = prepare(context, *_asked(context, path))
         cutting = RecordingSegmenter(context, taken, _AHEAD)
 
@@ -74,7 +74,7 @@ def split(path: Path) -> dict[str, Any]:
 def job(path: Path) -> dict[str, Any]:
     """Do the whole job, from taking in to publishing."""
     _Noted.handed.clear()
-    with _workshop() as context, patch("stenoflow.flows.run.RecordingSegmenter", _Noted):
+    with _app_context() as context, patch("stenoflow.flows.run.RecordingSegmenter", _Noted):
         runner = silent_runner(context, context.settings.concurrency)
         work = TranscribeWork(*_asked(context, path), STANDARD)
         began = time.monotonic()
@@ -102,7 +102,7 @@ _STEPS: dict[str, Callable[..., dict[str, Any]]] = {step.__name__: step for step
 
 
 @contextmanager
-def _workshop() -> Iterator[AppContext]:
+def _app_context() -> Iterator[AppContext]:
     with empty_home() as home, open_context(load_settings(home=home)) as context:
         context.check()
         yield context

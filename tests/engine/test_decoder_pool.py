@@ -16,7 +16,7 @@ from stenoflow.tasks.engine.decoder_pool import DecoderPool
 from stenoflow.tasks.errors import EngineError
 
 ONE_SECOND = bytes(32_000)
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 # An engine that decodes half a minute of noise (many seconds of work) and says which processes do it.
 _PROGRAM = """
@@ -41,7 +41,7 @@ def pool() -> Iterator[DecoderPool]:
 
 
 def _wait_until(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not holds():
         if time.monotonic() > deadline:
             return False
@@ -75,10 +75,10 @@ def test_processes_end_with_their_engine_in_the_middle_of_a_decode(sign: signal.
 
 
 def test_a_process_that_dies_is_replaced_and_its_chunk_decoded(pool: DecoderPool) -> None:
-    assert isinstance(pool.submit(ONE_SECOND).result(PATIENCE_S), list)
+    assert isinstance(pool.submit(ONE_SECOND).result(TIMEOUT_S), list)
     (first,) = pool.pids
     os.kill(first, signal.SIGKILL)
-    assert isinstance(pool.submit(ONE_SECOND).result(PATIENCE_S), list)
+    assert isinstance(pool.submit(ONE_SECOND).result(TIMEOUT_S), list)
     (second,) = pool.pids
     assert second != first
 
@@ -96,7 +96,7 @@ def test_a_chunk_over_which_two_processes_die_fails(pool: DecoderPool) -> None:
     assert _wait_until(kill_another)
     with pytest.raises(EngineError, match="twice"):
         job.result()
-    assert isinstance(pool.submit(ONE_SECOND).result(PATIENCE_S), list), "the next chunk is heard again"
+    assert isinstance(pool.submit(ONE_SECOND).result(TIMEOUT_S), list), "the next chunk is heard again"
 
 
 def test_nothing_runs_before_it_is_needed_and_start_runs_all() -> None:
@@ -114,7 +114,7 @@ def test_closing_ends_what_is_queued(pool: DecoderPool) -> None:
     pool.close()
     for job in jobs:
         with pytest.raises(EngineError):
-            job.result(PATIENCE_S)
+            job.result(TIMEOUT_S)
     with pytest.raises(EngineError, match="closed"):
         pool.submit(ONE_SECOND)
 
@@ -122,6 +122,6 @@ def test_closing_ends_what_is_queued(pool: DecoderPool) -> None:
 def test_a_cancelled_chunk_is_not_decoded(pool: DecoderPool) -> None:
     first, second, third = (pool.submit(ONE_SECOND) for _ in range(3))
     assert second.cancel()
-    third.result(PATIENCE_S)
+    third.result(TIMEOUT_S)
     assert first.done()
     assert second.cancelled()

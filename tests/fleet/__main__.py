@@ -42,7 +42,7 @@ from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.s3 import start_s3
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE_S = 900.0
+_TIMEOUT_S = 900.0
 _SEGMENT_S = 60
 # Runs at once on one worker. With more jobs than that, both are at work.
 _RUNS = 3
@@ -219,7 +219,7 @@ def _kill(pid: int) -> None:
 
 
 def _wait(condition: Callable[[], bool], fleet: Fleet) -> None:
-    ends_at = time.monotonic() + _PATIENCE_S
+    ends_at = time.monotonic() + _TIMEOUT_S
     while not condition():
         if time.monotonic() > ends_at:
             logs = "\n".join(path.read_text()[-2000:] for path in fleet.folder.glob("*/log"))

@@ -99,7 +99,7 @@ def test_answers_that_come_while_postgresql_is_away_are_kept(
 def test_a_postgresql_that_stays_away_costs_at_most_what_was_in_flight(
     stenoflow: Command, api: AudioApiServer, held: Held, meeting: Meeting, outage: Outage, tmp_path: Path
 ) -> None:
-    hasty = f"from stenoflow.storage.database import reconnect; reconnect.PATIENCE_S = {_AWAY_S}"
+    hasty = f"from stenoflow.storage.database import reconnect; reconnect.TIMEOUT_S = {_AWAY_S}"
     with command(tmp_path, "transcribe", meeting.path, *ARGUMENTS, first=hasty) as process:
         wait_for(lambda: held.waiting == IN_FLIGHT, process)
         outage.begin()

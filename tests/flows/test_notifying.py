@@ -115,7 +115,7 @@ def test_a_receiver_that_does_not_take_it_changes_nothing_but_stderr(
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
-    monkeypatch.setattr(notifying, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(notifying, "_TIMEOUT_S", 0.5)
     receiver.mode = fault
     printed = stenoflow("transcribe", meeting.path, "--json")
     assert (printed.exit_code, printed.line["status"]) == (0, "complete")

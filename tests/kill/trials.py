@@ -24,7 +24,7 @@ from tests.servers.audio_api import AudioApiServer, Call
 IN_FLIGHT = 2
 _ARGUMENTS = ("--segment-seconds", "60", "--concurrency", str(IN_FLIGHT), "--json")
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 3
+_TIMEOUT = 3
 _FOREIGN = ("STENOFLOW_", "PREFECT_API_URL")
 _EXPOSED = (ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE)
 
@@ -132,7 +132,7 @@ class Trial:
     def recover(self) -> Cost:
         """Run it until it is complete, and hold all against the undisturbed run and the API's own bills."""
         line = self.run().line
-        for _ in range(_PATIENCE):
+        for _ in range(_TIMEOUT):
             # What failed twice is parked; the next run asks for it again.
             line = line if line["status"] == "complete" else self.run().line
         assert line["status"] == "complete", line

@@ -134,8 +134,8 @@ class Base:
             raise self.away
         return SNAPSHOT
 
-    def collector(self, patience_s: float = LONG_S) -> DatabaseCollector:
-        return DatabaseCollector(self.read, self.said.append, patience_s=patience_s, clock=lambda: self.now)
+    def collector(self, timeout_s: float = LONG_S) -> DatabaseCollector:
+        return DatabaseCollector(self.read, self.said.append, timeout_s=timeout_s, clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_database_that_is_away_is_asked_each_time_and_complained_of_once(base:
 
 def test_a_database_that_hangs_holds_up_no_scrape_and_is_asked_once(base: Base) -> None:
     base.go_on.clear()
-    collector = base.collector(patience_s=0.05)
+    collector = base.collector(timeout_s=0.05)
     assert [is_up(collector) for _ in range(3)] == [False] * 3
     assert base.readings == 1
     assert len(base.said) == 1

@@ -40,7 +40,7 @@ class MinutesRequest:
     budget_micro: int | None = None
 
 
-def open_minutes(context: AppContext, of: Job, wish: MinutesRequest) -> Job:
+def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     """Open the job that makes minutes of a transcription, or find the one that did.
 
     Raises:
@@ -53,7 +53,7 @@ def open_minutes(context: AppContext, of: Job, wish: MinutesRequest) -> Job:
     lines = lines_of(transcript)
     if not lines:
         raise EmptyTranscriptError(f"nothing was said in job {of.id}, so there are no minutes to make of it")
-    model = chat_model(context.settings, wish.model)
+    model = chat_model(context.settings, request.model)
     room = context.chat_models.get(model)
     settings = MinutesSettings(
         of=of.id,
@@ -62,11 +62,11 @@ def open_minutes(context: AppContext, of: Job, wish: MinutesRequest) -> Job:
         model=model,
         context=room.context,
         answer=room.answer,
-        speech=_speech(context, wish.voicing),
+        speech=_speech(context, request.voicing),
     )
     work = MinutesPlan(settings, transcript)
     _ = work.steps
-    job = context.catalog.open_job(_job(of, settings, wish))
+    job = context.catalog.open_job(_job(of, settings, request))
     if job.state != JobState.COMPLETE:
         check_affordable(context, job, _expected(context, work))
     return job
@@ -110,7 +110,7 @@ def _check(of: Job) -> None:
     )
 
 
-def _job(of: Job, settings: MinutesSettings, wish: MinutesRequest) -> Job:
+def _job(of: Job, settings: MinutesSettings, request: MinutesRequest) -> Job:
     named = f"{of.recording_id} {settings.settings_hash}"
     return Job(
         id=hashlib.sha256(named.encode()).hexdigest()[:12],
@@ -120,8 +120,8 @@ def _job(of: Job, settings: MinutesSettings, wish: MinutesRequest) -> Job:
         settings=settings.to_dict(),
         # Nobody else cuts so.
         plan_hash=settings.settings_hash,
-        tag=wish.tag or of.tag,
-        budget_micro=wish.budget_micro,
+        tag=request.tag or of.tag,
+        budget_micro=request.budget_micro,
         origin_ms=0,
     )
 

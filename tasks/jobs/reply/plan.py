@@ -40,13 +40,13 @@ class ReplyRequest:
     budget_micro: int | None = None
 
 
-def check_wish(context: AppContext, wish: ReplyRequest) -> None:
+def check_request(context: AppContext, request: ReplyRequest) -> None:
     """Refuse what cannot be done, before anything is heard. Raises SettingsError."""
-    if wish.session is not None and not 0 < len(wish.session.strip()) <= LONGEST_SESSION:
+    if request.session is not None and not 0 < len(request.session.strip()) <= LONGEST_SESSION:
         raise SettingsError(f"the name of a session has 1 to {LONGEST_SESSION} characters")
-    if wish.instructions is not None and len(wish.instructions) > _LONGEST_INSTRUCTIONS:
+    if request.instructions is not None and len(request.instructions) > _LONGEST_INSTRUCTIONS:
         raise SettingsError(f"the instructions are longer than {_LONGEST_INSTRUCTIONS} characters")
-    _ = speech_settings(context.settings, context.speech_models, wish.voicing)
+    _ = speech_settings(context.settings, context.speech_models, request.voicing)
     # An entry that cannot be used is told of now.
     _ = context.chat_models, context.prices
 
@@ -60,19 +60,19 @@ def said_in(context: AppContext, of: Job) -> str:
     return " ".join(text.split())
 
 
-def open_reply(context: AppContext, of: Job, wish: ReplyRequest) -> Job:
+def open_reply(context: AppContext, of: Job, request: ReplyRequest) -> Job:
     """Open the job that answers what was said in a transcription, or find the one that did.
 
     Raises:
         NothingToDigestError: nothing was said.
         SettingsError: the voice cannot be had.
     """
-    model = chat_model(context.settings, wish.model)
+    model = chat_model(context.settings, request.model)
     limits = context.chat_models.get(model)
-    turns = [] if wish.session is None else Turns(context.database).of(wish.session)
+    turns = [] if request.session is None else Turns(context.database).of(request.session)
     room = limits.context - limits.answer
     history = [(turn.role, turn.text) for turn in turns]
-    messages = conversation(wish.instructions, history, said_in(context, of), room)
+    messages = conversation(request.instructions, history, said_in(context, of), room)
     settings = ReplySettings(
         of=of.id,
         messages=hash_of_messages(messages),
@@ -80,9 +80,9 @@ def open_reply(context: AppContext, of: Job, wish: ReplyRequest) -> Job:
         model=model,
         answer=limits.answer,
         room=room,
-        speech=speech_settings(context.settings, context.speech_models, wish.voicing).to_dict(),
-        instructions=wish.instructions,
-        session=wish.session,
+        speech=speech_settings(context.settings, context.speech_models, request.voicing).to_dict(),
+        instructions=request.instructions,
+        session=request.session,
         upto=turns[-1].number if turns else 0,
     )
     named = f"{of.recording_id} {settings.settings_hash}"
@@ -94,8 +94,8 @@ def open_reply(context: AppContext, of: Job, wish: ReplyRequest) -> Job:
             settings_hash=settings.settings_hash,
             settings=settings.to_dict(),
             plan_hash=settings.settings_hash,
-            tag=wish.tag or of.tag,
-            budget_micro=wish.budget_micro,
+            tag=request.tag or of.tag,
+            budget_micro=request.budget_micro,
         )
     )
 

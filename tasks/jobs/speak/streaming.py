@@ -151,7 +151,7 @@ class LiveStream:
     """
 
     def __init__(self, context: AppContext, out: int, ahead: int, gone: Callable[[], object]) -> None:
-        self._workshop = context
+        self._context = context
         self._out = out
         self._ahead = ahead
         self._gone = gone
@@ -179,7 +179,7 @@ class LiveStream:
 
     async def play(self, audio: StoredAudio) -> None:
         """Write what is stored whole. Raises BrokenPipeError."""
-        await run_blocking(self._write, await run_blocking(self._workshop.store.get_bytes, audio.key))
+        await run_blocking(self._write, await run_blocking(self._context.store.get_bytes, audio.key))
 
     def stop(self) -> None:
         """Give no more; `ended` then raises ListenerGoneError."""
@@ -220,14 +220,14 @@ class LiveStream:
     def _encoder(self, form: str) -> AbstractContextManager[Running | None]:
         if form in {"pcm", "wav"}:
             return nullcontext(None)
-        patience_s = self._workshop.settings.call_deadline_s * 2
-        return encoding(form, ffmpeg=self._workshop.ffmpeg, stall_s=patience_s)
+        timeout_s = self._context.settings.call_deadline_s * 2
+        return encoding(form, ffmpeg=self._context.ffmpeg, stall_s=timeout_s)
 
     async def _samples(self, number: int, script: SpeechScript) -> AsyncIterator[Samples]:
         if script.asked != "pcm":
             # Its header comes first, and its end must be known.
             data = b"".join([part async for part in self._sound(number, script)])
-            yield await run_blocking(decode_speech, data, script.asked, ffmpeg=self._workshop.ffmpeg)
+            yield await run_blocking(decode_speech, data, script.asked, ffmpeg=self._context.ffmpeg)
             return
         odd = b""
         async for part in self._sound(number, script):
@@ -253,10 +253,10 @@ class LiveStream:
             piece.let()
 
     def _stored(self, audio: StoredAudio, asked: str) -> bytes:
-        data = self._workshop.store.get_bytes(audio.key)
+        data = self._context.store.get_bytes(audio.key)
         if audio.form == asked:
             return data
-        return converted(data, audio.form, asked, ffmpeg=self._workshop.ffmpeg)
+        return converted(data, audio.form, asked, ffmpeg=self._context.ffmpeg)
 
     def _write(self, data: bytes) -> None:
         """Write all, as fast as the listener takes it; a stop ends the waiting for that."""

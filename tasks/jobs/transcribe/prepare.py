@@ -1,4 +1,4 @@
-"""Taking a source in: read it, know it, refuse it before any money is spent, or open its job."""
+"""Prepare a source: probe and hash it, refuse it before any money is spent, or open its job."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PreparedJob:
 def prepare(
     context: AppContext,
     source: Source,
-    wish: TranscribeRequest,
+    request: TranscribeRequest,
     progress: Callable[[int], None] = lambda _: None,
 ) -> PreparedJob:
     """Read a source, refuse it or open its job.
@@ -65,7 +65,7 @@ def prepare(
     Args:
         context: the tools.
         source: where the recording is.
-        wish: what is asked of the job.
+        request: what is asked of the job.
         progress: told how many bytes have been fetched; what it raises ends the fetching.
 
     Raises:
@@ -84,18 +84,18 @@ def prepare(
                 bytes=fetched.size,
             )
         )
-        job = context.catalog.open_job(_job(recording, wish))
+        job = context.catalog.open_job(_job(recording, request))
         if job.state == JobState.COMPLETE and context.has_artifacts(job.id):
-            if wish.names:
-                rename(context, job.id, wish.names)
+            if request.names:
+                rename(context, job.id, request.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
         try:
             info = look(fetched.path)
-            stream = choose_stream(info, wish.settings.stream, source.name)
+            stream = choose_stream(info, request.settings.stream, source.name)
             check_length(context, stream, source.name)
             duration_ms = stream.demuxed_end_ms + stream.missing_ms
-            check_speakers(wish.settings, wish.names, stream, source.name)
-            heard_ms = (duration_ms - stream.origin_ms) * tracks_of(wish.settings, stream)
+            check_speakers(request.settings, request.names, stream, source.name)
+            heard_ms = (duration_ms - stream.origin_ms) * tracks_of(request.settings, stream)
         except StenoflowError as error:
             error.job_id = job.id
             # A copy of ours has a name that nobody knows.
@@ -108,14 +108,14 @@ def prepare(
         check_affordable(context, job, expected_bills(context, job, fetched.sha256, heard_ms))
     context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     context.catalog.set_origin(job.id, stream.origin_ms)
-    context.catalog.name_speakers(job.id, wish.names)
+    context.catalog.name_speakers(job.id, request.names)
     return PreparedJob(context.catalog.job(job.id), recording, fetched, stream, duration_ms)
 
 
 def refuse_unread(
     context: AppContext,
     source: Source,
-    wish: TranscribeRequest,
+    request: TranscribeRequest,
     status: str,
     error: Mapping[str, str],
 ) -> str:
@@ -133,7 +133,7 @@ def refuse_unread(
             bytes=source.size,
         )
     )
-    job = context.catalog.open_job(_job(recording, wish))
+    job = context.catalog.open_job(_job(recording, request))
     why = StenoflowError(error.get("message", ""))
     context.catalog.set_state(job.id, JobState(status), why, error.get("kind"))
     return job.id
@@ -182,16 +182,16 @@ def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
         )
 
 
-def _job(recording: Recording, wish: TranscribeRequest) -> Job:
+def _job(recording: Recording, request: TranscribeRequest) -> Job:
     return Job(
-        id=job_id(recording.id, wish.settings),
+        id=job_id(recording.id, request.settings),
         recording_id=recording.id,
-        settings_hash=wish.settings.settings_hash,
-        settings=wish.settings.to_dict(),
-        plan_hash=wish.settings.plan_hash,
-        tag=wish.tag,
-        budget_micro=wish.budget_micro,
-        formats=list(wish.formats) or None,
+        settings_hash=request.settings.settings_hash,
+        settings=request.settings.to_dict(),
+        plan_hash=request.settings.plan_hash,
+        tag=request.tag,
+        budget_micro=request.budget_micro,
+        formats=list(request.formats) or None,
     )
 
 

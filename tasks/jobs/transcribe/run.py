@@ -76,7 +76,7 @@ class LanguageVote:
         """Tell a language no more that the provider does not take."""
         self._refused.add(language)
 
-    async def heard(self, segment: Segment) -> None:
+    async def answered(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered, once."""
         index = segment.index
         if not self.is_open or index in self._votes or (self._agreed is not None and not is_free(index)):
@@ -168,7 +168,7 @@ class SegmentTranscriber:
             await self._transcribe(index, sound)
         finally:
             if self.clips is not None:
-                await self.clips.heard()
+                await self.clips.notify_segment_ended()
 
     async def _transcribe(self, index: int, sound: Path) -> None:
         context = self.caller.context
@@ -177,7 +177,7 @@ class SegmentTranscriber:
             return
         if segment.state != SegmentState.DONE:
             await self.caller.obtain(self._call(segment, sound, Activity.TRANSCRIPTION))
-            await self.vote.heard(segment)
+            await self.vote.answered(segment)
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
             await self.caller.obtain(self._translation(segment, sound))
 

@@ -57,8 +57,8 @@ class RecordingSegmenter:
             taken: what is cut.
             ahead: how many segments may lie encoded and unfinished, so that disk use is bounded.
         """
-        self._workshop = context
-        self._taken = taken
+        self._context = context
+        self._prepared = taken
         self._folder = context.settings.work / "segments" / f"{taken.job.id}.{os.getpid()}"
         self._room = threading.Semaphore(ahead)
         self._memory = threading.Semaphore(_SLICES_HELD)
@@ -84,13 +84,13 @@ class RecordingSegmenter:
             self._keys.of(plan_of_segment(segment))
         self._untranslated = self._find_untranslated(stored)
         waiting = [segment for segment in stored if self._is_waiting(segment)]
-        answered = retry_outage(self._workshop.ledger.answered, [segment.cache_key for segment in waiting])
+        answered = retry_outage(self._context.ledger.answered, [segment.cache_key for segment in waiting])
         handed = {
             segment.index for segment in waiting if segment.cache_key in answered - self._translated_by_sound
         }
         for index in sorted(handed):
             hand_over(index)
-        planned = retry_outage(self._workshop.catalog.job, self._taken.job.id).planned
+        planned = retry_outage(self._context.catalog.job, self._prepared.job.id).planned
         if planned and len(handed) == len(waiting):
             return
         _remove_leftovers(self._folder)
@@ -120,14 +120,14 @@ class RecordingSegmenter:
 
     def _stored(self) -> Sequence[Segment]:
         """Return the cuts that are stored; adopts those of another job where it has them all."""
-        catalog, job = self._workshop.catalog, self._taken.job
+        catalog, job = self._context.catalog, self._prepared.job
         stored = retry_outage(catalog.segments, job.id)
         if stored:
             return stored
-        plan = retry_outage(catalog.find_plan, self._taken.recording.sha256, job.plan_hash)
+        plan = retry_outage(catalog.find_plan, self._prepared.recording.sha256, job.plan_hash)
         if plan is None:
             return []
-        keys = CacheKeys(self._taken.settings, self._taken.recording.sha256)
+        keys = CacheKeys(self._prepared.settings, self._prepared.recording.sha256)
         for cut in plan.segments:
             retry_outage(catalog.add_segment, job.id, cut, keys.of(cut))
         retry_outage(catalog.finish_plan, job.id, plan.samples, plan.lost_ms, plan.damage)
@@ -136,7 +136,7 @@ class RecordingSegmenter:
     def _decode(
         self, stored: Sequence[Segment], handed: set[int], hand_over: Callable[[int], None], *, planned: bool
     ) -> None:
-        stream, fetched = self._stream(), self._taken.fetched
+        stream, fetched = self._stream(), self._prepared.fetched
         known = {
             channel: deque(segment for segment in stored if segment.channel == channel)
             for channel in (range(stream.channels) if self._apart else [None])
@@ -146,7 +146,7 @@ class RecordingSegmenter:
         with (
             ThreadPoolExecutor(_ENCODERS) as encoders,
             decode(
-                fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp, apart=self._apart
+                fetched.path, stream, ffmpeg=self._context.ffmpeg, stamp=fetched.stamp, apart=self._apart
             ) as decoding,
         ):
             self._decoding = decoding
@@ -174,8 +174,8 @@ class RecordingSegmenter:
             if not planned:
                 damage = self._damage(stream, decoding)
                 retry_outage(
-                    self._workshop.catalog.finish_plan,
-                    self._taken.job.id,
+                    self._context.catalog.finish_plan,
+                    self._prepared.job.id,
                     decoding.samples,
                     damage.lost_ms,
                     damage.to_dict(),
@@ -184,7 +184,7 @@ class RecordingSegmenter:
     def _slicer(self, stored: Iterable[Segment], *, planned: bool) -> Segmenter:
         """Make what cuts where it is decided already, then where the rule says."""
         cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
-        return Segmenter(self._taken.settings.rule, deque(cuts[:-1] if planned else cuts))
+        return Segmenter(self._prepared.settings.rule, deque(cuts[:-1] if planned else cuts))
 
     def _slices(self, decoding: Decoding, tracks: Tracks) -> Iterator[tuple[int | None, SegmentAudio]]:
         meter = LevelMeter()
@@ -225,7 +225,7 @@ class RecordingSegmenter:
             channel,
             gain_db=gain_db(piece.levels_in(speech), piece.sounds(sent.spans)),
         )
-        catalog, job_id = self._workshop.catalog, self._taken.job.id
+        catalog, job_id = self._context.catalog, self._prepared.job.id
         retry_outage(catalog.add_segment, job_id, cut, self._keys.of(cut))
         return retry_outage(catalog.segment, job_id, index)
 
@@ -257,7 +257,7 @@ class RecordingSegmenter:
         undecoded_ms = stream.demuxed_end_ms - stream.origin_ms - samples_to_ms(decoding.samples)
         lost_ms = stream.missing_ms + (undecoded_ms if undecoded_ms > _PADDING_MS else 0)
         complaints, zeros = decoding.decoded.complaints, self._zeros.finish()
-        gaps = find_gaps(self._taken.fetched.path, stream, zeros) if complaints and zeros else ()
+        gaps = find_gaps(self._prepared.fetched.path, stream, zeros) if complaints and zeros else ()
         # More than was ever demuxed is either invented in repair, or its times were not believed.
         cut_off = stream.cut_off or decoding.decoded.capped
         clipped = round(decoding.clipping.share(), 4)
@@ -267,19 +267,19 @@ class RecordingSegmenter:
         return segment.state == SegmentState.CUT or segment.cache_key in self._untranslated
 
     def _needs_sound(self, segment: Segment) -> bool:
-        if not retry_outage(self._workshop.ledger.answered, [segment.cache_key]):
+        if not retry_outage(self._context.ledger.answered, [segment.cache_key]):
             return True
-        return self._taken.settings.translator is None and bool(self._find_untranslated([segment]))
+        return self._prepared.settings.translator is None and bool(self._find_untranslated([segment]))
 
     @property
     def _translated_by_sound(self) -> set[str]:
         """The cache keys of what was transcribed, and is to be sent again to be translated."""
-        return self._untranslated if self._taken.settings.translator is None else set()
+        return self._untranslated if self._prepared.settings.translator is None else set()
 
     def _find_untranslated(self, segments: Sequence[Segment]) -> set[str]:
         """Return the cache keys of those that were transcribed and are yet to be translated."""
         keys = [segment.cache_key for segment in segments if segment.state != SegmentState.SILENT]
-        return retry_outage(untranslated, self._workshop, self._taken.settings, keys)
+        return retry_outage(untranslated, self._context, self._prepared.settings, keys)
 
     def _take(self, room: threading.Semaphore, encodes: Sequence[Future[None]]) -> None:
         while not room.acquire(timeout=_WAIT_S):
@@ -291,19 +291,19 @@ class RecordingSegmenter:
     def _encode(self, segment: Segment, piece: SegmentAudio, hand_over: Callable[[int], None]) -> None:
         try:
             sound = amplified(piece.played(segment.spans), segment.gain_db)
-            encode_mp3(sound, self.path(segment.index), ffmpeg=self._workshop.ffmpeg)
+            encode_mp3(sound, self.path(segment.index), ffmpeg=self._context.ffmpeg)
         finally:
             self._memory.release()
         hand_over(segment.index)
 
     def _stream(self) -> AudioStream:
-        if self._taken.stream is None:
+        if self._prepared.stream is None:
             raise RuntimeError("a job that is published needs no cutting")
-        return self._taken.stream
+        return self._prepared.stream
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
-            raise StoppedError(f"{self._taken.recording.name} was not read to its end")
+            raise StoppedError(f"{self._prepared.recording.name} was not read to its end")
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -90,13 +90,13 @@ def parsed_rttm(data: bytes, name: str) -> Rttm:
 
 
 def with_turns(
-    context: AppContext, wish: TranscribeRequest, rttm: Rttm, recording: str, *, alone: bool
+    context: AppContext, request: TranscribeRequest, rttm: Rttm, recording: str, *, alone: bool
 ) -> TranscribeRequest:
-    """Return a wish with a recording's turns, which are stored.
+    """Return a request with a recording's turns, which are stored.
 
     Args:
         context: the tools.
-        wish: all else that is asked.
+        request: all else that is asked.
         rttm: the diariser's file.
         recording: the recording's name.
         alone: no other recording has its turns in the same file.
@@ -109,9 +109,9 @@ def with_turns(
     if turns is None:
         there = ", ".join(list(rttm.turns)[:5])
         raise NoTurnsError(f"the RTTM file says nothing of {recording}", f"its turns are of {there}")
-    _check_names(wish.names, names(turns))
+    _check_names(request.names, names(turns))
     key = store_turns(context.ledger, turns)
-    return replace(wish, settings=replace(wish.settings, speakers=Speakers.TURNS.value, turns=key))
+    return replace(request, settings=replace(request.settings, speakers=Speakers.TURNS.value, turns=key))
 
 
 def _check_names(given: Iterable[str], known: Iterable[str]) -> None:
@@ -135,8 +135,8 @@ class SpeakerClips:
     """
 
     def __init__(self, context: AppContext, taken: PreparedJob) -> None:
-        self._workshop = context
-        self._taken = taken
+        self._context = context
+        self._prepared = taken
         self._moved = asyncio.Condition()
         self._cut: dict[tuple[str, ...], tuple[SpeakerReference, ...]] = {}
         self._cutting = asyncio.Lock()
@@ -158,13 +158,13 @@ class SpeakerClips:
                 self._cut[key] = await run_blocking(self._voices, answered)
         return self._cut[key]
 
-    async def heard(self) -> None:
+    async def notify_segment_ended(self) -> None:
         """Say that a segment has come to its end."""
         async with self._moved:
             self._moved.notify_all()
 
     async def _opening(self, index: int) -> list[Segment]:
-        segments = await run_blocking(self._workshop.catalog.segments, self._taken.job.id)
+        segments = await run_blocking(self._context.catalog.segments, self._prepared.job.id)
         return [each for each in opening_of(segments) if each.index < index]
 
     def _voices(self, answered: Sequence[Segment]) -> tuple[SpeakerReference, ...]:
@@ -175,13 +175,13 @@ class SpeakerClips:
         try:
             return tuple(self._sound_of(wanted))
         except (StenoflowError, OSError) as error:
-            _log.warning("job %s: no clips of its speakers: %s", self._taken.job.id, error)
+            _log.warning("job %s: no clips of its speakers: %s", self._prepared.job.id, error)
             return ()
 
     def _clips(self, segment: Segment) -> list[tuple[Clip, Spans]]:
         """Return whose voices a segment's answer offers, with where they are in the recording."""
-        answer = self._workshop.ledger.answers([segment.cache_key]).get(segment.cache_key, "")
-        settings, sent = self._taken.settings, Excerpt(segment.spans)
+        answer = self._context.ledger.answers([segment.cache_key]).get(segment.cache_key, "")
+        settings, sent = self._prepared.settings, Excerpt(segment.spans)
         said = parse_answer(answer.encode(), Target(settings.provider, settings.model), sent.duration_ms)
         clips = choose_clips(segment.index, said.utterances)
         return [(clip, sent.part(Region(clip.start_ms, clip.end_ms))) for clip in clips]
@@ -194,18 +194,18 @@ class SpeakerClips:
         with tempfile.TemporaryDirectory(prefix="stenoflow-voices.") as folder:
             path = Path(folder) / "voice.mp3"
             for clip, spans in wanted:
-                encode_mp3([sound[span] for span in spans], path, ffmpeg=self._workshop.ffmpeg)
+                encode_mp3([sound[span] for span in spans], path, ffmpeg=self._context.ffmpeg)
                 data = base64.b64encode(path.read_bytes()).decode()
                 yield SpeakerReference(clip.key, f"data:audio/mpeg;base64,{data}")
 
     def _read(self, spans: Sequence[tuple[int, int]], end: int) -> dict[tuple[int, int], Samples]:
-        stream, fetched = self._taken.stream, self._taken.fetched
+        stream, fetched = self._prepared.stream, self._prepared.fetched
         if stream is None:
             raise RuntimeError("a job that is published asks for nothing")
         parts: dict[tuple[int, int], list[Samples]] = {span: [] for span in spans}
         cap_ms = samples_to_ms(end + SAMPLES_PER_MS)
         with decode(
-            fetched.path, stream, ffmpeg=self._workshop.ffmpeg, stamp=fetched.stamp, cap_ms=cap_ms
+            fetched.path, stream, ffmpeg=self._context.ffmpeg, stamp=fetched.stamp, cap_ms=cap_ms
         ) as decoding:
             for block in decoding:
                 start = decoding.samples - block.size

@@ -140,13 +140,13 @@ async def test_gone_is_gone(receiver: WebhookServer) -> None:
     assert len(receiver.deliveries) == 1
 
 
-async def _courier(receiver: WebhookServer, events: list[Event], patience_s: float = NEVER_S) -> list[str]:
+async def _courier(receiver: WebhookServer, events: list[Event], timeout_s: float = NEVER_S) -> list[str]:
     said: list[str] = []
     async with open_sender(Endpoint(receiver.url, SECRET), PATIENT) as sender:
         courier = DeliveryQueue(sender.send, said.append)
         for each in events:
             courier.take(each)
-        await courier.close(patience_s)
+        await courier.close(timeout_s)
     return said
 
 

@@ -119,7 +119,7 @@ def test_a_locked_sqlite_is_waited_for(embedded: Database, file: Path) -> None:
 
 
 def test_a_sqlite_that_stays_locked_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stenoflow.storage.database.connection._PATIENCE_S", 0.2)
+    monkeypatch.setattr("stenoflow.storage.database.connection._TIMEOUT_S", 0.2)
     database = open_database(f"sqlite:///{file}")
     upgrade(database)
     with locked(file), pytest.raises(DatabaseError, match="locked"):
@@ -137,7 +137,7 @@ def test_any_number_of_threads_read_sqlite(embedded: Database) -> None:
 def test_too_many_threads_at_postgresql_are_told_so(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stenoflow.storage.database.connection._PATIENCE_S", 0.2)
+    monkeypatch.setattr("stenoflow.storage.database.connection._TIMEOUT_S", 0.2)
     database = open_database(postgres_url)
     with ExitStack() as stack:
         for _ in range(15):  # SQLAlchemy's pool

@@ -136,7 +136,7 @@ def test_a_server_that_was_there_is_waited_for(outage: Outage, postgres: Databas
 def test_a_server_that_stays_away_is_waited_for_once_by_all(
     outage: Outage, postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stenoflow.storage.database.reconnect.PATIENCE_S", 1.5)
+    monkeypatch.setattr("stenoflow.storage.database.reconnect.TIMEOUT_S", 1.5)
     connects: list[int] = []
     job_id = open_job(Catalog(postgres))
     dialect = postgres.engine.dialect
@@ -191,7 +191,7 @@ def test_silence_while_the_server_was_away_makes_nobody_dead(
         monkeypatch.undo()
         here.renew("run")
         outage.begin()
-        monkeypatch.setattr("stenoflow.storage.database.reconnect.PATIENCE_S", 0.0)
+        monkeypatch.setattr("stenoflow.storage.database.reconnect.TIMEOUT_S", 0.0)
     # It could not say that it ended; that it let go of its lock is seen on its machine.
     outage.end()
     assert is_alive(elsewhere, "run")
