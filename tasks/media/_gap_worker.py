@@ -1,4 +1,4 @@
-"""Says which stretches of one stream cannot be decoded, as JSON. Run as a program, by `find_gaps`.
+"""Print which stretches of one stream cannot be decoded, as JSON, in a fork of the worker server's.
 
 Only the packets round the stretches in question are decoded. Like the other worker, it imports nothing of
 ours.
@@ -80,7 +80,3 @@ def _without(span: Span, heard: list[Span]) -> Iterator[Span]:
         if position >= end:
             return
     yield position, end
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,7 +1,6 @@
-"""Looks into one recording with PyAV and prints what it found as JSON. Run as a program, by `probe`.
+"""Look into one recording with PyAV and print what is found as JSON, in a fork of the worker server's.
 
-A file can make a demuxer hang, crash or eat memory; here it takes only this process with it. It imports
-nothing of ours, so that it starts quickly and from anywhere.
+It imports nothing of ours, so that the server starts quickly.
 """
 
 from __future__ import annotations
@@ -298,7 +297,3 @@ def _indexed_end_s(track: Track) -> float | None:
     if not track.last or not 0 < len(index) <= track.stream.frames:
         return None
     return (index[-1].timestamp + (track.last.duration or 0)) * track.tick_s
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -8,19 +8,18 @@ one by one: those that yield nothing are damage.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stenoflow.tasks.media.levels import SILENCE_DB
-from stenoflow.tasks.media.probe import AudioStream, worker_options
-from stenoflow.tasks.media.running import Bounds, OverdueError, running
+from stenoflow.tasks.media.probe import AudioStream
+from stenoflow.tasks.media.running import OverdueError
 from stenoflow.tasks.media.safe_open import opened
+from stenoflow.tasks.media.worker import reading
 from stenoflow.tasks.transcript.regions import FRAME_MS
 from stenoflow.tasks.transcript.types import Region
 
-_WORKER = Path(__file__).with_name("_gap_worker.py")
 # No word is shorter.
 _SHORTEST_MS = 100
 # Of more there is no need to know; they go to the worker as an argument.
@@ -85,19 +84,9 @@ def find_gaps(
 
 
 def _ask_worker(path: Path, question: list[str], deadline_s: float) -> list[tuple[float, float]]:
-    with opened(path) as file:
-        args = [sys.executable, "-P", str(_WORKER), file.url, worker_options(file), *question]
-        with running(
-            args,
-            what=file.name,
-            reads=True,
-            handles=[file.handle],
-            bounds=Bounds(cpu_s=round(deadline_s)),
-            stall_s=deadline_s,
-            deadline_s=deadline_s,
-        ) as run:
-            try:
-                answer: list[tuple[float, float]] = json.loads(run.read(_ANSWER_BYTES))
-            except (OverdueError, ValueError):  # not answered in time, or crashed by the file
-                return []
-            return answer
+    with opened(path) as file, reading("gaps", file, question, deadline_s=deadline_s) as run:
+        try:
+            answer: list[tuple[float, float]] = json.loads(run.read(_ANSWER_BYTES))
+        except (OverdueError, ValueError):  # not answered in time, or crashed by the file
+            return []
+        return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from stenoflow.tasks.errors import NotAudioError, SourceUnreadableError
-from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
-from stenoflow.tasks.media.running import Bounds, OverdueError, Running, running
+from stenoflow.tasks.media.running import OverdueError, Running
 from stenoflow.tasks.media.safe_open import COPY_AGAIN, Opened, opened, shown
-from stenoflow.tasks.media.truncation import Extent, breaks_off, demuxer_options, lost_ms
+from stenoflow.tasks.media.truncation import Extent, breaks_off, lost_ms
+from stenoflow.tasks.media.worker import reading
 
 __all__ = ["AudioStream", "MediaInfo", "probe", "probing"]
 
-_WORKER = Path(__file__).with_name("_probe_worker.py")
 _ANSWER_BYTES = 1 << 20
 # Reading through a large file takes the time that its disk takes.
 _BYTES_PER_S = 10_000_000
@@ -53,24 +51,8 @@ def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], Me
     with opened(path) as file:
         size, _ = file.stamp
         deadline_s += size / _BYTES_PER_S
-        # -P: the folder of the worker must not be where it imports from.
-        args = [sys.executable, "-P", str(_WORKER), file.url, worker_options(file)]
-        with running(
-            args,
-            what=file.name,
-            reads=True,
-            handles=[file.handle],
-            bounds=Bounds(cpu_s=max(1, round(deadline_s))),
-            stall_s=deadline_s,
-            deadline_s=deadline_s,
-        ) as run:
+        with reading("probe", file, deadline_s=deadline_s) as run:
             yield lambda: _understood(file, _answer(run, file.name, deadline_s))
-
-
-def worker_options(file: Opened) -> str:
-    """Return how a process of ours that reads a recording by PyAV is to open it, as JSON."""
-    whitelists = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
-    return json.dumps(whitelists | demuxer_options(file))
 
 
 def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:

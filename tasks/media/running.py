@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, Protocol, cast
 
 from stenoflow.tasks.errors import MediaError
 
@@ -35,18 +35,23 @@ class Bounds:
     file_bytes: int = 0
     memory_bytes: int = 2 << 30
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limits by their names in `resource`."""
+        return {
+            "RLIMIT_AS": self.memory_bytes,
+            "RLIMIT_CPU": self.cpu_s,
+            "RLIMIT_FSIZE": self.file_bytes,
+            "RLIMIT_CORE": 0,
+        }
+
     def impose(self, pid: int) -> None:
         """Set them for a process that has just been started; where the system cannot, nothing is set."""
         if not hasattr(resource, "prlimit"):  # only Linux sets another process's
             return
-        limits = {
-            resource.RLIMIT_AS: self.memory_bytes,
-            resource.RLIMIT_CPU: self.cpu_s,
-            resource.RLIMIT_FSIZE: self.file_bytes,
-            resource.RLIMIT_CORE: 0,
-        }
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            for kind, value in limits.items():
+            for name, value in self.limits.items():
+                kind = getattr(resource, name)
                 _, most = resource.prlimit(pid, kind)
                 fits = value if most == resource.RLIM_INFINITY else min(value, most)
                 resource.prlimit(pid, kind, (fits, fits))
@@ -93,10 +98,41 @@ class Finished:
     lines: int
 
 
-class Running:
-    """A program at work; made by `running`. One thread reads, it or one other writes; any may `stop`."""
+class Process(Protocol):
+    """What `Running` needs of a process, as `subprocess.Popen` has it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], what: str, stall_s: float, ends_at: float) -> None:
+    @property
+    def pid(self) -> int: ...  # noqa: D102
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...  # noqa: D102
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...  # noqa: D102
+
+    @property
+    def stderr(self) -> IO[bytes] | None: ...  # noqa: D102
+
+    def poll(self) -> int | None: ...  # noqa: D102
+
+    def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102
+
+    def kill_group(self) -> None:
+        """Kill it and whatever it started; safe from any thread."""
+
+
+class _Program(subprocess.Popen[bytes]):
+    def kill_group(self) -> None:
+        # Not yet waited for, its id cannot have been given to another.
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+class Running:
+    """A program at work. One thread reads, it or one other writes; any may `stop`."""
+
+    def __init__(self, process: Process, what: str, stall_s: float, ends_at: float) -> None:
         self._process = process
         self._what = what
         self._stall_s = stall_s
@@ -184,10 +220,7 @@ class Running:
 
     def stop(self) -> None:
         """Kill the program and whatever it started. Safe from any thread, and more than once."""
-        # Not yet waited for, its id cannot have been given to another.
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill_group()
 
     def close(self) -> None:
         """Kill it if it still runs, and leave neither a zombie nor an open pipe."""
@@ -255,7 +288,7 @@ def running(
         MediaError: the program could not be started.
     """
     try:
-        process = subprocess.Popen(
+        process = _Program(
             args,
             stdin=subprocess.PIPE if writes else subprocess.DEVNULL,
             stdout=subprocess.PIPE if reads else subprocess.DEVNULL,

@@ -14,7 +14,7 @@ _EVERY_S = 0.05
 _MB = 1_000_000
 # By a part of the command line; the first that fits.
 _NAMES = {
-    "_probe_worker": "probe",
+    "_worker_server": "probe",
     "pipe:1": "ffmpeg decoding",
     "pipe:0": "ffmpeg encoding",
     "ffmpeg": "ffmpeg on trial",
