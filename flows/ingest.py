@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+# Of one processor, for looks into an inbox in which nothing changes.
+_LOOKS_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +151,12 @@ async def move_what_ended(scanner: InboxScanner, moves: Moves) -> None:
 class Ingest:
     """A drop folder being emptied by a runner; belongs to one event loop.
 
+    A watched folder that says of itself when something changes is looked into then, and else as seldom as
+    keeps the looks below 2 % of a processor; the changes of a network's folder may be seen by looks alone.
+
     Attributes:
         claims: takes what arrives.
-        interval_s: between two looks.
+        interval_s: between two looks, at least.
         watch: go on looking until `stop`.
         queue: of events on the inbox; None: there is none.
         say: told what people should know.
@@ -162,11 +168,12 @@ class Ingest:
     queue: EventQueue | None
     say: Callable[[str], None]
     _announced: asyncio.Queue[Announcement | None] = field(default_factory=asyncio.Queue)
-    _stopped: bool = False
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _pause_s: float = 0.0
 
     def stop(self) -> None:
         """Take nothing more."""
-        self._stopped = True
+        self._stopped.set()
         self._announced.put_nowait(None)
 
     async def works(self) -> AsyncIterator[TranscribeWork]:
@@ -177,6 +184,8 @@ class Ingest:
         """
         if self.queue is not None:
             self._listen(self.queue)
+        if self.watch:
+            self._follow_changes()
         scanner, looks = self.claims.scanner, 0
         while not self._is_over():
             async for work in self._claimed(await self._look()):
@@ -190,11 +199,11 @@ class Ingest:
             self.say(f"not complete yet, left for the next time: {', '.join(scanner.growing)}")
 
     def _is_over(self) -> bool:
-        return self._stopped or self.claims.runner.is_cut_off
+        return self._stopped.is_set() or self.claims.runner.is_cut_off
 
     async def _look(self) -> list[ScannedRecording]:
         try:
-            scanned = await run_blocking(self.claims.scanner.look)
+            scanned = await run_blocking(self._timed_look)
         except RefusedError as error:
             if not self.watch:
                 raise
@@ -203,6 +212,13 @@ class Ingest:
         await move_what_ended(self.claims.scanner, self.claims.moves)
         return scanned
 
+    def _timed_look(self) -> list[ScannedRecording]:
+        began_s = time.thread_time()
+        try:
+            return self.claims.scanner.look()
+        finally:
+            self._pause_s = (time.thread_time() - began_s) / _LOOKS_SHARE
+
     async def _claimed(self, scanned: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
         for each in scanned:
             work = None if self._is_over() else await self.claims.claim(each)
@@ -210,27 +226,40 @@ class Ingest:
                 yield work
 
     async def _until_the_next_look(self) -> AsyncIterator[TranscribeWork]:
-        """Yield what is announced meanwhile."""
+        """Yield what is announced meanwhile; what changes in the inbox ends the wait after the interval."""
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self.interval_s
+        began = loop.time()
+        ends_at = began + max(self.interval_s, self._pause_s)
         while (left_s := ends_at - loop.time()) > 0 and not self._is_over():
             try:
                 announcement = await asyncio.wait_for(self._announced.get(), left_s)
             except TimeoutError:
                 return
             if announcement is None:
-                return
+                ends_at = began + self.interval_s
+                continue
             scanned = await run_blocking(self.claims.scanner.announced, announcement.entries)
             async for work in self._claimed(scanned):
                 yield work
             await run_blocking(announcement.acknowledge)
+
+    def _follow_changes(self) -> None:
+        """Hear from the inbox, in a thread, when something in it changes."""
+        loop = asyncio.get_running_loop()
+
+        def follow() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                for _ in self.claims.scanner.inbox.changes(self._stopped):
+                    loop.call_soon_threadsafe(self._announced.put_nowait, None)
+
+        threading.Thread(target=follow, name="changes", daemon=True).start()
 
     def _listen(self, queue: EventQueue) -> None:
         """Hear what the queue announces, in a thread: waiting for messages cannot be broken off."""
         loop = asyncio.get_running_loop()
 
         def listen() -> None:
-            while not self._stopped:
+            while not self._stopped.is_set():
                 try:
                     for announcement in queue.receive():
                         loop.call_soon_threadsafe(self._announced.put_nowait, announcement)

@@ -97,8 +97,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     def ended(self, outcome: Outcome) -> None:
         """Show a job's end."""
         if outcome.job in self._rows:
-            self._refresh()
-            self._rows.pop(outcome.job)
+            self._refresh([self._rows.pop(outcome.job)])
         if outcome.error is not None:
             say(f"{outcome.status}: {outcome.error['message']}")
         self._on_outcome(outcome)
@@ -114,12 +113,12 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     def _refresh_until_over(self) -> None:
         every_s = _PLAIN_LINE_S if self._bars is None else _REFRESH_S
         while not self._over.wait(every_s):
-            self._refresh()
+            self._refresh(list(self._rows.values()))
 
-    def _refresh(self) -> None:
+    def _refresh(self, rows: Sequence[_Row]) -> None:
         # The work itself says when the database is away; the display just shows nothing new.
         with suppress(StorageError):
-            for row in list(self._rows.values()):
+            for row in rows:
                 self._show(row)
 
     def _show(self, row: _Row) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,9 @@ class Inbox(Protocol):
 
     def look(self) -> Snapshot:
         """Return what is there now."""
+
+    def changes(self, stopped: threading.Event) -> Iterator[None]:
+        """Yield when something may have changed, until ``stopped``; nothing where only looks can tell."""
 
     def find(self, uri: str) -> Entry | None:
         """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,10 @@ class BucketInbox:
                 else:
                     others[path] = _mark(etag, listed["Size"])
         return Snapshot(tuple(entries), others)
+
+    def changes(self, stopped: threading.Event) -> Iterator[None]:  # noqa: ARG002 - as of any inbox
+        """Yield nothing: a bucket tells a queue."""
+        return iter(())
 
     def find(self, uri: str) -> Entry | None:
         """Return the recording at an address; None where it is gone, empty, or lies elsewhere."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, bes
 from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.local import path_of, source_at, walk
 from stenoflow.tasks.sources.source import is_hidden, is_recording, shown
+
+_log = logging.getLogger(__name__)
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
@@ -51,10 +55,26 @@ class FolderInbox:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise SourceUnreadableError(f"cannot look into {shown(str(self.folder))}: {reason}") from error
-        recordings = sorted(path for path in found if is_recording(path))
-        others = {path: _mark(found[path]) for path in found if path not in set(recordings)}
+        recordings = sorted(filter(is_recording, found))
+        others = {path: _mark(found[path]) for path in found.keys() - set(recordings)}
         linked = sorted(path for path in others if not is_hidden(path) and _is_linked_folder(found[path]))
         return Snapshot(tuple(self._entries(recordings, others)), others, tuple(linked), tuple(unreadable))
+
+    def changes(self, stopped: threading.Event) -> Iterator[None]:
+        """Yield when something in it changes, as the system says; nothing where it cannot be asked."""
+        from watchfiles import watch  # noqa: PLC0415 - for a watch alone
+
+        try:
+            for _ in watch(
+                self.folder,
+                watch_filter=None,
+                stop_event=stopped,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                yield
+        except OSError as error:  # gone, or more folders than the system watches
+            _log.warning("changes in %s cannot be followed, and are looked for: %s", self.folder, error)
 
     def find(self, uri: str) -> Entry | None:
         """Return the recording at an address, complete or not; None where it is gone or lies elsewhere."""

@@ -181,3 +181,21 @@ def test_a_folder_inside_that_cannot_be_read_is_named_and_the_rest_is_taken(
     assert said == [
         f"cannot read the folder {inbox.folder}/lost+found: permission denied; what is in it is passed over"
     ]
+
+
+def test_what_changes_below_it_is_said_until_it_is_stopped(inbox: FolderInbox) -> None:
+    stopped, changed = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        for _ in inbox.changes(stopped):
+            changed.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    number = 0
+    while not changed.is_set():  # it is not known when the system has begun to watch
+        number += 1
+        (inbox.folder / f"{number}.mp3").write_bytes(b"sound")
+        changed.wait(0.1)
+    stopped.set()
+    thread.join()
