@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 
 from stenoflow.flows.cli import main
 from stenoflow.flows.prefect_server import temporary_server
+from stenoflow.storage.database.connection import make_ready, open_database
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import SpokenNumber, script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server
@@ -82,11 +84,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables and nothing in them: a copy spares each test the migrations."""
+    path = tmp_path_factory.mktemp("database") / "stenoflow.db"
+    make_ready(open_database(f"sqlite:///{path}")).close()
+    return path
+
+
 @pytest.fixture
-def stenoflow(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def stenoflow(
+    home: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
     """Run a command line in this process."""
 
     def run(*arguments: str | Path) -> Printed:
+        if not home.exists():
+            home.mkdir(mode=0o700)
+            shutil.copy(empty_database, home / "stenoflow.db")
         monkeypatch.setattr("sys.argv", ["stenoflow", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
