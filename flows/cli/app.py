@@ -30,7 +30,7 @@ _COMMANDS = {
     "demo": ("demo", "Transcribe a short sample meeting on this machine: no key, no network, no cost."),
     "transcribe": ("transcribe", "Transcribe recordings: text, subtitles and JSON, with what each cost."),
     "estimate": (
-        "costs",
+        "estimate",
         "Tell how long recordings are, into how many segments they go, and what they would cost.",
     ),
     "ingest": ("ingest", "Transcribe what is new and complete in a drop folder, each recording once."),

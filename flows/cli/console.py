@@ -10,9 +10,11 @@ import json as json_module
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -76,6 +78,50 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     for row in rows:
         add_plain(table, *("" if cell is None else str(cell) for cell in row))
     print_table(table)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a list; `give` shares of a terminal's width are taken from it where that is too small."""
+
+    name: str
+    right: bool = False
+    give: bool = False
+
+
+_LEAST_WIDTH = 8
+_BETWEEN = 2
+
+
+def print_list(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], remarks: Sequence[str | None] = ()
+) -> None:
+    """Print a line for each row on stdout, as wide as the terminal at most, and below it its remark."""
+    cells = [[_one_line(cell) for cell in row] for row in [[column.name for column in columns], *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    # The names that come last give way first: those before them have few characters to spare.
+    excess = sum(widths) + _BETWEEN * (len(widths) - 1) - results.width if results.is_terminal else 0
+    for number in reversed([number for number, column in enumerate(columns) if column.give]):
+        given = max(0, min(excess, widths[number] - _LEAST_WIDTH))
+        widths[number], excess = widths[number] - given, excess - given
+    for number, row in enumerate(cells):
+        line = (" " * _BETWEEN).join(map(_fit, row, widths, columns)).rstrip()
+        results.print(Text(line, style="dim" if number == 0 else ""))
+        remark = remarks[number - 1] if number and remarks else None
+        if remark:
+            results.print(Text(f"    {_one_line(remark)}", style="dim"))
+
+
+def _one_line(text: str) -> str:
+    return harmless(text).replace("\n", " ")
+
+
+def _fit(text: str, width: int, column: Column) -> str:
+    """Write a cell as wide as its column."""
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1).rstrip() + "…"
+    blank = " " * (width - cell_len(text))
+    return blank + text if column.right else text + blank
 
 
 def count(number: int, noun: str) -> str:
