@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.option_table import DescribedCommand, described
 
 _Config = Annotated[
     Path | None,
@@ -32,7 +33,7 @@ class CommandLine(typer.Typer):
 
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register a command, as Typer does."""
-        register = super().command(*args, **kwargs)
+        register = super().command(*args, cls=DescribedCommand, **kwargs)
         return lambda function: register(_with_config(function))
 
 
@@ -57,7 +58,8 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **given)
 
     option = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config)
-    parameters = [*signature.parameters.values(), option]
+    name = function.__name__
+    parameters = described(name, [*signature.parameters.values(), option])
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

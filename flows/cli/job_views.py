@@ -70,8 +70,8 @@ def _print_counts(name: str, segments: Sequence[Mapping[str, Any]], remark: str 
     """Print how many segments are in which state, and how many requests that took."""
     states = Counter(each["state"] for each in segments)
     requests = sum(each["attempts"] for each in segments)
-    told = ", ".join(f"{number} {state}" for state, number in states.items()) or "none yet"
-    fact(name, f"{told}; {count(requests, 'request')}{remark}")
+    counted = ", ".join(f"{number} {state}" for state, number in states.items()) or "none yet"
+    fact(name, f"{counted}; {count(requests, 'request')}{remark}")
 
 
 def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:

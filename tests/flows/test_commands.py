@@ -181,6 +181,71 @@ def test_costs_have_totals_and_say_what_is_left_of_a_budget(
     assert f"{total:.4f} of 7.0000 USD, {7 - total:.4f} left" in printed.err
 
 
+@pytest.mark.parametrize("command", ["transcribe", "ingest", "jobs", "db upgrade"])
+def test_help_shows_options_by_purpose_and_flags_without_a_type(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = stenoflow(*command.split(), "--help").out
+    assert "<bool>" not in text + stenoflow("--help").out
+    panels = [line.split()[1] for line in text.splitlines() if line.startswith("╭─")]
+    many = ["Arguments", "What", "How", "Money", "Output", "Other"]
+    assert panels == (many if command in {"transcribe", "ingest"} else ["Options"])
+    first = text.split("╭─")[1 if panels == ["Options"] else 2]
+    assert len(first.splitlines()) <= 24 if command == "transcribe" else True
+
+
+def test_a_shell_completes_ids_models_voices_languages_formats_and_tags(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def completed(words: str) -> list[str]:
+        with monkeypatch.context() as shell:
+            shell.setenv("_STENOFLOW_COMPLETE", "complete_bash")
+            shell.setenv("COMP_WORDS", f"stenoflow {words}")
+            shell.setenv("COMP_CWORD", str(len(words.split(" "))))
+            return stenoflow().out.split()
+
+    job = stenoflow("transcribe", meeting.path, "--tag", "board", "--json").line["job"]
+    assert api.calls
+    assert completed(f"show {job[:4]}") == completed(f"resume {job[:4]}") == [job]
+    assert "gpt-4o-transcribe" in completed("transcribe --model gpt")
+    assert "gpt-4o-mini" in completed("digest --model gpt")
+    assert "nova" in completed("speak --voice n")
+    assert completed("transcribe --language fi") == ["fi"]
+    assert completed("transcribe --languages en,fi") == ["en,fi"]
+    assert completed("transcribe --formats srt,v") == ["srt,vtt"]
+    assert completed("jobs --tag b") == ["board"]
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", "nonsense")
+    assert completed("show 0") == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("[budgets]\nyear = 3\n", "[budgets.year] cannot be used: there is none of this name"),
+        ("[budgets]\nmonth = 'much'\n", "[budgets.month] cannot be used: it must be a number"),
+        ("concurrency = 0\n", "STENOFLOW_CONCURRENCY cannot be used: it must be more than 0"),
+        ("subtitles = 'own'\n", "it must be 'netflix', 'bbc' or 'free'"),
+        ("digest = 'perhaps'\n", "it must be true or false"),
+        ("[[inboxes]]\nname = 'x'\n", "[inboxes.0.address] cannot be used: it is missing"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_in_plain_words(
+    setting: str, words: str, stenoflow: Command, home: Path
+) -> None:
+    write_settings(setting)
+    refused = stenoflow("jobs")
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.err.split())
+    assert not (home / "stenoflow.db").exists()
+
+
+def test_an_option_that_cannot_be_used_is_refused_in_plain_words(stenoflow: Command) -> None:
+    refused = stenoflow("transcribe", "talk.mp3", "--concurrency", "many")
+    assert refused.exit_code == 2
+    assert "'--concurrency': it must be a whole number" in refused.err
+
+
 def test_no_name_or_tag_is_taken_for_markup(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
