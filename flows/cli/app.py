@@ -29,6 +29,11 @@ INTERRUPTED = 130
 # The module of each, and the first line of its help: what the list shows before it is loaded.
 _COMMANDS = {
     "demo": ("demo", "Transcribe a short sample meeting on this machine: no key, no network, no cost."),
+    "init": ("init", "Write a commented stenoflow.toml into the home; one that is there stays."),
+    "doctor": (
+        "doctor",
+        "Check ffmpeg, database, store, server, key, models, disk, proxy and clock; nothing is charged.",
+    ),
     "transcribe": ("transcribe", "Transcribe recordings: text, subtitles and JSON, with what each cost."),
     "estimate": (
         "estimate",

@@ -116,10 +116,14 @@ def _one_line(text: str) -> str:
     return harmless(text).replace("\n", " ")
 
 
+def shorten(text: str, width: int) -> str:
+    """Cut a text to a number of a terminal's columns, of which an ideograph takes two."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
 def _fit(text: str, width: int, column: Column) -> str:
     """Write a cell as wide as its column."""
-    if cell_len(text) > width:
-        return set_cell_size(text, width - 1).rstrip() + "…"
+    text = shorten(text, width)
     blank = " " * (width - cell_len(text))
     return blank + text if column.right else text + blank
 

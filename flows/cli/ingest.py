@@ -167,6 +167,7 @@ def _empty(
 
     with ProgressDisplay(context, end) as display:
         runner = Runner(context, printing.calls, display, Orchestration(context.settings.home, say))
+        display.explain_waits_by(runner.waits_for)
         tracker = StabilityTracker(look.looks)
         scanner = InboxScanner(
             context, inbox, rules_of(context, given, look.allowed), tracker, is_single=not look.watch

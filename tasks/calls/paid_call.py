@@ -30,6 +30,7 @@ from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
 
 # How often to look for the answer to what another run has asked.
@@ -145,12 +146,14 @@ class Caller:
 
     Attributes:
         limiter: how many calls at once, and the stop for all.
+        waits: what calls wait for, to be shown.
     """
 
     context: AppContext
     api: AudioApi
     limiter: Limiter
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    waits: Waits = field(default_factory=Waits)
     # The same may be asked for twice in one run; the second waits for the first one's answer.
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -200,7 +203,8 @@ class Caller:
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             try:
-                answer = await call.send(self.api)
+                with self.waits.sending():
+                    answer = await call.send(self.api)
                 verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
                 await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
