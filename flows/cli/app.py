@@ -69,6 +69,10 @@ _COMMANDS = {
     ),
     "speak": ("speak", "Speak a text. A long one is spoken in pieces side by side, and joined."),
     "engine": ("servers", "Serve the embedded engine, so that any OpenAI client can use it."),
+    "deploy": (
+        "deploy",
+        "Register the deployments for a pool's workers, with Prefect's server at PREFECT_API_URL.",
+    ),
     "metrics": (
         "servers",
         "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",

@@ -20,7 +20,7 @@ def init(
 
     Example: [bold]stenoflow init[/]
     """
-    text = files(__package__).joinpath("stenoflow.toml").read_text("utf-8")
+    text = files(__package__).joinpath("settings_template.toml").read_text("utf-8")
     if print_:
         result(text.rstrip("\n"))
         return
