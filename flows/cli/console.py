@@ -7,6 +7,7 @@ answer for the user, and signs that turn the direction of a line. All that is pr
 from __future__ import annotations
 
 import json as json_module
+import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -133,8 +134,25 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+_log: logging.Logger | None = None
+
+
+def log_instead(logger: logging.Logger) -> None:
+    """Give what is said to people to a logger from now on."""
+    global _log  # noqa: PLW0603 - stderr is one for the process, too
+    _log = logger
+
+
+def is_live() -> bool:
+    """Tell whether what stands on stderr can be drawn anew: it is a terminal, and no log."""
+    return messages.is_terminal and _log is None
+
+
 def say(text: str) -> None:
     """Print a line for people, on stderr."""
+    if _log is not None:
+        _log.info(text)
+        return
     messages.print(harmless(text), markup=False)
 
 
@@ -164,6 +182,10 @@ def json_line(line: Mapping[str, Any] | str) -> None:
 
 def complain(error: StenoflowError) -> None:
     """Print an error and its hint, on stderr."""
+    if _log is not None:
+        hint = f" ({error.hint})" if error.hint else ""
+        _log.error(f"{error.message}{hint}", extra={"error": error.kind, "job": error.job_id})
+        return
     messages.print("[bold red]error:[/] ", end="")
     messages.print(harmless(error.message), markup=False)
     if error.hint:

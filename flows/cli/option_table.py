@@ -49,6 +49,7 @@ _METAVARS = {
     "language": "LANGUAGE",
     "languages": "LANGUAGES",
     "limit": "N",
+    "log_format": "FORMAT",
     "looks": "N",
     "model": "MODEL",
     "out": "PATH",

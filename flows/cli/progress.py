@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stenoflow.flows.cli.console import count, harmless, messages, say, shorten
+from stenoflow.flows.cli.console import count, harmless, is_live, messages, say, shorten
 from stenoflow.flows.outcome import Outcome
 from stenoflow.storage.database.reports import Progress as JobProgress
 from stenoflow.storage.errors import StorageError
@@ -56,7 +56,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._on_outcome = on_outcome
         self._rows: dict[str, _Row] = {}
         self._over = threading.Event()
-        self._bars = _bars() if messages.is_terminal else None
+        self._bars = _bars() if is_live() else None
         self._other_run: str | None = None
         self._waits_for: Callable[[], str | None] = lambda: None
         self._said_wait = ""

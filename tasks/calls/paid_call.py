@@ -8,6 +8,8 @@ sent, whether its answer can be used, and what it costs.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -33,6 +35,7 @@ from stenoflow.tasks.billing.prices import Price
 from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
 
+_log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
 _LOOK_AGAIN_S = 1.0
 
@@ -202,19 +205,35 @@ class Caller:
         async with self.limiter.slot():
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
+            who = self._who(call, attempt_id)
+            begun = time.monotonic()
             try:
                 with self.waits.sending():
                     answer = await call.send(self.api)
                 verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
+                kind = error.kind if isinstance(error, StenoflowError) else type(error).__name__
+                seconds = round(time.monotonic() - begun, 3)
+                _log.info("a call failed", extra=who | {"error": kind, "seconds": seconds})
                 await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
                 raise
+            _log.debug("a call was answered", extra=who | {"seconds": round(time.monotonic() - begun, 3)})
             if isinstance(verdict, Accepted):
                 await run_blocking(ledger.succeed, attempt_id, verdict.stored, bill, verdict.suspect)
                 await call.recorded()
             else:
                 await run_blocking(ledger.store_suspect, attempt_id, verdict.stored, bill, verdict.error)
             return verdict
+
+    def _who(self, call: PaidCall[Any], attempt_id: str) -> dict[str, Any]:
+        """Return the ids by which log lines of a call are found."""
+        return {
+            "run": self.context.run_id,
+            "job": call.job_id,
+            "segment": call.index,
+            "activity": call.activity,
+            "attempt": attempt_id,
+        }
 
     def _request(self, call: PaidCall[Any]) -> Request:
         return Request(
