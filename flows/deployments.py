@@ -1,4 +1,4 @@
-"""The deployments that `stenoflow serve` registers; `prefect.yaml` has the same for workers."""
+"""The deployments that `stenoflow serve` registers, and `stenoflow deploy` for the workers of a pool."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
 
 from stenoflow.flows import deployable
 from stenoflow.flows.dispatch import DEPLOYMENT
+from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import InboxSettings, Settings
+from stenoflow.tasks.sources.inbox.options import Priority
 
 _NIGHTLY = "23 4 * * *"
 # Before what is left is verified.
@@ -24,6 +29,8 @@ _ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStra
 
 AnyFlow = Flow[Any, Any]
 
+_IN_THE_BACKGROUND: tuple[AnyFlow, ...] = (deployable.verify, deployable.retain)
+
 
 async def deployments(settings: Settings) -> list[RunnerDeployment]:
     """Return one for each flow, and one for each inbox of the settings."""
@@ -31,6 +38,54 @@ async def deployments(settings: Settings) -> list[RunnerDeployment]:
         await flow.ato_deployment(entrypoint_type=EntrypointType.MODULE_PATH, **given)
         for flow, given in _described(settings)
     ]
+
+
+async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | None) -> list[str]:
+    """Register all deployments for the workers of a pool, which is made if it is not there.
+
+    Args:
+        settings: name the inboxes.
+        pool: the work pool's name.
+        kind: its type, where it is made: process, docker or kubernetes.
+        image: with stenoflow in it, for pools whose workers start containers.
+
+    Returns:
+        What each deployment is called.
+
+    Raises:
+        SettingsError: there is such a pool, of another type.
+    """
+    async with get_client() as client:
+        await _make_pool(client, pool, kind)
+    names = []
+    for flow, given in _described(settings):
+        deployment = await flow.ato_deployment(
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            work_pool_name=pool,
+            work_queue_name=Priority.BULK if flow in _IN_THE_BACKGROUND else Priority.NORMAL,
+            job_variables={} if image is None else {"image": image},
+            description=(flow.description or "").partition("\n")[0],
+            **given,
+        )
+        await deployment.aapply()
+        names.append(deployment.full_name)
+    return names
+
+
+async def _make_pool(client: PrefectClient, pool: str, kind: str) -> None:
+    """Make a work pool, and a queue for each priority in it, unless they are there."""
+    try:
+        there = await client.read_work_pool(pool)
+    except ObjectNotFound:
+        there = await client.create_work_pool(WorkPoolCreate(name=pool, type=kind))
+    if there.type != kind:
+        raise SettingsError(
+            f"the work pool {pool} is of type {there.type}, not {kind}", "give its --type, or another --pool"
+        )
+    queues = {queue.name: queue for queue in await client.read_work_queues(work_pool_name=pool)}
+    for rank, name in enumerate(Priority, 1):
+        if name not in queues:
+            await client.create_work_queue(name, work_pool_name=pool, priority=rank)
 
 
 def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:

@@ -261,7 +261,10 @@ class Ingest:
         def listen() -> None:
             while not self._stopped.is_set():
                 try:
-                    for announcement in queue.receive():
+                    announcements = queue.receive()
+                    while queue.notices:
+                        self.say(queue.notices.pop(0))
+                    for announcement in announcements:
                         loop.call_soon_threadsafe(self._announced.put_nowait, announcement)
                 except SourceOutOfReachError as error:
                     # The looks into the inbox make up for it.

@@ -128,6 +128,10 @@ class Runner:
             raise RuntimeError("the runner is not open")
         return self._run
 
+    def waits_for(self) -> str | None:
+        """Say what calls wait for; None where they wait for nothing, or not for long."""
+        return None if self._run is None else self._run.caller.waits.reason()
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Run]:
         """Open the run in which jobs are run."""

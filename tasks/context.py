@@ -10,29 +10,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from stenoflow.storage.database.arrivals import Arrivals
-from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.connection import Database, make_ready, open_database
-from stenoflow.storage.database.copies import WrittenCopies
-from stenoflow.storage.database.job_records import JobRecords
-from stenoflow.storage.database.leases import Leases
-from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.errors import DiskFullError
-from stenoflow.storage.objects import ObjectStore, open_store
 from stenoflow.storage.private import make_private
-from stenoflow.tasks.api.chat_models import ChatModelTable, load_chat_models
-from stenoflow.tasks.api.models import ModelTable, load_models
-from stenoflow.tasks.api.speech_models import SpeechModelTable, load_speech_models
-from stenoflow.tasks.billing.prices import PriceBook, load_book
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.media.ffmpeg import Ffmpeg, find_ffmpeg
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from stenoflow.storage.database.arrivals import Arrivals
+    from stenoflow.storage.database.catalog import Catalog
+    from stenoflow.storage.database.copies import WrittenCopies
+    from stenoflow.storage.database.job_records import JobRecords
+    from stenoflow.storage.database.leases import Leases
+    from stenoflow.storage.database.ledger import Ledger
+    from stenoflow.storage.database.reports import Reports
+    from stenoflow.storage.objects import ObjectStore
     from stenoflow.storage.objects.s3_client import LazyClient
+    from stenoflow.tasks.api.chat_models import ChatModelTable
+    from stenoflow.tasks.api.models import ModelTable
+    from stenoflow.tasks.api.speech_models import SpeechModelTable
+    from stenoflow.tasks.billing.prices import PriceBook
+    from stenoflow.tasks.media.ffmpeg import Ffmpeg
 
 
 @dataclass(frozen=True)
@@ -66,36 +66,50 @@ class AppContext:
     @cached_property
     def leases(self) -> Leases:
         """Which runs are alive."""
+        from stenoflow.storage.database.leases import Leases
+
         return Leases(self.database, self.settings.work / "runs")
 
     @cached_property
     def catalog(self) -> Catalog:
         """Recordings, jobs, segments."""
+        from stenoflow.storage.database.catalog import Catalog
+
         return Catalog(self.database, leases=self.leases, run_id=self.run_id)
 
     @cached_property
     def ledger(self) -> Ledger:
         """Attempts, results, charges."""
+        from stenoflow.storage.database.ledger import Ledger
+
         return Ledger(self.database, leases=self.leases, budgets=self.settings.budgets.caps)
 
     @cached_property
     def records(self) -> JobRecords:
         """Jobs whole, for the store and from it."""
+        from stenoflow.storage.database.job_records import JobRecords
+
         return JobRecords(self.database)
 
     @cached_property
     def arrivals(self) -> Arrivals:
         """What came into drop folders."""
+        from stenoflow.storage.database.arrivals import Arrivals
+
         return Arrivals(self.database, self.run_id, leases=self.leases)
 
     @cached_property
     def copies(self) -> WrittenCopies:
         """Copies that were written for users."""
+        from stenoflow.storage.database.copies import WrittenCopies
+
         return WrittenCopies(self.database)
 
     @cached_property
     def reports(self) -> Reports:
         """Questions to the database."""
+        from stenoflow.storage.database.reports import Reports
+
         return Reports(self.database)
 
     def s3(self) -> S3Client:
@@ -104,13 +118,15 @@ class AppContext:
 
     @cached_property
     def _s3(self) -> LazyClient:
-        from stenoflow.storage.objects.s3_client import LazyClient  # noqa: PLC0415 - boto3 takes half a second
+        from stenoflow.storage.objects.s3_client import LazyClient
 
         return LazyClient()
 
     @cached_property
     def store(self) -> ObjectStore:
         """Where artifacts go."""
+        from stenoflow.storage.objects import open_store
+
         return open_store(self.settings.store, self.s3)
 
     def has_artifacts(self, job_id: str, name: str | None = None) -> bool:
@@ -122,21 +138,29 @@ class AppContext:
     @cached_property
     def models(self) -> ModelTable:
         """What each model can do."""
+        from stenoflow.tasks.api.models import load_models
+
         return load_models(self.settings.models)
 
     @cached_property
     def chat_models(self) -> ChatModelTable:
         """How much each chat model takes."""
+        from stenoflow.tasks.api.chat_models import load_chat_models
+
         return load_chat_models(self.settings.chat_models)
 
     @cached_property
     def speech_models(self) -> SpeechModelTable:
         """What each model that speaks can do."""
+        from stenoflow.tasks.api.speech_models import load_speech_models
+
         return load_speech_models(self.settings.speech_models)
 
     @cached_property
     def prices(self) -> PriceBook:
         """The price book. Raises SettingsError for an entry that cannot be used."""
+        from stenoflow.tasks.billing.prices import load_book
+
         overrides = {
             provider: {model: entry.model_dump() for model, entry in models.items()}
             for provider, models in self.settings.prices.items()
@@ -149,6 +173,8 @@ class AppContext:
     @cached_property
     def ffmpeg(self) -> Ffmpeg:
         """The program that decodes and encodes."""
+        from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+
         return find_ffmpeg()
 
 

@@ -19,6 +19,9 @@ StenoflowError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from stenoflow.storage.errors import StenoflowError
 
 
@@ -123,3 +126,42 @@ class StaleError(FailedError):
     """The transcript is not the one any more that a digest is of."""
 
     kind = "stale"
+
+
+_REASONS = {
+    "bool": "it must be true or false",
+    "date": "it must be a date, such as 2026-11-28",
+    "decimal": "it must be a number",
+    "dict": "it must be a table",
+    "extra": "there is none of this name",
+    "finite": "it must be a number",
+    "float": "it must be a number",
+    "greater_than": "it must be more than {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "int": "it must be a whole number",
+    "less_than": "it must be less than {lt}",
+    "less_than_equal": "it must be at most {le}",
+    "list": "it must be a list",
+    "literal": "it must be {expected}",
+    "enum": "it must be {expected}",
+    "missing": "it is missing",
+    "model": "it must be a table",
+    "string": "it must be a text",
+    "string_pattern_mismatch": "it may not have such characters",
+    "string_too_long": "it may have {max_length} characters",
+    "tuple": "it must be a list",
+    "value": "{error}",
+}
+
+
+def reason(details: Mapping[str, Any]) -> str:
+    """Say why a value cannot be used, in words of ours.
+
+    Args:
+        details: one of the ``errors()`` of pydantic's ValidationError.
+    """
+    kind, values = str(details["type"]), details.get("ctx") or {}
+    words = _REASONS.get(kind) or _REASONS.get(kind.split("_", maxsplit=1)[0])
+    return (
+        str(details["msg"]).replace("Input should", "it should") if words is None else words.format(**values)
+    )

@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import SettingsError, reason
 from stenoflow.tasks.setting_files import FILE_NAME, file_sources, find_home
 from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
@@ -237,7 +237,7 @@ def load_settings(**overrides: Any) -> Settings:
         name, *inside = (str(part) for part in first["loc"])
         variable = name if name.isupper() else f"STENOFLOW_{name.upper()}"
         where = f"[{'.'.join([name, *inside])}]" if inside else variable
-        raise SettingsError(f"the setting {where} cannot be used: {first['msg']}", _PLACES) from error
+        raise SettingsError(f"the setting {where} cannot be used: {reason(first)}", _PLACES) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings cannot be read: {error}") from error
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
@@ -37,3 +39,26 @@ def test_a_wheel_has_every_module_and_data_file_and_nothing_else(packed: ZipFile
 def test_a_wheel_installs_the_command(packed: ZipFile) -> None:
     (entry_points,) = (name for name in packed.namelist() if name.endswith("/entry_points.txt"))
     assert "stenoflow = stenoflow.flows.cli:main" in packed.read(entry_points).decode("utf-8")
+
+
+@pytest.mark.slow
+def test_twine_finds_nothing_wrong_with_wheel_and_sdist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = pytest.importorskip("hatchling.build")
+    pytest.importorskip("twine")
+    monkeypatch.chdir(_ROOT)
+    built = [tmp_path / make(str(tmp_path)) for make in (build.build_wheel, build.build_sdist)]
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *map(str, built)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_tag_publishes_the_version_that_it_names() -> None:
+    workflow = (_ROOT / ".github" / "workflows" / "publish.yml").read_text("utf-8")
+    assert 'test "v$version" = "$GITHUB_REF_NAME"' in workflow
+    assert "id-token: write" in workflow

@@ -18,6 +18,7 @@ from typer.main import get_command
 from stenoflow.flows.cli.command import CommandLine, end_on_hangup
 from stenoflow.flows.cli.console import be_writable, complain, say
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.errors import reason
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -28,9 +29,14 @@ INTERRUPTED = 130
 # The module of each, and the first line of its help: what the list shows before it is loaded.
 _COMMANDS = {
     "demo": ("demo", "Transcribe a short sample meeting on this machine: no key, no network, no cost."),
+    "init": ("init", "Write a commented stenoflow.toml into the home; one that is there stays."),
+    "doctor": (
+        "doctor",
+        "Check ffmpeg, database, store, server, key, models, disk, proxy and clock; nothing is charged.",
+    ),
     "transcribe": ("transcribe", "Transcribe recordings: text, subtitles and JSON, with what each cost."),
     "estimate": (
-        "costs",
+        "estimate",
         "Tell how long recordings are, into how many segments they go, and what they would cost.",
     ),
     "ingest": ("ingest", "Transcribe what is new and complete in a drop folder, each recording once."),
@@ -63,6 +69,10 @@ _COMMANDS = {
     ),
     "speak": ("speak", "Speak a text. A long one is spoken in pieces side by side, and joined."),
     "engine": ("servers", "Serve the embedded engine, so that any OpenAI client can use it."),
+    "deploy": (
+        "deploy",
+        "Register the deployments for a pool's workers, with Prefect's server at PREFECT_API_URL.",
+    ),
     "metrics": (
         "servers",
         "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",
@@ -82,12 +92,21 @@ _OF_DATABASE = {
     ),
 }
 
+_PANELS = {
+    "Begin": "demo init doctor",
+    "Transcribe and more": "transcribe estimate resume ingest digest speak reply",
+    "Look": "jobs show costs",
+    "Keep": "verify forget db",
+    "Run": "serve deploy engine metrics",
+}
+_PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
+
 
 class _Unloaded(TyperCommand):
     """A command of which only its line in the list is known; called, it gives way to the real one."""
 
     def __init__(self, name: str, module: str, summary: str) -> None:
-        super().__init__(name, help=summary, rich_markup_mode="rich")
+        super().__init__(name, help=summary, rich_markup_mode="rich", rich_help_panel=_PANEL_OF.get(name))
         self._module = module
 
     def load(self) -> Command:
@@ -105,7 +124,14 @@ class _Unloaded(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
     ) -> Context:
         """Begin to run the command, or to complete its options."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        try:
+            return self.load().make_context(info_name, args, parent, **extra)
+        except typer.BadParameter as error:
+            # A value that pydantic refused, of whose words nobody should need to make sense.
+            errors = getattr(error.__cause__, "errors", None)
+            if errors is not None:
+                error.message = reason(errors()[0])
+            raise
 
 
 class _Group(TyperGroup):
@@ -117,6 +143,13 @@ class _Group(TyperGroup):
         super().__init__(**attributes)
         named = {name: _Unloaded(name, module, line) for name, (module, line) in self.unloaded.items()}
         self.commands = {**named, **self.commands}
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, which are flags, and shown as such."""
+        params = super().get_params(ctx)
+        for each in params:
+            each.metavar = ""
+        return params
 
 
 class _DatabaseGroup(_Group):
@@ -132,7 +165,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(typer.Typer(cls=_DatabaseGroup, help="The database.", no_args_is_help=True), name="db")
+app.add_typer(
+    typer.Typer(cls=_DatabaseGroup, help="Upgrade or rebuild the database.", no_args_is_help=True),
+    name="db",
+    rich_help_panel=_PANEL_OF["db"],
+)
 
 
 def _print_version(asked: bool) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.option_table import DescribedCommand, described
 
 _Config = Annotated[
     Path | None,
@@ -27,12 +29,24 @@ _Config = Annotated[
 ]
 
 
+class LogFormat(StrEnum):
+    """How what goes to stderr is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+_LogFormat = Annotated[
+    LogFormat, typer.Option("--log-format", help="How progress, logs and errors are written on stderr.")
+]
+
+
 class CommandLine(typer.Typer):
     """A program whose commands have the options that all have."""
 
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register a command, as Typer does."""
-        register = super().command(*args, **kwargs)
+        register = super().command(*args, cls=DescribedCommand, **kwargs)
         return lambda function: register(_with_config(function))
 
 
@@ -41,9 +55,13 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function, eval_str=True)
 
     @wraps(function)
-    def run(*args: Any, config: Path | None = None, **given: Any) -> Any:
+    def run(*args: Any, config: Path | None = None, log_format: LogFormat, **given: Any) -> Any:
         from stenoflow.tasks.setting_files import CONFIG_VARIABLE, passed_over  # noqa: PLC0415 - pydantic
 
+        if log_format == LogFormat.JSON:
+            from stenoflow.flows.cli.logs import log_as_json  # noqa: PLC0415 - for those that ask for it
+
+            log_as_json()
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 # It passes every limit that it is compared with.
@@ -56,8 +74,14 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
             say(f"{path} in this folder is not read. Put it into the home, or name it: --config {path}")
         return function(*args, **given)
 
-    option = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config)
-    parameters = [*signature.parameters.values(), option]
+    options = [
+        inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config),
+        inspect.Parameter(
+            "log_format", inspect.Parameter.KEYWORD_ONLY, default=LogFormat.TEXT, annotation=_LogFormat
+        ),
+    ]
+    name = function.__name__
+    parameters = described(name, [*signature.parameters.values(), *options])
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

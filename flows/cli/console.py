@@ -7,12 +7,15 @@ answer for the user, and signs that turn the direction of a line. All that is pr
 from __future__ import annotations
 
 import json as json_module
+import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -78,13 +81,78 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     print_table(table)
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a list; `give` shares of a terminal's width are taken from it where that is too small."""
+
+    name: str
+    right: bool = False
+    give: bool = False
+
+
+_LEAST_WIDTH = 8
+_BETWEEN = 2
+
+
+def print_list(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], remarks: Sequence[str | None] = ()
+) -> None:
+    """Print a line for each row on stdout, as wide as the terminal at most, and below it its remark."""
+    cells = [[_one_line(cell) for cell in row] for row in [[column.name for column in columns], *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    # The names that come last give way first: those before them have few characters to spare.
+    excess = sum(widths) + _BETWEEN * (len(widths) - 1) - results.width if results.is_terminal else 0
+    for number in reversed([number for number, column in enumerate(columns) if column.give]):
+        given = max(0, min(excess, widths[number] - _LEAST_WIDTH))
+        widths[number], excess = widths[number] - given, excess - given
+    for number, row in enumerate(cells):
+        line = (" " * _BETWEEN).join(map(_fit, row, widths, columns)).rstrip()
+        results.print(Text(line, style="dim" if number == 0 else ""))
+        remark = remarks[number - 1] if number and remarks else None
+        if remark:
+            results.print(Text(f"    {_one_line(remark)}", style="dim"))
+
+
+def _one_line(text: str) -> str:
+    return harmless(text).replace("\n", " ")
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut a text to a number of a terminal's columns, of which an ideograph takes two."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def _fit(text: str, width: int, column: Column) -> str:
+    """Write a cell as wide as its column."""
+    text = shorten(text, width)
+    blank = " " * (width - cell_len(text))
+    return blank + text if column.right else text + blank
+
+
 def count(number: int, noun: str) -> str:
     """Write a number with its noun, which is given in the singular: ``1 segment``, ``2 segments``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+_log: logging.Logger | None = None
+
+
+def log_instead(logger: logging.Logger) -> None:
+    """Give what is said to people to a logger from now on."""
+    global _log  # noqa: PLW0603 - stderr is one for the process, too
+    _log = logger
+
+
+def is_live() -> bool:
+    """Tell whether what stands on stderr can be drawn anew: it is a terminal, and no log."""
+    return messages.is_terminal and _log is None
+
+
 def say(text: str) -> None:
     """Print a line for people, on stderr."""
+    if _log is not None:
+        _log.info(text)
+        return
     messages.print(harmless(text), markup=False)
 
 
@@ -114,6 +182,10 @@ def json_line(line: Mapping[str, Any] | str) -> None:
 
 def complain(error: StenoflowError) -> None:
     """Print an error and its hint, on stderr."""
+    if _log is not None:
+        hint = f" ({error.hint})" if error.hint else ""
+        _log.error(f"{error.message}{hint}", extra={"error": error.kind, "job": error.job_id})
+        return
     messages.print("[bold red]error:[/] ", end="")
     messages.print(harmless(error.message), markup=False)
     if error.hint:

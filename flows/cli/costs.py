@@ -1,43 +1,30 @@
-"""`stenoflow costs` and `stenoflow estimate`: what was spent, and what recordings would cost."""
+"""`stenoflow costs`: what was spent, by any heading."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import (
-    add_plain,
+    Column,
     harmless_cell,
     json_line,
-    plain_table,
-    print_table,
+    print_list,
     result,
     say,
 )
-from stenoflow.flows.cli.outcomes import print_outcome
-from stenoflow.flows.cli.transcribe import find_sources
-from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
-from stenoflow.storage.database.reports import CostLine, CostsBy
+from stenoflow.storage.database.reports import CostLine, CostsBy, Spending
 from stenoflow.storage.database.states import Activity
-from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import from_micro, show
-from stenoflow.tasks.calls.provider import chat_model as chosen_model
 from stenoflow.tasks.context import open_context
-from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
-from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
-from stenoflow.tasks.jobs.transcribe.request import job_settings
-from stenoflow.tasks.jobs.translate.plan import TranslationEstimate
 from stenoflow.tasks.settings import load_settings
-from stenoflow.tasks.sources.inbox.options import RecordingOptions
-from stenoflow.tasks.transcript.timecode import clock, seconds
+from stenoflow.tasks.transcript.timecode import clock
 
 
 class _Format(StrEnum):
@@ -70,10 +57,13 @@ def costs(
             json_line(row)
     elif format_ is _Format.CSV:
         result(_costs_csv(by, rows))
+    elif lines:
+        _print_costs(by, lines)
     else:
-        print_table(_costs_table(by, rows))
+        say("Nothing was charged." if since is None else f"Nothing was charged since {since:%Y-%m-%d}.")
     for scope, exposure, cap in budgets:
-        say(f"budget for {scope}: {show(exposure)} of {show(cap)} USD")
+        left = f"{show(cap - exposure)} left" if exposure <= cap else "nothing left"
+        say(f"budget for {scope}: {show(exposure)} of {show(cap)} USD, {left}")
 
 
 def _cost_row(by: CostsBy, line: CostLine) -> dict[str, Any]:
@@ -104,135 +94,42 @@ def _costs_csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _costs_table(by: CostsBy, rows: Sequence[dict[str, Any]]) -> Table:
-    table = plain_table()
-    for column in _cost_columns(by):
-        table.add_column(column, justify="left" if column in {by.value, "currency"} else "right")
-    for row in rows:
-        add_plain(table, *(str(value) for value in row.values()))
-    return table
-
-
-def estimate(
-    sources: options.Sources,
-    model: options.Model = None,
-    segment_seconds: options.SegmentSeconds = None,
-    stream: options.Stream = None,
-    speakers: options.Speakers = None,
-    translate: options.Translate = False,
-    digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
-    chat_model: Annotated[
-        str | None,
-        typer.Option(help="What would write the minutes; implies --digest.", show_default=False),
-    ] = None,
-    json: options.Json = False,
-) -> None:
-    """Tell how long recordings are, into how many segments they go, and what they would cost.
-
-    Example: [bold]stenoflow estimate recordings/ --model whisper-1[/]
-    """
-    settings = load_settings()
-    estimates: list[Estimate] = []
-    with open_context(settings) as context:
-        found, outcomes = find_sources(context, sources)
-        by, _ = options.speakers_of(speakers)
-        asked = RecordingOptions(
-            model=model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
-        )
-        request = job_settings(settings, context.models, asked)
-        writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
-        for source in found:
-            try:
-                estimates.append(estimate_source(context, source, request, writer))
-            except StenoflowError as error:
-                outcomes.append(outcome_of_error(error, TranscriptDetails(), source=source.uri))
-        for outcome in outcomes:
-            print_outcome(context, outcome, json=json)
-    _print_estimates(estimates, json=json)
-    raise typer.Exit(exit_code(outcomes))
-
-
-def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
-    if json:
-        for each in estimates:
-            json_line(_estimate_line(each))
-        return
-    if estimates:
-        print_table(_estimates_table(estimates))
-    if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
-        say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
-    translators = {each.translation.model for each in estimates if each.translation}
-    if translators:
-        say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
-
-
-def _estimate_line(each: Estimate) -> dict[str, Any]:
-    line = _transcription(each)
-    if each.translation is not None:
-        line["translation"] = _chat(each.translation) | {"requests": each.translation.requests}
-    if each.digest is not None:
-        line["digest"] = _chat(each.digest) | {"questions": each.digest.questions}
-    return line
-
-
-def _chat(each: MinutesEstimate | TranslationEstimate) -> dict[str, Any]:
-    return {
-        "provider": each.provider,
-        "model": each.model,
-        "tokens_in": each.tokens.read,
-        "tokens_out": each.tokens.written,
-        "cost": None if each.cost_micro is None else show(each.cost_micro),
+def _print_costs(by: CostsBy, lines: Sequence[CostLine]) -> None:
+    """Print a table for people, with totals; columns in which nothing stands are left out."""
+    totals = [_total_of(lines, currency) for currency in sorted({line.currency for line in lines})]
+    shown = [*lines, *totals] if len(lines) > 1 else list(lines)
+    wanted: dict[str, Callable[[CostLine], str]] = {
+        "requests": lambda line: f"{line.calls:,}",
+        "audio": lambda line: clock(line.audio_ms) if line.audio_ms else "",
+        "characters": lambda line: f"{line.characters:,}" if line.characters else "",
+        "cost": lambda line: f"{show(line.spending.actual_micro)} {line.currency}",
+        "possible": lambda line: show(line.spending.possible_micro) if line.spending.possible_micro else "",
+        "no price": lambda line: str(line.spending.unpriced or ""),
     }
+    cells = {name: [write(line) for line in shown] for name, write in wanted.items()}
+    used = {name: column for name, column in cells.items() if any(column)}
+    columns = [Column(by.value, give=True), *(Column(name, right=True) for name in used)]
+    print_list(columns, list(zip([line.heading for line in shown], *used.values(), strict=True)))
+    for total in totals:
+        parts = [f"{name} {show(micro)}" for name, micro in total.by_activity.items() if micro]
+        if len(parts) > 1:
+            result(f"of the {total.currency}: {', '.join(parts)}")
 
 
-def _transcription(each: Estimate) -> dict[str, Any]:
-    return {
-        "source": each.source.uri,
-        "name": each.source.name,
-        "duration": seconds(each.duration_ms),
-        "segments": each.segments,
-        "provider": each.provider,
-        "model": each.model,
-        "price": each.price,
-        "segment_cost": None if each.segment_micro is None else show(each.segment_micro),
-        "cost": None if each.cost_micro is None else show(each.cost_micro),
-        "currency": each.currency,
-    }
-
-
-def _estimates_table(estimates: list[Estimate]) -> Table:
-    digests = [each.digest for each in estimates if each.digest is not None]
-    minutes = [f"minutes by {digests[0].model}, about"] if digests else []
-    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost", *minutes)
-    for each in estimates:
-        add_plain(
-            table,
-            each.source.name,
-            clock(each.duration_ms),
-            str(each.segments),
-            each.model,
-            _money(each.segment_micro),
-            _money(each.cost_micro),
-            *([_money(each.digest.cost_micro)] if each.digest else []),
-        )
-    add_plain(
-        table,
+def _total_of(lines: Sequence[CostLine], currency: str) -> CostLine:
+    """Add up the lines in one currency."""
+    own = [line for line in lines if line.currency == currency]
+    spent = [line.spending for line in own]
+    return CostLine(
         "in total",
-        clock(sum(each.duration_ms for each in estimates)),
-        str(sum(each.segments for each in estimates)),
-        "",
-        "",
-        _money(_total([each.cost_micro for each in estimates])),
-        *([_money(_total([each.cost_micro for each in digests]))] if digests else []),
+        currency,
+        sum(line.calls for line in own),
+        sum(line.audio_ms for line in own),
+        Spending(
+            sum(each.actual_micro for each in spent),
+            sum(each.possible_micro for each in spent),
+            sum(each.unpriced for each in spent),
+        ),
+        sum(line.characters for line in own),
+        {name: sum(line.by_activity[name] for line in own) for name in own[0].by_activity},
     )
-    return table
-
-
-def _total(costs: list[int | None]) -> int | None:
-    """Add up costs; None where one is unknown."""
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
-
-
-def _money(micro: int | None) -> str:
-    return "unknown" if micro is None else f"{show(micro)} USD"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.calls.provider import calls_at_once
-from stenoflow.tasks.context import open_context
+from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
@@ -96,12 +97,6 @@ def ingest(
     """
     settings = load_settings().with_budget(budget)
     wanted = check_formats(formats.split(","))
-    by, rttm = options.speakers_of(speakers)
-    if rttm is not None:
-        raise SettingsError(
-            "an inbox has many recordings", "put the RTTM file of each beside it, as NAME.rttm"
-        )
-    allowed = _allowed(allow)
     given = _given(
         model=model,
         language=language,
@@ -109,38 +104,90 @@ def ingest(
         glossary=options.terms_of(glossary) or None,
         translate=translate or None,
         segment_seconds=segment_seconds,
-        speakers=by,
+        speakers=_speakers(speakers),
         formats=list(optional(wanted)) or None,
         tag=tag,
         budget=budget,
     )
-    copies = Copies(out)
+    look = _Look(watch, interval, looks, queue, _allowed(allow), Moves(say, reject, done_to))
     with open_context(settings) as context:
-        request = request_of(context, RecordingOptions.model_validate(given))
-        remark = remark_on_glossary(request.settings, given.get("glossary", ()))
-        if remark is not None:
-            say(remark)
-        box = open_inbox(inbox, context.s3)
-        if done_to is not None:
-            box.check_place(done_to)
-        events = _queue(queue, box)
-        context.check()
+        calls = calls_at_once(settings, concurrency)
+        code = _empty(context, inbox, look, given, wanted, _Printing(Copies(out), json, calls))
+    raise typer.Exit(code)
 
-        def end(outcome: Outcome) -> None:
-            copies.name([outcome.source])
-            finish(context, outcome, copies, json=json)
 
-        with ProgressDisplay(context, end) as display:
-            orchestration = Orchestration(settings.home, say)
-            runner = Runner(context, calls_at_once(settings, concurrency), display, orchestration)
-            rules = rules_of(context, given, allowed)
-            scanner = InboxScanner(context, box, rules, StabilityTracker(looks), is_single=not watch)
-            claims = Claims(scanner, runner, wanted, Moves(say, reject, done_to))
-            work = Ingest(claims, interval, watch, events, say)
-            codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a drop folder is looked into."""
+
+    watch: bool
+    interval_s: float
+    looks: int
+    queue: str | None
+    allowed: tuple[str, ...]
+    moves: Moves
+
+
+@dataclass(frozen=True, slots=True)
+class _Printing:
+    """How outcomes are printed and copied, and how many calls are made at once."""
+
+    copies: Copies
+    json: bool
+    calls: int
+
+
+def _empty(
+    context: AppContext,
+    address: str,
+    look: _Look,
+    given: dict[str, Any],
+    formats: tuple[str, ...],
+    printing: _Printing,
+) -> int:
+    """Take what is in a drop folder, and what comes while it is watched; returns the exit code.
+
+    Raises:
+        typer.Exit: with 130, if the user stopped it.
+    """
+    request = request_of(context, RecordingOptions.model_validate(given))
+    remark = remark_on_glossary(request.settings, given.get("glossary", ()))
+    if remark is not None:
+        say(remark)
+    inbox = open_inbox(address, context.s3)
+    if look.moves.done_to is not None:
+        inbox.check_place(look.moves.done_to)
+    events = _queue(look.queue, inbox)
+    context.check()
+    copies = printing.copies
+
+    def end(outcome: Outcome) -> None:
+        copies.name([outcome.source])
+        finish(context, outcome, copies, json=printing.json)
+
+    with ProgressDisplay(context, end) as display:
+        runner = Runner(context, printing.calls, display, Orchestration(context.settings.home, say))
+        display.explain_waits_by(runner.waits_for)
+        tracker = StabilityTracker(look.looks)
+        scanner = InboxScanner(
+            context, inbox, rules_of(context, given, look.allowed), tracker, is_single=not look.watch
+        )
+        claims = Claims(scanner, runner, formats, look.moves)
+        work = Ingest(claims, look.interval_s, look.watch, events, say)
+        codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(gravest(codes | {StorageError.exit_code} if copies.failed else codes))
+    return gravest(codes | {StorageError.exit_code} if copies.failed else codes)
+
+
+def _speakers(speakers: str | None) -> str | None:
+    """Return how speakers are told apart. Raises SettingsError for a file of turns."""
+    by, rttm = options.speakers_of(speakers)
+    if rttm is not None:
+        raise SettingsError(
+            "an inbox has many recordings", "put the RTTM file of each beside it, as NAME.rttm"
+        )
+    return by
 
 
 def _allowed(names: str | None) -> tuple[str, ...]:

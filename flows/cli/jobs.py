@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import json_line, print_rows
-from stenoflow.storage.database.reports import JobLine, Spending
+from stenoflow.flows.cli.console import Column, json_line, print_list, results, say
+from stenoflow.storage.database.reports import JobFilter, JobLine, Spending
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.context import AppContext, open_context
@@ -21,45 +22,80 @@ def jobs(
     state: Annotated[
         JobState | None, typer.Option(help="Only jobs in this state.", show_default=False)
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.", show_default=False)] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Only jobs made on this day (UTC) or later.", formats=["%Y-%m-%d"], show_default=False
+        ),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Only recordings with this in their name or address.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 50,
     json: options.Json = False,
 ) -> None:
     """List jobs, newest first, with their state and what they cost.
 
-    Example: [bold]stenoflow jobs --state partial[/]
+    Example: [bold]stenoflow jobs --state partial --since 2026-11-01[/]
     """
+    only = JobFilter(state=state, tag=tag, since=since and since.replace(tzinfo=UTC), search=search)
     with open_context(load_settings()) as context:
-        lines = context.reports.jobs(state=state, limit=limit)
+        found = context.reports.jobs(only, limit=limit + 1)
+    lines, more = found[:limit], len(found) > limit
     if json:
         for line in lines:
             json_line(summary(line))
         return
-    print_rows(
-        ("job", "kind", "recording", "state", "duration", "model", "cost", "tag", "reason"),
-        (
-            (
-                line.job.id,
-                line.job.kind,
-                line.recording.name,
-                line.job.state,
-                clock(_duration_ms(line)),
-                line.job.settings["model"],
-                _cost(line.spending),
-                line.job.tag or "",
-                line.job.error_message or "",
-            )
-            for line in lines
-        ),
+    if lines:
+        print_list(_COLUMNS, [_row(line) for line in lines], [line.job.error_message for line in lines])
+    elif only == JobFilter():
+        say("There are no jobs yet. Begin with: stenoflow transcribe RECORDING, or: stenoflow demo")
+    else:
+        say("No job is like that; stenoflow jobs lists all.")
+    if more:
+        say(f"These are the newest {limit}; --limit shows more, --search and --tag fewer.")
+
+
+_COLUMNS = (
+    Column("date"),
+    Column("job"),
+    Column("length", right=True),
+    Column("state"),
+    Column("cost", right=True),
+    Column("tag", give=True),
+    Column("name", give=True),
+)
+_SHORT_ID = 8
+
+
+def _row(line: JobLine) -> tuple[str, ...]:
+    name = line.recording.name
+    return (
+        short_date(line.job.created_at),
+        # Copied from a terminal, the beginning of an id will do; programs get all of it.
+        line.job.id[:_SHORT_ID] if results.is_terminal else line.job.id,
+        clock(_duration_ms(line)),
+        line.job.state,
+        cost_text(line.spending, line.currency),
+        line.job.tag or "",
+        name if line.job.kind == JobKind.TRANSCRIBE else f"{line.job.kind}: {name}",
     )
+
+
+_MOST_NAMED = 3
 
 
 def find_job(context: AppContext, prefix: str) -> JobLine:
     """Find the one job whose id begins so. Raises SettingsError where there is none, or several."""
-    found = context.reports.jobs(prefix, limit=2)
-    if not found or not prefix:
+    found = context.reports.jobs(JobFilter(prefix), limit=_MOST_NAMED + 1) if prefix else []
+    if not found:
         raise SettingsError(f"there is no job {prefix}", "stenoflow jobs lists them")
     if len(found) > 1:
-        raise SettingsError(f"several jobs begin with {prefix}", "give more of the id")
+        named = [f"{line.job.id} ({line.recording.name})" for line in found[:_MOST_NAMED]]
+        more = ", …" if len(found) > _MOST_NAMED else ""
+        raise SettingsError(f"several jobs begin with {prefix}", f"they are {', '.join(named)}{more}")
     return found[0]
 
 
@@ -90,6 +126,14 @@ def _duration_ms(line: JobLine) -> int:
     return line.recording.duration_ms or 0
 
 
-def _cost(spending: Spending) -> str:
-    cost = "unknown" if spending.unpriced else show_money(spending.actual_micro)
+def cost_text(spending: Spending, currency: str) -> str:
+    """Write what was spent, and behind a + what lost replies may have cost, for people."""
+    cost = "unknown" if spending.unpriced else f"{show_money(spending.actual_micro)} {currency}"
     return f"{cost} (+{show_money(spending.possible_micro)}?)" if spending.possible_micro else cost
+
+
+def short_date(moment: datetime) -> str:
+    """Write a time of this machine's zone: ``28 Nov 14:03``, or ``28 Nov 2025`` of another year."""
+    local = moment.astimezone()
+    this_year = local.year == datetime.now(UTC).astimezone().year
+    return f"{local:%d %b %H:%M}" if this_year else f"{local:%d %b %Y}"

@@ -20,7 +20,7 @@ from stenoflow.flows.cli.console import (
 )
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
-from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.connection import back_up, open_database, pending, revision
 from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.tasks.context import AppContext, open_context
@@ -199,14 +199,30 @@ def rebuild() -> None:
         raise typer.Exit(FailedError.exit_code)
 
 
-def upgrade() -> None:
+def upgrade(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    backup: Annotated[
+        bool,
+        typer.Option("--backup/--no-backup", help="Copy an SQLite file first, to a file beside it."),
+    ] = True,
+) -> None:
     """Bring the database's tables up to date (the embedded SQLite does so by itself).
+
+    It says what it does first, and copies an SQLite file to one beside it. PostgreSQL is not copied.
 
     Example: [bold]stenoflow db upgrade[/], with STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/steno
     """
     database = open_database(load_settings().database_url)
     try:
-        revision = run_migrations(database)
+        steps = pending(database)
+        for step in steps:
+            say(f"{'would run' if dry_run else 'runs'} {step}")
+        copy = back_up(database) if steps and backup and not dry_run else None
+        if copy is not None:
+            say(f"copied to {copy}; delete it once all is well: what is forgotten stays in it")
+        current = revision(database)[0] if dry_run else run_migrations(database)
     finally:
         database.close()
-    result(f"{database.name} is at revision {revision}")
+    result(f"{database.name} is at revision {current or 'none'}")

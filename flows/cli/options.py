@@ -122,7 +122,7 @@ Speakers = Annotated[
     typer.Option(
         help="How to tell who speaks: none, channels (each one speaker), model, or a diariser's FILE.rttm. "
         "Default: none, or model where the model is made for it.",
-        metavar="none|channels|model|FILE.rttm",
+        metavar="HOW",
         show_default=False,
     ),
 ]

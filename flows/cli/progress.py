@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stenoflow.flows.cli.console import count, harmless, messages, say
+from stenoflow.flows.cli.console import count, harmless, is_live, messages, say, shorten
 from stenoflow.flows.outcome import Outcome
 from stenoflow.storage.database.reports import Progress as JobProgress
 from stenoflow.storage.errors import StorageError
@@ -24,6 +25,8 @@ from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, clock
 
 _REFRESH_S = 0.5
 _PLAIN_LINE_S = 10.0
+# Columns of a terminal; with fewer, names and bars are shorter.
+_WIDE = 110
 
 
 @dataclass(slots=True)
@@ -53,8 +56,10 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._on_outcome = on_outcome
         self._rows: dict[str, _Row] = {}
         self._over = threading.Event()
-        self._bars = _bars() if messages.is_terminal else None
-        self._wait_bar: TaskID | None = None
+        self._bars = _bars() if is_live() else None
+        self._other_run: str | None = None
+        self._waits_for: Callable[[], str | None] = lambda: None
+        self._said_wait = ""
         self._thread = threading.Thread(target=self._refresh_until_over, name="display", daemon=True)
 
     def __enter__(self) -> Self:
@@ -82,17 +87,24 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             row.bar = self._bars.add_task(_label(name), total=total, counted="", cost="")
         self._rows[job_id] = row
 
+    def explain_waits_by(self, waits_for: Callable[[], str | None]) -> None:
+        """Take from there what calls wait for."""
+        self._waits_for = waits_for
+
     def waiting(self, what: str | None) -> None:
         """Show what all jobs wait for; None: for nothing any more."""
-        if self._bars is None:
-            if what is not None and self._wait_bar is None:
-                self._wait_bar = TaskID(0)
-                say(what)
-        elif what is None and self._wait_bar is not None:
-            self._bars.remove_task(self._wait_bar)
-            self._wait_bar = None
-        elif what is not None and self._wait_bar is None:
-            self._wait_bar = self._bars.add_task(escape(harmless(what)), total=None, counted="", cost="")
+        self._other_run = what
+        self._show_wait(what)
+
+    def _show_wait(self, what: str | None) -> None:
+        if self._bars is not None:
+            self._bars.wait = what
+            return
+        # Elsewhere than on a terminal, a line for each kind of wait: how long it takes is seen from the next.
+        kind = (what or "").partition(" for ")[0]
+        if what is not None and kind != self._said_wait:
+            say(what)
+        self._said_wait = kind
 
     def ended(self, outcome: Outcome) -> None:
         """Show a job's end."""
@@ -114,12 +126,16 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         every_s = _PLAIN_LINE_S if self._bars is None else _REFRESH_S
         while not self._over.wait(every_s):
             self._refresh(list(self._rows.values()))
+        if self._bars is not None:
+            self._bars.wait = None
 
     def _refresh(self, rows: Sequence[_Row]) -> None:
         # The work itself says when the database is away; the display just shows nothing new.
         with suppress(StorageError):
             for row in rows:
                 self._show(row)
+        if self._rows or self._other_run:
+            self._show_wait(self._other_run or self._waits_for())
 
     def _show(self, row: _Row) -> None:
         progress = self._context.reports.progress([row.job])
@@ -170,17 +186,30 @@ class _TimeLeft(ProgressColumn):
         return Text(clock(int(left * 1000)) if left else "--:--:--", style="dim")
 
 
-def _bars() -> Progress:
+class _Bars(Progress):
+    """Bars, and below them what is waited for: in a column of its own it would squeeze the others."""
+
+    wait: str | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the table of bars, and the line below it."""
+        yield from super().get_renderables()
+        if self.wait is not None:
+            yield Text(harmless(self.wait), style="yellow", no_wrap=True, overflow="ellipsis")
+
+
+def _bars() -> _Bars:
+    is_wide = messages.width >= _WIDE
     columns = [
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=24 if is_wide else 8),
         TextColumn("{task.fields[counted]}"),
         _Speed(),
         TextColumn("[green]{task.fields[cost]}"),
         _TimeLeft(),
-        TimeElapsedColumn(),
+        *([TimeElapsedColumn()] if is_wide else []),
     ]
-    return Progress(
+    return _Bars(
         *columns,
         console=messages,
         # Results keep going to stdout where that is a file or a pipe.
@@ -189,6 +218,5 @@ def _bars() -> Progress:
     )
 
 
-def _label(name: str, length: int = 32) -> str:
-    name = harmless(name)
-    return escape(name if len(name) <= length else f"{name[: length - 1]}…")
+def _label(name: str) -> str:
+    return escape(shorten(harmless(name), 32 if messages.width >= _WIDE else 20))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import fact, json_line, print_rows, result, say
-from stenoflow.flows.cli.jobs import find_job, summary
-from stenoflow.storage.database.cache_keys import with_translations
-from stenoflow.storage.database.states import Activity, JobKind
+from stenoflow.flows.cli.console import count, fact, json_line, print_rows, result, say
+from stenoflow.flows.cli.job_views import VIEWS, JobView
+from stenoflow.flows.cli.jobs import cost_text, find_job, summary
+from stenoflow.storage.database.reports import JobLine
+from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
 from stenoflow.tasks.artifacts.document import Document
-from stenoflow.tasks.assembly.assemble import diarize
+from stenoflow.tasks.billing.amounts import show as show_money
+from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.publish import document_of
@@ -27,8 +29,7 @@ from stenoflow.tasks.media.encode import BYTES_A_SECOND
 from stenoflow.tasks.operations.export_page import write_page
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.transcript.cue_rules import breaches
-from stenoflow.tasks.transcript.regions import Excerpt
-from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
+from stenoflow.tasks.transcript.timecode import clock, seconds
 
 
 def show(
@@ -50,6 +51,9 @@ def show(
     ] = None,
     embed: Annotated[
         bool, typer.Option("--embed", help="With --page: put the recording into it, about 15 MB an hour.")
+    ] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Show every segment, seam and charge.")
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -73,12 +77,16 @@ def show(
         if lint:
             _print_lint(document_of(context, line.job, context.catalog.segments(line.job.id)), json=json)
             return
-        view, described = _VIEWS[kind], summary(line)
+        view, described = VIEWS[kind], summary(line)
         described |= view.describe(context, line.job) | _charges_and_artifacts(context, line.job)
     if json:
         json_line(described)
-    else:
-        _print(described, view)
+        return
+    _print_facts(line, described, view)
+    view.print_segments(described, whole=segments)
+    _print_charges(described["charges"], whole=segments)
+    for name, artifact in described["artifacts"].items():
+        result(f"{name:16} {artifact['uri']}")
 
 
 def _without_subtitles(job: Job) -> SettingsError:
@@ -99,156 +107,55 @@ def _charges_and_artifacts(context: AppContext, job: Job) -> dict[str, Any]:
     }
 
 
-def _requests(context: AppContext, job: Job) -> Counter[int]:
-    return Counter(attempt.segment_index for attempt in context.reports.attempts(job.id))
-
-
-def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
-    segments, requests = context.catalog.segments(job.id), _requests(context, job)
-    cache_keys = (segment.cache_key for segment in segments)
-    suspects = context.ledger.suspects(with_translations(cache_keys, job.settings.get("translator")))
-    diarized, names = diarize(context, job, segments), job.speakers or {}
-    transcript = diarized.transcript
-    return {
-        "settings": job.settings,
-        "language": job.settings.get("language") or job.language or transcript.language,
-        "segments": [
-            {
-                "index": each.index,
-                "channel": each.channel,
-                "start": seconds(job.origin_ms + samples_to_ms(each.start_sample)),
-                "end": seconds(job.origin_ms + samples_to_ms(each.end_sample)),
-                "state": each.state,
-                "cut": "forced" if each.forced else "silent",
-                "sent": seconds(Excerpt(each.spans).duration_ms),
-                "gain_db": each.gain_db,
-                "attempts": requests[each.index],
-                "error": each.error_message,
-                **manifest.quality_entries(each, suspects, job, transcript.other_languages),
-            }
-            for each in segments
-        ],
-        "seams": [manifest.seam_entry(seam) for seam in transcript.seams],
-        "speakers": {label: names.get(label, label) for label in diarized.speakers},
-        **manifest.integrity_entries(job),
+def _print_facts(line: JobLine, details: Mapping[str, Any], view: JobView) -> None:
+    """Print what stands at the head: what it is, when it was done, and what it cost."""
+    job = line.job
+    ended = job.finished_at
+    facts = {
+        "job": job.id,
+        "kind": "" if job.kind == JobKind.TRANSCRIBE else job.kind,
+        "name": line.recording.name,
+        **{name: details[name] or "" for name in view.facts},
+        "state": job.state,
+        "error": (details["error"] or {}).get("message", ""),
+        "begun": _moment(job.created_at),
+        "ended": "" if ended is None else f"{_moment(ended)}, after {_span(job.created_at, ended)}",
+        "length": clock(round(details["duration"] * 1000)) if details["duration"] else "",
+        "model": details["model"],
+        "tag": job.tag or "",
+        "cost": cost_text(line.spending, line.currency),
     }
+    for name, text in facts.items():
+        if text:
+            fact(name, text)
 
 
-def _describe_texts(context: AppContext, job: Job) -> dict[str, Any]:
-    """Describe a job whose segments are questions to a chat model, or pieces of a text that is spoken."""
-    own = "voice" if job.kind == JobKind.SPEAK else "of"
-    segments, requests = context.catalog.segments(job.id), _requests(context, job)
-    suspects = context.ledger.suspects(each.cache_key for each in segments) if own == "of" else {}
-    entries = []
-    for each in segments:
-        entry = manifest.segment_entry(each)
-        entry |= {"attempts": requests[each.index], "error": entry.pop("error")}
-        entries.append(entry | ({"suspect": suspects.get(each.cache_key)} if own == "of" else {}))
-    return {own: job.settings[own], "settings": job.settings, "segments": entries}
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _print(details: dict[str, Any], view: _View) -> None:
-    for name in view.facts:
-        fact(name, str(details[name] if details[name] is not None else "-"))
-    if details["error"]:
-        fact("error", details["error"]["message"])
-    view.print_segments(details)
-    for name, artifact in details["artifacts"].items():
-        result(f"{name:16} {artifact['uri']}")
+def _span(begun: datetime, ended: datetime) -> str:
+    return clock(round((ended - begun).total_seconds() * 1000))
 
 
-def _print_transcription(details: dict[str, Any]) -> None:
-    if details["damaged"]:
-        fact("damaged", details["damaged"]["reason"])
-    if details["clipped"]:
-        fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
-    for label, name in details["speakers"].items():
-        fact("speaker", label if label == name else f"{label}: {name}")
-    channel = ["channel"] if any(each["channel"] is not None for each in details["segments"]) else []
-    print_rows(
-        ("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark"),
-        (
-            (
-                each["index"],
-                *([each["channel"] + 1] if channel else []),
-                _precise(each["start"]),
-                _precise(each["end"]),
-                f"{each['sent']:.1f} s",
-                each["state"],
-                each["cut"],
-                each["attempts"],
-                each["error"] or ", ".join(_remarks(each)),
-            )
-            for each in details["segments"]
-        ),
-    )
-    seams = [
-        (_precise(each["at"]), each["kind"], each["joined_by"], " ".join(each["dropped"]))
-        for each in details["seams"]
-    ]
-    if seams:
-        print_rows(("seam at", "kind", "joined by", "left out, as heard twice or in part"), seams)
+def _print_charges(charges: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+    """Print the sums of the ledger's entries by kind and model, or each of them."""
+    if whole and charges:
+        shown = ("kind", "provider", "model", "quantity", "unit", "amount", "currency")
+        print_rows(("charge", *shown[1:]), [[each[name] for name in shown] for each in charges])
+        return
+    sums: dict[tuple[str, str, str], list[Decimal | None]] = {}
+    for each in charges:
+        if each["kind"] in _SETTLED:
+            amount = None if each["amount"] is None else Decimal(each["amount"])
+            sums.setdefault((each["kind"], each["model"], each["currency"]), []).append(amount)
+    for (kind, model, currency), amounts in sums.items():
+        known = show_money(to_micro(sum((amount for amount in amounts if amount is not None), Decimal(0))))
+        unknown = f", {amounts.count(None)} of unknown price" if None in amounts else ""
+        fact("charges", f"{count(len(amounts), f'{kind} charge')} by {model}: {known} {currency}{unknown}")
 
 
-def _remarks(segment: Mapping[str, Any]) -> Iterator[str]:
-    if segment["suspect"]:
-        yield f"suspect: {segment['suspect']}"
-    if segment["translation_suspect"]:
-        yield f"suspect translation: {segment['translation_suspect']}"
-    if segment["other_language"]:
-        yield f"heard as {segment['other_language']}"
-    if segment["gain_db"]:
-        yield f"sent {segment['gain_db']} dB louder"
-
-
-def _precise(seconds_: float) -> str:
-    milliseconds = round(seconds_ * 1000)
-    return f"{clock(milliseconds)}.{milliseconds % 1000:03d}"
-
-
-def _print_questions(details: dict[str, Any]) -> None:
-    rows = []
-    for each in details["segments"]:
-        is_text, edges = each["activity"] == Activity.SPEECH, (each["start"], each["end"])
-        where = [f"character {edge}" if is_text else clock(round(edge * 1000)) for edge in edges]
-        remark = each["error"] or each["suspect"]
-        rows.append((each["index"], each["activity"], *where, each["state"], each["attempts"], remark))
-    print_rows(("question", "activity", "from", "to", "state", "requests", "remark"), rows)
-
-
-def _print_pieces(details: dict[str, Any]) -> None:
-    rows = []
-    for each in details["segments"]:
-        start, end = each["start"], each["end"]
-        rows.append((each["index"], start, end, end - start, each["state"], each["attempts"], each["error"]))
-    print_rows(("piece", "from", "to", "characters", "state", "requests", "remark"), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """How one kind of job is shown: the facts printed of it, its details, and the table of its segments."""
-
-    facts: tuple[str, ...]
-    describe: Callable[[AppContext, Job], dict[str, Any]]
-    print_segments: Callable[[dict[str, Any]], None]
-
-
-_MONEY = ("tag", "cost", "possible_cost")
-_CHAT = _View(("job", "kind", "of", "name", "state", "model", *_MONEY), _describe_texts, _print_questions)
-_VIEWS = {
-    JobKind.TRANSCRIBE: _View(
-        ("job", "name", "source", "state", "duration", "model", "language", *_MONEY),
-        _describe_transcription,
-        _print_transcription,
-    ),
-    JobKind.SPEAK: _View(
-        ("job", "kind", "name", "state", "duration", "model", "voice", *_MONEY),
-        _describe_texts,
-        _print_pieces,
-    ),
-    JobKind.MINUTES: _CHAT,
-    JobKind.REPLY: _CHAT,
-}
+_SETTLED = {ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE}
 _LINT_ROWS = 50
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -189,7 +189,46 @@ def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
     return kind(f"the database {name} failed: {cause}", "check that it runs and can be written")
 
 
+_MIGRATIONS = Path(migrations.__file__).parent
 _UPGRADE_LOCK = 7_364_566  # any number that no other program on the server uses
+
+
+def revision(database: Database) -> tuple[str | None, str]:
+    """Return the revision that the tables are at, None where there are none, and the program's own."""
+    return _current(database), migrations.HEAD
+
+
+def pending(database: Database) -> list[str]:
+    """Return what the migrations that are missing do, a line each, in their order.
+
+    Raises:
+        DatabaseError: the tables are newer than this program.
+    """
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - loads slowly, and is not needed for long
+
+    current = _current(database)
+    _check_not_newer(database, current)
+    scripts = ScriptDirectory(str(_MIGRATIONS))
+    missing = scripts.iterate_revisions("head", current or "base")
+    return [f"{each.revision}: {each.doc}" for each in reversed(list(missing))]
+
+
+def back_up(database: Database) -> Path | None:
+    """Copy the embedded database to a file beside it, whole and consistent; of any other, nothing.
+
+    Returns:
+        The copy, which is named by the revision it has; None: there is nothing to copy.
+    """
+    current = _current(database)
+    if not database.is_embedded or current is None:
+        return None
+    file = Path(database.engine.url.database or "")
+    copy = file.with_name(f"{file.name}.{current}")
+    copy.unlink(missing_ok=True)
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
 
 
 def upgrade(database: Database) -> str:
@@ -197,13 +236,16 @@ def upgrade(database: Database) -> str:
 
     Returns:
         The revision that the tables are at now.
+
+    Raises:
+        DatabaseError: it failed, or the tables are newer than this program.
     """
     # Alembic loads slowly, and a database that is up to date needs none of it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     try:
         # SQLite's write lock, or PostgreSQL's advisory one, so that two starting processes take turns.
         with database.engine.begin() as connection:
@@ -225,6 +267,7 @@ def make_ready(database: Database) -> Database:
     current = _current(database)
     if current == migrations.HEAD:
         return database
+    _check_not_newer(database, current)
     if not database.is_embedded:
         raise DatabaseError(
             f"the tables in {database.name} are at revision {current or 'none'}, not {migrations.HEAD}",
@@ -232,6 +275,17 @@ def make_ready(database: Database) -> Database:
         )
     upgrade(database)
     return database
+
+
+def _check_not_newer(database: Database, current: str | None) -> None:
+    """Raise DatabaseError for tables that a newer program made: there is no way back."""
+    if current is None or any(_MIGRATIONS.glob(f"versions/{current}_*.py")):
+        return
+    raise DatabaseError(
+        f"the tables in {database.name} are at revision {current}, which a newer stenoflow made; this one"
+        f" knows {migrations.HEAD} and cannot go back",
+        "install the newer version again, or restore the copy that was made before the upgrade",
+    )
 
 
 def _current(database: Database) -> str | None:

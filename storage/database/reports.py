@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, distinct, func, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, distinct, func, or_, select
 
+from stenoflow.storage.database.charges import CURRENCY
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import integer_sum
 from stenoflow.storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
@@ -54,11 +55,42 @@ class RunTotals:
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """A job with its recording's name, for lists."""
+    """A job with its recording and what it cost, for lists; ``currency`` may be several: ``EUR+USD``."""
 
     job: Job
     recording: Recording
     spending: Spending
+    currency: str = CURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; what is None leaves none out.
+
+    Attributes:
+        prefix: what the id begins with.
+        search: what the recording's name or address has in it, in letters of any case.
+    """
+
+    prefix: str = ""
+    state: str | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    search: str | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what holds for these jobs."""
+        if self.prefix:
+            yield Job.id.startswith(self.prefix, autoescape=True)
+        if self.state is not None:
+            yield Job.state == self.state
+        if self.tag is not None:
+            yield Job.tag == self.tag
+        if self.since is not None:
+            yield Job.created_at >= self.since
+        if self.search:
+            columns = (Recording.name, Recording.source)
+            yield or_(*(column.icontains(self.search, autoescape=True) for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,22 +176,35 @@ class Reports:
         with self._database.read() as session:
             return Spending(*session.execute(query).one())
 
-    def jobs(self, prefix: str = "", *, state: str | None = None, limit: int | None = None) -> list[JobLine]:
-        """List jobs, newest first; those whose id begins with ``prefix``, in ``state`` if one is given."""
+    def jobs(self, only: JobFilter | None = None, *, limit: int | None = None) -> list[JobLine]:
+        """List jobs, newest first."""
         query = (
             select(Job, Recording)
             .join(Recording, Recording.id == Job.recording_id)
-            .where(Job.id.startswith(prefix, autoescape=True))
+            .where(*(only or JobFilter()).conditions())
             .order_by(Job.created_at.desc(), Job.id)
             .limit(limit)
         )
-        if state is not None:
-            query = query.where(Job.state == state)
-        by_job = select(Charge.job_id, *_spending()).group_by(Charge.job_id)
+        currencies = func.min(Charge.currency), func.max(Charge.currency)
+        by_job = select(Charge.job_id, *currencies, *_spending()).group_by(Charge.job_id)
         with self._database.read() as session:
             rows = session.execute(query).all()
-            spent = {row[0]: Spending(*row[1:]) for row in session.execute(by_job)}
-        return [JobLine(job, recording, spent.get(job.id, Spending(0, 0, 0))) for job, recording in rows]
+            if limit is not None:
+                # Of all jobs, the charges are as good as the whole table; of a few, the index finds them.
+                by_job = by_job.where(Charge.job_id.in_([job.id for job, _ in rows]))
+            spent = {row[0]: ("+".join(sorted({*row[1:3]})), row[3:]) for row in session.execute(by_job)}
+        free = (CURRENCY, (0, 0, 0))
+        return [
+            JobLine(job, recording, Spending(*money), currency)
+            for job, recording in rows
+            for currency, money in [spent.get(job.id, free)]
+        ]
+
+    def tags(self) -> list[str]:
+        """List the tags that jobs have."""
+        with self._database.read() as session:
+            query = select(Job.tag).where(Job.tag.is_not(None), Job.tag != "").distinct()
+            return sorted(tag for tag in session.scalars(query) if tag)
 
     def attempts(self, job_id: str) -> Sequence[Attempt]:
         """List a job's requests in the order they were sent."""

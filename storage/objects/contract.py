@@ -82,7 +82,11 @@ class ObjectStore(Protocol):
         """Tell whether there is an object under the key."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with the prefix, which may end midway in a name, in code point order."""
+        """Yield the keys that start with the prefix, which may end midway in a name.
+
+        They come in code point order, but from servers that keep folders, such as SeaweedFS: those list what
+        is in a folder where the folder stands.
+        """
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens where there is none."""

@@ -8,6 +8,8 @@ sent, whether its answer can be used, and what it costs.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -30,8 +32,10 @@ from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
 
+_log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
 _LOOK_AGAIN_S = 1.0
 
@@ -145,12 +149,14 @@ class Caller:
 
     Attributes:
         limiter: how many calls at once, and the stop for all.
+        waits: what calls wait for, to be shown.
     """
 
     context: AppContext
     api: AudioApi
     limiter: Limiter
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    waits: Waits = field(default_factory=Waits)
     # The same may be asked for twice in one run; the second waits for the first one's answer.
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -199,18 +205,35 @@ class Caller:
         async with self.limiter.slot():
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
+            who = self._who(call, attempt_id)
+            begun = time.monotonic()
             try:
-                answer = await call.send(self.api)
+                with self.waits.sending():
+                    answer = await call.send(self.api)
                 verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
+                kind = error.kind if isinstance(error, StenoflowError) else type(error).__name__
+                seconds = round(time.monotonic() - begun, 3)
+                _log.info("a call failed", extra=who | {"error": kind, "seconds": seconds})
                 await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
                 raise
+            _log.debug("a call was answered", extra=who | {"seconds": round(time.monotonic() - begun, 3)})
             if isinstance(verdict, Accepted):
                 await run_blocking(ledger.succeed, attempt_id, verdict.stored, bill, verdict.suspect)
                 await call.recorded()
             else:
                 await run_blocking(ledger.store_suspect, attempt_id, verdict.stored, bill, verdict.error)
             return verdict
+
+    def _who(self, call: PaidCall[Any], attempt_id: str) -> dict[str, Any]:
+        """Return the ids by which log lines of a call are found."""
+        return {
+            "run": self.context.run_id,
+            "job": call.job_id,
+            "segment": call.index,
+            "activity": call.activity,
+            "attempt": attempt_id,
+        }
 
     def _request(self, call: PaidCall[Any]) -> Request:
         return Request(

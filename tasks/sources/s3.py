@@ -121,7 +121,8 @@ def _under_prefix(client: S3Client, bucket: str, prefix: str, remark: Callable[[
         raise SourceNotFoundError(
             f"no recordings under {shown(f'{SCHEME}{bucket}/{prefix}')}", f"looked for {suffixes}"
         )
-    return found
+    # Not every server lists by key: SeaweedFS lists a folder's subfolders where they stand.
+    return sorted(found, key=lambda source: source.uri)
 
 
 def object_at(bucket: str, key: str, etag: str, size: int) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import jiwer
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
+from stenoflow.flows.cli import console
 from stenoflow.tasks.engine.sample import script_text
 from stenoflow.tasks.transcript.text import spoken_form
-from tests.flows.conftest import Command, Meeting, read_artifact
+from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
 from tests.servers.audio_api import AudioApiServer
 
 _COMMANDS = [
@@ -82,6 +86,164 @@ def test_jobs_and_show_tell_of_a_job(stenoflow: Command, api: AudioApiServer, me
     assert meeting.path.name in shown.out
     assert "manifest.json" in shown.out
     assert stenoflow("show", "nothing-like-it").exit_code == 2
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns, for what is printed in this process."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(console, "results", Console(highlight=False, soft_wrap=True, force_terminal=True))
+
+
+def _printed_lines(text: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_lists_fit_a_terminal_of_80_columns_and_say_what_is_what(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    long = tmp_path / f"{'会議 weekly meeting of the board ' * 3}.mp3"
+    long.write_bytes(meeting.path.read_bytes())
+    line = stenoflow("transcribe", long, "--tag", "a rather long tag for a customer", "--json").line
+    assert api.calls
+    for command in (["jobs"], ["costs", "--by", "recording"], ["costs", "--by", "tag"]):
+        lines = _printed_lines(stenoflow(*command).out)
+        assert max(map(cell_len, lines)) <= 80
+        assert f"{line['cost']} USD" in "".join(lines)
+    (row,) = _printed_lines(stenoflow("jobs").out)[1:]
+    assert f" {line['job'][:8]} " in row
+    assert row.endswith("…")
+    assert "00:04:00" in row
+    assert row.startswith(f"{datetime.now().astimezone():%d %b}")
+
+
+def test_jobs_are_found_by_tag_day_state_and_name(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    empty = stenoflow("jobs")
+    assert (empty.exit_code, empty.out, "stenoflow transcribe" in empty.err) == (0, "", True)
+    job = stenoflow("transcribe", meeting.path, "--tag", "board", "--json").line["job"]
+    (tmp_path / "notes.mp3").write_text("none")
+    refused = stenoflow("transcribe", tmp_path / "notes.mp3", "--json").line["job"]
+    assert api.calls
+    for options, found in (
+        (["--tag", "board"], [job]),
+        (["--search", "WEEKLY"], [job]),
+        (["--search", "notes", "--state", "refused"], [refused]),
+        (["--since", "2020-01-01"], [refused, job]),
+        (["--since", "2999-01-01"], []),
+        (["--search", "weekly%meeting"], []),
+        (["--limit", "1"], [refused]),
+    ):
+        assert [each["job"] for each in stenoflow("jobs", *options, "--json").lines] == found
+    assert "stenoflow jobs lists all" in stenoflow("jobs", "--tag", "none").err
+    assert "--limit shows more" in stenoflow("jobs", "--limit", "1").err
+
+
+def test_show_folds_segments_and_tells_dates_and_charges(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    job = stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json").line["job"]
+    assert api.calls
+    folded, whole = stenoflow("show", job).out, stenoflow("show", job, "--segments").out
+    today = f"{datetime.now().astimezone():%Y-%m-%d}"
+    for expected in (
+        "4 done; 4 requests; seams: 3 silent",
+        "4 actual charges by whisper-1: 0.0240 USD",
+        f"begun         {today}",
+        f"ended         {today}",
+        "length        00:04:00",
+    ):
+        assert expected in folded
+    assert len({line.split("  ")[0] for line in folded.splitlines()}) == len(folded.splitlines())
+    assert "seam at" not in folded
+    assert whole.count(" done ") == 4
+    assert whole.count("seam at") == 1
+    assert whole.count(" whisper-1 ") == 12
+
+
+def test_costs_have_totals_and_say_what_is_left_of_a_budget(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    assert "Nothing was charged." in stenoflow("costs").err
+    for tag in ("board", "sales"):
+        stenoflow("transcribe", meeting.path, "--tag", tag, "--segment-seconds", "60", "--json")
+        stenoflow("transcribe", meeting.path, "--tag", tag, "--language", "en" if tag == "sales" else "fr")
+    assert api.calls
+    write_settings("[budgets]\nmonth = 7\n")
+    printed = stenoflow("costs", "--by", "tag")
+    rows = [line.split() for line in printed.out.splitlines()]
+    assert rows[0] == ["tag", "requests", "audio", "cost"]
+    assert rows[-1][:2] == ["in", "total"]
+    total = sum(float(row[-2]) for row in rows[1:-1])
+    assert rows[-1][-2:] == [f"{total:.4f}", "USD"]
+    assert f"{total:.4f} of 7.0000 USD, {7 - total:.4f} left" in printed.err
+
+
+@pytest.mark.parametrize("command", ["transcribe", "ingest", "jobs", "db upgrade"])
+def test_help_shows_options_by_purpose_and_flags_without_a_type(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = stenoflow(*command.split(), "--help").out
+    assert "<bool>" not in text + stenoflow("--help").out
+    panels = [line.split()[1] for line in text.splitlines() if line.startswith("╭─")]
+    many = ["Arguments", "What", "How", "Money", "Output", "Other"]
+    assert panels == (many if command in {"transcribe", "ingest"} else ["Options"])
+    first = text.split("╭─")[1 if panels == ["Options"] else 2]
+    assert len(first.splitlines()) <= 24 if command == "transcribe" else True
+
+
+def test_a_shell_completes_ids_models_voices_languages_formats_and_tags(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def completed(words: str) -> list[str]:
+        with monkeypatch.context() as shell:
+            shell.setenv("_STENOFLOW_COMPLETE", "complete_bash")
+            shell.setenv("COMP_WORDS", f"stenoflow {words}")
+            shell.setenv("COMP_CWORD", str(len(words.split(" "))))
+            return stenoflow().out.split()
+
+    job = stenoflow("transcribe", meeting.path, "--tag", "board", "--json").line["job"]
+    assert api.calls
+    assert completed(f"show {job[:4]}") == completed(f"resume {job[:4]}") == [job]
+    assert "gpt-4o-transcribe" in completed("transcribe --model gpt")
+    assert "gpt-4o-mini" in completed("digest --model gpt")
+    assert "nova" in completed("speak --voice n")
+    assert completed("transcribe --language fi") == ["fi"]
+    assert completed("transcribe --languages en,fi") == ["en,fi"]
+    assert completed("transcribe --formats srt,v") == ["srt,vtt"]
+    assert completed("jobs --tag b") == ["board"]
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", "nonsense")
+    assert completed("show 0") == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("[budgets]\nyear = 3\n", "[budgets.year] cannot be used: there is none of this name"),
+        ("[budgets]\nmonth = 'much'\n", "[budgets.month] cannot be used: it must be a number"),
+        ("concurrency = 0\n", "STENOFLOW_CONCURRENCY cannot be used: it must be more than 0"),
+        ("subtitles = 'own'\n", "it must be 'netflix', 'bbc' or 'free'"),
+        ("digest = 'perhaps'\n", "it must be true or false"),
+        ("[[inboxes]]\nname = 'x'\n", "[inboxes.0.address] cannot be used: it is missing"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_in_plain_words(
+    setting: str, words: str, stenoflow: Command, home: Path
+) -> None:
+    write_settings(setting)
+    refused = stenoflow("jobs")
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.err.split())
+    assert not (home / "stenoflow.db").exists()
+
+
+def test_an_option_that_cannot_be_used_is_refused_in_plain_words(stenoflow: Command) -> None:
+    refused = stenoflow("transcribe", "talk.mp3", "--concurrency", "many")
+    assert refused.exit_code == 2
+    assert "'--concurrency': it must be a whole number" in refused.err
 
 
 def test_no_name_or_tag_is_taken_for_markup(

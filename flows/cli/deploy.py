@@ -1,0 +1,66 @@
+"""`stenoflow deploy`: register the deployments for workers on many machines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.prefect_server import PrefectError, surround
+from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.settings import load_settings
+
+
+class _PoolType(StrEnum):
+    PROCESS = "process"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+
+
+def deploy(
+    pool: Annotated[str, typer.Option(help="The work pool; it is made if it is not there.", metavar="NAME")],
+    type_: Annotated[
+        _PoolType, typer.Option("--type", help="What its workers start for each flow run.")
+    ] = _PoolType.PROCESS,
+    image: Annotated[
+        str | None,
+        typer.Option(help="The image to start, with stenoflow in it.", metavar="IMAGE", show_default=False),
+    ] = None,
+) -> None:
+    """Register the deployments for a pool's workers, with Prefect's server at PREFECT_API_URL.
+
+    One for each flow, and one for each drop folder of the settings; those that are there are brought up to
+    date. Workers then start with: prefect worker start --pool NAME
+
+    Example: [bold]stenoflow deploy --pool stenoflow[/]
+    """
+    settings = load_settings()
+    if not os.environ.get("PREFECT_API_URL"):
+        raise SettingsError(
+            "PREFECT_API_URL names no server to deploy to",
+            "start one: prefect server start; on one machine, stenoflow serve needs none of this",
+        )
+    if type_ is not _PoolType.PROCESS and image is None:
+        raise SettingsError(
+            f"a pool of type {type_} needs an --image", "docker build makes one: see .deploy/"
+        )
+    surround(settings.home)
+    # Prefect reads its settings when it is imported.
+    from httpx import HTTPError  # noqa: PLC0415
+    from prefect.exceptions import PrefectHTTPStatusError  # noqa: PLC0415
+
+    from stenoflow.flows.deployments import deploy_to_pool  # noqa: PLC0415
+
+    try:
+        names = asyncio.run(deploy_to_pool(settings, pool, type_.value, image))
+    except (HTTPError, PrefectHTTPStatusError) as error:
+        raise PrefectError(
+            f"the deployments could not be registered: {error}", "check PREFECT_API_URL"
+        ) from error
+    for name in names:
+        result(name)
+    say(f"Workers: prefect worker start --pool {pool}")

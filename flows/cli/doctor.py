@@ -1,0 +1,210 @@
+"""`stenoflow doctor`: look at all that a job needs, and say what to do about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+import typer
+
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import Column, json_line, print_list, say
+from stenoflow.storage.database.connection import open_database, revision
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.objects import open_store
+from stenoflow.tasks.api.models import load_models
+from stenoflow.tasks.api.network import open_http, proxy_for
+from stenoflow.tasks.calls.provider import default_model, provider_name
+from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.settings import Settings, load_settings
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+_OPENAI = "https://api.openai.com/v1"
+_TIMEOUT_S = 10.0
+# S3 refuses signatures that are 15 minutes off; a month's budget begins by this clock, too.
+_CLOCK_S = 60
+# As long before a model's last day, a webhook warns of it.
+_SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found; ``hint`` says what to do."""
+
+    name: str
+    condition: str
+    message: str
+    hint: str = ""
+
+
+def doctor(json: options.Json = False) -> None:
+    """Check ffmpeg, database, store, server, key, models, disk, proxy and clock; nothing is charged.
+
+    Example: [bold]stenoflow doctor[/]
+    """
+    settings = load_settings()
+    found = [finding for check in _CHECKS for finding in _run(check, settings)]
+    if json:
+        for each in found:
+            json_line(
+                {"check": each.name, "condition": each.condition, "message": each.message, "hint": each.hint}
+            )
+    else:
+        columns = (Column("check"), Column("condition"), Column("found"))
+        remarks = [each.hint or None for each in found]
+        print_list(columns, [(each.name, each.condition, each.message) for each in found], remarks)
+    if any(each.condition == ERROR for each in found):
+        raise typer.Exit(FailedError.exit_code)
+    if not json:
+        say("All that a job needs is there.")
+
+
+_Check = tuple[str, Callable[[Settings], Iterator[Finding]]]
+
+
+def _run(check: _Check, settings: Settings) -> Iterator[Finding]:
+    """Run a check; what it raises is what it found."""
+    name, look = check
+    try:
+        yield from look(settings)
+    except StenoflowError as error:
+        yield Finding(name, ERROR, error.message, error.hint)
+
+
+def _ffmpeg(_: Settings) -> Iterator[Finding]:
+    found = find_ffmpeg()
+    yield Finding("ffmpeg", OK, f"{found.version} at {found.path}")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    home = settings.home
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        yield Finding("home", ERROR, f"{home} cannot be written", "let STENOFLOW_HOME name another folder")
+        return
+    free_mb = shutil.disk_usage(there).free // 1_000_000
+    enough = free_mb >= settings.least_free_mb
+    hint = "" if enough else f"free some space: {settings.least_free_mb} MB are needed to begin a job"
+    yield Finding("home", OK if enough else ERROR, f"{home}, {free_mb:,} MB free", hint)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    database = open_database(settings.database_url)
+    try:
+        current, head = revision(database)
+        if current == head:
+            yield Finding("database", OK, f"{database.name}, revision {head}")
+        elif current is None and database.is_embedded:
+            yield Finding("database", OK, f"{database.name} will be made by the first job")
+        else:
+            condition = WARNING if database.is_embedded else ERROR
+            is_old = f"{database.name} is at revision {current or 'none'}, not {head}"
+            yield Finding("database", condition, is_old, "run: stenoflow db upgrade")
+    finally:
+        database.close()
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    open_store(settings.store).check()
+    yield Finding("store", OK, settings.store)
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    """Check the server's address, the way to it, the key, and this machine's clock against the server's."""
+    if settings.is_embedded:
+        yield Finding(
+            "server", WARNING, "the embedded engine transcribes: for trying out only", "set OPENAI_API_KEY"
+        )
+        return
+    url = settings.openai_base_url or _OPENAI
+    proxy = proxy_for(httpx.URL(url))
+    yield Finding("proxy", OK, f"{proxy[0]} is used for {url}" if proxy else "none is used")
+    try:
+        answer = asyncio.run(_ask(url, settings))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        hint = "check OPENAI_BASE_URL, the network and the proxy"
+        yield Finding("server", ERROR, f"{url} does not answer: {_cause(error)}", hint)
+        return
+    yield Finding("server", OK, f"{provider_name(settings)} at {url} answers")
+    if answer.status_code in {401, 403}:
+        hint = "check OPENAI_API_KEY, and what the key is allowed to do"
+        yield Finding("key", ERROR, f"it is refused with status {answer.status_code}", hint)
+    elif answer.is_success:
+        yield Finding(
+            "key", OK, "it is accepted" if settings.openai_api_key else "none is set, nor asked for"
+        )
+    else:
+        hint = "not every server lists its models; an address usually ends in /v1"
+        yield Finding("key", WARNING, f"the list of models is refused with {answer.status_code}", hint)
+    yield from _clock(answer.headers.get("date"))
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _ask(url: str, settings: Settings) -> httpx.Response:
+    key = settings.openai_api_key
+    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    base = httpx.URL(url)
+    async with open_http(base, timeout=_TIMEOUT_S) as client:
+        return await client.get(base.copy_with(path=f"{base.path.rstrip('/')}/models"), headers=headers)
+
+
+def _clock(said: str | None) -> Iterator[Finding]:
+    try:
+        there = parsedate_to_datetime(said or "")
+    except ValueError:
+        return
+    off_s = round((datetime.now(UTC) - there).total_seconds())
+    if abs(off_s) <= _CLOCK_S:
+        yield Finding("clock", OK, "it agrees with the server's")
+    else:
+        hint = "set it (by NTP): S3 refuses what is signed at another time, and budgets are a month's"
+        yield Finding("clock", ERROR, f"it is {off_s:+} s off the server's", hint)
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """Check the last day of the model that is used, by the table."""
+    name = settings.model or default_model(settings)
+    last = load_models(settings.models).get(name).shutdown
+    if last is None:
+        yield Finding("model", OK, f"{name}; no last day is known")
+        return
+    today = date.today()  # noqa: DTZ011 - a provider names days, not times
+    gone, soon = last < today, last < today + _SOON
+    hint = "let STENOFLOW_MODEL name another" if soon else ""
+    yield Finding("model", ERROR if gone else WARNING if soon else OK, f"{name}; its last day: {last}", hint)
+
+
+def _prefect(_: Settings) -> Iterator[Finding]:
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        yield Finding("prefect", OK, "no server is set: commands run without one")
+        return
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_TIMEOUT_S, trust_env=False)
+        condition = OK if answer.is_success else WARNING
+        said = f"{url} answers with status {answer.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        condition, said = WARNING, f"{url} does not answer: {_cause(error)}"
+    hint = "" if condition == OK else "check PREFECT_API_URL; jobs run all the same, but are not shown there"
+    yield Finding("prefect", condition, said, hint)
+
+
+_CHECKS: tuple[_Check, ...] = (
+    ("ffmpeg", _ffmpeg),
+    ("home", _disk),
+    ("database", _database),
+    ("store", _store),
+    ("server", _server),
+    ("model", _models),
+    ("prefect", _prefect),
+)

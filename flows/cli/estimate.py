@@ -1,0 +1,150 @@
+"""`stenoflow estimate`: how long recordings are, and what they would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, say
+from stenoflow.flows.cli.outcomes import print_outcome
+from stenoflow.flows.cli.transcribe import find_sources
+from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.calls.provider import chat_model as chosen_model
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
+from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
+from stenoflow.tasks.jobs.transcribe.request import job_settings
+from stenoflow.tasks.jobs.translate.plan import TranslationEstimate
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.transcript.timecode import clock, seconds
+
+
+def estimate(
+    sources: options.Sources,
+    model: options.Model = None,
+    segment_seconds: options.SegmentSeconds = None,
+    stream: options.Stream = None,
+    speakers: options.Speakers = None,
+    translate: options.Translate = False,
+    digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
+    chat_model: Annotated[
+        str | None,
+        typer.Option(help="What would write the minutes; implies --digest.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Tell how long recordings are, into how many segments they go, and what they would cost.
+
+    Example: [bold]stenoflow estimate recordings/ --model whisper-1[/]
+    """
+    settings = load_settings()
+    estimates: list[Estimate] = []
+    with open_context(settings) as context:
+        found, outcomes = find_sources(context, sources)
+        by, _ = options.speakers_of(speakers)
+        asked = RecordingOptions(
+            model=model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
+        )
+        request = job_settings(settings, context.models, asked)
+        writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
+        for source in found:
+            try:
+                estimates.append(estimate_source(context, source, request, writer))
+            except StenoflowError as error:
+                outcomes.append(outcome_of_error(error, TranscriptDetails(), source=source.uri))
+        for outcome in outcomes:
+            print_outcome(context, outcome, json=json)
+    _print_estimates(estimates, json=json)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
+    if json:
+        for each in estimates:
+            json_line(_estimate_line(each))
+        return
+    if estimates:
+        print_table(_estimates_table(estimates))
+    if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
+        say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
+    translators = {each.translation.model for each in estimates if each.translation}
+    if translators:
+        say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
+
+
+def _estimate_line(each: Estimate) -> dict[str, Any]:
+    line = _transcription(each)
+    if each.translation is not None:
+        line["translation"] = _chat(each.translation) | {"requests": each.translation.requests}
+    if each.digest is not None:
+        line["digest"] = _chat(each.digest) | {"questions": each.digest.questions}
+    return line
+
+
+def _chat(each: MinutesEstimate | TranslationEstimate) -> dict[str, Any]:
+    return {
+        "provider": each.provider,
+        "model": each.model,
+        "tokens_in": each.tokens.read,
+        "tokens_out": each.tokens.written,
+        "cost": None if each.cost_micro is None else show(each.cost_micro),
+    }
+
+
+def _transcription(each: Estimate) -> dict[str, Any]:
+    return {
+        "source": each.source.uri,
+        "name": each.source.name,
+        "duration": seconds(each.duration_ms),
+        "segments": each.segments,
+        "provider": each.provider,
+        "model": each.model,
+        "price": each.price,
+        "segment_cost": None if each.segment_micro is None else show(each.segment_micro),
+        "cost": None if each.cost_micro is None else show(each.cost_micro),
+        "currency": each.currency,
+    }
+
+
+def _estimates_table(estimates: list[Estimate]) -> Table:
+    digests = [each.digest for each in estimates if each.digest is not None]
+    minutes = [f"minutes by {digests[0].model}, about"] if digests else []
+    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost", *minutes)
+    for each in estimates:
+        add_plain(
+            table,
+            each.source.name,
+            clock(each.duration_ms),
+            str(each.segments),
+            each.model,
+            _money(each.segment_micro),
+            _money(each.cost_micro),
+            *([_money(each.digest.cost_micro)] if each.digest else []),
+        )
+    add_plain(
+        table,
+        "in total",
+        clock(sum(each.duration_ms for each in estimates)),
+        str(sum(each.segments for each in estimates)),
+        "",
+        "",
+        _money(_total([each.cost_micro for each in estimates])),
+        *([_money(_total([each.cost_micro for each in digests]))] if digests else []),
+    )
+    return table
+
+
+def _total(costs: list[int | None]) -> int | None:
+    """Add up costs; None where one is unknown."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _money(micro: int | None) -> str:
+    return "unknown" if micro is None else f"{show(micro)} USD"

@@ -1,0 +1,174 @@
+"""How `show` describes and prints the segments of a job, kind by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stenoflow.flows.cli.console import count, fact, print_rows
+from stenoflow.storage.database.cache_keys import with_translations
+from stenoflow.storage.database.states import Activity, JobKind
+from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.artifacts import manifest
+from stenoflow.tasks.assembly.assemble import diarize
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
+
+
+def _requests(context: AppContext, job: Job) -> Counter[int]:
+    return Counter(attempt.segment_index for attempt in context.reports.attempts(job.id))
+
+
+def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
+    segments, requests = context.catalog.segments(job.id), _requests(context, job)
+    cache_keys = (segment.cache_key for segment in segments)
+    suspects = context.ledger.suspects(with_translations(cache_keys, job.settings.get("translator")))
+    diarized, names = diarize(context, job, segments), job.speakers or {}
+    transcript = diarized.transcript
+    return {
+        "settings": job.settings,
+        "language": job.settings.get("language") or job.language or transcript.language,
+        "segments": [
+            {
+                "index": each.index,
+                "channel": each.channel,
+                "start": seconds(job.origin_ms + samples_to_ms(each.start_sample)),
+                "end": seconds(job.origin_ms + samples_to_ms(each.end_sample)),
+                "state": each.state,
+                "cut": "forced" if each.forced else "silent",
+                "sent": seconds(Excerpt(each.spans).duration_ms),
+                "gain_db": each.gain_db,
+                "attempts": requests[each.index],
+                "error": each.error_message,
+                **manifest.quality_entries(each, suspects, job, transcript.other_languages),
+            }
+            for each in segments
+        ],
+        "seams": [manifest.seam_entry(seam) for seam in transcript.seams],
+        "speakers": {label: names.get(label, label) for label in diarized.speakers},
+        **manifest.integrity_entries(job),
+    }
+
+
+def _describe_texts(context: AppContext, job: Job) -> dict[str, Any]:
+    """Describe a job whose segments are questions to a chat model, or pieces of a text that is spoken."""
+    own = "voice" if job.kind == JobKind.SPEAK else "of"
+    segments, requests = context.catalog.segments(job.id), _requests(context, job)
+    suspects = context.ledger.suspects(each.cache_key for each in segments) if own == "of" else {}
+    entries = []
+    for each in segments:
+        entry = manifest.segment_entry(each)
+        entry |= {"attempts": requests[each.index], "error": entry.pop("error")}
+        entries.append(entry | ({"suspect": suspects.get(each.cache_key)} if own == "of" else {}))
+    return {own: job.settings[own], "settings": job.settings, "segments": entries}
+
+
+def _print_counts(name: str, segments: Sequence[Mapping[str, Any]], remark: str = "") -> None:
+    """Print how many segments are in which state, and how many requests that took."""
+    states = Counter(each["state"] for each in segments)
+    requests = sum(each["attempts"] for each in segments)
+    counted = ", ".join(f"{number} {state}" for state, number in states.items()) or "none yet"
+    fact(name, f"{counted}; {count(requests, 'request')}{remark}")
+
+
+def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
+    if details["damaged"]:
+        fact("damaged", details["damaged"]["reason"])
+    if details["clipped"]:
+        fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
+    for label, name in details["speakers"].items():
+        fact("speaker", label if label == name else f"{label}: {name}")
+    seams = Counter(each["kind"] for each in details["seams"])
+    joined = "; seams: " + ", ".join(f"{number} {kind}" for kind, number in seams.items()) if seams else ""
+    _print_counts("segments", details["segments"], "" if whole else joined)
+    channel = ["channel"] if any(each["channel"] is not None for each in details["segments"]) else []
+    rows = [
+        (
+            each["index"],
+            *([each["channel"] + 1] if channel else []),
+            _precise(each["start"]),
+            _precise(each["end"]),
+            f"{each['sent']:.1f} s",
+            each["state"],
+            each["cut"],
+            each["attempts"],
+            remark,
+        )
+        for each in details["segments"]
+        if (remark := each["error"] or ", ".join(_remarks(each))) or whole
+    ]
+    if rows:
+        print_rows(("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark"), rows)
+    if whole and details["seams"]:
+        print_rows(
+            ("seam at", "kind", "joined by", "left out, as heard twice or in part"),
+            [
+                (_precise(each["at"]), each["kind"], each["joined_by"], " ".join(each["dropped"]))
+                for each in details["seams"]
+            ],
+        )
+
+
+def _remarks(segment: Mapping[str, Any]) -> Iterator[str]:
+    if segment["suspect"]:
+        yield f"suspect: {segment['suspect']}"
+    if segment["translation_suspect"]:
+        yield f"suspect translation: {segment['translation_suspect']}"
+    if segment["other_language"]:
+        yield f"heard as {segment['other_language']}"
+    if segment["gain_db"]:
+        yield f"sent {segment['gain_db']} dB louder"
+
+
+def _precise(seconds_: float) -> str:
+    milliseconds = round(seconds_ * 1000)
+    return f"{clock(milliseconds)}.{milliseconds % 1000:03d}"
+
+
+def _print_questions(details: Mapping[str, Any], *, whole: bool) -> None:
+    _print_counts("questions", details["segments"])
+    rows = []
+    for each in details["segments"]:
+        is_text, edges = each["activity"] == Activity.SPEECH, (each["start"], each["end"])
+        where = [f"character {edge}" if is_text else clock(round(edge * 1000)) for edge in edges]
+        remark = each["error"] or each["suspect"]
+        if whole or remark:
+            rows.append((each["index"], each["activity"], *where, each["state"], each["attempts"], remark))
+    if rows:
+        print_rows(("question", "activity", "from", "to", "state", "requests", "remark"), rows)
+
+
+def _print_pieces(details: Mapping[str, Any], *, whole: bool) -> None:
+    _print_counts("pieces", details["segments"])
+    rows = []
+    for each in details["segments"]:
+        start, end, remark = each["start"], each["end"], each["error"]
+        if whole or remark:
+            rows.append((each["index"], start, end, end - start, each["state"], each["attempts"], remark))
+    if rows:
+        print_rows(("piece", "from", "to", "characters", "state", "requests", "remark"), rows)
+
+
+class _PrintSegments(Protocol):
+    def __call__(self, details: Mapping[str, Any], *, whole: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """How one kind of job is shown: the facts that only it has, its details, and its segments."""
+
+    facts: tuple[str, ...]
+    describe: Callable[[AppContext, Job], dict[str, Any]]
+    print_segments: _PrintSegments
+
+
+_CHAT = JobView(("of",), _describe_texts, _print_questions)
+VIEWS = {
+    JobKind.TRANSCRIBE: JobView(("source", "language"), _describe_transcription, _print_transcription),
+    JobKind.SPEAK: JobView(("voice",), _describe_texts, _print_pieces),
+    JobKind.MINUTES: _CHAT,
+    JobKind.REPLY: _CHAT,
+}

@@ -1,0 +1,140 @@
+"""What the help shows of each option, by its name, and what a shell completes for it.
+
+The signature of a command says what an option is; this says how all commands show it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from copy import copy
+from typing import Annotated, Any, get_args
+
+from typer.core import TyperCommand, TyperOption
+from typer.models import ArgumentInfo, OptionInfo
+
+from stenoflow.flows.cli import completion
+
+_WHAT = "What"
+_HOW = "How"
+_MONEY = "Money"
+_OUTPUT = "Output"
+_OTHER = "Other"
+_ORDER = (_WHAT, _HOW, _MONEY, _OUTPUT, _OTHER)
+_PANELS = {
+    _WHAT: (
+        "language languages glossary speakers speaker translate stream digest text file voice speed "
+        "instructions session sample watch allow queue looks interval done_to reject"
+    ),
+    _HOW: "model chat_model speech_model segment_seconds concurrency align",
+    _MONEY: "budget tag",
+    _OUTPUT: "out formats format_ json",
+}
+_PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
+# With fewer options than this, panels would be longer than what is in them.
+_MANY = 10
+
+_METAVARS = {
+    "allow": "NAMES",
+    "api_key": "KEY",
+    "chat_model": "MODEL",
+    "concurrency": "N",
+    "done_to": "PLACE",
+    "file": "FILE",
+    "format_": "FORMAT",
+    "formats": "NAMES",
+    "host": "ADDRESS",
+    "instructions": "TEXT",
+    "interval": "SECONDS",
+    "language": "LANGUAGE",
+    "languages": "LANGUAGES",
+    "limit": "N",
+    "log_format": "FORMAT",
+    "looks": "N",
+    "model": "MODEL",
+    "out": "PATH",
+    "page": "FILE",
+    "port": "PORT",
+    "queue": "URL",
+    "search": "TEXT",
+    "segment_seconds": "SECONDS",
+    "session": "NAME",
+    "since": "DATE",
+    "speech_model": "MODEL",
+    "speed": "FACTOR",
+    "stream": "N",
+    "tag": "NAME",
+    "voice": "VOICE",
+}
+_COMPLETIONS = {
+    "chat_model": completion.chat_models,
+    "formats": completion.formats,
+    "job": completion.jobs,
+    "jobs": completion.jobs,
+    "language": completion.languages,
+    "languages": completion.languages,
+    "model": completion.models,
+    "speech_model": completion.speech_models,
+    "tag": completion.tags,
+    "voice": completion.voices,
+}
+# Where an option of that name takes something else.
+_COMPLETIONS_OF = {
+    ("digest", "model"): completion.chat_models,
+    ("digest", "formats"): None,
+    ("speak", "model"): completion.speech_models,
+}
+
+
+class DescribedCommand(TyperCommand):
+    """A command whose options are shown in panels by their purpose."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option --help: a flag, shown last."""
+        option = super().get_help_option(ctx)
+        if isinstance(option, TyperOption):
+            option.metavar = ""
+            option.rich_help_panel = _OTHER if any(_panel(each) for each in self.params) else None
+        return option
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments and options, those of a panel together."""
+        return sorted(super().get_params(ctx), key=lambda each: _rank(_panel(each)))
+
+
+def _panel(parameter: Any) -> str | None:
+    return getattr(parameter, "rich_help_panel", None)
+
+
+def _rank(panel: str | None) -> int:
+    return _ORDER.index(panel) if panel in _ORDER else -1
+
+
+def described(command: str, parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Return a command's parameters with what the help shows of them, and what a shell completes."""
+    given = list(parameters)
+    in_panels = sum(isinstance(_info(each), OptionInfo) for each in given) >= _MANY
+    return [_described(command, each, in_panels=in_panels) for each in given]
+
+
+def _described(command: str, parameter: inspect.Parameter, *, in_panels: bool) -> inspect.Parameter:
+    info = _info(parameter)
+    if info is None:
+        return parameter
+    kind, *_ = get_args(parameter.annotation)
+    # Commands share the options that they have in common.
+    info = copy(info)
+    if isinstance(info, OptionInfo):
+        if in_panels:
+            info.rich_help_panel = _PANEL_OF.get(parameter.name, _OTHER)
+        if info.metavar is None:
+            info.metavar = "" if bool in {kind, *get_args(kind)} else _METAVARS.get(parameter.name)
+    if info.autocompletion is None:
+        general = _COMPLETIONS.get(parameter.name)
+        info.autocompletion = _COMPLETIONS_OF.get((command, parameter.name), general)
+    return parameter.replace(annotation=Annotated[kind, info])
+
+
+def _info(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo | None:
+    infos = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo | ArgumentInfo)]
+    return infos[0] if infos else None

@@ -1,0 +1,104 @@
+"""`stenoflow deploy`, from a wheel that was installed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.flows.conftest import Command, write_settings
+
+_ROOT = Path(__file__).parents[2]
+_PROGRAM = """
+import sys, stenoflow
+print(stenoflow.__file__, file=sys.stderr)
+from stenoflow.flows.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Python of an environment into which the wheel was installed; the libraries are the tests' own."""
+    build = pytest.importorskip("hatchling.build")
+    with monkeypatch.context() as here:
+        here.chdir(_ROOT)
+        wheel = tmp_path / build.build_wheel(str(tmp_path))
+    environment = tmp_path / "environment"
+    venv.create(environment, symlinks=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    with ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    libraries = [
+        sysconfig.get_path("purelib"),
+        *(path for path in sys.path if path.endswith("site-packages")),
+    ]
+    (packages / "libraries.pth").write_text(
+        "".join(f"import site; site.addsitedir({path!r})\n" for path in libraries)
+    )
+    return environment / "bin" / "python"
+
+
+@pytest.mark.slow
+def test_a_wheel_registers_every_deployment_for_a_pool_and_makes_its_queues(
+    installed: Path, home: Path, tmp_path: Path, prefect_api: str
+) -> None:
+    write_settings('[[inboxes]]\nname = "meetings"\naddress = "s3://meetings/inbox/"\nevery = 30\n')
+    folder = tmp_path / "elsewhere"
+    (folder / "flows").mkdir(parents=True)
+    assert home.exists()
+    for _ in range(2):
+        done = subprocess.run(
+            [str(installed), "-c", _PROGRAM, "deploy", "--pool", "stenoflow"],
+            cwd=folder,
+            env=os.environ | {"PREFECT_API_URL": prefect_api},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert str(installed.parents[1]) in done.stderr.splitlines()[0]
+    names = done.stdout.split("\n")[:-1]
+    assert "transcribe/stenoflow" in names
+    assert "ingest/meetings" in names
+    found, queues = asyncio.run(_registered())
+    assert set(names) <= set(found)
+    assert all(found[name][0] == "stenoflow" for name in names)
+    assert {name for name in names if found[name][1] == "bulk"} == {"verify/stenoflow", "retain/stenoflow"}
+    assert all(found[name][2].startswith("stenoflow.flows.deployable.") for name in names)
+    assert queues["urgent"] < queues["normal"] < queues["bulk"]
+
+
+async def _registered() -> tuple[dict[str, tuple[str | None, str | None, str]], dict[str, int]]:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - reads its settings when imported
+
+    async with get_client() as client:
+        flows = {flow.id: flow.name for flow in await client.read_flows()}
+        found = {
+            f"{flows[each.flow_id]}/{each.name}": (
+                each.work_pool_name,
+                each.work_queue_name,
+                each.entrypoint or "",
+            )
+            for each in await client.read_deployments()
+        }
+        queues = await client.read_work_queues(work_pool_name="stenoflow")
+        return found, {queue.name: queue.priority or 0 for queue in queues}
+
+
+def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
+    stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    refused = stenoflow("deploy", "--pool", "x")
+    assert (refused.exit_code, "PREFECT_API_URL" in refused.err) == (2, True)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    refused = stenoflow("deploy", "--pool", "x", "--type", "docker")
+    assert (refused.exit_code, "--image" in refused.err) == (2, True)

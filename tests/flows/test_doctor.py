@@ -1,0 +1,121 @@
+"""What an operator asks first: is all there, what stands in the settings, what would an upgrade do."""
+
+from __future__ import annotations
+
+import sqlite3
+import tomllib
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stenoflow import migrations
+from stenoflow.tasks.settings import load_settings
+from tests.flows.conftest import Command, write_settings
+from tests.servers.audio_api import AudioApiServer
+
+
+def _conditions(stenoflow: Command) -> tuple[int, dict[str, tuple[str, str]]]:
+    printed = stenoflow("doctor", "--json")
+    return printed.exit_code, {each["check"]: (each["condition"], each["hint"]) for each in printed.lines}
+
+
+def test_all_is_well_with_a_server_that_answers(stenoflow: Command, api: AudioApiServer) -> None:
+    code, found = _conditions(stenoflow)
+    assert not api.calls
+    assert code == 0
+    assert {condition for condition, _ in found.values()} <= {"ok", "warning"}
+    assert {"ffmpeg", "home", "database", "store", "server", "proxy", "key", "model", "prefect"} <= set(found)
+    assert found["ffmpeg"] == found["database"] == found["server"] == ("ok", "")
+    told = stenoflow("doctor")
+    assert (told.exit_code, "All that a job needs is there." in told.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "check", "hint"),
+    [
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1", "server", "OPENAI_BASE_URL"),
+        ("OPENAI_BASE_URL", "nonsense", "server", "OPENAI_BASE_URL"),
+        ("STENOFLOW_STORE", "file:///proc/none", "store", ""),
+        ("STENOFLOW_DATABASE_URL", "oracle://x", "database", "postgresql"),
+        ("STENOFLOW_LEAST_FREE_MB", "999999999999", "home", "free some space"),
+        ("STENOFLOW_FFMPEG", "/bin/false", "ffmpeg", ""),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_to_do(
+    variable: str,
+    value: str,
+    check: str,
+    hint: str,
+    stenoflow: Command,
+    api: AudioApiServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not api.calls
+    monkeypatch.setenv(variable, value)
+    code, found = _conditions(stenoflow)
+    assert code == 3
+    assert found[check][0] == "error"
+    assert hint in found[check][1]
+
+
+def test_a_model_whose_last_day_is_past_is_an_error(stenoflow: Command, api: AudioApiServer) -> None:
+    assert not api.calls
+    write_settings("[models.whisper-1]\nshutdown = 2026-01-01\n")
+    code, found = _conditions(stenoflow)
+    assert (code, found["model"][0]) == (3, "error")
+
+
+def test_without_a_key_only_the_embedded_engine_is_warned_of(stenoflow: Command) -> None:
+    code, found = _conditions(stenoflow)
+    assert (code, found["server"][0]) == (0, "warning")
+
+
+def test_settings_are_written_once_and_all_their_lines_can_be_used(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("init").exit_code == 0
+    path = home / "stenoflow.toml"
+    written = path.read_text("utf-8")
+    assert tomllib.loads(written) == {}
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = stenoflow("init")
+    assert (again.exit_code, path.read_text("utf-8")) == (2, written)
+    assert stenoflow("init", "--print").out.strip() == written.strip()
+    lines = written.splitlines()[4:]
+    used = [line.removeprefix("# ") for line in lines if not line.startswith("# ---")]
+    path.write_text("\n".join(used), "utf-8")
+    settings = load_settings()
+    assert settings.budgets.tags
+    assert settings.inboxes[0].done_to
+    assert settings.prices["openai"]["whisper-1"].per == "minute"
+
+
+def test_an_upgrade_says_what_it_does_and_copies_the_file_first(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    file = home / "stenoflow.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0009'")
+        database.execute("DROP TABLE copies")
+        database.execute("DROP TABLE receipts")
+        database.commit()
+    would = stenoflow("db", "upgrade", "--dry-run")
+    assert "would run 0010: " in would.err
+    assert would.out.rstrip().endswith("at revision 0009")
+    done = stenoflow("db", "upgrade")
+    copy = home / "stenoflow.db.0009"
+    assert (done.exit_code, f"copied to {copy}" in " ".join(done.err.split())) == (0, True)
+    assert done.out.rstrip().endswith(f"at revision {migrations.HEAD}")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0009",)
+
+
+def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    with closing(sqlite3.connect(home / "stenoflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    for command in (["jobs"], ["db", "upgrade"]):
+        refused = stenoflow(*command)
+        assert refused.exit_code == 3
+        assert "which a newer stenoflow made" in refused.err
+        assert "install the newer version" in refused.err

@@ -1,0 +1,87 @@
+"""Structured logs, and that no secret is in anything that a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stenoflow.flows.cli import console
+from tests.flows.conftest import Command, Meeting
+from tests.servers.audio_api import AudioApiServer
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give back what a command changes for its process."""
+    root, ours = logging.getLogger(), logging.getLogger("stenoflow")
+    before = root.handlers[:], root.level, ours.level
+    monkeypatch.setattr(console, "_log", None)
+    yield
+    root.handlers[:], level, our_level = before
+    root.setLevel(level)
+    ours.setLevel(our_level)
+
+
+def test_everything_on_stderr_is_json_with_ids(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.script(["503"])
+    arguments = (meeting.path, "--segment-seconds", "60", "--log-format", "json", "--json")
+    printed = stenoflow("transcribe", *arguments)
+    logged = [json.loads(line) for line in printed.err.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in logged)
+    job = printed.line["job"]
+    answered = [line for line in logged if line["message"] == "a call was answered"]
+    (failed,) = [line for line in logged if line["message"] == "a call failed"]
+    assert sorted(line["segment"] for line in answered) == [0, 1, 2, 3]
+    assert {line["job"] for line in [*answered, failed]} == {job}
+    assert all(line["attempt"] and line["run"] and line["seconds"] >= 0 for line in answered)
+    assert failed["error"].startswith("api-")
+    assert any(job in line["message"] for line in logged)
+
+
+def test_errors_are_json_too(stenoflow: Command) -> None:
+    refused = stenoflow("show", "nothing", "--log-format", "json")
+    (line,) = [json.loads(line) for line in refused.err.splitlines()]
+    assert (refused.exit_code, line["level"], line["error"]) == (2, "error", "settings")
+
+
+_KEY = "sk-proj-geheim0123456789abcdefgh"
+_WEBHOOK = "whsec_" + "Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt"
+_DASHBOARD = "anna:geheimnis-4711"
+_IN_URL = "passw0rt-im-pfad"
+
+
+@pytest.mark.parametrize("mode", ["401", "400", "html-200", "reset-after-body"])
+def test_no_secret_is_in_what_failed_runs_print_store_or_log(
+    mode: str,
+    stenoflow: Command,
+    api: AudioApiServer,
+    meeting: Meeting,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", _KEY)
+    monkeypatch.setenv("STENOFLOW_WEBHOOK_URL", f"http://127.0.0.1:9/hook/{_IN_URL}")
+    monkeypatch.setenv("STENOFLOW_WEBHOOK_SECRET", _WEBHOOK)
+    monkeypatch.setenv("STENOFLOW_DASHBOARD_AUTH", _DASHBOARD)
+    monkeypatch.setenv("STENOFLOW_DEBUG", "1")
+    api.script([mode] * 30)
+    texts = []
+    for command in (
+        ["transcribe", meeting.path, "--json", "--log-format", "json"],
+        ["doctor"],
+        ["jobs"],
+        ["show", "nothing"],
+    ):
+        printed = stenoflow(*command)
+        texts += [printed.out, printed.err]
+    assert any(call.authorization == f"Bearer {_KEY}" for call in api.calls)
+    everything = "\n".join(texts).encode()
+    everything += b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    for secret in (_KEY, _WEBHOOK, _DASHBOARD, _DASHBOARD.partition(":")[2], _IN_URL):
+        assert secret.encode() not in everything

@@ -1,0 +1,43 @@
+"""What is shown while a command runs."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from stenoflow.flows.cli import progress
+from tests.flows.conftest import Command, Meeting
+from tests.servers.audio_api import AudioApiServer
+
+
+@pytest.mark.slow
+def test_a_terminal_of_80_columns_shows_all_and_what_is_waited_for(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(progress, "messages", console)
+    api.delay_s = 8
+    assert stenoflow("transcribe", meeting.path, "--segment-seconds", "60").exit_code == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", plain).splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    bars = [line for line in lines if "weekly meeting.mp3" in line]
+    assert "4/4 segments" in bars[-1]
+    assert re.search(r"\d+\.\dx +0\.0240 USD", bars[-1])
+    assert any("waiting for the API: a call is without an answer for " in line for line in lines)
+
+
+@pytest.mark.slow
+def test_an_api_that_refuses_calls_is_said_elsewhere_than_on_a_terminal_too(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_LINE_S", 0.5)
+    api.script(["429-retry-after"] * 8)
+    printed = stenoflow("transcribe", meeting.path)
+    assert printed.exit_code == 0
+    assert re.search(r"waiting: the API (takes no|has refused) calls for ", printed.err)
