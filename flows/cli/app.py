@@ -63,6 +63,10 @@ _COMMANDS = {
     ),
     "speak": ("speak", "Speak a text. A long one is spoken in pieces side by side, and joined."),
     "engine": ("servers", "Serve the embedded engine, so that any OpenAI client can use it."),
+    "models": (
+        "models",
+        "List the models: what each can do, what it costs for an hour of meeting, and until when.",
+    ),
     "metrics": (
         "servers",
         "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",

@@ -29,7 +29,7 @@ from stenoflow.storage.database.reports import CostLine, CostsBy
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import from_micro, show
-from stenoflow.tasks.calls.provider import chat_model as chosen_model
+from stenoflow.tasks.calls.chosen_models import chat_model as chosen_model
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
