@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +18,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, UsedModel, today
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
@@ -29,19 +30,36 @@ _TIMEOUT_S = 10.0
 
 
 class Notifications:
-    """Announces what happens in one run; belongs to its event loop. Nothing without a receiver."""
+    """Announces what happens in one run; belongs to its event loop. Without a receiver only ``say`` is told.
 
-    def __init__(self, run: Run, deliveries: DeliveryQueue | None = None) -> None:
+    Args:
+        run: the run.
+        deliveries: what goes to the receiver; None: there is none.
+        say: told what people are to know at once.
+    """
+
+    def __init__(
+        self, run: Run, say: Callable[[str], object], deliveries: DeliveryQueue | None = None
+    ) -> None:
         settings = run.context.settings
         self._run = run
         self._deliveries = deliveries
         self._announcer = EventFactory(run.context.run_id, provider_name(settings), _redaction(settings))
-        self._models: dict[str, asyncio.Task[None]] = {}
+        self._say = say
+        self._watched: set[UsedModel] = set()
+        self._checks: list[asyncio.Task[None]] = []
 
-    def watch_model(self, model: str) -> None:
-        """Warn once if a model is to be shut down."""
-        if self._deliveries is not None and model not in self._models:
-            self._models[model] = asyncio.create_task(self._check(model, self._deliveries))
+    def watch(self, models: Iterable[UsedModel]) -> None:
+        """Warn of each model, once a run, whose end is near or past."""
+        for model in models:
+            if model in self._watched:
+                continue
+            self._watched.add(model)
+            remark = self._run.context.listing(model).remark(model.provider, today())
+            if remark is not None:
+                self._say(f"Warning: {remark}")
+            if self._deliveries is not None:
+                self._checks.append(asyncio.create_task(self._check(model, self._deliveries)))
 
     def tell(self, outcome: Outcome) -> None:
         """Announce the outcome of a transcription."""
@@ -56,20 +74,20 @@ class Notifications:
         if self._deliveries is None:
             return
         ends_at = asyncio.get_running_loop().time() + _TIMEOUT_S
-        checks = list(self._models.values())
-        if checks:
-            await asyncio.wait(checks, timeout=_TIMEOUT_S)
-        for check in checks:
+        if self._checks:
+            await asyncio.wait(self._checks, timeout=_TIMEOUT_S)
+        for check in self._checks:
             check.cancel()
         await self._deliveries.close(max(0.0, ends_at - asyncio.get_running_loop().time()))
 
-    async def _check(self, model: str, deliveries: DeliveryQueue) -> None:
-        for event in self._announcer.of_model(model, await self._shutdown(model), utc_now()):
+    async def _check(self, model: UsedModel, deliveries: DeliveryQueue) -> None:
+        successor = self._run.context.listing(model).successor
+        for event in self._announcer.of_model(model, await self._shutdown(model), utc_now(), successor):
             deliveries.take(event)
 
-    async def _shutdown(self, model: str) -> date | None:
+    async def _shutdown(self, model: UsedModel) -> date | None:
         """Return a model's last day: the server's word, else that of the table of models."""
-        known = self._run.context.models.get(model).shutdown
+        known = self._run.context.listing(model).last_day(model.provider)
         if self._run.context.settings.is_embedded:
             return known
         try:
@@ -77,20 +95,26 @@ class Notifications:
         except StenoflowError as error:
             _log.info("no list of models: %s", error.kind)
             return known
-        return next((each.shutdown for each in listed if each.name == model and each.shutdown), known)
+        return next((each.shutdown for each in listed if each.name == model.name and each.shutdown), known)
 
 
 @asynccontextmanager
 async def open_notifications(
     run: Run, say: Callable[[str], object] | None = None
 ) -> AsyncIterator[Notifications]:
-    """Open what tells of a run; ``say`` is told what was not delivered, by default stderr is."""
+    """Open what tells of a run.
+
+    Args:
+        run: the run.
+        say: told what was not delivered, and which models end; by default stderr is.
+    """
     endpoint = run.context.settings.webhook
+    say = say or _to_stderr
     if endpoint is None:
-        yield Notifications(run)
+        yield Notifications(run, say)
         return
     async with open_sender(endpoint) as sender:
-        notifier = Notifications(run, DeliveryQueue(sender.send, say or _to_stderr))
+        notifier = Notifications(run, say, DeliveryQueue(sender.send, say))
         try:
             yield notifier
         finally:
@@ -123,7 +147,6 @@ _STOPPING = frozenset(
         errors.BillingStoppedError,
     )
 )
-_NOTICE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +181,20 @@ class EventFactory:
             stopped = {"provider": self.provider, **_cause(outcome)}
             yield self._event(EventType.STOPPED, self.provider, at, stopped)
 
-    def of_model(self, model: str, shutdown: date | None, at: datetime) -> Iterator[Event]:
-        """Yield a warning where a model is shut down within 30 days, or was."""
-        if shutdown is None or (shutdown - at.date()).days > _NOTICE_DAYS:
+    def of_model(
+        self, model: UsedModel, shutdown: date | None, at: datetime, successor: str | None = None
+    ) -> Iterator[Event]:
+        """Yield a warning where a model is shut down within `NOTICE_DAYS`, or was."""
+        if shutdown is None or (shutdown - at.date()).days > NOTICE_DAYS:
             return
-        data = {"provider": self.provider, "model": model, "shutdown": shutdown.isoformat()}
-        yield self._event(EventType.RETIRING, f"{self.provider}/{model}", at, data)
+        data = {
+            "provider": model.provider,
+            "model": model.name,
+            "kind": model.kind.value,
+            "shutdown": shutdown.isoformat(),
+            "successor": successor,
+        }
+        yield self._event(EventType.RETIRING, f"{model.provider}/{model.name}", at, data)
 
     def _event(self, kind: EventType, of: str, at: datetime, data: dict[str, Any]) -> Event:
         return Event(kind, self.redaction.clean(of), self.run_id, at, self.redaction.clean(data))

@@ -19,6 +19,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.tasks.calls.chosen_models import used_models
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
@@ -62,8 +63,6 @@ class Work(ABC):
     """Run it even if it was set aside after crashes."""
     has_listener: bool = False
     """Somebody listens, so it is run even where another run has completed it meanwhile."""
-    model: str | None = None
-    """The model whose end the webhooks warn of."""
     error: BaseException | None = None
     """What it ended in; set by the runner."""
 
@@ -242,8 +241,6 @@ class Runner:
 
     async def _open(self, work: Work, progress: Progress | None) -> Job:
         self.active.check_interrupted()
-        if work.model is not None and self._notifications is not None:
-            self._notifications.watch_model(work.model)
         job = await work.open(self)
         if progress is not None:
             duration_ms = await run_blocking(work.duration_ms, self.context, job)
@@ -258,6 +255,8 @@ class Runner:
         await work.deliver(self.active, job, was_done=was_done)
 
     async def _work(self, work: Work, job: Job) -> None:
+        if self._notifications is not None:
+            self._notifications.watch(used_models(job))
         broken = StenoflowError("the run that made this call was broken off")
         await run_blocking(self.context.ledger.recover, job.id, broken)
         await run_blocking(self.context.catalog.retry_parked, job.id)

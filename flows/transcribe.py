@@ -102,7 +102,6 @@ class TranscribeWork(Work):
 
     def __post_init__(self) -> None:
         self.name = self.source.name
-        self.model = self.request.settings.model
 
     async def open(self, runner: Runner) -> Job:
         """Prepare the recording: fetch, hash, probe, refuse, or open its job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from stenoflow.storage.database.reports import Reports
     from stenoflow.storage.objects import ObjectStore
     from stenoflow.storage.objects.s3_client import LazyClient
-    from stenoflow.tasks.api.chat_models import ChatModelTable
-    from stenoflow.tasks.api.models import ModelTable
-    from stenoflow.tasks.api.speech_models import SpeechModelTable
+    from stenoflow.tasks.api.chat_models import ChatModel
+    from stenoflow.tasks.api.model_table import Listing, ModelTable, UsedModel
+    from stenoflow.tasks.api.models import Model
+    from stenoflow.tasks.api.speech_models import SpeechModel
     from stenoflow.tasks.billing.prices import PriceBook
     from stenoflow.tasks.media.ffmpeg import Ffmpeg
 
@@ -136,39 +137,41 @@ class AppContext:
         return named and all(self.store.exists(each.key) for each in artifacts)
 
     @cached_property
-    def models(self) -> ModelTable:
+    def models(self) -> ModelTable[Model]:
         """What each model can do."""
         from stenoflow.tasks.api.models import load_models
 
         return load_models(self.settings.models)
 
     @cached_property
-    def chat_models(self) -> ChatModelTable:
+    def chat_models(self) -> ModelTable[ChatModel]:
         """How much each chat model takes."""
         from stenoflow.tasks.api.chat_models import load_chat_models
 
         return load_chat_models(self.settings.chat_models)
 
     @cached_property
-    def speech_models(self) -> SpeechModelTable:
+    def speech_models(self) -> ModelTable[SpeechModel]:
         """What each model that speaks can do."""
         from stenoflow.tasks.api.speech_models import load_speech_models
 
         return load_speech_models(self.settings.speech_models)
 
+    def listing(self, model: UsedModel) -> Listing:
+        """Return what the table says of a model of any kind."""
+        from stenoflow.tasks.api.model_table import Kind
+
+        tables: dict[Kind, Callable[[str], Listing]] = {
+            Kind.TRANSCRIPTION: self.models.get,
+            Kind.CHAT: self.chat_models.get,
+            Kind.SPEECH: self.speech_models.get,
+        }
+        return tables[model.kind](model.name)
+
     @cached_property
     def prices(self) -> PriceBook:
         """The price book. Raises SettingsError for an entry that cannot be used."""
-        from stenoflow.tasks.billing.prices import load_book
-
-        overrides = {
-            provider: {model: entry.model_dump() for model, entry in models.items()}
-            for provider, models in self.settings.prices.items()
-        }
-        try:
-            return load_book(overrides)
-        except ValueError as error:
-            raise SettingsError(str(error), "see [prices] in stenoflow.toml") from error
+        return load_prices(self.settings)
 
     @cached_property
     def ffmpeg(self) -> Ffmpeg:
@@ -176,6 +179,20 @@ class AppContext:
         from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 
         return find_ffmpeg()
+
+
+def load_prices(settings: Settings) -> PriceBook:
+    """Read the price book with the user's entries. Raises SettingsError for one that cannot be used."""
+    from stenoflow.tasks.billing.prices import load_book
+
+    overrides = {
+        provider: {model: entry.model_dump() for model, entry in models.items()}
+        for provider, models in settings.prices.items()
+    }
+    try:
+        return load_book(overrides)
+    except ValueError as error:
+        raise SettingsError(str(error), "see [prices] in stenoflow.toml") from error
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class PriceEntry(BaseModel):
     per: str
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     least: int = Field(default=0, ge=0, le=_HIGHEST_PRICE)
+    rate: PositiveInt | None = None
     source: str = FILE_NAME
     date: str = "unknown"
 
@@ -140,6 +141,8 @@ class Settings(BaseSettings):
     """The model that speaks."""
     voice: str | None = None
     """The voice that it speaks with."""
+    allow_prc: bool = False
+    """Whether text may go to models in the People's Republic of China."""
     concurrency: PositiveInt = 6
     subtitles: Literal["netflix", "bbc", "free"] = "netflix"
     """The rules that subtitles keep."""
@@ -175,7 +178,7 @@ class Settings(BaseSettings):
     prices: dict[str, dict[str, PriceEntry]] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     chat_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """How much chat models take, over those of ``chat_models.toml``."""
+    """How much chat models take, over those of the table of models."""
     speech_models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @check_model(mode="after")

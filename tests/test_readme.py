@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme_prices import table
+from tests.readme_models import table
 
 _ROOT = Path(__file__).parents[1]
 _ROOMS = ("flows", "flows/cli", "tasks", "storage", "tests")
@@ -16,7 +16,7 @@ _PAGES = [
 ]
 
 
-def test_the_table_of_costs_is_what_the_price_book_says() -> None:
+def test_the_table_of_models_is_what_the_table_and_the_price_book_say() -> None:
     readme = _ROOT / "tasks/README.md"
     assert table() in readme.read_text("utf-8"), f"it should be:\n{table()}"
 

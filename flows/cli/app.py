@@ -73,6 +73,10 @@ _COMMANDS = {
         "deploy",
         "Register the deployments for a pool's workers, with Prefect's server at PREFECT_API_URL.",
     ),
+    "models": (
+        "models",
+        "List the models: what each can do, what it costs for an hour of meeting, and until when.",
+    ),
     "metrics": (
         "servers",
         "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",

@@ -37,7 +37,7 @@ def digest(
     ] = None,
     speech_model: Annotated[
         str | None,
-        typer.Option(help="The model that speaks. Default: tts-1, or the embedded one.", show_default=False),
+        typer.Option(help="What speaks. Default: as stenoflow models marks it.", show_default=False),
     ] = None,
     formats: Annotated[
         str | None,

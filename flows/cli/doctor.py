@@ -20,7 +20,8 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.network import open_http, proxy_for
-from stenoflow.tasks.calls.provider import default_model, provider_name
+from stenoflow.tasks.calls.chosen_models import transcription_model
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.settings import Settings, load_settings
@@ -173,8 +174,8 @@ def _clock(said: str | None) -> Iterator[Finding]:
 
 def _models(settings: Settings) -> Iterator[Finding]:
     """Check the last day of the model that is used, by the table."""
-    name = settings.model or default_model(settings)
-    last = load_models(settings.models).get(name).shutdown
+    name = transcription_model(settings)
+    last = load_models(settings.models).get(name).last_day(provider_name(settings))
     if last is None:
         yield Finding("model", OK, f"{name}; no last day is known")
         return

@@ -14,7 +14,7 @@ from stenoflow.flows.cli.transcribe import find_sources
 from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.calls.provider import chat_model as chosen_model
+from stenoflow.tasks.calls.chosen_models import chat_model as chosen_model
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source

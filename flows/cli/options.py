@@ -42,13 +42,13 @@ Sources = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="The model. Default: whisper-1, or the embedded engine's.", show_default=False),
+    typer.Option(help="The model. Default: as stenoflow models marks it.", show_default=False),
 ]
 ChatModel = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="The chat model. Default: gpt-4o-mini, or the embedded engine's.",
+        help="The chat model. Default: as stenoflow models marks it.",
         show_default=False,
     ),
 ]

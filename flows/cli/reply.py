@@ -52,11 +52,11 @@ def reply(
     model: options.Model = None,
     chat_model: Annotated[
         str | None,
-        typer.Option(help="What answers. Default: gpt-4o-mini, or the embedded one.", show_default=False),
+        typer.Option(help="What answers. Default: as stenoflow models marks it.", show_default=False),
     ] = None,
     speech_model: Annotated[
         str | None,
-        typer.Option(help="What speaks. Default: tts-1, or the embedded one.", show_default=False),
+        typer.Option(help="What speaks. Default: as stenoflow models marks it.", show_default=False),
     ] = None,
     language: options.Language = None,
     budget: options.Budget = None,

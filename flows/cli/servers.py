@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -24,6 +25,7 @@ from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import TIMEOUT_S, DatabaseCollector
+from stenoflow.tasks.operations.model_list import last_day_of, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -122,7 +124,8 @@ def _registry(settings: Settings, timeout_s: float) -> Iterator[CollectorRegistr
         return Metrics(make_ready(database), settings.budgets.caps).snapshot()
 
     registry = CollectorRegistry()
-    registry.register(DatabaseCollector(read, say, timeout_s=timeout_s))
+    last_day = partial(last_day_of, tables_of(settings))
+    registry.register(DatabaseCollector(read, say, last_day=last_day, timeout_s=timeout_s))
     try:
         yield registry
     finally:

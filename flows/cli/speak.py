@@ -63,7 +63,7 @@ def speak(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="The model. Default: tts-1, or the embedded engine's.", show_default=False),
+        typer.Option(help="The model. Default: as stenoflow models marks it.", show_default=False),
     ] = None,
     format_: Annotated[
         str | None,

@@ -25,13 +25,14 @@ class Answer:
 
     Attributes:
         text: all that was transcribed; may be empty.
-        language: as the API put it, a name or a code.
+        language: as the API put it, a name or a code; the first of several.
         duration_ms: how much it says it transcribed.
         usage_seconds: what it counts for the charge, where it counts seconds; any number, and 0 where
             it counts them and says none.
         input_tokens: the same, where it counts tokens.
         output_tokens: the same.
         raw: the answer itself, JSON; reading it again gives an equal answer.
+        languages: all that it says were spoken; most APIs name one.
         has_odd_times: some of the times that it gave cannot be true, and were left out.
     """
 
@@ -45,6 +46,7 @@ class Answer:
     output_tokens: int | None
     raw: str
     has_odd_times: bool = False
+    languages: tuple[str, ...] = ()
 
 
 def parse_answer(body: bytes, target: Target, duration_ms: int, content_type: str = "") -> Answer:
@@ -90,12 +92,12 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
         raise UnbelievableError(f"it has no text{': ' + said if said else ''}")
     usage = parsed.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    language = parsed.get("language")
+    languages = languages_in(parsed)
     utterances, odd_utterances = _utterances(coerce.entries(parsed, "segments"), duration_ms)
     words, odd_words = _words(parsed, duration_ms)
     return Answer(
         text=coerce.clean(text),
-        language=coerce.clean(language) if isinstance(language, str) and language else None,
+        language=languages[0] if languages else None,
         duration_ms=coerce.milliseconds(parsed.get("duration")),
         utterances=utterances,
         words=words,
@@ -104,7 +106,18 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
         output_tokens=coerce.count(usage.get("output_tokens")),
         raw=raw,
         has_odd_times=odd_utterances or odd_words,
+        languages=languages,
     )
+
+
+def languages_in(parsed: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the languages that an answer names: `language`, or a list of codes, or of objects with one."""
+    language, listed = parsed.get("language"), parsed.get("languages")
+    if isinstance(language, str) and language:
+        return (coerce.clean(language),)
+    each = listed if isinstance(listed, list) else []
+    codes = [entry.get("code") if isinstance(entry, dict) else entry for entry in each]
+    return tuple(coerce.clean(code) for code in codes if isinstance(code, str) and code.strip())
 
 
 def _usage_seconds(usage: Mapping[str, Any]) -> Decimal | None:

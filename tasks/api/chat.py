@@ -40,6 +40,7 @@ class ChatRequest:
         most_tokens: that the answer may have; what it may cost is reserved by this.
         shape: of the answer; None: text.
         temperature: 0 to 2; None: the provider's default.
+        effort: how long it is to think before it answers; None: the field is not sent.
     """
 
     model: str
@@ -47,6 +48,7 @@ class ChatRequest:
     most_tokens: int
     shape: Shape | None = None
     temperature: float | None = None
+    effort: str | None = None
 
     @property
     def most_input_tokens(self) -> int:
@@ -91,6 +93,8 @@ def document_of(request: ChatRequest, dialect: Dialect, *, stream: bool = False)
     }
     if request.temperature is not None and dialect.temperature:
         document["temperature"] = request.temperature
+    if request.effort is not None and dialect.effort:
+        document["reasoning_effort"] = request.effort
     if request.shape is not None and dialect.shape != "none":
         document["response_format"] = _format(request.shape, dialect)
     if stream:
@@ -174,6 +178,7 @@ def _format(shape: Shape, dialect: Dialect) -> dict[str, Any]:
 _ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|structured output", re.IGNORECASE)
 _ABOUT_TOKENS = re.compile(r"\bmax_(completion_)?tokens\b")
 _ABOUT_TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
+_ABOUT_EFFORT = re.compile(r"reasoning[._ ]effort", re.IGNORECASE)
 _ABOUT_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
 
 
@@ -187,12 +192,14 @@ class Dialect:
         most_tokens: the field that bounds an answer; OpenAI's newer models take the longer name only, many
             other servers the shorter one only.
         temperature: whether it takes one.
+        effort: whether it can be told how long to think.
         usage: whether a stream can be asked to end with its usage.
     """
 
     shape: Literal["schema", "object", "none"] = "schema"
     most_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
+    effort: bool = True
     usage: bool = True
 
     def after(self, refusal: SegmentRefusedError) -> Dialect | None:
@@ -202,6 +209,8 @@ class Dialect:
             return replace(self, most_tokens="max_completion_tokens")
         if _ABOUT_USAGE.search(said) and self.usage:
             return replace(self, usage=False)
+        if _ABOUT_EFFORT.search(said) and self.effort:
+            return replace(self, effort=False)
         if _ABOUT_TEMPERATURE.search(said) and self.temperature:
             return replace(self, temperature=False)
         about_format = isinstance(refusal, FormatRefusedError) or _ABOUT_FORMAT.search(said) is not None

@@ -27,7 +27,8 @@ from stenoflow.tasks.api.errors import (
     WordsRefusedError,
     WrongAddressError,
 )
-from stenoflow.tasks.api.models import ListedModel, Model, ModelTable, parse_catalogue
+from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.models import ListedModel, Model, parse_catalogue
 from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
 from stenoflow.tasks.api.requests import TranscriptionRequest, Upload, form_fields, translation_fields
@@ -53,7 +54,7 @@ class AudioApi:
     def __init__(
         self,
         settings: AudioApiSettings,
-        models: ModelTable,
+        models: ModelTable[Model],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.settings = settings

@@ -1,28 +1,24 @@
-"""What each model can do, as data: read from ``models.toml``, extended by the user's settings."""
+"""What each model that transcribes can do, as data; what a server lists; how much of a glossary fits."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib.resources import files
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from stenoflow.tasks.api.errors import BadAnswerError
+from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, load_table
 from stenoflow.tasks.api.types import Reply, Target
-from stenoflow.tasks.errors import SettingsError
 
 Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Granularity = Literal["segment", "word"]
 
 _RICHEST_FIRST: tuple[Format, ...] = ("diarized_json", "verbose_json", "json")
-_DATED_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 # The limit counts the whole form: boundaries, field names, a prompt, keywords.
 _FORM_HEADROOM_BYTES = 256 * 1024
 # Encoders pad, and servers round.
@@ -34,7 +30,7 @@ _Limit = Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(Listing):
     """The abilities of one transcription model; ``models.toml`` says what each field means.
 
     Attributes:
@@ -43,11 +39,9 @@ class Model:
         prompt_tokens: of the prompt, of which no more is read; None where there is no limit.
         max_keywords: in one call; None where there is no limit.
         translations: whether it translates into English.
+        detects: whether it says which language it heard though it gives no times.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    name: str
     formats: tuple[Format, ...]
     granularities: tuple[Granularity, ...] = ()
     max_bytes: _Limit | None = None
@@ -60,7 +54,7 @@ class Model:
     keywords: bool = False
     max_keywords: int | None = None
     translations: bool = False
-    shutdown: date | None = None
+    detects: bool = False
 
     @property
     def response_format(self) -> Format:
@@ -109,56 +103,9 @@ def _less(limit: int, headroom: int) -> int:
     return limit - min(headroom, limit // _HEADROOM_PART)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTable:
-    """All models that the table names, and what to assume of the others."""
-
-    listed: Mapping[str, Model]
-    default: Model
-
-    def get(self, name: str) -> Model:
-        """Return a model by name; a dated snapshot counts as its model, the unknown as whisper-like."""
-        found = self.listed.get(name) or self.listed.get(without_date(name)) or self.default
-        return replace(found, name=name)
-
-
-def without_date(name: str) -> str:
-    """Return the name of the model that a dated snapshot is one of."""
-    return _DATED_SNAPSHOT.sub("", name)
-
-
-def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable:
-    """Read the table that ships with the package and lay the user's entries over it.
-
-    Args:
-        overrides: by model name, the keys to change or add.
-
-    Raises:
-        SettingsError: an override names an unknown key, or gives a value of the wrong kind.
-    """
-    shipped = tomllib.loads(files(__package__).joinpath("models.toml").read_text("utf-8"))
-    default: dict[str, object] = shipped["default"]
-    entries: dict[str, dict[str, object]] = {
-        name: default | entry for name, entry in shipped["models"].items()
-    }
-    for name, changes in (overrides or {}).items():
-        entries[name] = entries.get(name, default) | dict(changes)
-    return ModelTable(
-        listed={name: _checked(name, entry) for name, entry in entries.items()},
-        default=_checked("default", default),
-    )
-
-
-def _checked(name: str, entry: Mapping[str, object]) -> Model:
-    try:
-        return TypeAdapter(Model).validate_python({**entry, "name": name})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f'the entry of model "{name}": {where}: {first["msg"]}',
-            'see [models."NAME"] in stenoflow.toml',
-        ) from error
+def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable[Model]:
+    """Read the models that transcribe; see `load_table`."""
+    return load_table(Kind.TRANSCRIPTION, Model, overrides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Job, Segment
-from stenoflow.tasks.api.answers import Answer, parse_answer
+from stenoflow.tasks.api.answers import Answer, languages_in, parse_answer
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.diarization import (
     DiarizedTranscript,
@@ -165,9 +165,8 @@ def _piece(segment: Segment, said: Answer | None) -> Piece:
 def is_to_be_translated(answer: str, settings: JobSettings) -> bool:
     """Tell by a segment's answer whether there is anything to translate: words, and not English."""
     said = json.loads(answer)
-    told = said.get("language")
-    language = language_code(told) if isinstance(told, str) else None
-    return bool(str(said.get("text", "")).strip()) and (language or settings.language) != ENGLISH
+    languages = {language_code(each) for each in languages_in(said)} - {None} or {settings.language}
+    return bool(str(said.get("text", "")).strip()) and languages != {ENGLISH}
 
 
 def untranslated(context: AppContext, settings: JobSettings, cache_keys: Iterable[str]) -> set[str]:

@@ -34,6 +34,7 @@ _QUANTITY_PER = {
     "million characters": (Unit.CHARACTER, 1_000_000),
     "million tokens": (Unit.TOKEN, 1_000_000),
 }
+_AUDIO_TOKENS = "million audio tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Price:
         least: the smallest quantity that is charged, in the unit's own count (ms for audio).
         output: in ``currency`` for one ``per`` of tokens that the model writes, where these cost something
             else than those that it reads; None: ``amount``.
+        rate: audio tokens a second, of a price per million of them.
         source: where the price was read.
         date: when, ISO 8601.
     """
@@ -71,10 +73,14 @@ class Price:
     currency: str = "USD"
     least: int = 0
     output: Decimal | None = None
+    rate: int | None = None
 
     def __post_init__(self) -> None:
-        if self.per not in _QUANTITY_PER:
-            message = f"a price per {self.per!r}; known are {', '.join(_QUANTITY_PER)}"
+        if self.per not in {*_QUANTITY_PER, _AUDIO_TOKENS}:
+            message = f"a price per {self.per!r}; known are {', '.join([*_QUANTITY_PER, _AUDIO_TOKENS])}"
+            raise ValueError(message)
+        if (self.rate is None) == (self.per == _AUDIO_TOKENS):
+            message = f"a rate of {self.rate} for a price per {self.per}: only audio tokens have one"
             raise ValueError(message)
         if self.amount < 0:
             message = f"a negative price: {self.amount}"
@@ -88,7 +94,15 @@ class Price:
     @property
     def unit(self) -> Unit:
         """What quantities of this price count."""
-        return _QUANTITY_PER[self.per][0]
+        return self._quantity_per[0]
+
+    @property
+    def _quantity_per(self) -> tuple[Unit, Decimal]:
+        """The unit that is counted, and how many of it the amount is for."""
+        if self.rate is not None:
+            return Unit.MS, Decimal(1_000_000 * _MS_A_SECOND) / self.rate
+        unit, quantity = _QUANTITY_PER[self.per]
+        return unit, Decimal(quantity)
 
     def charge(self, quantity: int) -> int:
         """Return what a quantity costs, in micro-units, halves rounded up."""
@@ -116,11 +130,11 @@ class Price:
 
     def _exact_tokens(self, tokens: Tokens) -> Decimal:
         written = self.amount if self.output is None else self.output
-        per = _QUANTITY_PER[self.per][1]
+        per = self._quantity_per[1]
         return (self.amount * tokens.read + written * tokens.written) / per
 
     def _exact(self, quantity: int) -> Decimal:
-        return self.amount * max(quantity, self.least) / _QUANTITY_PER[self.per][1]
+        return self.amount * max(quantity, self.least) / self._quantity_per[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +144,7 @@ class PriceBook:
     prices: Mapping[tuple[str, str], Price]
     listed: frozenset[str] = frozenset()
     """Providers whose list the book has; a model that is not on it has no known price there."""
-    makers: tuple[str, ...] = ("openai",)
+    makers: tuple[str, ...] = ("openai", "google")
     """Providers whose list prices stand in for servers that are not listed."""
 
     def find(self, provider: str, model: str) -> Price | None:

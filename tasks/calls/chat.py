@@ -55,7 +55,11 @@ class ChatCall(PaidCall[ChatAnswer]):
 
     async def send(self, api: AudioApi) -> ChatAnswer:
         """Send the question."""
-        request = replace(self.request, temperature=_SECOND_TEMPERATURE) if self._answers else self.request
+        request = replace(
+            self.request, effort=self.context.chat_models.get(self.request.model).reasoning_effort
+        )
+        if self._answers:
+            request = replace(request, temperature=_SECOND_TEMPERATURE)
         return await (api.chat(request) if self.on_text is None else api.stream_chat(request, self.on_text))
 
     def accept(self, answer: ChatAnswer) -> Verdict:

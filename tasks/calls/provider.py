@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.in_process import InProcessTransport
-from stenoflow.tasks.api.models import ModelTable
+from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
-from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
 _OPENAI = "https://api.openai.com/v1"
-_DEFAULT_MODEL = "whisper-1"
-_DEFAULT_CHAT_MODEL = "gpt-4o-mini"
-_EMBEDDED_CHAT_MODEL = "extractive-summary"
-_DEFAULT_SPEECH_MODEL = "tts-1"
 
 
 def provider_name(settings: Settings) -> str:
@@ -42,7 +38,7 @@ def calls_at_once(settings: Settings, wanted: int | None) -> int:
 
 
 @asynccontextmanager
-async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[AudioApi]:
+async def open_api(settings: Settings, models: ModelTable[Model]) -> AsyncIterator[AudioApi]:
     """Open the client; the embedded engine is reached in process, by the same client."""
     if not settings.is_embedded:
         key = settings.openai_api_key
@@ -76,41 +72,3 @@ def embedded_engine(settings: Settings) -> Engine:
     from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
 
     return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
-
-
-def default_model(settings: Settings) -> str:
-    """Return the model that transcribes where none is named."""
-    if not settings.is_embedded:
-        return _DEFAULT_MODEL
-    from stenoflow.tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
-
-    return embedded_default()
-
-
-def chat_model(settings: Settings, wanted: str | None) -> str:
-    """Return the model that writes: the wanted one, the settings', or the provider's usual one."""
-    return (
-        wanted
-        or settings.chat_model
-        or (_EMBEDDED_CHAT_MODEL if settings.is_embedded else _DEFAULT_CHAT_MODEL)
-    )
-
-
-def default_speech_model(settings: Settings) -> str:
-    """Return the model that speaks where none is named.
-
-    Raises:
-        SettingsError: the embedded engine is asked, and has no voice on this machine.
-    """
-    if not settings.is_embedded:
-        return _DEFAULT_SPEECH_MODEL
-    from stenoflow.tasks.engine.engine import find_synthesizers  # noqa: PLC0415 - loads slowly
-
-    # The better one first; what there is depends on the programs of this machine.
-    found = next(iter(find_synthesizers()), None)
-    if found is None:
-        raise SettingsError(
-            "the embedded engine has no voice on this machine",
-            'install flite or pip install "stenoflow[speech]", or set OPENAI_API_KEY or OPENAI_BASE_URL',
-        )
-    return found

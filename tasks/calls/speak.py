@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from stenoflow.storage.database.charges import Bill
@@ -68,7 +68,7 @@ class SpeakCall(PaidCall[StoredAudio]):
         if live is not None:
             live.restart()
         try:
-            sound = await api.speak(self.request, (lambda _: None) if live is None else live.put)
+            sound = await api.speak(self._as_asked(), (lambda _: None) if live is None else live.put)
             self.audio = await run_blocking(self._store, sound)
         except CallError as error:
             if live is not None and live.is_begun:
@@ -76,6 +76,15 @@ class SpeakCall(PaidCall[StoredAudio]):
                 raise StreamBrokenError(error.message, hint) from error
             raise
         return self.audio
+
+    def _as_asked(self) -> SpeechRequest:
+        """Return the request as its model takes it: some are told in the text how to say it."""
+        request = self.request
+        if not request.instructions or self.context.speech_models.get(request.model).instructions != "text":
+            return request
+        return replace(
+            request, text=f"{request.instructions.rstrip(': ')}: {request.text}", instructions=None
+        )
 
     def _store(self, sound: Sound) -> StoredAudio:
         text, hint = self.request.text, "it was probably charged, and is recorded so"

@@ -168,7 +168,10 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         speech_ms = sum(region.duration_ms for region in speech)
         reason = find_suspect_reason(answer.text, speech_ms, hints)
         if reason is None and not self._is_translation and self.request.languages:
-            return find_language_mismatch(language_code(answer.language), self.request.languages, speech_ms)
+            codes = [language_code(each) for each in answer.languages]
+            # Of a mixed segment, one that was to be expected is enough.
+            found = next((code for code in codes if code in self.request.languages), next(iter(codes), None))
+            return find_language_mismatch(found, self.request.languages, speech_ms)
         return reason
 
     async def _asked(self, again: SuspectReason | None) -> TranscriptionRequest:

@@ -25,7 +25,7 @@ EXTRACTIVE_SUMMARY = "extractive-summary"
 # a reply that names its model names the one that made it.
 TRANSCRIPTION_NAMES = frozenset({"whisper-1"})
 SPEECH_NAMES = frozenset({"tts-1", "tts-1-hd", "gpt-4o-mini-tts"})
-CHAT_NAMES = frozenset({"gpt-4o-mini", "gpt-4o"})
+CHAT_NAMES = frozenset({"gpt-6-luna", "gpt-4o-mini", "gpt-4o"})
 
 # 25 MB hold three hours of Opus; a few kB of FLAC can claim days.
 _LONGEST_UPLOAD_MS = 4 * 3600 * 1000

@@ -10,7 +10,7 @@ from typing import Any
 
 from stenoflow.storage.database.arrivals import EndedArrival, arrival_id
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.calls.provider import default_model
+from stenoflow.tasks.calls.chosen_models import transcription_model
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, request_of
@@ -201,7 +201,7 @@ def rules_of(context: AppContext, given: Mapping[str, Any], allow: Collection[st
     """Return the rules of an inbox, under the settings of this process."""
     settings = context.settings
     usual = {
-        "model": settings.model or default_model(settings),
+        "model": transcription_model(settings),
         "digest": settings.digest,
         "budget": settings.budgets.run,
     }

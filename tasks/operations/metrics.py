@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,6 +18,8 @@ from prometheus_client.registry import Collector
 from stenoflow.storage.database.metrics import Calls, Entries, Snapshot
 from stenoflow.storage.database.states import Activity, ChargeKind
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.model_table import UsedModel
+from stenoflow.tasks.operations.model_list import KIND_OF_ACTIVITY
 
 # Reading takes seconds where there are millions of charges: it must not be all that the database does.
 _REST_S = 15.0
@@ -31,6 +35,7 @@ class DatabaseCollector(Collector):
     Args:
         read: takes a snapshot; may raise StenoflowError, or hang.
         say: told why the database does not answer, once as long as the reason stays the same.
+        last_day: tells when a model ends at its provider.
         timeout_s: how long a scrape waits for a reading.
         clock: monotonic seconds.
     """
@@ -40,11 +45,13 @@ class DatabaseCollector(Collector):
         read: Callable[[], Snapshot],
         say: Callable[[str], object],
         *,
+        last_day: Callable[[UsedModel], date | None] = lambda _: None,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._say = say
+        self._last_day = last_day
         self._timeout_s = timeout_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -58,6 +65,7 @@ class DatabaseCollector(Collector):
         yield up(is_up=snapshot is not None)
         if snapshot is not None:
             yield from families(snapshot)
+            yield _last_days(snapshot, self._last_day)
 
     def _latest(self) -> Snapshot | None:
         try:
@@ -184,6 +192,25 @@ def _ledger(snapshot: Snapshot) -> Iterator[Metric]:
         "What is reserved for calls in flight, in units of the currency.",
         _PAID_TO,
         _sums(entries, _paid_to, _amount, ChargeKind.RESERVE, ChargeKind.RELEASE, scale=_MICRO),
+    )
+
+
+def _last_days(snapshot: Snapshot, last_day: Callable[[UsedModel], date | None]) -> Metric:
+    """Say when the models end that were ever paid for, as far as that is announced."""
+    used = {
+        UsedModel(kind, each.provider, each.model)
+        for each in snapshot.entries
+        if (kind := KIND_OF_ACTIVITY.get(each.activity)) is not None
+    }
+    return _gauge(
+        "stenoflow_model_last_day_timestamp_seconds",
+        "The announced last day of each model in use, its first second (UTC); past, it answers no more.",
+        ("kind", "provider", "model"),
+        {
+            (each.kind, each.provider, each.name): datetime.combine(last, clock_time(), UTC).timestamp()
+            for each in used
+            if (last := last_day(each)) is not None
+        },
     )
 
 

@@ -286,3 +286,13 @@ def test_true_times_are_kept_and_reading_the_raw_answer_again_gives_the_same(
             (round(start * 1_000), round(end * 1_000)) for start, end in spans
         ]
     assert parse(answer.raw.encode(), 10_000) == answer
+
+
+def test_gpt_transcribe_names_all_languages_that_were_spoken() -> None:
+    mixed = parse({"text": "Guten Tag. Hello.", "languages": [{"code": "de"}, {"code": "en"}], "usage": None})
+    assert (mixed.language, mixed.languages) == ("de", ("de", "en"))
+    assert (mixed.words, mixed.utterances) == ((), ())
+    odds: list[object] = [[], None, "de", [{}], [{"code": None}], [3]]
+    for odd in odds:
+        assert parse({"text": "Hello.", "languages": odd}).languages == ()
+    assert parse({"text": "Hello.", "languages": ["en"]}).language == "en"

@@ -100,3 +100,17 @@ def test_an_output_price_that_makes_no_sense_is_named(output: str, per: str) -> 
 def test_what_tokens_may_cost_covers_what_they_cost(read: int, written: int) -> None:
     tokens = Tokens(read, written)
     assert 0 <= _CHAT.reserve_tokens(tokens) - _CHAT.charge_tokens(tokens) <= 1
+
+
+def test_audio_tokens_are_charged_by_the_length_of_what_was_spoken() -> None:
+    price = load_book().find("gateway.example", "gemini-2-5-tts")
+    assert price is not None
+    # 25 tokens a second: a minute is 1,500 of a million that cost 10 USD.
+    assert price.charge(60_000) == 15_000
+    assert price.unit == "ms"
+
+
+@pytest.mark.parametrize("wrong", [{"per": "million audio tokens"}, {"per": "minute", "rate": 25}])
+def test_a_rate_belongs_to_audio_tokens(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        load_book({"mine": {"voice": {"amount": "1", **_READ, **wrong}}})

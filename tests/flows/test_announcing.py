@@ -15,6 +15,7 @@ from stenoflow.storage.errors import BudgetError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.api.model_table import Kind, UsedModel
 from stenoflow.tasks.operations.webhooks import Event
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -116,15 +117,17 @@ def test_no_key_and_no_presigned_address_is_told() -> None:
     ("shutdown", "warned"),
     [
         (None, False),
-        (date(2026, 4, 14), False),
-        (date(2026, 4, 13), True),
+        (date(2026, 5, 14), False),
+        (date(2026, 5, 13), True),
         (date(2026, 3, 14), True),
         (date(2025, 1, 1), True),
     ],
 )
-def test_a_model_is_retiring_thirty_days_ahead(shutdown: date | None, *, warned: bool) -> None:
-    told = list(announcer().of_model("whisper-1", shutdown, NOW))
+def test_a_model_is_retiring_sixty_days_ahead(shutdown: date | None, *, warned: bool) -> None:
+    model = UsedModel(Kind.TRANSCRIPTION, "openai", "whisper-1")
+    told = list(announcer().of_model(model, shutdown, NOW, "gpt-transcribe"))
     assert [each.type for each in told] == ["model.retiring"] * warned
     for each in told:
         assert each.data["model"] == "whisper-1"
         assert each.data["shutdown"] == str(shutdown)
+        assert each.data["successor"] == "gpt-transcribe"

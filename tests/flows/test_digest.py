@@ -46,7 +46,7 @@ def test_minutes_are_written_published_linked_and_shown_in_the_page(
     assert (line["segments"], line["calls"], line["reused"]) == (1, 1, 0)
     (chat,) = api.chat.chats
     assert "[4] 00:00:12 We ship on Friday." in chat.document["messages"][-1]["content"]
-    assert chat.document["model"] == "gpt-4o-mini"
+    assert chat.document["model"] == "gpt-6-luna"
     assert "tools" not in chat.document
 
     document = json.loads(read_artifact(line, "json"))
@@ -65,7 +65,7 @@ def test_minutes_are_written_published_linked_and_shown_in_the_page(
     links = page.findall(".//section[@id='minutes']//li/a")
     assert [link.get("href") for link in links] == ["#t=0", "#t=12", "#t=12", "#t=0"]
 
-    cost = round(0.15 * chat.read + 0.60 * chat.written)
+    cost = round(0.10 * chat.read + 0.50 * chat.written)
     assert [amount for kind, amount in charges(home) if kind == "actual"] == [0, cost]
     assert line["cost"] == f"{cost / 1e6:.6f}"
 
@@ -93,7 +93,7 @@ def test_a_charge_can_be_worked_out_again(stenoflow: Command, api: AudioApiServe
     assert actual["quantity"] == chat.read + chat.written
     assert actual["unit"] == "token"
     assert actual["price"].startswith(
-        f"0.15 in, 0.60 out USD a million tokens: {chat.read} in, {chat.written} out"
+        f"0.10 in, 0.50 out USD a million tokens: {chat.read} in, {chat.written} out"
     )
 
 
@@ -101,7 +101,7 @@ def test_a_charge_can_be_worked_out_again(stenoflow: Command, api: AudioApiServe
 def small(home: Path) -> None:
     """A model with so little context that a meeting is divided."""
     assert not home.exists()
-    write_settings('[chat_models."gpt-4o-mini"]\ncontext = 4096\nanswer = 512\n')
+    write_settings('[chat_models."gpt-6-luna"]\ncontext = 4096\nanswer = 512\n')
 
 
 LONG = tuple(f"This is what was said as number {n} of all that there was to say." for n in range(150))
@@ -364,13 +364,13 @@ def test_minutes_are_priced_before_they_are_made(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
     line = stenoflow("estimate", meeting.path, "--digest", "--json").line
-    assert line["digest"]["model"] == "gpt-4o-mini"
-    price = 0.15 * line["digest"]["tokens_in"] + 0.60 * line["digest"]["tokens_out"]
+    assert line["digest"]["model"] == "gpt-6-luna"
+    price = 0.10 * line["digest"]["tokens_in"] + 0.50 * line["digest"]["tokens_out"]
     assert float(line["digest"]["cost"]) == pytest.approx(price / 1e6, abs=1e-6)
     assert "digest" not in stenoflow("estimate", meeting.path, "--json").line
     unknown = stenoflow("estimate", meeting.path, "--chat-model", "my-llm", "--json").line
     assert unknown["digest"]["cost"] is None
-    assert "minutes by gpt-4o-mini" in stenoflow("estimate", meeting.path, "--digest").out
+    assert "minutes by gpt-6-luna" in stenoflow("estimate", meeting.path, "--digest").out
     assert not api.calls
     assert not api.chat.chats
 

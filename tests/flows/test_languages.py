@@ -226,3 +226,46 @@ def test_a_language_that_the_user_named_and_the_server_refuses_is_not_passed_ove
     api.mode = "400"
     printed = stenoflow("transcribe", meeting.path, "--language", "jv", *_WHOLE)
     assert printed.exit_code == 3
+
+
+def _in_codes(language_of: Callable[[int], list[str]], calls: Heard) -> Recogniser:
+    """Hear as gpt-transcribe does: bare text, and the codes of the languages that were spoken."""
+
+    def hear(sound: bytes, fields: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+        heard = recognise(sound)
+        told = [value for name, value in fields if name == "languages[]"]
+        first = int(heard["words"][0]["word"])
+        calls.append((first, ",".join(told) or None))
+        codes = told if len(told) == 1 else language_of(first)
+        return {"text": heard["text"], "languages": [{"code": code} for code in codes], "usage": {}}
+
+    return hear
+
+
+def test_gpt_transcribes_segments_agree_on_a_language_too(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
+) -> None:
+    calls: Heard = []
+    api.recogniser = _in_codes(lambda _: ["de"], calls)
+    line = stenoflow("transcribe", meeting.path, "--model", "gpt-transcribe", *_IN_TURN).line
+    assert line["status"] == "complete"
+    assert agreed(home) == ["de"]
+    assert [told for _, told in calls[:3]] == [None, None, None]
+    assert "de" in [told for _, told in calls]
+    assert json.loads(read_artifact(line, "json"))["language"] == "de"
+
+
+def test_of_a_mixed_meeting_what_gpt_transcribe_names_is_believed(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
+) -> None:
+    calls: Heard = []
+    api.recogniser = _in_codes(lambda _: ["de", "en"], calls)
+    asked = ("--model", "gpt-transcribe", "--languages", "en,de", "--glossary", home.parent / "terms.txt")
+    (home.parent / "terms.txt").write_text("Zuse\nLovelace\n", "utf-8")
+    line = stenoflow("transcribe", meeting.path, *asked, *_IN_TURN).line
+    assert (line["status"], line["calls"]) == ("complete", len(calls))
+    # Nothing was doubted, so nothing was bought twice.
+    assert line["calls"] == line["segments"]
+    assert {told for _, told in calls} == {"en,de"}
+    assert api.calls[0].values("keywords[]") == ["Zuse", "Lovelace"]
+    assert agreed(home) == [None]

@@ -71,8 +71,8 @@ def test_what_was_heard_is_translated_with_its_times_and_paid_for_once(
     assert (line["status"], line["segments"], line["calls"]) == ("complete", 4, 7)
     assert (len(api.calls), len(api.translations), len(api.chat.chats)) == (4, 0, 3)
     asked = api.chat.chats[0].document
-    assert (asked["model"], asked["response_format"]["type"]) == ("gpt-4o-mini", "json_schema")
-    tokens = sum(0.15 * chat.read + 0.60 * chat.written for chat in api.chat.chats)
+    assert (asked["model"], asked["response_format"]["type"]) == ("gpt-6-luna", "json_schema")
+    tokens = sum(0.10 * chat.read + 0.50 * chat.written for chat in api.chat.chats)
     assert _charged(home, "token") == pytest.approx(tokens, abs=2)
 
     said = read_artifact(line, "translation.txt").split()
@@ -83,7 +83,7 @@ def test_what_was_heard_is_translated_with_its_times_and_paid_for_once(
     spans = [[(each["start"], each["end"]) for each in it["segments"]] for it in (original, translated)]
     assert spans[0] == spans[1]
     manifest = json.loads((_folder(line) / "manifest.json").read_text())
-    assert manifest["job"]["settings"]["translator"] == "gpt-4o-mini"
+    assert manifest["job"]["settings"]["translator"] == "gpt-6-luna"
     assert manifest["translation"]["missing"] == []
 
     (_folder(line) / "translation.txt").unlink()
@@ -107,7 +107,7 @@ def test_lines_that_are_left_out_are_asked_for_again_and_what_never_comes_is_sai
 ) -> None:
     api = chatting
     # So small an answer that a segment takes several requests.
-    small = '[chat_models."gpt-4o-mini"]\ncontext = 4096\nanswer = 256\n'
+    small = '[chat_models."gpt-6-luna"]\ncontext = 4096\nanswer = 256\n'
     write_settings(_HEARS_ONLY + small)
 
     def forgetful(document: Document) -> str:
@@ -146,7 +146,7 @@ def test_it_is_estimated_held_against_budgets_and_refused_before_anything_is_spe
 ) -> None:
     api = chatting
     line = stenoflow("estimate", meeting.path, "--segment-seconds", "60", "--translate", "--json").line
-    assert (line["translation"]["model"], line["translation"]["requests"]) == ("gpt-4o-mini", 4)
+    assert (line["translation"]["model"], line["translation"]["requests"]) == ("gpt-6-luna", 4)
     assert float(line["cost"]) == pytest.approx(0.024 + float(line["translation"]["cost"]))
     tight = stenoflow("transcribe", meeting.path, *_SHORT, "--budget", "0.025")
     assert (tight.exit_code, tight.line["error"]["kind"]) == (4, "budget")

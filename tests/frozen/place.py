@@ -49,6 +49,10 @@ class Home:
                     patch.delenv(name)
             patch.setenv("STENOFLOW_HOME", str(self.folder))
             patch.setenv("STENOFLOW_PROVIDER", "openai")
+            # What the defaults were when it was recorded.
+            patch.setenv("STENOFLOW_MODEL", "whisper-1")
+            patch.setenv("STENOFLOW_CHAT_MODEL", "gpt-4o-mini")
+            patch.setenv("STENOFLOW_SPEECH_MODEL", "tts-1")
             patch.setenv("OPENAI_BASE_URL", self.base_url)
             patch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
             patch.chdir(PLACE)

@@ -101,7 +101,7 @@ def shaped(exchange: Exchange) -> dict[str, Any]:
     heard = exchange.heard
     wanted = exchange.field("response_format") or "json"
     if wanted == "json":
-        return {"text": heard["text"]}
+        return {key: heard[key] for key in ("text", "languages") if key in heard}
     if wanted == "diarized_json":
         return {key: heard[key] for key in ("task", "duration", "text", "segments") if key in heard}
     asked = {value for key, value in exchange.fields if key == "timestamp_granularities[]"} or {"segment"}

@@ -14,7 +14,8 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.billing.prices import Tokens
 from stenoflow.tasks.calls.bills import check_affordable, reserve_tokens
-from stenoflow.tasks.calls.provider import chat_model, provider_name
+from stenoflow.tasks.calls.chosen_models import chat_model
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
 from stenoflow.tasks.jobs.minutes.questions import MinutesPlan

@@ -12,7 +12,8 @@ from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat import Message
 from stenoflow.tasks.assembly.assemble import assemble
-from stenoflow.tasks.calls.provider import chat_model, provider_name
+from stenoflow.tasks.calls.chosen_models import chat_model
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
 from stenoflow.tasks.jobs.reply.settings import ReplySettings, hash_of_messages

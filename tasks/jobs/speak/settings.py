@@ -7,9 +7,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from stenoflow.tasks.api.model_table import ModelTable
 from stenoflow.tasks.api.speech import SPEECH_FORMATS, SpeechFormat, SpeechRequest
-from stenoflow.tasks.api.speech_models import SpeechModel, SpeechModelTable
-from stenoflow.tasks.calls.provider import default_speech_model, provider_name
+from stenoflow.tasks.api.speech_models import SpeechModel
+from stenoflow.tasks.calls.chosen_models import speech_model
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
@@ -81,14 +83,21 @@ class VoiceOptions:
     instructions: str | None = None
 
 
-def speech_settings(settings: Settings, models: SpeechModelTable, wanted: VoiceOptions) -> SpeechSettings:
+def speech_settings(
+    settings: Settings, models: ModelTable[SpeechModel], wanted: VoiceOptions
+) -> SpeechSettings:
     """Work out what speech will depend on.
 
     Raises:
         SettingsError: the model has no such voice or takes no instructions, or a value is out of range.
     """
-    name = wanted.model or settings.speech_model or default_speech_model(settings)
+    name = speech_model(settings, wanted.model)
     model = models.get(name)
+    if model.prc and not settings.allow_prc:
+        raise SettingsError(
+            f"{name} is run in the People's Republic of China, and the text would go there",
+            "allow_prc = true in stenoflow.toml (STENOFLOW_ALLOW_PRC=true) lets it",
+        )
     speed = 1.0 if wanted.speed is None else wanted.speed
     if not SLOWEST <= speed <= FASTEST:
         raise SettingsError(f"the speed {speed:g} is out of range", f"{SLOWEST:g} to {FASTEST:g}")
@@ -105,9 +114,9 @@ def speech_settings(settings: Settings, models: SpeechModelTable, wanted: VoiceO
     )
 
 
-def voices_of(settings: Settings, models: SpeechModelTable, model: str | None) -> tuple[str, ...]:
+def voices_of(settings: Settings, models: ModelTable[SpeechModel], model: str | None) -> tuple[str, ...]:
     """Return the voices of a model, as far as they are known."""
-    return models.get(model or settings.speech_model or default_speech_model(settings)).voices
+    return models.get(speech_model(settings, model)).voices
 
 
 def hash_of(parts: list[Any]) -> str:
@@ -137,6 +146,6 @@ def _instructions(model: SpeechModel, wanted: str | None) -> str | None:
     told = (wanted or "").strip() or None
     if told is not None and not model.instructions:
         raise SettingsError(
-            f"{model.name} takes no instructions", "gpt-4o-mini-tts does, or leave --instructions away"
+            f"{model.name} takes no instructions", "stenoflow models --kind speech lists those that do"
         )
     return told

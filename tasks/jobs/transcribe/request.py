@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
-from stenoflow.tasks.api.models import Model, ModelTable, terms_that_fit
+from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
-from stenoflow.tasks.calls.provider import chat_model, default_model, provider_name
+from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -62,14 +64,14 @@ def _formats(options: RecordingOptions) -> tuple[str, ...]:
     return optional(check_formats(options.formats)) if options.formats else ()
 
 
-def job_settings(settings: Settings, models: ModelTable, options: RecordingOptions) -> JobSettings:
+def job_settings(settings: Settings, models: ModelTable[Model], options: RecordingOptions) -> JobSettings:
     """Work out what a job's result will depend on.
 
     Raises:
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; or the segments would be too short.
     """
-    name = options.model or settings.model or default_model(settings)
+    name = transcription_model(settings, options.model)
     model = models.get(name)
     rule = cut_rule(model, options.segment_seconds)
     language, languages = _languages(options, model)
@@ -105,7 +107,7 @@ def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
     )
 
 
-def _speakers(wanted: str | None, model: Model, models: ModelTable) -> str:
+def _speakers(wanted: str | None, model: Model, models: ModelTable[Model]) -> str:
     """Say how speakers are told apart; a model that is made for it does so unless it is told not to."""
     if wanted is None:
         return Speakers.MODEL.value if model.tells_speakers else Speakers.NONE.value
@@ -142,7 +144,7 @@ def _languages(options: RecordingOptions, model: Model) -> tuple[str | None, tup
     return language, languages
 
 
-def _translator(settings: Settings, model: Model, models: ModelTable) -> str | None:
+def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> str | None:
     """Return the chat model that translates where the one that transcribes does not; None: it does.
 
     Raises:
@@ -150,7 +152,7 @@ def _translator(settings: Settings, model: Model, models: ModelTable) -> str | N
     """
     if model.translations:
         return None
-    name = chat_model(settings, None)
+    name = chat_model(settings)
     chat = load_chat_models(settings.chat_models).get(name)
     if settings.is_embedded or not chat.translates:
         provider = provider_name(settings)
@@ -167,7 +169,7 @@ def _translator(settings: Settings, model: Model, models: ModelTable) -> str | N
     return name
 
 
-def _translators(models: ModelTable) -> str:
+def _translators(models: ModelTable[Model]) -> str:
     able = ", ".join(name for name, model in models.listed.items() if model.translations)
     return (
         f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true; or let '

@@ -53,7 +53,9 @@ class LanguageVote:
     @property
     def is_open(self) -> bool:
         """Whether there is a vote: the language is left open, and the model says what it hears."""
-        return self.settings.language is None and self.settings.format == "verbose_json"
+        if self.settings.language is not None:
+            return False
+        return self.settings.format == "verbose_json" or self.context.models.get(self.settings.model).detects
 
     async def language_for(self, index: int) -> str | None:
         """Return the language to tell with a segment; None: the model finds out."""
@@ -125,7 +127,8 @@ def _votes_of(context: AppContext, settings: JobSettings, segments: Iterable[Seg
 def _vote_of(segment: Segment, answer: Answer) -> dict[int, Vote]:
     """Return a segment's vote by its number; nothing where it says nothing, or not in which language."""
     language = language_code(answer.language)
-    if language is None or not answer.text.strip():
+    # A mixed segment has no vote.
+    if language is None or len(answer.languages) > 1 or not answer.text.strip():
         return {}
     return {segment.index: Vote(language, sum(end - start for start, end in segment.regions))}
 

@@ -59,7 +59,7 @@ class RecordingOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: str | None = Field(default=None, description="The model. Default: the setting's, or whisper-1.")
+    model: str | None = Field(default=None, description="The model. Default: the provider's.")
     language: str | None = Field(
         default=None, description="The language spoken (en, de, ja, …), if it is known."
     )

@@ -79,7 +79,7 @@ def test_a_long_utterance_is_divided_and_keeps_its_speaker() -> None:
 
 @given(st.lists(st.text("aö語 ", max_size=300), max_size=40), st.integers(256, 4_096))
 def test_all_lines_are_asked_for_and_each_request_fits(texts: list[str], answer: int) -> None:
-    model = ChatModel(8_192, answer)
+    model = ChatModel(8_192, answer, name="small")
     room = TranslationTokenBudget.of(model)
     rest = [_line(number, text) for number, text in enumerate(texts, 1)]
     while rest:
@@ -92,7 +92,7 @@ def test_all_lines_are_asked_for_and_each_request_fits(texts: list[str], answer:
 
 
 def test_what_is_reserved_in_advance_has_room_for_the_requests_of_an_hour() -> None:
-    model = ChatModel(128_000, 4_096)
+    model = ChatModel(128_000, 4_096, name="large")
     expected = most_tokens(3_600_000, 6, model)
     # 150 words a minute in lines of 12, of 5.7 bytes.
     lines = [_line(number, "Wörter " * 9) for number in range(1, 126)]

@@ -1,0 +1,121 @@
+"""`stenoflow models`: what models there are, what they can do and cost, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from stenoflow.flows.cli import options
+from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, say
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
+from stenoflow.tasks.billing.amounts import show
+from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
+from stenoflow.tasks.calls.provider import open_api, provider_name
+from stenoflow.tasks.context import load_prices
+from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
+from stenoflow.tasks.settings import Settings, load_settings
+
+_CHOOSE = {Kind.TRANSCRIPTION: transcription_model, Kind.CHAT: chat_model, Kind.SPEECH: speech_model}
+_COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
+
+
+def models(
+    kind: Annotated[Kind | None, typer.Option(help="Those of one kind only.", show_default=False)] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """List the models: what each can do, what it costs for an hour of meeting, and until when.
+
+    An hour is transcribed, or made minutes of, or those are read aloud. The marked ones (*) are in use.
+
+    Example: [bold]stenoflow models --check[/]
+    """
+    settings = load_settings()
+    rows = list(model_rows(tables_of(settings), load_prices(settings)))
+    if check:
+        rows = asyncio.run(_checked(settings, rows))
+    rows = [row for row in rows if kind is None or row.kind in {kind, None}]
+    in_use = _in_use(settings)
+    if json:
+        for row in rows:
+            json_line(_line(row, in_use))
+        return
+    _print(rows, in_use, check=check)
+
+
+async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRow]:
+    """Ask the provider in use; raises CallError where it does not say."""
+    tables = tables_of(settings)
+    async with open_api(settings, tables[Kind.TRANSCRIPTION]) as api:
+        offered = await api.models()
+    return compare(rows, provider_name(settings), offered)
+
+
+def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
+    """Return the models that are taken where none is named; a kind that nobody offers has none."""
+    found: set[tuple[Kind, str]] = set()
+    for kind, choose in _CHOOSE.items():
+        try:
+            found.add((kind, choose(settings)))
+        except StenoflowError as error:
+            say(f"{error.message}: {error.hint}")
+    return found
+
+
+def _is_in_use(row: ModelRow, in_use: set[tuple[Kind, str]]) -> bool:
+    return row.kind is not None and (row.kind, row.name) in in_use
+
+
+def _line(row: ModelRow, in_use: set[tuple[Kind, str]]) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "model": row.name,
+        "provider": row.provider or None,
+        "in_use": _is_in_use(row, in_use),
+        "can": list(row.abilities),
+        "hour": None if row.hour_micro is None else show(row.hour_micro),
+        "currency": row.currency,
+        "until": row.last_day and row.last_day.isoformat(),
+        "then": row.successor,
+        "offered": row.is_offered,
+        "source": row.source or None,
+        "read_on": row.read_on and row.read_on.isoformat(),
+    }
+
+
+def _print(rows: Sequence[ModelRow], in_use: set[tuple[Kind, str]], *, check: bool) -> None:
+    now = today()
+    table = plain_table(*_COLUMNS, *(["offered"] if check else []))
+    for row in rows:
+        add_plain(
+            table,
+            row.kind or "",
+            f"{row.name}{' *' if _is_in_use(row, in_use) else ''}",
+            row.provider,
+            ", ".join(row.abilities),
+            "unknown" if row.hour_micro is None else f"{show(row.hour_micro)} {row.currency}",
+            _until(row.last_day, now),
+            row.successor or "",
+            *(["yes" if row.is_offered else "no"] if check else []),
+            style=_style(row.last_day, now),
+        )
+    print_table(table)
+
+
+def _until(last: date | None, now: date) -> str:
+    if last is None:
+        return ""
+    return f"{last} (ended)" if last < now else f"{last} ({(last - now).days} days)"
+
+
+def _style(last: date | None, now: date) -> str | None:
+    if last is None or (last - now).days > NOTICE_DAYS:
+        return None
+    return "dim" if last < now else "yellow"
