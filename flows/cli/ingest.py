@@ -21,7 +21,7 @@ from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
+from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import Inbox, open_inbox
@@ -116,9 +116,8 @@ def ingest(
     )
     copies = Copies(out)
     with open_context(settings) as context:
-        request = request_of(context, RecordingOptions.model_validate(given))
-        remark = remark_on_glossary(request.settings, given.get("glossary", ()))
-        if remark is not None:
+        asked = RecordingOptions.model_validate(given)
+        for remark in remarks_on(settings, request_of(context, asked).settings, asked):
             say(remark)
         box = open_inbox(inbox, context.s3)
         if done_to is not None:

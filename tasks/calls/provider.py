@@ -16,10 +16,12 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from stenoflow.tasks.engine.engine import Engine
+    from stenoflow.tasks.engine.engine import ChosenModel, Engine
 
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
+POCKETSPHINX = "pocketsphinx"
+"""The embedded engine's last resort."""
 _OPENAI = "https://api.openai.com/v1"
 _DEFAULT_MODEL = "whisper-1"
 _DEFAULT_CHAT_MODEL = "gpt-4o-mini"
@@ -78,13 +80,21 @@ def embedded_engine(settings: Settings) -> Engine:
     return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
 
 
+def embedded_model(settings: Settings, wanted: str | None) -> ChosenModel:
+    """Return the recogniser of the embedded engine that is meant by a name; None: the best.
+
+    Raises:
+        ModelUnavailableError: it cannot be had; the message says what to do.
+    """
+    from stenoflow.tasks.engine.engine import choose_model  # noqa: PLC0415 - loads slowly
+    from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
+
+    return choose_model(wanted or settings.model, WhisperSettings(settings.whisper_model))
+
+
 def default_model(settings: Settings) -> str:
     """Return the model that transcribes where none is named."""
-    if not settings.is_embedded:
-        return _DEFAULT_MODEL
-    from stenoflow.tasks.engine.engine import default_model as embedded_default  # noqa: PLC0415 - loads slowly
-
-    return embedded_default()
+    return embedded_model(settings, None).name if settings.is_embedded else _DEFAULT_MODEL
 
 
 def chat_model(settings: Settings, wanted: str | None) -> str:

@@ -14,8 +14,8 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from types import FrameType
-from typing import NoReturn
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -84,8 +84,19 @@ def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
 
 async def transcribe(request: Request) -> Response:
     """Answer POST /v1/audio/transcriptions."""
+    return await _recognise(request, translated=False)
+
+
+async def translate(request: Request) -> Response:
+    """Answer POST /v1/audio/translations: what is said, in English."""
+    return await _recognise(request, translated=True)
+
+
+async def _recognise(request: Request, *, translated: bool) -> Response:
     async with receive_transcription(request) as upload:
         form = upload.form
+        if translated:
+            form = replace(form, hints=replace(form.hints, translate=True))
         recogniser = _recogniser(_engine(request), form)
         samples = await load_sound(upload.sound)
     recognition = await recogniser.recognise(samples, form.hints)
@@ -97,15 +108,9 @@ async def transcribe(request: Request) -> Response:
             utterances.append(utterance)
             if await request.is_disconnected():
                 return Response(status_code=_CLIENT_LEFT)
-    transcript = EngineTranscript(recognition.language, samples_to_ms(samples.size), utterances)
+    language = "en" if translated else recognition.language
+    transcript = EngineTranscript(language, samples_to_ms(samples.size), utterances)
     return answer_transcription(transcript, form.format, form.granularities)
-
-
-async def translate(_: Request) -> NoReturn:
-    """Answer POST /v1/audio/translations: with a refusal."""
-    message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
-    # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
-    raise ApiErrorReply(400, message, code="not_supported")
 
 
 async def speak(request: Request) -> Response:
@@ -175,6 +180,9 @@ def _recogniser(engine: Engine, form: TranscriptionForm) -> Recogniser:
     if language is not None and language not in recogniser.languages:
         known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
         raise invalid("language", f"{form.model} does not recognise {NAME_OF[language]}, only {known}")
+    if form.hints.translate and not recogniser.translates:
+        # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
+        raise ApiErrorReply(400, f"{form.model} does not translate", code="not_supported")
     return recogniser
 
 

@@ -71,7 +71,7 @@ def whisper_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(whisper_model: Path) -> Iterator[Engine]:
     """Pocketsphinx in two processes, and Whisper."""
-    whisper = WhisperSettings(str(whisper_model), device="cpu", local_files_only=True)
+    whisper = WhisperSettings(str(whisper_model), device="cpu", cores=2)
     engine = open_engine(EngineSettings(processes=2, whisper=whisper))
     yield engine
     engine.close()
