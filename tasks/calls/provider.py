@@ -22,6 +22,8 @@ EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
 POCKETSPHINX = "pocketsphinx"
 """The embedded engine's last resort."""
+# What --concurrency allows.
+_MOST_CALLS = 256
 _OPENAI = "https://api.openai.com/v1"
 _DEFAULT_MODEL = "whisper-1"
 _DEFAULT_CHAT_MODEL = "gpt-4o-mini"
@@ -61,12 +63,15 @@ async def open_api(settings: Settings, models: ModelTable) -> AsyncIterator[Audi
         ) as api:
             yield api
         return
-    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.admission import Admission  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - the same
 
     engine = embedded_engine(settings)
+    # Our own calls are as many as they should be.
+    app = create_app(engine, admission=Admission(admitted=_MOST_CALLS))
     address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
     try:
-        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
+        async with AudioApi(address, models, InProcessTransport(app)) as api:
             yield api
     finally:
         await asyncio.to_thread(engine.close)
