@@ -158,8 +158,8 @@ class Settings(BaseSettings):
     least_free_mb: NonNegativeInt = 64
     """With less space than this left for ``home``, nothing is begun."""
 
-    whisper_model: str = "base"
-    """Name or folder of the model of the extra ``stenoflow[whisper]``."""
+    whisper_model: str = "auto"
+    """The embedded engine's Whisper: a name, a folder, or ``auto``, the best whose weights are installed."""
 
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None

@@ -21,15 +21,13 @@ from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.sample import script_text, sound
-from stenoflow.tasks.jobs.transcribe.request import request_of
+from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.settings import Settings, load_settings
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.text import spoken_form
 
 _SEGMENT_S = 30
-# The one whose model is in its wheel: nothing is downloaded, whatever else is installed.
-_MODEL = "pocketsphinx"
 _LISTED = ("openai", "whisper-1")
 
 
@@ -44,15 +42,20 @@ def demo(
 
     Example: [bold]stenoflow demo[/]
     """
-    settings = load_settings(openai_api_key=None, openai_base_url=None)
+    # The models of whoever has a provider say nothing here.
+    settings = load_settings(openai_api_key=None, openai_base_url=None, model=None)
     with open_context(settings) as context:
         recording = settings.work / "demo" / sound().name
         make_folder(recording.parent)
         shutil.copyfile(sound(), recording)
-        request = request_of(
-            context, RecordingOptions(model=_MODEL, segment_seconds=_SEGMENT_S, tag="demo", digest=False)
+        asked = RecordingOptions(segment_seconds=_SEGMENT_S, tag="demo", digest=False)
+        request = request_of(context, asked)
+        for remark in remarks_on(settings, request.settings, asked):
+            say(remark)
+        say(
+            "A meeting of two minutes: our own script, spoken by three synthetic voices and transcribed on"
+            f" this machine by {request.settings.model}."
         )
-        say("A meeting of two minutes in three synthetic voices, transcribed by the embedded engine.")
         works = [TranscribeWork(source, request, STANDARD) for source in resolve(str(recording))]
         with _server(settings) if prefect else nullcontext():
             outcomes = run_works(context, works, concurrency, json=json)
@@ -92,14 +95,14 @@ def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
     keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
     text = context.store.get_bytes(keys["transcript.txt"]).decode()
     result(f"\n{text}")
-    result(f"word error rate  {_word_error_rate(text):.1%} against the script")
+    wrong = _word_error_rate(text)
+    result(f"word error rate  {wrong:.1%} against the script; it says little of a real meeting")
     price = context.prices.find(*_LISTED)
     listed = show(price.charge(round(details.duration * 1000))) if price else "unknown"
     result(f"cost             {show(outcome.cost_micro or 0)} USD: the embedded engine is free")
     result(f"at list price    {listed} USD by {_LISTED[1]} at {_LISTED[0]}")
     result(f"artifacts        {settings.store}")
-    result("\nThis engine is for trying things out; for real meetings use an API key or stenoflow[whisper].")
-    result(f"Next: stenoflow show {outcome.job}   or   stenoflow transcribe YOUR-RECORDING --out .")
+    result(f"\nNext: stenoflow show {outcome.job}   or   stenoflow transcribe YOUR-RECORDING --out .")
 
 
 def _word_error_rate(heard: str) -> float:

@@ -22,7 +22,7 @@ from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
+from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import Inbox, open_inbox
@@ -150,9 +150,8 @@ def _empty(
     Raises:
         typer.Exit: with 130, if the user stopped it.
     """
-    request = request_of(context, RecordingOptions.model_validate(given))
-    remark = remark_on_glossary(request.settings, given.get("glossary", ()))
-    if remark is not None:
+    asked = RecordingOptions.model_validate(given)
+    for remark in remarks_on(context.settings, request_of(context, asked).settings, asked):
         say(remark)
     inbox = open_inbox(address, context.s3)
     if look.moves.done_to is not None:

@@ -18,7 +18,7 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.reply.plan import ReplyRequest, check_request
 from stenoflow.tasks.jobs.speak.output_file import check_spares, check_target, format_of_name
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
-from stenoflow.tasks.jobs.transcribe.request import request_of
+from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
@@ -79,10 +79,13 @@ def reply(
         if len(sources) != 1:
             raise SettingsError(f"{audio} is {len(sources)} recordings", "name one of them")
         asked = RecordingOptions(model=model, language=language, tag=tag, budget=budget, digest=False)
+        heard = request_of(context, asked)
+        for remark in remarks_on(settings, heard.settings, asked):
+            say(remark)
         stream = sys.stdout.fileno() if out == STREAM else None
         work = ReplyWork(
             lambda step: say(step.to_text()),
-            (sources[0], request_of(context, asked)),
+            (sources[0], heard),
             request,
             out=stream,
             file=None if stream is not None else out,

@@ -24,7 +24,7 @@ from stenoflow.tasks.assembly.settings import Speakers
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError
-from stenoflow.tasks.jobs.transcribe.request import remark_on_glossary, request_of
+from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources import Source, resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
@@ -76,8 +76,7 @@ def transcribe(
     )
     with open_context(settings) as context:
         request = request_of(context, asked)
-        remark = remark_on_glossary(request.settings, asked.glossary or ())
-        if remark is not None:
+        for remark in remarks_on(settings, request.settings, asked):
             say(remark)
         if names and rttm is None and request.settings.speakers == Speakers.NONE:
             raise SettingsError(

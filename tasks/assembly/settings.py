@@ -56,6 +56,8 @@ class JobSettings:
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
         translator: the chat model that makes it; None: the model that transcribes makes it.
+        engine: what the embedded engine's text depends on, where the model's name does not say so: its
+            weights by their hash, and how it computes.
     """
 
     provider: str
@@ -72,6 +74,7 @@ class JobSettings:
     speakers: str = Speakers.NONE.value
     turns: str | None = None
     translator: str | None = None
+    engine: str | None = None
 
     @property
     def rule(self) -> CutRule:
@@ -117,6 +120,7 @@ class JobSettings:
             asked.append({"languages": self.languages})
         if self.keywords:
             asked.append({"keywords": self.keywords})
+        asked += [{"engine": self.engine}] if self.engine else []
         asked += [["channel", channel]] if channel is not None else []
         asked += [["voices", *after]] if after else []
         asked += [["gain", gain_db]] if gain_db else []

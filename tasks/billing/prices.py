@@ -149,12 +149,21 @@ class PriceBook:
 
     def find(self, provider: str, model: str) -> Price | None:
         """Return the price of a model at a provider, or None where it is unknown."""
-        found = self.prices.get((provider, model))
+        found = self.prices.get((provider, model)) or self._alike(provider, model)
         if found is not None or provider in self.listed:
             return found
         return next(
             (self.prices[maker, model] for maker in self.makers if (maker, model) in self.prices), None
         )
+
+    def _alike(self, provider: str, model: str) -> Price | None:
+        """Return the price of all models of a provider whose names begin alike: ``"whisper-*"``."""
+        alike = (
+            price
+            for (seller, name), price in self.prices.items()
+            if seller == provider and name.endswith("*") and model.startswith(name[:-1])
+        )
+        return next(alike, None)
 
 
 def load_book(overrides: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> PriceBook:

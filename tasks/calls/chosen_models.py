@@ -11,7 +11,7 @@ from stenoflow.tasks.api.chat_models import load_chat_models
 from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel, order_at, today
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.speech_models import load_speech_models
-from stenoflow.tasks.calls.provider import EMBEDDED, provider_name
+from stenoflow.tasks.calls.provider import EMBEDDED, embedded_model, provider_name
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
@@ -40,9 +40,7 @@ def transcription_model(settings: Settings, wanted: str | None = None) -> str:
     named = wanted or settings.model
     if named or not settings.is_embedded:
         return named or _default(load_models(settings.models), provider_name(settings))
-    from stenoflow.tasks.engine.engine import default_model  # noqa: PLC0415 - loads slowly
-
-    return default_model()
+    return embedded_model(settings, None).name
 
 
 def chat_model(settings: Settings, wanted: str | None = None) -> str:

@@ -16,10 +16,14 @@ from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from stenoflow.tasks.engine.engine import Engine
+    from stenoflow.tasks.engine.engine import ChosenModel, Engine
 
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
+POCKETSPHINX = "pocketsphinx"
+"""The embedded engine's last resort."""
+# What --concurrency allows.
+_MOST_CALLS = 256
 _OPENAI = "https://api.openai.com/v1"
 
 
@@ -55,12 +59,15 @@ async def open_api(settings: Settings, models: ModelTable[Model]) -> AsyncIterat
         ) as api:
             yield api
         return
-    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.admission import Admission  # noqa: PLC0415 - loads slowly, and only here
+    from stenoflow.tasks.engine.app import create_app  # noqa: PLC0415 - the same
 
     engine = embedded_engine(settings)
+    # Our own calls are as many as they should be.
+    app = create_app(engine, admission=Admission(admitted=_MOST_CALLS))
     address = AudioApiSettings(base_url="http://embedded/v1", provider=EMBEDDED, deadline_s=7_200.0)
     try:
-        async with AudioApi(address, models, InProcessTransport(create_app(engine))) as api:
+        async with AudioApi(address, models, InProcessTransport(app)) as api:
             yield api
     finally:
         await asyncio.to_thread(engine.close)
@@ -72,3 +79,15 @@ def embedded_engine(settings: Settings) -> Engine:
     from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
 
     return open_engine(EngineSettings(whisper=WhisperSettings(settings.whisper_model)))
+
+
+def embedded_model(settings: Settings, wanted: str | None) -> ChosenModel:
+    """Return the recogniser of the embedded engine that is meant by a name; None: the best.
+
+    Raises:
+        ModelUnavailableError: it cannot be had; the message says what to do.
+    """
+    from stenoflow.tasks.engine.engine import choose_model  # noqa: PLC0415 - loads slowly
+    from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
+
+    return choose_model(wanted or settings.model, WhisperSettings(settings.whisper_model))

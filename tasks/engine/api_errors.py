@@ -24,6 +24,7 @@ class ApiErrorReply(Exception):  # noqa: N818 - it is an answer before it is an 
         param: the field that is wrong.
         code: for programs.
         kind: the API's ``type`` of error.
+        retry_after_s: when to try again.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class ApiErrorReply(Exception):  # noqa: N818 - it is an answer before it is an 
         param: str | None = None,
         code: str | None = None,
         kind: str = "invalid_request_error",
+        *,
+        retry_after_s: int | None = None,
     ) -> None:
-        super().__init__(status, message, param, code, kind)
+        super().__init__(status, message, param, code, kind, retry_after_s)
         self.status = status
         self.message = message
         self.param = param
         self.code = code
         self.kind = kind
+        self.headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
 
     @property
     def envelope(self) -> dict[str, dict[str, str | None]]:
@@ -75,7 +79,7 @@ def api_error_of(error: Exception) -> ApiErrorReply:
 def answer_api_error(error: Exception) -> JSONResponse:
     """Answer a request with its error."""
     reply = api_error_of(error)
-    return JSONResponse(reply.envelope, status_code=reply.status)
+    return JSONResponse(reply.envelope, status_code=reply.status, headers=reply.headers)
 
 
 async def _handle(_: Request, error: Exception) -> JSONResponse:

@@ -12,35 +12,24 @@ import hmac
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stenoflow.tasks.access import HostCheck, is_loopback
-from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error, api_error_of, invalid
+from stenoflow.tasks.engine.admission import Admission
+from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error
 from stenoflow.tasks.engine.chat import reply_within_bounds
-from stenoflow.tasks.engine.engine import Engine, default_speech_model, load_sound
-from stenoflow.tasks.engine.recogniser import Recogniser, Recognition
-from stenoflow.tasks.engine.request_schema import (
-    TranscriptionForm,
-    read_body,
-    read_chat_form,
-    receive_transcription,
-)
-from stenoflow.tasks.engine.responses import (
-    EngineTranscript,
-    answer_chat,
-    answer_transcription,
-    server_sent_event,
-)
+from stenoflow.tasks.engine.engine import Engine, default_speech_model
+from stenoflow.tasks.engine.recognition import RecognitionEndpoints
+from stenoflow.tasks.engine.request_schema import read_body, read_chat_form
+from stenoflow.tasks.engine.responses import answer_chat
 from stenoflow.tasks.engine.synthesis import (
     answer_speech,
     read_speech_form,
@@ -49,63 +38,36 @@ from stenoflow.tasks.engine.synthesis import (
 )
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from stenoflow.tasks.transcript.languages import NAME_OF
-from stenoflow.tasks.transcript.timecode import samples_to_ms
 
-# The status that nginx gave to a client that left; nobody is there to read it.
-_CLIENT_LEFT = 499
 # A meeting of a day is 1 MB of text.
 _LARGEST_JSON = 2 * 1024 * 1024
 
 
-def create_app(engine: Engine, api_key: str | None = None) -> Starlette:
+def create_app(engine: Engine, api_key: str | None = None, admission: Admission | None = None) -> Starlette:
     """Put the API before an engine.
 
     Args:
         engine: the models; the caller closes it.
         api_key: the bearer token that clients must send; None lets in everyone.
+        admission: how many requests to recognise are let in; None: the usual number.
     """
+    recognition = RecognitionEndpoints(engine, admission or Admission())
     app = Starlette(
         routes=[
-            Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
-            Route("/v1/audio/translations", translate, methods=["POST"]),
+            Route("/v1/audio/transcriptions", recognition.transcribe, methods=["POST"]),
+            Route("/v1/audio/translations", recognition.translate, methods=["POST"]),
             Route("/v1/audio/speech", speak, methods=["POST"]),
             Route("/v1/audio/voices", list_voices),
             Route("/v1/chat/completions", complete, methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/v1/models/{model}", show_model),
+            Route("/metrics", recognition.metrics),
         ],
         middleware=[Middleware(HostCheck), *([Middleware(KeyCheck, api_key=api_key)] if api_key else [])],
         exception_handlers=HANDLERS,
     )
     app.state.engine = engine
     return app
-
-
-async def transcribe(request: Request) -> Response:
-    """Answer POST /v1/audio/transcriptions."""
-    async with receive_transcription(request) as upload:
-        form = upload.form
-        recogniser = _recogniser(_engine(request), form)
-        samples = await load_sound(upload.sound)
-    recognition = await recogniser.recognise(samples, form.hints)
-    if form.stream:
-        return StreamingResponse(_events(recognition), media_type="text/event-stream")
-    utterances = []
-    async with aclosing(recognition.utterances) as coming:
-        async for utterance in coming:
-            utterances.append(utterance)
-            if await request.is_disconnected():
-                return Response(status_code=_CLIENT_LEFT)
-    transcript = EngineTranscript(recognition.language, samples_to_ms(samples.size), utterances)
-    return answer_transcription(transcript, form.format, form.granularities)
-
-
-async def translate(_: Request) -> NoReturn:
-    """Answer POST /v1/audio/translations: with a refusal."""
-    message = "The embedded engine cannot translate; transcribe here, or set OPENAI_API_KEY."
-    # Not 501: clients try a 5xx again, and take it for a call that may have been charged.
-    raise ApiErrorReply(400, message, code="not_supported")
 
 
 async def speak(request: Request) -> Response:
@@ -169,33 +131,8 @@ def _engine(request: Request) -> Engine:
     return engine
 
 
-def _recogniser(engine: Engine, form: TranscriptionForm) -> Recogniser:
-    recogniser = engine.recogniser(form.model)
-    language = form.hints.language
-    if language is not None and language not in recogniser.languages:
-        known = ", ".join(sorted(NAME_OF[code] for code in recogniser.languages))
-        raise invalid("language", f"{form.model} does not recognise {NAME_OF[language]}, only {known}")
-    return recogniser
-
-
 def _model(name: str) -> dict[str, str | int]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "stenoflow"}
-
-
-async def _events(recognition: Recognition) -> AsyncIterator[str]:
-    """Send the text while it is being recognised, as server-sent events."""
-    text = ""
-    try:
-        async with aclosing(recognition.utterances) as coming:
-            async for utterance in coming:
-                delta = utterance.text if text else utterance.text.lstrip()
-                text += delta
-                yield server_sent_event({"type": "transcript.text.delta", "delta": delta})
-        yield server_sent_event({"type": "transcript.text.done", "text": text})
-    except Exception as error:  # noqa: BLE001 - the status has gone out; this is all that can be said
-        yield "event: error\n" + server_sent_event(api_error_of(error).envelope)
-    else:
-        yield "data: [DONE]\n\n"
 
 
 _GRACE_S = 5

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
-from stenoflow.tasks.engine import espeak, flite, whisper
+from stenoflow.tasks.engine import espeak, flite, weights, whisper
 from stenoflow.tasks.engine.espeak import ESPEAK, EspeakSynthesizer
 from stenoflow.tasks.engine.flite import FLITE, FliteSynthesizer
 from stenoflow.tasks.engine.pocketsphinx import PocketsphinxRecogniser
@@ -45,11 +47,6 @@ class EngineSettings:
     whisper: WhisperSettings = field(default_factory=WhisperSettings)
 
 
-def default_model() -> str:
-    """Return the better recogniser that is installed."""
-    return FASTER_WHISPER if whisper.is_installed() else POCKETSPHINX
-
-
 def default_speech_model() -> str:
     """Return the model that speaks: flite where the machine has it, else espeak-ng, installed or not."""
     return FLITE if flite.find_flite() else ESPEAK
@@ -68,6 +65,7 @@ class Engine:
     ) -> None:
         self._makers = dict(makers)
         self._recognisers: dict[str, Recogniser] = {}
+        self._making = Lock()
         self._synthesizers = dict(synthesizers or {})
 
     @property
@@ -88,11 +86,23 @@ class Engine:
         """
         if model in TRANSCRIPTION_NAMES and self._makers:
             model = FASTER_WHISPER if FASTER_WHISPER in self._makers else next(iter(self._makers))
-        if model not in self._recognisers:
-            if model not in self._makers:
-                raise _unknown(model, tuple(self._makers))
-            self._recognisers[model] = self._makers[model]()
-        return self._recognisers[model]
+        with self._making:
+            return self._recogniser(model)
+
+    def _recogniser(self, model: str) -> Recogniser:
+        if model in self._recognisers:
+            return self._recognisers[model]
+        if model in self._makers:
+            made = self._makers[model]()
+            # The one that the settings name may be one of the others: it is loaded once.
+            name = made.weights.model if isinstance(made, WhisperRecogniser) else model
+            self._recognisers[model] = self._recognisers.setdefault(name, made)
+            return self._recognisers[model]
+        if model.startswith(weights.PREFIX) and FASTER_WHISPER in self._makers:
+            named = self._recogniser(FASTER_WHISPER)
+            if isinstance(named, WhisperRecogniser) and named.weights.model == model:
+                return named
+        raise _unknown(model, tuple(self._makers))
 
     def synthesizer(self, model: str) -> Synthesizer:
         """Return the synthesizer of a model.
@@ -141,8 +151,68 @@ def open_engine(settings: EngineSettings | None = None) -> Engine:
         POCKETSPHINX: lambda: PocketsphinxRecogniser(chosen.processes)
     }
     if whisper.is_installed():
-        makers[FASTER_WHISPER] = lambda: WhisperRecogniser(chosen.whisper)
+        installed = weights.packaged()
+        if installed or chosen.whisper.model != weights.AUTO:
+            named = chosen.whisper.model
+            makers[FASTER_WHISPER] = lambda: WhisperRecogniser(weights.find_weights(named), chosen.whisper)
+        makers |= {each.model: partial(WhisperRecogniser, each, chosen.whisper) for each in installed}
     return Engine(makers, find_synthesizers())
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """The recogniser that a request gets.
+
+    Attributes:
+        name: its own, not one that stands for it.
+        identity: what its text depends on beside the sound, where its name does not say so.
+        languages: ISO 639-1 codes of those that it recognises.
+        translates: whether it translates into English.
+    """
+
+    name: str
+    identity: str | None
+    languages: frozenset[str]
+    translates: bool
+
+
+def choose_model(wanted: str | None, settings: WhisperSettings) -> ChosenModel:
+    """Return the recogniser that is meant by a name; without one the best, and pocketsphinx as a last resort.
+
+    Raises:
+        ModelUnavailableError: it is named, and cannot be had; the message says what to do.
+    """
+    if (
+        wanted is None
+        and settings.model == weights.AUTO
+        and not (whisper.is_installed() and weights.packaged())
+    ):
+        wanted = POCKETSPHINX
+    if wanted == POCKETSPHINX:
+        return ChosenModel(POCKETSPHINX, None, PocketsphinxRecogniser.languages, translates=False)
+    named = None if wanted in {None, FASTER_WHISPER, *TRANSCRIPTION_NAMES} else wanted
+    found = (
+        None if named is None else next((each for each in weights.packaged() if each.model == named), None)
+    )
+    if found is None:
+        found = weights.find_weights(settings.model)
+        if named not in {None, found.model}:
+            raise _unknown(str(named), (POCKETSPHINX, FASTER_WHISPER, *weights.installed_names()))
+    return ChosenModel(found.model, whisper.identity(found, settings), found.languages, found.translates)
+
+
+def able_models(language: str) -> tuple[str, ...]:
+    """Return what recognises a language: models that are installed, and how to install others."""
+    there = [each.model for each in weights.packaged() if language in each.languages]
+    if language in PocketsphinxRecogniser.languages:
+        there.append(POCKETSPHINX)
+    missing = {each.name for each in weights.PACKAGES} - {each.name for each in weights.packaged()}
+    others = [
+        f"{weights.PREFIX}{each.name} ({each.install})"
+        for each in weights.PACKAGES
+        if each.name in missing and language in each.languages
+    ]
+    return (*there, *others)
 
 
 def find_synthesizers() -> dict[str, Synthesizer]:
@@ -168,5 +238,8 @@ async def load_sound(path: Path) -> Samples:
 
 def _unknown(model: str, offered: tuple[str, ...]) -> ModelUnavailableError:
     if model == FASTER_WHISPER and POCKETSPHINX in offered:
-        return ModelUnavailableError("faster-whisper is not installed", whisper.INSTALL)
+        missing = "its weights are" if whisper.is_installed() else "it is"
+        return ModelUnavailableError(
+            f"The model '{model}' cannot be used: {missing} not installed", weights.how_to_install()
+        )
     return ModelUnavailableError(f"The model '{model}' does not exist", f"offered here: {', '.join(offered)}")

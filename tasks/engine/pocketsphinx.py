@@ -34,6 +34,7 @@ class PocketsphinxRecogniser:
     """Recognises English in decoder processes, which start with the first sound or by `warm_up`."""
 
     languages = frozenset({"en"})
+    translates = False
 
     def __init__(self, processes: int | None = None) -> None:
         self.pool = DecoderPool(processes or process_count())

@@ -28,11 +28,13 @@ class Hints:
         language: ISO 639-1 code, or None to detect it.
         prompt: words that come before, or names that may be said.
         temperature: 0 to 1; None leaves it to the recogniser.
+        translate: into English, where it can.
     """
 
     language: str | None = None
     prompt: str | None = None
     temperature: float | None = None
+    translate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Recogniser(Protocol):
     @property
     def languages(self) -> frozenset[str]:
         """ISO 639-1 codes of the languages that it recognises."""
+
+    @property
+    def translates(self) -> bool:
+        """Whether it translates into English."""
 
     async def recognise(self, samples: Samples, hints: Hints) -> Recognition:
         """Begin to recognise speech.
@@ -87,8 +93,13 @@ def chunks(levels: Sequence[float], speech: Iterable[Region]) -> list[Region]:
     Returns:
         Chunks in order; every region lies in chunks whole, long silences in none.
     """
+    return join_regions(_split_long(levels, speech))
+
+
+def join_regions(regions: Iterable[Region]) -> list[Region]:
+    """Gather regions of 30 s at most into as few chunks of 30 s at most, without long silences."""
     gathered: list[Region] = []
-    for region in _split_long(levels, speech):
+    for region in regions:
         last = gathered[-1] if gathered else None
         if last is not None and _may_join(last, region):
             gathered[-1] = Region(last.start_ms, region.end_ms)

@@ -49,6 +49,7 @@ class TranscriptionForm:
     format: Format
     granularities: frozenset[Granularity]
     stream: bool
+    logprobs: bool = False
 
 
 def read_transcription_form(form: FormData) -> TranscriptionForm:
@@ -66,9 +67,12 @@ def read_transcription_form(form: FormData) -> TranscriptionForm:
         format=_format(form),
         granularities=_granularities(form),
         stream=_stream(form),
+        logprobs=_logprobs(form),
     )
     if fields.granularities and fields.format is not Format.VERBOSE_JSON:
         raise invalid("timestamp_granularities", "timestamp_granularities needs response_format verbose_json")
+    if fields.logprobs and fields.format is not Format.JSON:
+        raise invalid("include", "include[]=logprobs needs response_format json")
     if fields.stream and fields.format not in {Format.JSON, Format.TEXT}:
         raise invalid("response_format", f"a stream comes as json or text, not as {fields.format}")
     return fields
@@ -95,6 +99,14 @@ def _granularities(form: FormData) -> frozenset[Granularity]:
     except ValueError:
         message = f"{', '.join(values)} is not made of {_listed(Granularity)}"
         raise invalid("timestamp_granularities", message) from None
+
+
+def _logprobs(form: FormData) -> bool:
+    asked = {str(value) for field in ("include[]", "include") for value in form.getlist(field)}
+    unknown = asked - {"logprobs"}
+    if unknown:
+        raise invalid("include", f"{', '.join(sorted(unknown))} cannot be included, only logprobs")
+    return bool(asked)
 
 
 def _listed(values: type[StrEnum]) -> str:

@@ -7,7 +7,7 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import pysubs2
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from stenoflow.tasks.artifacts.verbose_json import segment_entry, word_entry
-from stenoflow.tasks.engine.request_schema import ChatForm, Format, Granularity
+from stenoflow.tasks.engine.request_schema import ChatForm, Format, Granularity, TranscriptionForm
 from stenoflow.tasks.transcript.languages import NAME_OF
 from stenoflow.tasks.transcript.timecode import seconds
 from stenoflow.tasks.transcript.types import Utterance
@@ -29,11 +29,13 @@ class EngineTranscript:
         language: ISO 639-1 code.
         duration_ms: of the upload.
         utterances: in order; their texts begin with the space that sets them apart.
+        is_translation: whether it is in another language than what was said.
     """
 
     language: str
     duration_ms: int
     utterances: Sequence[Utterance]
+    is_translation: bool = False
 
     @property
     def text(self) -> str:
@@ -41,19 +43,37 @@ class EngineTranscript:
         return "".join(utterance.text for utterance in self.utterances).strip()
 
 
-def answer_transcription(
-    transcript: EngineTranscript, form: Format, granularities: frozenset[Granularity]
-) -> Response:
+def answer_transcription(transcript: EngineTranscript, form: TranscriptionForm) -> Response:
     """Answer in the format that was asked for."""
-    match form:
+    match form.format:
         case Format.JSON:
-            return JSONResponse({"text": transcript.text, "usage": usage(transcript.duration_ms)})
+            body: dict[str, Any] = {"text": transcript.text, "usage": usage(transcript.duration_ms)}
+            if form.logprobs:
+                body["logprobs"] = logprob_entries(transcript.utterances)
+            return JSONResponse(body)
         case Format.VERBOSE_JSON:
-            return JSONResponse(verbose(transcript, granularities))
+            return JSONResponse(verbose(transcript, form.granularities))
         case Format.TEXT:
             return PlainTextResponse(transcript.text + "\n")
         case Format.SRT | Format.VTT:
-            return PlainTextResponse(subtitles(transcript.utterances, form))
+            return PlainTextResponse(subtitles(transcript.utterances, form.format))
+
+
+_SMALLEST_PROBABILITY = 1e-10
+
+
+def logprob_entries(utterances: Iterable[Utterance]) -> list[dict[str, Any]]:
+    """List how sure the model is of each word, as OpenAI lists tokens."""
+    return [
+        {
+            "token": f" {word.text}",
+            "logprob": round(math.log(max(_SMALLEST_PROBABILITY, word.confidence)), 4),
+            "bytes": list(f" {word.text}".encode()),
+        }
+        for utterance in utterances
+        for word in utterance.words
+        if word.confidence is not None
+    ]
 
 
 def usage(duration_ms: int) -> dict[str, Any]:
@@ -64,7 +84,7 @@ def usage(duration_ms: int) -> dict[str, Any]:
 def verbose(transcript: EngineTranscript, granularities: frozenset[Granularity]) -> dict[str, Any]:
     """Make the body of verbose_json; segments unless only words are asked for, as OpenAI does."""
     body: dict[str, Any] = {
-        "task": "transcribe",
+        "task": "translate" if transcript.is_translation else "transcribe",
         "language": NAME_OF.get(transcript.language, transcript.language),
         "duration": seconds(transcript.duration_ms),
         "text": transcript.text,

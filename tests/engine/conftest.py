@@ -15,6 +15,7 @@ import openai
 import pytest
 import uvicorn
 
+from stenoflow.tasks.engine.admission import Admission
 from stenoflow.tasks.engine.app import create_app
 from stenoflow.tasks.engine.engine import Engine, EngineSettings, open_engine
 from stenoflow.tasks.engine.recogniser import Samples
@@ -45,9 +46,11 @@ def write_wav(path: Path, samples: Samples) -> Path:
 
 
 @contextmanager
-def serving(engine: Engine, api_key: str | None = None) -> Iterator[str]:
+def serving(engine: Engine, api_key: str | None = None, admission: Admission | None = None) -> Iterator[str]:
     """Serve an engine on loopback; gives the base URL."""
-    config = uvicorn.Config(create_app(engine, api_key), port=0, lifespan="off", log_level="warning")
+    config = uvicorn.Config(
+        create_app(engine, api_key, admission), port=0, lifespan="off", log_level="warning"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -71,7 +74,7 @@ def whisper_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(whisper_model: Path) -> Iterator[Engine]:
     """Pocketsphinx in two processes, and Whisper."""
-    whisper = WhisperSettings(str(whisper_model), device="cpu", local_files_only=True)
+    whisper = WhisperSettings(str(whisper_model), device="cpu", cores=2)
     engine = open_engine(EngineSettings(processes=2, whisper=whisper))
     yield engine
     engine.close()

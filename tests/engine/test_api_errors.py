@@ -86,8 +86,8 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI, silence: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
-def test_translation_is_declined(client: openai.OpenAI, silence: Path) -> None:
-    with pytest.raises(openai.BadRequestError, match="cannot translate"):
+def test_a_model_of_one_language_declines_to_translate(client: openai.OpenAI, silence: Path) -> None:
+    with pytest.raises(openai.BadRequestError, match="does not translate"):
         client.audio.translations.create(model="pocketsphinx", file=silence)
 
 

@@ -10,6 +10,7 @@ import pysubs2
 import pytest
 
 from stenoflow.tasks.engine.engine import find_synthesizers
+from stenoflow.tasks.engine.weights import installed_names
 from tests.engine.conftest import word_error_rate
 
 MODEL = "pocketsphinx"
@@ -115,6 +116,12 @@ def test_english_may_be_named_in_any_form(client: openai.OpenAI, silence: Path) 
 
 def test_models_are_listed_and_found(client: openai.OpenAI) -> None:
     listed = [model.id for model in client.models.list()]
-    assert listed == ["pocketsphinx", "faster-whisper", *find_synthesizers(), "extractive-summary"]
+    assert listed == [
+        "pocketsphinx",
+        "faster-whisper",
+        *installed_names(),
+        *find_synthesizers(),
+        "extractive-summary",
+    ]
     assert [client.models.retrieve(name).id for name in listed] == listed
     assert client.models.retrieve("pocketsphinx").owned_by == "stenoflow"

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import openai
 import pytest
 
-from stenoflow.tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, default_model, open_engine
-from stenoflow.tasks.engine.whisper import WhisperRecogniser, WhisperSettings, load
-from stenoflow.tasks.errors import ModelUnavailableError
+from stenoflow.tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, Engine
+from stenoflow.tasks.engine.recogniser import Hints, Samples
+from stenoflow.tasks.engine.weights import find_weights, in_folder, packaged
+from stenoflow.tasks.engine.whisper import (
+    HeardClip,
+    WhisperRecogniser,
+    WhisperSettings,
+    computing,
+    load,
+)
+from stenoflow.tasks.errors import EngineError, ModelUnavailableError
+from stenoflow.tasks.media.decode import decode_all
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.transcript.languages import NAME_OF
-
-if importlib.util.find_spec("faster_whisper") is None:
-    pytest.skip("needs the extra stenoflow[whisper]", allow_module_level=True)
+from stenoflow.tasks.transcript.types import Region, Utterance
+from tests.engine.conftest import word_error_rate
 
 
 def test_a_model_in_a_folder_hears_through_the_api(client: openai.OpenAI, short_speech: Path) -> None:
@@ -46,40 +55,91 @@ def test_a_language_that_is_given_is_kept(client: openai.OpenAI, silence: Path) 
 
 
 async def test_warming_up_finds_a_bad_model_before_the_first_request(tmp_path: Path) -> None:
-    recogniser = WhisperRecogniser(WhisperSettings(str(tmp_path), local_files_only=True))
+    recogniser = WhisperRecogniser(in_folder(_folder(tmp_path, b"no model")))
     with pytest.raises(ModelUnavailableError):
         await recogniser.warm_up()
-
-
-def test_a_model_that_is_not_at_hand_is_named(tmp_path: Path) -> None:
-    missing = str(tmp_path / "no-such-model")
-    with pytest.raises(ModelUnavailableError, match="no-such-model"):
-        load(WhisperSettings(missing, local_files_only=True))
-
-
-def test_a_folder_that_holds_no_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match=tmp_path.name):
-        load(WhisperSettings(str(tmp_path), device="cpu"))
+    recogniser.close()
 
 
 def test_an_unknown_compute_type_is_named(whisper_model: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="int3"):
-        load(WhisperSettings(str(whisper_model), device="cpu", compute_type="int3"))
+        load(in_folder(whisper_model), WhisperSettings(device="cpu", compute_type="int3"))
 
 
-def test_it_is_the_default_where_it_is_installed() -> None:
-    assert default_model() == FASTER_WHISPER
-    assert open_engine().models[:2] == (POCKETSPHINX, FASTER_WHISPER)
+def test_a_processor_computes_in_integers() -> None:
+    assert computing(WhisperSettings(device="cpu")) == ("cpu", "int8")
 
 
-def test_without_the_extra_it_says_how_to_install_it() -> None:
+class Counting(WhisperRecogniser):
+    """One that finds a clip a second, and says of each when it begins."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(in_folder(folder), WhisperSettings(device="cpu", cores=2))
+        self.heard: list[int] = []
+
+    def _clips(self, samples: Samples) -> list[Region]:
+        return [Region(at, at + 500) for at in range(0, samples.size // 16, 1_000)]
+
+    def _hear(self, samples: Samples, clip: Region, hints: Hints, language: str | None) -> HeardClip:
+        assert samples.size, hints
+        self.heard.append(clip.start_ms)
+        return HeardClip(language or "de", [Utterance("x", clip.start_ms, clip.end_ms)])
+
+
+async def test_clips_come_in_order_and_a_client_that_goes_ends_the_rest(whisper_model: Path) -> None:
+    recogniser, sound = Counting(whisper_model), np.zeros(320_000, np.int16)
+    recognition = await recogniser.recognise(sound, Hints())
+    assert recognition.language == "de"
+    assert [each.start_ms async for each in recognition.utterances] == [*range(0, 20_000, 1_000)]
+    recogniser.heard.clear()
+    begun = (await recogniser.recognise(sound, Hints())).utterances
+    assert [(await anext(begun)).start_ms, (await anext(begun)).start_ms] == [0, 1_000]
+    await begun.aclose()
+    recogniser.close()
+    assert len(recogniser.heard) <= 4
+    with pytest.raises(EngineError, match="closed"):
+        await recogniser.warm_up()
+
+
+def test_it_stands_for_openai_s_whisper_and_is_loaded_once(engine: Engine, whisper_model: Path) -> None:
+    assert engine.models[:2] == (POCKETSPHINX, FASTER_WHISPER)
+    one = engine.recogniser(FASTER_WHISPER)
+    assert engine.recogniser("whisper-1") is one
+    assert engine.recogniser(f"whisper-{whisper_model.name}") is one
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+def test_only_models_of_many_languages_translate(client: openai.OpenAI, short_speech: Path) -> None:
+    heard = client.audio.translations.create(
+        model=FASTER_WHISPER, file=short_speech, response_format="verbose_json", temperature=0
+    )
+    assert heard.language == "english"
+    with pytest.raises(openai.BadRequestError, match="does not translate"):
+        client.audio.translations.create(model=POCKETSPHINX, file=short_speech)
+
+
+@pytest.mark.skipif(not packaged(), reason="no weights are installed")
+async def test_the_weights_that_are_installed_hear(short_speech: Path, short_script: str) -> None:
+    recogniser = WhisperRecogniser(find_weights("auto"), WhisperSettings(device="cpu"))
+    samples = decode_all(short_speech, cap_ms=60_000, ffmpeg=find_ffmpeg())
+    recognition = await recogniser.recognise(samples, Hints())
+    utterances = [utterance async for utterance in recognition.utterances]
+    recogniser.close()
+    assert recognition.language == "en"
+    assert word_error_rate(short_script, "".join(each.text for each in utterances)) < 0.1
+    words = [word for each in utterances for word in each.words]
+    assert all(0 <= word.start_ms <= word.end_ms <= 10_500 for word in words)
+
+
+def test_without_the_library_it_says_how_to_install_it() -> None:
     """In a Python that cannot see the package."""
     program = (
         "import sys; sys.modules['faster_whisper'] = None\n"
-        "from stenoflow.tasks.engine.engine import default_model, open_engine\n"
-        "print(default_model(), *open_engine().models[:1], 'faster-whisper' in open_engine().models)\n"
+        "from stenoflow.tasks.engine.engine import choose_model, open_engine\n"
+        "from stenoflow.tasks.engine.whisper import WhisperSettings\n"
+        "print(choose_model(None, WhisperSettings()).name, 'faster-whisper' in open_engine().models)\n"
         "try: open_engine().recogniser('faster-whisper')\n"
-        "except Exception as error: print(error)\n"
+        "except Exception as error: print(error.hint)\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],
@@ -88,6 +148,13 @@ def test_without_the_extra_it_says_how_to_install_it() -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    models, error = ran.stdout.splitlines()
-    assert models == "pocketsphinx pocketsphinx False"
-    assert "pip install 'stenoflow[whisper]'" in error
+    models, hint = ran.stdout.splitlines()
+    assert models == "pocketsphinx False"
+    assert "pip install" in hint
+
+
+def _folder(folder: Path, model: bytes, tokens: int = 51_864) -> Path:
+    """Write what looks like a model."""
+    (folder / "model.bin").write_bytes(model)
+    (folder / "vocabulary.txt").write_text("x\n" * tokens)
+    return folder

@@ -18,7 +18,7 @@ from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError, TooShortError
 from stenoflow.tasks.jobs.transcribe.publish import rename
-from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, check_engine
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
@@ -90,6 +90,7 @@ def prepare(
                 rename(context, job.id, request.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
         try:
+            check_engine(context.settings, request.settings)
             info = look(fetched.path)
             stream = choose_stream(info, request.settings.stream, source.name)
             check_length(context, stream, source.name)

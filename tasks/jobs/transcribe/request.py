@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.model_table import ModelTable
@@ -13,14 +14,17 @@ from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
-from stenoflow.tasks.calls.provider import provider_name
+from stenoflow.tasks.calls.provider import EMBEDDED, POCKETSPHINX, embedded_model, provider_name
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import ModelUnavailableError, SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
 from stenoflow.tasks.transcript.planning import CutRule
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.engine.engine import ChosenModel
 
 _SEGMENT_S = 600
 # Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
@@ -69,15 +73,20 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
 
     Raises:
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
-            nobody translates; or the segments would be too short.
+            nobody translates; the segments would be too short; or the embedded engine lacks the model.
     """
-    name = transcription_model(settings, options.model)
-    model = models.get(name)
+    chosen = _embedded(settings, options.model) if settings.is_embedded else None
+    if chosen is None:
+        model = models.get(transcription_model(settings, options.model))
+    else:
+        model = replace(models.get(chosen.name), translations=chosen.translates)
     rule = cut_rule(model, options.segment_seconds)
     language, languages = _languages(options, model)
+    if chosen is not None:
+        _check_languages(chosen, (language, *languages))
     return JobSettings(
         provider=provider_name(settings),
-        model=name,
+        model=model.name,
         format=model.response_format,
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
@@ -88,6 +97,28 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         translate=options.translate,
         translator=_translator(settings, model, models) if options.translate else None,
         speakers=_speakers(options.speakers, model, models),
+        engine=None if chosen is None else chosen.identity,
+    )
+
+
+def _embedded(settings: Settings, wanted: str | None) -> ChosenModel:
+    try:
+        return embedded_model(settings, wanted)
+    except ModelUnavailableError as error:
+        raise SettingsError(error.message, error.hint) from error
+
+
+def _check_languages(chosen: ChosenModel, languages: Iterable[str | None]) -> None:
+    """Refuse a language that the embedded engine's model would make up English for."""
+    unable = next((each for each in languages if each not in {None, *chosen.languages}), None)
+    if unable is None:
+        return
+    from stenoflow.tasks.engine.engine import able_models  # noqa: PLC0415 - loads slowly
+
+    able = " or ".join(able_models(unable))
+    raise SettingsError(
+        f"{chosen.name} does not recognise {NAME_OF[unable].title()}",
+        f"these do: {able}; or an API: set OPENAI_API_KEY" if able else "an API may: set OPENAI_API_KEY",
     )
 
 
@@ -115,6 +146,40 @@ def _speakers(wanted: str | None, model: Model, models: ModelTable[Model]) -> st
         able = ", ".join(name for name, each in models.listed.items() if each.tells_speakers)
         raise SettingsError(f"the model {model.name} cannot tell speakers apart", f"these can: {able}")
     return wanted
+
+
+def remarks_on(settings: Settings, wanted: JobSettings, options: RecordingOptions) -> Iterator[str]:
+    """Yield what a user should know before the work begins: of the glossary, and of the embedded engine."""
+    remark = remark_on_glossary(wanted, options.glossary or ())
+    if remark is not None:
+        yield remark
+    if wanted.provider != EMBEDDED or options.model is not None or settings.model is not None:
+        return
+    if wanted.model == POCKETSPHINX:
+        from stenoflow.tasks.engine.weights import how_to_install  # noqa: PLC0415 - only in this rare case
+
+        yield (
+            "This machine has no weights of Whisper, so pocketsphinx transcribes, which gets about every"
+            f" second word of a real meeting wrong. For Whisper: {how_to_install()}"
+        )
+    elif wanted.language is None and embedded_model(settings, None).languages == {"en"}:
+        yield f"{wanted.model} recognises English only, and makes up English for any other language."
+
+
+def check_engine(settings: Settings, wanted: JobSettings) -> None:
+    """Refuse to go on with a job by other weights of Whisper than those that its answers are of.
+
+    Raises:
+        SettingsError: this machine has not these weights, or computes otherwise.
+    """
+    if wanted.engine is None or not settings.is_embedded:
+        return
+    here = _embedded(settings, wanted.model).identity
+    if here != wanted.engine:
+        raise SettingsError(
+            f"the job is of another engine ({wanted.engine}) than this machine has ({here})",
+            "transcribe it anew, which makes another job; or let STENOFLOW_WHISPER_MODEL name the weights",
+        )
 
 
 def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | None:
