@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.cache_keys import ALIGN_MODES, translation_key
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.transcript.planning import CutRule
 from stenoflow.tasks.transcript.speakers import OPENING_SEGMENTS
@@ -56,6 +56,7 @@ class JobSettings:
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
         translator: the chat model that makes it; None: the model that transcribes makes it.
+        align: when words are timed by the sound itself: auto, always or never.
     """
 
     provider: str
@@ -72,6 +73,7 @@ class JobSettings:
     speakers: str = Speakers.NONE.value
     turns: str | None = None
     translator: str | None = None
+    align: str = ALIGN_MODES[0]
 
     @property
     def rule(self) -> CutRule:
