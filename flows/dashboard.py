@@ -160,6 +160,7 @@ def _summary(outcome: Outcome, details: TranscriptDetails, text: str) -> str:
         " · ".join(facts),
         f"job `{outcome.job}` · recording `{outcome.recording}`",
         *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.missing),
+        *(f"- suspect {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.suspect),
         *([_quoted((outcome.error or {}).get("message", ""))] if outcome.error else []),
         *(f"- {name}: `{uri}`" for name, uri in outcome.artifacts.items()),
         *([_quoted(text)] if text else []),

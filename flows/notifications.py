@@ -212,6 +212,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "cost": outcome.cost,
         "currency": outcome.currency,
         "missing": details.missing,
+        **({"suspect": details.suspect} if details.suspect else {}),
         "artifacts": outcome.artifacts,
     }
 

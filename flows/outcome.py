@@ -77,6 +77,7 @@ class TranscriptDetails:
     Attributes:
         duration: in seconds.
         missing: stretches in seconds.
+        suspect: stretches without words in which perhaps somebody speaks.
         damaged: what is wrong with the recording itself; None where nothing is.
         clipped: share of the samples of speech that is clipped; None where it is too little to matter.
         minutes: the outcome of the minutes that followed; None where none did.
@@ -84,6 +85,7 @@ class TranscriptDetails:
 
     duration: float = 0.0
     missing: tuple[tuple[float, float], ...] = ()
+    suspect: tuple[tuple[float, float], ...] = ()
     damaged: dict[str, Any] | None = None
     clipped: float | None = None
     minutes: Outcome | None = None
@@ -102,6 +104,7 @@ class TranscriptDetails:
             "cost": outcome.cost,
             "currency": outcome.currency,
             "missing": [list(stretch) for stretch in self.missing],
+            **({"suspect": [list(stretch) for stretch in self.suspect]} if self.suspect else {}),
             "damaged": self.damaged,
             "clipped": self.clipped,
             "artifacts": outcome.artifacts,

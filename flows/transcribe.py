@@ -36,6 +36,7 @@ from stenoflow.tasks.operations.verify import make_up
 from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.timecode import seconds
+from stenoflow.tasks.transcript.types import Stretch
 
 PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
 
@@ -156,9 +157,11 @@ def transcript_outcome(context: AppContext, job: Job, formats: Iterable[str]) ->
     published = {artifact.name: artifact.uri for artifact in context.catalog.artifacts(job.id)}
     names = {name: published.get(f"transcript.{name}") for name in formats}
     names |= {f"translation.{name}": published.get(f"translation.{name}") for name in formats}
+    missing, suspect = _lacking(context, job)
     details = TranscriptDetails(
         duration=seconds(recording.duration_ms or 0),
-        missing=_missing(context, job),
+        missing=missing,
+        suspect=suspect,
         damaged=integrity.to_json(),
         clipped=integrity.clipped or None,
     )
@@ -171,16 +174,26 @@ def transcript_outcome(context: AppContext, job: Job, formats: Iterable[str]) ->
     )
 
 
-def _missing(context: AppContext, job: Job) -> tuple[tuple[float, float], ...]:
+_InSeconds = tuple[tuple[float, float], ...]
+
+
+def _lacking(context: AppContext, job: Job) -> tuple[_InSeconds, _InSeconds]:
+    """Return the stretches without words: in which somebody speaks, and in which perhaps somebody does."""
     segments = context.catalog.segments(job.id)
+    suspect: tuple[Stretch, ...] = ()
     if job.state == JobState.PARTIAL:
-        missing = assemble(context, job, segments).missing
+        transcript = assemble(context, job, segments)
+        missing, suspect = transcript.missing, transcript.suspect
     elif job.state == JobState.INTERRUPTED:
         duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
         missing = still_to_do(job.origin_ms, duration_ms, segments)
     else:
-        return ()
-    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in missing)
+        return (), ()
+    return _in_seconds(missing), _in_seconds(suspect)
+
+
+def _in_seconds(stretches: Iterable[Stretch]) -> _InSeconds:
+    return tuple((seconds(each.start_ms), seconds(each.end_ms)) for each in stretches)
 
 
 def _notes(context: AppContext, job: Job, recording: Recording) -> Iterator[str]:

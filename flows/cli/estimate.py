@@ -73,6 +73,9 @@ def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
         print_table(_estimates_table(estimates))
     if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
+    most = _total([each.most_micro for each in estimates])
+    if most:
+        say(f"At most {_money(most)}, if the model left a hole in every segment.")
     translators = {each.translation.model for each in estimates if each.translation}
     if translators:
         say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
@@ -108,6 +111,7 @@ def _transcription(each: Estimate) -> dict[str, Any]:
         "price": each.price,
         "segment_cost": None if each.segment_micro is None else show(each.segment_micro),
         "cost": None if each.cost_micro is None else show(each.cost_micro),
+        "most": None if each.most_micro is None else show(each.most_micro),
         "currency": each.currency,
     }
 

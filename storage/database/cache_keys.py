@@ -1,15 +1,38 @@
-"""Cache keys that are made of another's: what is asked about a segment beside its transcription."""
+"""Cache keys that are made of another's: what is kept about a segment beside its answer."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 
+ALIGN_MODES = ("auto", "always", "never")
+"""When words are timed by the sound; what is found in the sound is kept apart for each."""
+MOST_AGAIN = 2
+"""How often a segment with a hole is asked for beside its first answer."""
+
 
 def with_translations(cache_keys: Iterable[str], translator: str | None = None) -> list[str]:
     """Return cache keys, and those of the translations; ``translator`` as in `translation_key`."""
     keys = list(cache_keys)
     return [*keys, *(translation_key(key, translator) for key in keys)]
+
+
+def with_derived(cache_keys: Iterable[str], translator: str | None = None) -> list[str]:
+    """Return cache keys, and those of all that is kept beside the answers.
+
+    ``translator`` as in `translation_key`.
+    """
+    keys = list(cache_keys)
+    return [
+        *with_translations(keys, translator),
+        *(review_key(key, align) for key in keys for align in ALIGN_MODES),
+        *(
+            again_key(key, align, number)
+            for key in keys
+            for align in ALIGN_MODES
+            for number in range(1, MOST_AGAIN + 1)
+        ),
+    ]
 
 
 def translation_key(cache_key: str, translator: str | None = None) -> str:
@@ -20,4 +43,24 @@ def translation_key(cache_key: str, translator: str | None = None) -> str:
         translator: the chat model that translates; None: the model that transcribes does.
     """
     by_chat = "" if translator is None else f" by chat/1 {translator}"
-    return hashlib.sha256(f"{cache_key} translation/1{by_chat}".encode()).hexdigest()
+    return _hash(f"{cache_key} translation/1{by_chat}")
+
+
+def review_key(cache_key: str, align: str) -> str:
+    """Return the key of what the sound of a segment says of its answer; ``align``: of `ALIGN_MODES`."""
+    return _hash(f"{cache_key} review/1 {align}")
+
+
+def again_key(cache_key: str, align: str, number: int) -> str:
+    """Return the key of the answer when a segment with a hole, or a piece of it, is asked for again.
+
+    Args:
+        cache_key: of the first answer.
+        align: of `ALIGN_MODES`; where the hole is depends on it.
+        number: from 1 to `MOST_AGAIN`.
+    """
+    return _hash(f"{cache_key} again/1 {align} {number}")
+
+
+def _hash(said: str) -> str:
+    return hashlib.sha256(said.encode()).hexdigest()

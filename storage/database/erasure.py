@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Exists, Select, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
-from stenoflow.storage.database.cache_keys import translation_key, with_translations
+from stenoflow.storage.database.cache_keys import translation_key, with_derived
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, utc_now
@@ -238,7 +238,7 @@ def _erase_answers(session: Session, jobs: Sequence[Job], unneeding: Sequence[st
     """Erase the answers of jobs but those that a job uses, too, which is not among ``unneeding``."""
     ids = [job.id for job in jobs]
     unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding))).all()
-    _erase(session, with_translations(unused))
+    _erase(session, with_derived(unused))
     for translator in {job.settings["translator"] for job in jobs if job.settings.get("translator")}:
         # Others may have the same sound transcribed, and not translated by the same model.
         keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding, translator))).all()

@@ -208,6 +208,16 @@ class Ledger:
                 Result(cache_key=cache_key, attempt_id="", answer=storable(answer), created_at=self._clock()),
             )
 
+    def set_result(self, cache_key: str, answer: str) -> None:
+        """Store what we have worked out ourselves, in place of what is there."""
+        with self._database.write() as session:
+            insert_missing(
+                session, Result(cache_key=cache_key, attempt_id="", answer="", created_at=self._clock())
+            )
+            session.execute(
+                update(Result).where(Result.cache_key == cache_key).values(answer=storable(answer))
+            )
+
     def refuse(self, attempt_id: str, error: StenoflowError) -> None:
         """Record that a request cost nothing: it never left, or the provider did not take it.
 

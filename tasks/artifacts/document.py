@@ -141,6 +141,9 @@ def facts(document: Document) -> list[str]:
     if transcript.missing:
         lost = sum(each.end_ms - each.start_ms for each in transcript.missing)
         said.append(f"{clock(lost + 999)} missing")
+    if transcript.suspect:
+        where = ", ".join(span(Region(each.start_ms, each.end_ms)) for each in transcript.suspect)
+        said.append(f"perhaps words missing from {where}")
     if document.wordless_speech:
         where = ", ".join(map(span, document.wordless_speech[:_MOST_NAMED]))
         more = "" if len(document.wordless_speech) <= _MOST_NAMED else " and elsewhere"

@@ -22,15 +22,17 @@ from stenoflow.tasks.assembly.diarization import (
     with_speaker_keys,
     without_speakers,
 )
+from stenoflow.tasks.assembly.review import reviewed
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.coverage import Integrity, cover
+from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript
-from stenoflow.tasks.transcript.word_timing import TimedTranscript, UntimedTranscript, time_words
+from stenoflow.tasks.transcript.word_timing import TimedTranscript
 
 ENGLISH = "en"
 
@@ -75,7 +77,11 @@ def diarize(
         return by_channels(timeline, pieces, levels)
     if settings.speakers == Speakers.MODEL:
         recognised: set[str] = set()
-        numbered = ((each.index, _piece(each, answer_of(context, settings, each))) for each in segments)
+        numbered = zip(
+            (each.index for each in segments),
+            _pieces(context, settings, segments, answer_of),
+            strict=True,
+        )
         transcript = stitch(timeline, with_speaker_keys(numbered, recognised))
         opening = [(each.index, stored_answer(context, settings, each)) for each in opening_of(segments)]
         known = carried_keys((index, said.utterances) for index, said in opening if said)
@@ -143,22 +149,28 @@ def _pieces(
     context: AppContext, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
 ) -> Iterator[Piece]:
     """Yield the transcripts of segments, one at a time: a day's answers together take much memory."""
-    return (_piece(segment, answer_of(context, settings, segment)) for segment in segments)
+    return (_piece(context, settings, segment, answer_of(context, settings, segment)) for segment in segments)
 
 
-def _piece(segment: Segment, said: Answer | None) -> Piece:
-    speech = tuple(Region(start, end) for start, end in segment.regions)
-    sent = Excerpt(segment.spans)
+def _piece(context: AppContext, settings: JobSettings, segment: Segment, said: Answer | None) -> Piece:
     placed: TimedTranscript | None = None
-    language = None
+    language: str | None = None
+    holes: tuple[Hole, ...] = ()
     if segment.state == SegmentState.SILENT:
         placed = TimedTranscript((), Timing.WORD)
     elif said is not None:
-        heard = UntimedTranscript(said.text, said.utterances, said.words)
-        placed = time_words(heard, sent.duration_ms, sent.joined(speech, segment.start_sample))
+        placed, holes = reviewed(context, settings, segment, said)
         language = language_code(said.language)
     return Piece(
-        segment.start_sample, segment.end_sample, speech, placed, language, sent, forced=segment.forced
+        segment.start_sample,
+        segment.end_sample,
+        tuple(Region(start, end) for start, end in segment.regions),
+        placed,
+        language,
+        Excerpt(segment.spans),
+        forced=segment.forced,
+        missing=tuple(hole.region for hole in holes if hole.sure),
+        suspect=tuple(hole.region for hole in holes if not hole.sure),
     )
 
 

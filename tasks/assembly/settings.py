@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.cache_keys import ALIGN_MODES, translation_key
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.transcript.planning import CutRule
 from stenoflow.tasks.transcript.speakers import OPENING_SEGMENTS
@@ -58,6 +58,7 @@ class JobSettings:
         translator: the chat model that makes it; None: the model that transcribes makes it.
         engine: what the embedded engine's text depends on, where the model's name does not say so: its
             weights by their hash, and how it computes.
+        align: when words are timed by the sound itself: auto, always or never.
     """
 
     provider: str
@@ -75,6 +76,7 @@ class JobSettings:
     turns: str | None = None
     translator: str | None = None
     engine: str | None = None
+    align: str = ALIGN_MODES[0]
 
     @property
     def rule(self) -> CutRule:

@@ -104,7 +104,11 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         """Send the sound; the second time otherwise, or a model does the same again."""
         before = await run_blocking(self.context.ledger.first_suspect, self.cache_key)
         first = None if before is None else self._doubted(before[1])
-        request = await self._asked(None if first is None else first.reason)
+        answer, hints = await self._ask(api, await self._asked(None if first is None else first.reason))
+        return TranscribedAnswer(answer, hints, first)
+
+    async def _ask(self, api: AudioApi, request: TranscriptionRequest) -> tuple[Answer, str]:
+        """Send a request; returns the answer and the hints that went along."""
         ask = api.translate if self._is_translation else api.transcribe
         try:
             answer = await ask(self.sound, request, duration_ms=self._duration_ms)
@@ -115,7 +119,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
             self.languages.refused(request.language)
             request = replace(request, language=None)
             answer = await ask(self.sound, request, duration_ms=self._duration_ms)
-        return TranscribedAnswer(answer, request.hints, first)
+        return answer, request.hints
 
     def accept(self, answer: TranscribedAnswer) -> Verdict:
         """Doubt a strange answer once; of two strange ones take the better."""
@@ -188,6 +192,28 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
                 return replace(request, prompt=None, keywords=())
             case _:
                 return replace(request, temperature=_SECOND_TEMPERATURE)
+
+
+@dataclass(slots=True, kw_only=True)
+class RepeatedCall(TranscribeCall):
+    """Has a segment that lacks words transcribed again, or a piece of it; whatever comes is taken."""
+
+    async def send(self, api: AudioApi) -> TranscribedAnswer:
+        """Send the sound, asking otherwise, or a model does the same again."""
+        request = replace(await self._asked(None), temperature=_SECOND_TEMPERATURE)
+        answer, hints = await self._ask(api, request)
+        return TranscribedAnswer(answer, hints, None)
+
+    def accept(self, answer: TranscribedAnswer) -> Verdict:
+        """Take it: only words that the first answer lacks are taken of it."""
+        return Accepted(answer.answer.raw)
+
+    async def recorded(self) -> None:
+        """Leave the vote as it is: the segment has voted."""
+
+    def find_fallback(self) -> tuple[str, str] | None:
+        """Return None: the first answer is there."""
+        return None
 
 
 def _better(first: DoubtedAnswer, second: Answer, reason: SuspectReason) -> Answer:

@@ -155,10 +155,10 @@ def opus_args(program: str, out: Path) -> list[str]:
     return _with_names(compiled, {_OUTPUT: file_url(out)})
 
 
-def speech_decode_args(program: str, url: str) -> list[str]:
-    """Build the arguments that decode spoken sound to 24 kHz 16-bit mono PCM on standard output."""
+def speech_decode_args(program: str, url: str, rate: int = SPEECH_RATE) -> list[str]:
+    """Build the arguments that decode spoken sound to 16-bit mono PCM on standard output."""
     source = ffmpeg.input(_INPUT, protocol_whitelist=PROTOCOLS, format_whitelist=FORMATS)
-    target = ffmpeg.output(source["a:0"], "pipe:1", ac=1, ar=SPEECH_RATE, acodec="pcm_s16le", format="s16le")
+    target = ffmpeg.output(source["a:0"], "pipe:1", ac=1, ar=rate, acodec="pcm_s16le", format="s16le")
     compiled = ffmpeg.compile(target, cmd=[*_quiet(program), "-threads", "1"])
     return _with_names(compiled, {_INPUT: url})
 

@@ -22,13 +22,14 @@ _BOUNDS = Bounds(cpu_s=7_200, file_bytes=8 << 30)
 _BLOCK_BYTES = 1 << 20
 
 
-def decode_speech(data: bytes, form: str, *, ffmpeg: Ffmpeg) -> Samples:
+def decode_speech(data: bytes, form: str, *, ffmpeg: Ffmpeg, rate: int = SPEECH_RATE) -> Samples:
     """Decode sound that is held whole.
 
     Args:
         data: the sound.
         form: mp3, opus, aac, flac, wav; or pcm, which is taken as it is.
         ffmpeg: the program.
+        rate: samples a second that are wanted.
 
     Raises:
         MediaError: it cannot be decoded, or there is nothing in it.
@@ -39,7 +40,7 @@ def decode_speech(data: bytes, form: str, *, ffmpeg: Ffmpeg) -> Samples:
         path = Path(folder, f"sound.{form}")
         with file_errors("write", path):
             path.write_bytes(data)
-        args = speech_decode_args(ffmpeg.path, file_url(path))
+        args = speech_decode_args(ffmpeg.path, file_url(path), rate)
         with running(args, what="the sound", reads=True, bounds=_BOUNDS) as run:
             decoded = b"".join(iter(lambda: run.read(_BLOCK_BYTES), b""))
             finished = run.finish()

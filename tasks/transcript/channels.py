@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from stenoflow.tasks.transcript.coverage import cover
 from stenoflow.tasks.transcript.crosstalk import Levels, echoes
-from stenoflow.tasks.transcript.stitching import mark, of_words, weakest
+from stenoflow.tasks.transcript.stitching import marks_of, of_words, weakest
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Transcript, Utterance
 
 # Someone who goes on while another speaks is continued after this at the latest.
@@ -53,7 +53,9 @@ def interleave(tracks: Sequence[Track]) -> Transcript:
     ]
     transcripts = [track.transcript for track in tracks]
     duration_ms = transcripts[0].duration_ms
-    coverage = cover(duration_ms, _of_kind(transcripts, Kind.SPEECH), _of_kind(transcripts, Kind.MISSING))
+    coverage = cover(
+        duration_ms, *(_of_kind(transcripts, kind) for kind in (Kind.SPEECH, Kind.MISSING, Kind.SUSPECT))
+    )
     return Transcript(
         duration_ms,
         _language(transcripts),
@@ -116,7 +118,7 @@ def _split(utterance: Utterance, at_ms: int) -> tuple[Utterance, Utterance] | No
 
 def _with_marks(utterances: list[Utterance], coverage: Iterable[Stretch]) -> tuple[Utterance, ...]:
     """Put the marks of missing stretches among utterances; these keep their order."""
-    marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
+    marks = marks_of(coverage)
     return (
         tuple(heapq.merge(utterances, marks, key=lambda each: each.start_ms)) if marks else tuple(utterances)
     )

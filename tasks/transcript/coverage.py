@@ -10,21 +10,29 @@ from stenoflow.tasks.transcript.timecode import clock, seconds
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch
 
 
-def cover(duration_ms: int, speech: Iterable[Region], missing: Iterable[Region]) -> tuple[Stretch, ...]:
-    """Account for ``0..duration_ms``: missing where missing, else speech where speech, else silence.
+def cover(
+    duration_ms: int, speech: Iterable[Region], missing: Iterable[Region], suspect: Iterable[Region] = ()
+) -> tuple[Stretch, ...]:
+    """Account for ``0..duration_ms``: missing where missing, else suspect, else speech, else silence.
 
     Args:
         duration_ms: the whole duration.
         speech: regions of speech; in any order, may overlap.
-        missing: what could not be transcribed; wins over speech.
+        missing: what could not be transcribed; wins over all others.
+        suspect: what has no words, and perhaps speech; wins over speech.
 
     Returns:
         Stretches in order, without gap or overlap, neighbours of different kinds.
     """
     missed = _merged(missing, duration_ms)
-    spoken = _subtract(_merged(speech, duration_ms), missed)
+    doubted = _subtract(_merged(suspect, duration_ms), missed)
+    spoken = _subtract(_merged(speech, duration_ms), [*missed, *doubted])
     marked = sorted(
-        [(region, Kind.MISSING) for region in missed] + [(region, Kind.SPEECH) for region in spoken],
+        [
+            *((region, Kind.MISSING) for region in missed),
+            *((region, Kind.SUSPECT) for region in doubted),
+            *((region, Kind.SPEECH) for region in spoken),
+        ],
         key=lambda pair: pair[0].start_ms,
     )
     stretches: list[Stretch] = []
@@ -40,8 +48,8 @@ def cover(duration_ms: int, speech: Iterable[Region], missing: Iterable[Region])
 
 
 def missing_mark(stretch: Stretch) -> str:
-    """Write the mark that stands in every artifact for a missing stretch, in whole seconds outward."""
-    return f"[missing {clock(stretch.start_ms)}-{clock(stretch.end_ms + 999)}]"
+    """Write the mark that stands in every artifact for a stretch without words, in whole seconds outward."""
+    return f"[{stretch.kind} {clock(stretch.start_ms)}-{clock(stretch.end_ms + 999)}]"
 
 
 def _merged(regions: Iterable[Region], duration_ms: int) -> list[Region]:

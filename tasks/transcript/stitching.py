@@ -45,6 +45,8 @@ class Piece:
         language: ISO 639-1, as the API gave it; None where it gave none.
         sent: what of the recording was sent; None: all of the segment.
         forced: its end may run through speech, and the next one overlaps it.
+        missing: stretches of what was sent that have no words though somebody speaks, in ms.
+        suspect: the same where it is not sure that somebody does.
     """
 
     start_sample: int
@@ -54,6 +56,8 @@ class Piece:
     language: str | None = None
     sent: Excerpt | None = None
     forced: bool = False
+    missing: tuple[Region, ...] = ()
+    suspect: tuple[Region, ...] = ()
 
     @property
     def excerpt(self) -> Excerpt:
@@ -108,13 +112,17 @@ def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
         for utterances, start, end in zip(by_piece, starts, ends, strict=False)
         for utterance in _part(utterances, start, end)
     ]
-    coverage = cover(timeline.duration_ms, _speech(timeline, pieces), _missing(timeline, pieces))
-    marks = [mark(stretch) for stretch in coverage if stretch.kind is Kind.MISSING]
+    coverage = cover(
+        timeline.duration_ms,
+        _speech(timeline, pieces),
+        _missing(timeline, pieces),
+        [region for piece in pieces for region in _located(timeline, piece, piece.suspect)],
+    )
     language = _language(pieces, by_piece)
     return Transcript(
         timeline.duration_ms,
         language,
-        tuple(sorted([*spoken, *marks], key=lambda utterance: utterance.start_ms)),
+        tuple(sorted([*spoken, *marks_of(coverage)], key=lambda utterance: utterance.start_ms)),
         coverage,
         weakest(piece.transcript.timing for piece in pieces if piece.transcript is not None),
         tuple(join.seam for join in joins),
@@ -206,12 +214,28 @@ def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
             for piece in pieces
             if piece.transcript is None
         ),
+        *(region for piece in pieces for region in _located(timeline, piece, piece.missing)),
     ]
 
 
-def mark(stretch: Stretch) -> Utterance:
-    """Return the utterance that marks a missing stretch."""
-    return Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
+def _located(timeline: Timeline, piece: Piece, regions: Iterable[Region]) -> Iterator[Region]:
+    """Yield where on the timeline stretches of what was sent are, between the segment's own cuts."""
+    for region in regions:
+        for first, end in piece.excerpt.part(region):
+            start, stop = max(first, piece.start_sample), min(end, piece.end_sample)
+            if start < stop:
+                yield Region(
+                    timeline.origin_ms + samples_to_ms(start), timeline.origin_ms + samples_to_ms(stop)
+                )
+
+
+def marks_of(coverage: Iterable[Stretch]) -> list[Utterance]:
+    """Return the utterances that mark stretches without words."""
+    return [
+        Utterance(missing_mark(stretch), stretch.start_ms, stretch.end_ms)
+        for stretch in coverage
+        if stretch.kind in {Kind.MISSING, Kind.SUSPECT}
+    ]
 
 
 def _without_words(piece: Piece) -> Piece:

@@ -35,7 +35,8 @@ class Word:
 class Utterance:
     """A timed stretch of transcript (the API's JSON calls it a segment).
 
-    ``words`` may be empty where the API gave none. The three scores are the API's own.
+    ``words`` may be empty where the API gave none. The three scores are the API's own. ``timing`` is given
+    where it is another than that of the whole.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Utterance:
     avg_logprob: float | None = None
     compression_ratio: float | None = None
     no_speech_prob: float | None = None
+    timing: Timing | None = None
 
 
 class Timing(StrEnum):
@@ -53,6 +55,8 @@ class Timing(StrEnum):
 
     WORD = "word"
     """The API timed each word."""
+    ALIGNED = "aligned"
+    """Each word was found in the sound by an aligner of ours."""
     SEGMENT = "segment"
     """The API timed utterances; words are spread within them."""
     ESTIMATED = "estimated"
@@ -65,6 +69,8 @@ class Kind(StrEnum):
     SPEECH = "speech"
     SILENCE = "silence"
     MISSING = "missing"
+    SUSPECT = "suspect"
+    """No words, and perhaps somebody speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,7 @@ class Transcript:
         seams: where segments meet, in order.
         other_languages: the segments that disagree with ``language``, in order.
         translated: it says in English what was said in another language.
+        aligner: found words in the sound, where some did.
     """
 
     duration_ms: int
@@ -128,6 +135,7 @@ class Transcript:
     seams: tuple[Seam, ...] = ()
     other_languages: tuple[OtherLanguage, ...] = ()
     translated: bool = False
+    aligner: str | None = None
 
     @property
     def text(self) -> str:
@@ -138,3 +146,8 @@ class Transcript:
     def missing(self) -> tuple[Stretch, ...]:
         """The stretches that could not be transcribed."""
         return tuple(stretch for stretch in self.coverage if stretch.kind is Kind.MISSING)
+
+    @property
+    def suspect(self) -> tuple[Stretch, ...]:
+        """The stretches that have no words though somebody may speak in them."""
+        return tuple(stretch for stretch in self.coverage if stretch.kind is Kind.SUSPECT)

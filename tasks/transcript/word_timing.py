@@ -47,7 +47,7 @@ def align(written: Sequence[str], timed: Sequence[Word], bounds: Region) -> list
             continue
         for place, word in zip(places, words, strict=True):
             aligned[place] = word
-    return _fill(written, aligned, bounds)
+    return fill_gaps(written, aligned, bounds)
 
 
 def spread(written: Sequence[str], regions: Sequence[Region]) -> list[Word]:
@@ -86,7 +86,7 @@ def _as_written(text: str, word: Word) -> Word:
     return Word(text, word.start_ms, word.end_ms, word.confidence)
 
 
-def _fill(written: Sequence[str], aligned: list[Word | None], bounds: Region) -> list[Word]:
+def fill_gaps(written: Sequence[str], aligned: Sequence[Word | None], bounds: Region) -> list[Word]:
     """Give the words that have no time yet the time between their neighbours."""
     filled: list[Word] = []
     index = 0
@@ -127,6 +127,7 @@ class TimedTranscript:
 
     utterances: tuple[Utterance, ...]
     timing: Timing
+    aligner: str | None = None
 
 
 def time_words(answer: UntimedTranscript, duration_ms: int, speech: Sequence[Region]) -> TimedTranscript:
@@ -144,6 +145,26 @@ def time_words(answer: UntimedTranscript, duration_ms: int, speech: Sequence[Reg
         return TimedTranscript(_by_utterances(answer.utterances, whole), Timing.SEGMENT)
     words = spread(split_words(answer.text), list(speech) or [whole])
     return TimedTranscript(group(words), Timing.ESTIMATED)
+
+
+def shifted(transcript: TimedTranscript, by_ms: int) -> TimedTranscript:
+    """Move a transcript on its timeline."""
+    return TimedTranscript(
+        tuple(
+            replace(
+                each,
+                start_ms=each.start_ms + by_ms,
+                end_ms=each.end_ms + by_ms,
+                words=tuple(
+                    replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms)
+                    for word in each.words
+                ),
+            )
+            for each in transcript.utterances
+        ),
+        transcript.timing,
+        transcript.aligner,
+    )
 
 
 def _by_words(answer: UntimedTranscript, whole: Region) -> tuple[Utterance, ...]:

@@ -46,7 +46,7 @@ def newest_minutes(context: AppContext, of: Job, transcript: Transcript) -> Minu
 def _remarks(context: AppContext, answers: MinutesAnswers) -> Iterator[str]:
     """Yield what a reader of the minutes must know, such as which part of the recording they lack."""
     work = answers.work
-    for stretch in work.transcript.missing:
+    for stretch in (*work.transcript.missing, *work.transcript.suspect):
         yield f"The transcript lacks {clock(stretch.start_ms)}-{clock(stretch.end_ms + 999)}."
     for step in answers.missing:
         first, last = work.lines[step.first], work.lines[step.end - 1]

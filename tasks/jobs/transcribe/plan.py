@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stenoflow.storage.database.cache_keys import MOST_AGAIN
 from stenoflow.tasks.api.chat_models import ContextTooSmallError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.settings import JobSettings
@@ -26,6 +27,7 @@ class Estimate:
         segment_micro: what a segment of mean length costs at most, in micro-units.
         cost_micro: what the whole costs at most, were it speech throughout, each call by itself; with its
             translation, if it is to be translated and in another language than English.
+        most_micro: the same if every segment had to be asked for again as often as it may be.
         translation: about what a translation by chat takes, which ``cost_micro`` counts; None: there is none.
         digest: about what minutes of it take besides; None: none are asked for.
     """
@@ -38,6 +40,7 @@ class Estimate:
     price: str | None
     segment_micro: int | None
     cost_micro: int | None
+    most_micro: int | None
     currency: str
     translation: TranslationEstimate | None = None
     digest: MinutesEstimate | None = None
@@ -67,7 +70,9 @@ def estimate_source(
     price = context.prices.find(settings.provider, settings.model)
     translation = _translation(context, settings, tracks * length_ms, segments)
     mean_ms = -(-tracks * length_ms // segments)
-    segment_micro = None if price is None else price.reserve(mean_ms) * settings.calls_a_segment
+    call_micro = None if price is None else price.reserve(mean_ms)
+    segment_micro = None if call_micro is None else call_micro * settings.calls_a_segment
+    most_micro = None if call_micro is None else call_micro * (settings.calls_a_segment + MOST_AGAIN)
     return Estimate(
         source,
         stream.demuxed_end_ms,
@@ -77,6 +82,7 @@ def estimate_source(
         f"{price.amount} {price.currency} a {price.per}" if price else None,
         _with(translation, segment_micro, segments),
         _with(translation, None if segment_micro is None else segment_micro * segments),
+        _with(translation, None if most_micro is None else most_micro * segments),
         price.currency if price else "USD",
         translation,
         None if chat_model is None else _digest(context, length_ms, settings.provider, chat_model),

@@ -46,6 +46,12 @@ class IncompleteError(FailedError):
     lies_in_recording = True
 
 
+class WordlessError(IncompleteError):
+    """Somebody speaks where there are no words, though it was asked for again; the rest is published."""
+
+    kind = "wordless"
+
+
 class DamagedError(IncompleteError):
     """The recording itself lacks something; what it has is published."""
 
@@ -159,9 +165,14 @@ def _missing(
     recording: Recording, transcript: Transcript, failed: Sequence[Segment], damage: Integrity
 ) -> IncompleteError | None:
     """Return what the transcript lacks, and why; None where it lacks nothing."""
-    if not transcript.missing and not damage:
+    if not transcript.missing and not transcript.suspect and not damage:
         return None
     where = f"missing {_spans(transcript)}: " if transcript.missing else ""
+    if not failed and not damage:
+        return WordlessError(
+            f"{recording.name}: no word from {_spans(transcript)}, though somebody speaks",
+            "listen there; another model may hear it",
+        )
     if failed:
         why = failed[0].error_message or "not transcribed"
         return IncompleteError(
@@ -185,7 +196,8 @@ def _untranslated(
 
 
 def _spans(transcript: Transcript) -> str:
-    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in transcript.missing[:5])
+    lacking = (transcript.missing + transcript.suspect)[:5]
+    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in lacking)
 
 
 def republish_page(context: AppContext, of: str) -> None:

@@ -18,9 +18,10 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.calls.paid_call import Caller
-from stenoflow.tasks.calls.transcribe import TranscribeCall
+from stenoflow.tasks.calls.transcribe import RepeatedCall, TranscribeCall
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+from stenoflow.tasks.jobs.transcribe.review import Reviewer
 from stenoflow.tasks.jobs.transcribe.speakers import SpeakerClips
 from stenoflow.tasks.jobs.translate.run import TranslateCall
 from stenoflow.tasks.transcript.languages import (
@@ -179,8 +180,12 @@ class SegmentTranscriber:
         if segment.state == SegmentState.SILENT:
             return
         if segment.state != SegmentState.DONE:
-            await self.caller.obtain(self._call(segment, sound, Activity.TRANSCRIPTION))
+            call = self._call(segment, sound, Activity.TRANSCRIPTION)
+            if not await run_blocking(call.is_answered):
+                await self._reviewer.begin(segment)
+            await self.caller.obtain(call)
             await self.vote.answered(segment)
+        await self._reviewer.review(segment, sound)
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
             await self.caller.obtain(self._translation(segment, sound))
 
@@ -190,11 +195,26 @@ class SegmentTranscriber:
             return self._call(segment, sound, Activity.TRANSLATION)
         return TranslateCall.of(self.caller.context, segment, self.settings)
 
-    def _call(self, segment: Segment, sound: Path, activity: Activity) -> TranscribeCall:
+    @property
+    def _reviewer(self) -> Reviewer:
+        return Reviewer(self.caller.context, self.settings, self._ask_again)
+
+    async def _ask_again(self, piece: Segment, sound: Path) -> None:
+        """Have a segment that lacks words transcribed again, or a piece of it."""
+        call = self._call(piece, sound, Activity.TRANSCRIPTION, RepeatedCall)
+        await self.caller.obtain(call)
+
+    def _call(
+        self,
+        segment: Segment,
+        sound: Path,
+        activity: Activity,
+        kind: type[TranscribeCall] = TranscribeCall,
+    ) -> TranscribeCall:
         settings, key = self.settings, segment.cache_key
         is_translation = activity is Activity.TRANSLATION
         clips = None if is_translation else self.clips
-        return TranscribeCall(
+        return kind(
             context=self.caller.context,
             job_id=segment.job_id,
             index=segment.index,

@@ -21,6 +21,7 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.assembly.assemble import untranslated
+from stenoflow.tasks.assembly.review import open_reviews
 from stenoflow.tasks.assembly.settings import CacheKeys, Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
@@ -69,6 +70,7 @@ class RecordingSegmenter:
         self._keys = CacheKeys(taken.settings, taken.recording.sha256)
         self._decoding: Decoding | None = None
         self._untranslated: set[str] = set()
+        self._unreviewed: set[str] = set()
 
     def run(self, hand_over: Callable[[int], None]) -> None:
         """Cut the whole recording; ``hand_over`` gets the index of each segment that is to be transcribed.
@@ -83,11 +85,11 @@ class RecordingSegmenter:
         for segment in stored:
             self._keys.of(plan_of_segment(segment))
         self._untranslated = self._find_untranslated(stored)
+        self._unreviewed = self._find_unreviewed(stored)
         waiting = [segment for segment in stored if self._is_waiting(segment)]
         answered = retry_outage(self._context.ledger.answered, [segment.cache_key for segment in waiting])
-        handed = {
-            segment.index for segment in waiting if segment.cache_key in answered - self._translated_by_sound
-        }
+        without_sound = answered - self._translated_by_sound - self._unreviewed
+        handed = {segment.index for segment in waiting if segment.cache_key in without_sound}
         for index in sorted(handed):
             hand_over(index)
         planned = retry_outage(self._context.catalog.job, self._prepared.job.id).planned
@@ -264,12 +266,18 @@ class RecordingSegmenter:
         return Integrity(lost_ms, gaps, cut_off, complaints, clipped if clipped > TOO_MUCH else 0.0)
 
     def _is_waiting(self, segment: Segment) -> bool:
-        return segment.state == SegmentState.CUT or segment.cache_key in self._untranslated
+        return (
+            segment.state == SegmentState.CUT
+            or segment.cache_key in self._untranslated
+            or segment.cache_key in self._unreviewed
+        )
 
     def _needs_sound(self, segment: Segment) -> bool:
         if not retry_outage(self._context.ledger.answered, [segment.cache_key]):
             return True
-        return self._prepared.settings.translator is None and bool(self._find_untranslated([segment]))
+        if self._prepared.settings.translator is None and self._find_untranslated([segment]):
+            return True
+        return bool(self._find_unreviewed([segment]))
 
     @property
     def _translated_by_sound(self) -> set[str]:
@@ -280,6 +288,11 @@ class RecordingSegmenter:
         """Return the cache keys of those that were transcribed and are yet to be translated."""
         keys = [segment.cache_key for segment in segments if segment.state != SegmentState.SILENT]
         return retry_outage(untranslated, self._context, self._prepared.settings, keys)
+
+    def _find_unreviewed(self, segments: Sequence[Segment]) -> set[str]:
+        """Return the cache keys of those whose answers are still to be listened to."""
+        keys = [segment.cache_key for segment in segments if segment.state != SegmentState.SILENT]
+        return retry_outage(open_reviews, self._context, self._prepared.settings, keys)
 
     def _take(self, room: threading.Semaphore, encodes: Sequence[Future[None]]) -> None:
         while not room.acquire(timeout=_WAIT_S):

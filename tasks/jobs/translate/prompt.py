@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from stenoflow.tasks.api.answers import Answer
 from stenoflow.tasks.api.chat import ChatRequest, Message, Shape
 from stenoflow.tasks.api.types import clean, json_in
-from stenoflow.tasks.transcript.types import Region, Utterance
-from stenoflow.tasks.transcript.word_timing import UntimedTranscript, group, time_words
+from stenoflow.tasks.transcript.types import Utterance
+from stenoflow.tasks.transcript.word_timing import TimedTranscript, group
 
 # Who changes this so that answers of before would be others changes the key in `cache_keys`, too.
 _SYSTEM = """\
@@ -157,16 +156,9 @@ class TranslationLine:
         return f"[{self.number}] {' '.join(self.text.split())}"
 
 
-def lines_of(answer: Answer, duration_ms: int, speech: Sequence[Region]) -> tuple[TranslationLine, ...]:
-    """Divide what was transcribed as the transcript does: as the model did, else by sentences.
-
-    Args:
-        answer: what was transcribed.
-        duration_ms: how long what was sent is.
-        speech: regions of speech in it, used where the answer has no times.
-    """
-    placed = time_words(UntimedTranscript(answer.text, answer.utterances, answer.words), duration_ms, speech)
-    parts = (part for each in placed.utterances if each.words for part in _parts(each))
+def lines_of(transcript: TimedTranscript) -> tuple[TranslationLine, ...]:
+    """Divide what was transcribed as the transcript does: as the model did, else by sentences."""
+    parts = (part for each in transcript.utterances if each.words for part in _parts(each))
     return tuple(
         TranslationLine(number, each.start_ms, each.end_ms, each.text, each.speaker)
         for number, each in enumerate(parts, 1)

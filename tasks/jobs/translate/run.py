@@ -17,13 +17,13 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import AnsweredError
-from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, parse_chat
 from stenoflow.tasks.api.chat_models import ChatModel
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import ModelNotFoundError, NotTranslatedError, WrongAddressError
 from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.assembly.review import read_answer, reviewed
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.calls.bills import bill_chat, reserve_chat
 from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
@@ -135,15 +135,11 @@ class TranslateCall(PaidCall[ChatAnswer]):
 
     def _read(self) -> _Known:
         """Return the lines of what was transcribed, and what earlier answers say of them."""
-        key, spans = self.segment.cache_key, Excerpt(self.segment.spans)
-        heard = parse_answer(
-            self.context.ledger.answers([key])[key].encode(),
-            Target(self.settings.provider, self.settings.model),
-            spans.duration_ms,
-        )
-        speech = [Region(start, end) for start, end in self.segment.regions]
-        lines = lines_of(heard, spans.duration_ms, spans.joined(speech, self.segment.start_sample))
-        known = _Known(lines, {})
+        key, duration_ms = self.segment.cache_key, Excerpt(self.segment.spans).duration_ms
+        stored = self.context.ledger.answers([key])[key]
+        heard = read_answer(stored, self.settings, Region(0, duration_ms))
+        transcript, _ = reviewed(self.context, self.settings, self.segment, heard)
+        known = _Known(lines_of(transcript), {})
         for kept in self.context.ledger.stored_suspects(self.cache_key):
             whole = json.loads(kept)
             answer = parse_chat(json.dumps(whole["answer"]).encode(), self.target)

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.api.answers import Answer, parse_answer
+from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.chat_models import ChatModel
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget, most_tokens
 from stenoflow.tasks.jobs.translate.prompt import SHAPE, TranslationLine, ask_for, lines_of, read_translation
 from stenoflow.tasks.transcript.types import Region
+from stenoflow.tasks.transcript.word_timing import TimedTranscript, UntimedTranscript, time_words
 
 
-def _heard(whole: Mapping[str, object]) -> Answer:
-    return parse_answer(json.dumps(whole).encode(), Target("it", "model"), 60_000)
+def _heard(whole: Mapping[str, object], speech: Sequence[Region] = ()) -> TimedTranscript:
+    answer = parse_answer(json.dumps(whole).encode(), Target("it", "model"), 60_000)
+    return time_words(UntimedTranscript(answer.text, answer.utterances, answer.words), 60_000, speech)
 
 
 def _line(number: int, text: str) -> TranslationLine:
@@ -53,7 +55,7 @@ def test_utterances_keep_their_times_and_speakers() -> None:
             {"start": 30, "end": 30.5, "text": " Ja.", "speaker": "B"},
         ],
     }
-    lines = lines_of(_heard(whole), 60_000, [])
+    lines = lines_of(_heard(whole))
     assert lines == (
         TranslationLine(1, 1_250, 2_500, "Guten Tag.", "A"),
         TranslationLine(2, 30_000, 30_500, "Ja.", "B"),
@@ -61,7 +63,7 @@ def test_utterances_keep_their_times_and_speakers() -> None:
 
 
 def test_without_times_sentences_are_placed_where_somebody_speaks() -> None:
-    lines = lines_of(_heard({"text": "Guten Tag. Wie geht es?"}), 60_000, [Region(10_000, 15_000)])
+    lines = lines_of(_heard({"text": "Guten Tag. Wie geht es?"}, [Region(10_000, 15_000)]))
     assert [line.text for line in lines] == ["Guten Tag.", "Wie geht es?"]
     assert lines[0].start_ms == 10_000
     assert lines[-1].end_ms == 15_000
@@ -70,7 +72,7 @@ def test_without_times_sentences_are_placed_where_somebody_speaks() -> None:
 def test_a_long_utterance_is_divided_and_keeps_its_speaker() -> None:
     said = " ".join(["Wort"] * 90)
     whole = {"text": said, "segments": [{"start": 0, "end": 45, "text": said, "speaker": "A"}]}
-    lines = lines_of(_heard(whole), 60_000, [])
+    lines = lines_of(_heard(whole))
     assert len(lines) == 3
     assert " ".join(line.text for line in lines) == said
     assert {line.speaker for line in lines} == {"A"}

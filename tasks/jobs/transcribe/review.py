@@ -1,0 +1,227 @@
+"""Hold a segment's answer against its sound, and ask again for what has no words.
+
+The segment is asked for as a whole once more, then in a piece round the hole: three calls at most. What stays
+without words is missing, or suspect where it is not sure that somebody speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stenoflow.storage.database.cache_keys import MOST_AGAIN, again_key, review_key
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import SegmentState
+from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.answers import Answer
+from stenoflow.tasks.assembly.review import NOT_YET, Review, put_together, read_answer, stored_review, timed
+from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.media.encode import encode_mp3
+from stenoflow.tasks.media.speech_audio import decode_speech
+from stenoflow.tasks.transcript.holes import NEAR_MS, Hole, are_too_few, find_wordless, judge, total_ms
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.text import split_words
+from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, ms_to_samples
+from stenoflow.tasks.transcript.types import Region, Timing, Word
+from stenoflow.tasks.transcript.word_timing import TimedTranscript
+
+_log = logging.getLogger(__name__)
+
+# So much beside a hole goes along, that words at its edges are whole.
+_MARGIN_MS = 1_500
+
+Ask = Callable[[Segment, Path], Awaitable[None]]
+"""Has a segment, or a piece of one, transcribed again; its cache key says where the answer goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Reviews the answers of one job's segments.
+
+    Attributes:
+        ask: has a segment transcribed again.
+    """
+
+    context: AppContext
+    settings: JobSettings
+    ask: Ask
+
+    async def begin(self, segment: Segment) -> None:
+        """Note that a segment's answer, which is about to come, is to be listened to."""
+        key = review_key(segment.cache_key, self.settings.align)
+        await run_blocking(self.context.ledger.put_result, key, Review(open=NOT_YET).to_json())
+
+    async def review(self, segment: Segment, sound: Path) -> None:
+        """Listen to a segment whose answer is stored, where that was not done yet and its sound is there."""
+        found = await run_blocking(stored_review, self.context, self.settings, segment)
+        if found is None or not found.open or not await asyncio.to_thread(sound.exists):
+            return
+        stored = (await run_blocking(self.context.ledger.answers, [segment.cache_key]))[segment.cache_key]
+        listening = _Listening(self.context, self.settings, segment, sound, stored)
+        found = await self._review(listening)
+        key = review_key(segment.cache_key, self.settings.align)
+        await run_blocking(self.context.ledger.set_result, key, found.to_json())
+
+    async def _review(self, listening: _Listening) -> Review:
+        doubted = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
+        found = Review(holes=await asyncio.to_thread(listening.find_holes, Review()))
+        while found.holes and len(found.asked) + len(doubted) < MOST_AGAIN:
+            region = listening.next_region(found, whole=not (found.asked or doubted))
+            if region is None:
+                break
+            number = len(found.asked) + 1
+            _log.info("segment %d lacks words; asking again", listening.segment.index)
+            try:
+                answer = await self._asked_again(listening, number, region)
+            except StenoflowError as error:
+                # What is there is worth having; the next run tries the rest.
+                return replace(found, open=str(error))
+            found = await asyncio.to_thread(listening.with_answer, found, region, answer)
+        return found
+
+    async def _asked_again(self, listening: _Listening, number: int, region: Region) -> Answer:
+        key = again_key(listening.segment.cache_key, self.settings.align, number)
+        piece = listening.piece(key, region)
+        sound = listening.sound
+        if region != listening.whole:
+            sound = sound.with_name(f"{sound.stem}-{number}.mp3")
+            await asyncio.to_thread(listening.write, region, sound)
+        try:
+            await self.ask(piece, sound)
+        finally:
+            if sound != listening.sound:
+                sound.unlink(missing_ok=True)
+        stored = (await run_blocking(self.context.ledger.answers, [key]))[key]
+        return read_answer(stored, self.settings, region)
+
+
+@dataclass(slots=True)
+class _Listening:
+    """A segment being listened to; its sound is decoded when it is needed first. Times are of that sound."""
+
+    context: AppContext
+    settings: JobSettings
+    segment: Segment
+    sound: Path
+    stored: str
+    _parts: list[TimedTranscript] = field(default_factory=list)
+    _samples: NDArray[np.int16] | None = None
+    _heard: list[tuple[Region, list[Region]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        answer = read_answer(self.stored, self.settings, self.whole)
+        self._parts.append(timed(answer, self.segment, self.whole))
+
+    @property
+    def whole(self) -> Region:
+        """All of what was sent."""
+        return Region(0, Excerpt(self.segment.spans).duration_ms)
+
+    def find_holes(self, found: Review) -> tuple[Hole, ...]:
+        """Return where somebody speaks and there is no word."""
+        transcript = put_together(self._parts, replace(found, holes=()))
+        words = [word for each in transcript.utterances for word in each.words]
+        return tuple(
+            hole for wordless in self._wordless(words) for hole in self._judged(wordless, words, transcript)
+        )
+
+    def next_region(self, found: Review, *, whole: bool) -> Region | None:
+        """Return what to ask for again; None where a piece of it would be of no use."""
+        if whole:
+            return self.whole
+        if not self._is_timed:
+            return None
+        longest = max((hole.region for hole in found.holes), key=lambda region: region.duration_ms)
+        start_ms = max(0, longest.start_ms - _MARGIN_MS)
+        return Region(start_ms, min(self.whole.end_ms, longest.end_ms + _MARGIN_MS))
+
+    def with_answer(self, found: Review, region: Region, answer: Answer) -> Review:
+        """Take of another answer what the holes lack."""
+        self._parts.append(timed(answer, self.segment, region))
+        number = len(self._parts) - 1
+        found = replace(found, asked=(*found.asked, region))
+        if self._is_timed:
+            filled = tuple((hole.region, number) for hole in found.holes)
+            found = replace(found, fills=(*found.fills, *filled))
+        elif _word_count(self._parts[number]) > _word_count(self._parts[found.base]):
+            found = replace(found, base=number)
+        return replace(found, holes=self.find_holes(found))
+
+    def piece(self, cache_key: str, region: Region) -> Segment:
+        """Return a part of the segment as one that can be asked for; it is not stored."""
+        of, spans = self.segment, self.segment.spans
+        if region != self.whole:
+            spans = Excerpt(spans).part(region)
+        return Segment(
+            job_id=of.job_id,
+            index=of.index,
+            start_sample=of.start_sample,
+            end_sample=of.end_sample,
+            activity=of.activity,
+            channel=of.channel,
+            forced=of.forced,
+            speech=of.speech,
+            sent=[list(span) for span in spans],
+            gain_db=of.gain_db,
+            cache_key=cache_key,
+            state=SegmentState.DONE,
+        )
+
+    def write(self, region: Region, path: Path) -> None:
+        """Encode a part of the sound."""
+        part = self._decoded()[ms_to_samples(region.start_ms) : ms_to_samples(region.end_ms)]
+        encode_mp3([part], path, ffmpeg=self.context.ffmpeg)
+
+    @property
+    def _is_timed(self) -> bool:
+        return self._parts[0].timing is not Timing.ESTIMATED
+
+    @property
+    def _speech(self) -> list[Region]:
+        regions = [Region(start, end) for start, end in self.segment.regions]
+        return Excerpt(self.segment.spans).joined(regions, self.segment.start_sample)
+
+    def _wordless(self, words: Sequence[Word]) -> list[Region]:
+        speech = self._speech
+        if self._is_timed:
+            return find_wordless(words, speech, self.whole.duration_ms)
+        # Where its words are is only guessed.
+        return [self.whole] if are_too_few([word.text for word in words], total_ms(speech)) else []
+
+    def _judged(self, wordless: Region, words: Sequence[Word], transcript: TimedTranscript) -> Sequence[Hole]:
+        near = Region(max(0, wordless.start_ms - NEAR_MS), min(self.whole.end_ms, wordless.end_ms + NEAR_MS))
+        voice = self._voice(near)
+        if self._is_timed:
+            return judge(wordless, voice, words)
+        said = split_words(" ".join(each.text for each in transcript.utterances))
+        return [Hole(self.whole, sure=False)] if are_too_few(said, total_ms(voice)) else []
+
+    def _voice(self, stretch: Region) -> list[Region]:
+        """Listen to a stretch, once: what was filled meanwhile lies in one that was listened to."""
+        from stenoflow.tasks.acoustics.voice import find_voice  # noqa: PLC0415 - loads a model
+
+        for known, voice in self._heard:
+            if known.start_ms <= stretch.start_ms and stretch.end_ms <= known.end_ms:
+                return voice
+        voice = find_voice(self._decoded(), stretch)
+        self._heard.append((stretch, voice))
+        return voice
+
+    def _decoded(self) -> NDArray[np.int16]:
+        if self._samples is None:
+            self._samples = decode_speech(
+                self.sound.read_bytes(), "mp3", ffmpeg=self.context.ffmpeg, rate=SAMPLE_RATE
+            )
+        return self._samples
+
+
+def _word_count(transcript: TimedTranscript) -> int:
+    return sum(len(each.words) for each in transcript.utterances)

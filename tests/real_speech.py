@@ -1,0 +1,32 @@
+"""Real speech, which is not in this repository; tests that use it skip where its folder is missing."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.media.speech_audio import decode_speech
+from tests.instrument.tones import RATE, Samples
+
+FOLDER = Path(os.environ.get("STENOFLOW_TEST_SPEECH", Path(__file__).parents[2] / "shared" / "speech"))
+
+needs_speech = pytest.mark.skipif(not FOLDER.is_dir(), reason="real speech: set STENOFLOW_TEST_SPEECH")
+
+
+@cache
+def clip(name: str) -> Samples:
+    """Return a clip at 16 kHz."""
+    path = FOLDER / name
+    return decode_speech(path.read_bytes(), path.suffix[1:], ffmpeg=find_ffmpeg(), rate=RATE)
+
+
+def read_speech(pause_s: float = 0.4) -> Samples:
+    """Return a reading of a hundred seconds, one clip after the other."""
+    pause = np.zeros(round(pause_s * RATE), np.int16)
+    clips = [clip(f"LJ001-{number:04d}.wav") for number in range(1, 17)]
+    return np.concatenate([part for each in clips for part in (each, pause)])
