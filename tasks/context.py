@@ -18,6 +18,7 @@ from stenoflow.storage.database.job_records import JobRecords
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
+from stenoflow.storage.database.search import SearchIndex
 from stenoflow.storage.errors import DiskFullError
 from stenoflow.storage.objects import ObjectStore, open_store
 from stenoflow.storage.private import make_private
@@ -97,6 +98,11 @@ class AppContext:
     def reports(self) -> Reports:
         """Questions to the database."""
         return Reports(self.database)
+
+    @cached_property
+    def search(self) -> SearchIndex:
+        """What transcripts say."""
+        return SearchIndex(self.database)
 
     def s3(self) -> S3Client:
         """Return the one client of S3, for sources and artifacts: building one takes 0.2 s."""
