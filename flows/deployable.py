@@ -32,6 +32,7 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions
+from stenoflow.tasks.jobs.transcribe.publish import index_missing
 from stenoflow.tasks.jobs.transcribe.request import request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.operations.retention import Retention
@@ -206,6 +207,7 @@ async def verify(
         published = [
             line.job for line in await run_blocking(context.reports.jobs) if line.job.state in _PUBLISHED
         ]
+        await run_blocking(index_missing, context)
         verified = [await run_blocking(verify_job, context, job, repair=repair) for job in published]
     unsound = [each.job_id for each in verified if not each.is_sound]
     if unsound:

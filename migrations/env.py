@@ -18,6 +18,11 @@ def _render(kind: str, item: object, _context: AutogenContext) -> str | Literal[
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
+def _is_ours(name: str | None, _kind: str, _parents: object) -> bool:
+    """Leave out the index of texts, which stands in one of the two databases only, not in our tables."""
+    return name is None or not name.startswith(("passages_fts", "ix_passages_terms"))
+
+
 def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
@@ -25,6 +30,7 @@ def _migrate(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         render_item=_render,
+        include_name=_is_ours,
     )
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stenoflow.storage.database.leases import Leases
     from stenoflow.storage.database.ledger import Ledger
     from stenoflow.storage.database.reports import Reports
+    from stenoflow.storage.database.search import SearchIndex
     from stenoflow.storage.objects import ObjectStore
     from stenoflow.storage.objects.s3_client import LazyClient
     from stenoflow.tasks.api.chat_models import ChatModel
@@ -112,6 +113,13 @@ class AppContext:
         from stenoflow.storage.database.reports import Reports
 
         return Reports(self.database)
+
+    @cached_property
+    def search(self) -> SearchIndex:
+        """What transcripts say."""
+        from stenoflow.storage.database.search import SearchIndex
+
+        return SearchIndex(self.database)
 
     def s3(self) -> S3Client:
         """Return the one client of S3, for sources and artifacts: building one takes 0.2 s."""

@@ -53,6 +53,7 @@ _COMMANDS = {
         "Answer what is said in a recording, in voice. Each step's time and cost go to stderr.",
     ),
     "jobs": ("jobs", "List jobs, newest first, with their state and what they cost."),
+    "search": ("search", "Find words in all transcripts: who said them, in which recording, and when."),
     "show": ("show", "Show one job whole: its segments, requests, charges and artifacts."),
     "resume": ("transcribe", "Go on where jobs stopped: only what has no answer yet is sent."),
     "costs": ("costs", "Show what was spent, and of that on hearing, chat and speaking."),

@@ -25,6 +25,7 @@ from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import FailedError, SettingsError
+from stenoflow.tasks.jobs.transcribe.publish import index_missing
 from stenoflow.tasks.operations.erase import erase, find, sound_left
 from stenoflow.tasks.operations.rebuild_database import find_unknown, restore_unknown
 from stenoflow.tasks.operations.retention import Retention
@@ -51,6 +52,7 @@ def verify(
         wanted = [find_job(context, job).job for job in jobs] if jobs else published(context)
         found = [verify_job(context, job, repair=repair) for job in wanted]
         if not jobs:
+            index_missing(context)
             found += [Verified(each.job_id, {}, error=each.error) for each in find_unknown(context)]
     for each in found:
         if json:

@@ -15,6 +15,7 @@ from stenoflow.storage.database.cache_keys import translation_key, with_derived
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, utc_now
+from stenoflow.storage.database.search import erase_search
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import (
     Arrival,
@@ -113,6 +114,7 @@ class Erasure:
             items = _artifact_items(session, [job.id])
             session.add(self._receipt(job.recording_id, job.id, "artifacts", cause, items))
             session.execute(delete(Artifact).where(Artifact.job_id == job.id))
+            erase_search(session, [job.id], scrub=True)
             others = select(Artifact.job_id).where(Artifact.job_id.in_(_ids_of(job.recording_id))).limit(1)
             return session.scalars(others).first() is None
 
@@ -185,6 +187,7 @@ class Erasure:
             session.add(self._receipt(recording_id, None, "all", "forget", items))
             _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
+            erase_search(session, ids, scrub=True)
             for table in (Artifact, Attempt, Copy, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from stenoflow.storage.database.states import Activity, JobKind
 
@@ -51,6 +51,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SearchTerms(TypeDecorator[str]):
+    """Terms with their places: as ``tsvector`` in PostgreSQL, in SQLite as text that FTS5 indexes."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type that the database has for it."""
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects.postgresql import TSVECTOR  # noqa: PLC0415 - a tenth of a second
+
+        return dialect.type_descriptor(TSVECTOR())
 
 
 class Base(DeclarativeBase):
@@ -113,7 +128,13 @@ class Job(Base):
     """
 
     __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("recording_id", "settings_hash"),)
+    __table_args__ = (
+        UniqueConstraint("recording_id", "settings_hash"),
+        # Lists go from the newest on, a page at a time.
+        Index("ix_jobs_kind_created_at", "kind", "created_at", "id"),
+        Index("ix_jobs_kind_state_created_at", "kind", "state", "created_at", "id"),
+        Index("ix_jobs_kind_tag_created_at", "kind", "tag", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id"))
@@ -340,3 +361,37 @@ class Receipt(Base):
     cause: Mapped[str] = mapped_column(String(16))
     items: Mapped[list[dict[str, Any]]]
     erased_at: Mapped[datetime]
+
+
+class TranscriptCard(Base):
+    """What lists and filters say of a published transcript, without reading it.
+
+    ``speakers`` are as the artifacts call them; ``suspects`` counts answers that may be wrong as a whole.
+    """
+
+    __tablename__ = "transcript_cards"
+
+    job_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    language: Mapped[str | None] = mapped_column(String(40), index=True)
+    words: Mapped[int]
+    speakers: Mapped[list[str]] = mapped_column(JSON)
+    missing_ms: Mapped[int] = mapped_column(BigInteger)
+    suspects: Mapped[int]
+    published_at: Mapped[datetime]
+
+
+class Passage(Base):
+    """A stretch of a published transcript that a search finds.
+
+    ``terms`` is indexed: in PostgreSQL by GIN, in SQLite by the virtual table ``passages_fts``, which
+    triggers keep in step.
+    """
+
+    __tablename__ = "passages"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(40), index=True)
+    start_ms: Mapped[int] = mapped_column(BigInteger)
+    speaker: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    terms: Mapped[str] = mapped_column(SearchTerms)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stenoflow.storage.database.cache_keys import with_translations
+from stenoflow.storage.database.search import IndexedPassage
 from stenoflow.storage.database.states import JobState, SegmentState
-from stenoflow.storage.database.tables import Job, Recording, Segment
+from stenoflow.storage.database.tables import Job, Recording, Segment, TranscriptCard
 from stenoflow.storage.errors import TakenError
 from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
 from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name, made_with
@@ -21,6 +22,7 @@ from stenoflow.tasks.assembly.assemble import (
     translated_answer,
 )
 from stenoflow.tasks.assembly.diarization import (
+    TurnsGoneError,
     labels_of,
     with_names,
 )
@@ -31,6 +33,7 @@ from stenoflow.tasks.jobs.minutes.document import newest_minutes
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.cue_rules import PROFILES
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
+from stenoflow.tasks.transcript.search_terms import passages, terms_of
 from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Transcript
 
@@ -91,6 +94,7 @@ def publish(context: AppContext, job_id: str) -> JobState:
     details = transcription_details(job, segments, document, suspects, translation)
     files = _files(job, [document] if translation is None else [document, translation])
     publish_files(context, job, files, details)
+    put_into_index(context, job, document)
     missing = _missing(recording, document.transcript, failed, Integrity.from_stored(job.lost_ms, job.damage))
     kind = failed[0].error_kind if failed else None
     if missing is None and translation is not None:
@@ -98,6 +102,42 @@ def publish(context: AppContext, job_id: str) -> JobState:
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
     context.catalog.set_state(job_id, state, missing, kind)
     return state
+
+
+def put_into_index(context: AppContext, job: Job, document: Document) -> None:
+    """Have a transcript found by its words, and listed with its language and speakers."""
+    transcript = document.readable
+    card = TranscriptCard(
+        job_id=job.id,
+        language=transcript.language,
+        words=sum(len(each.words) for each in transcript.utterances),
+        speakers=document.speakers,
+        missing_ms=sum(each.end_ms - each.start_ms for each in transcript.missing),
+        suspects=len(document.suspect_answers),
+    )
+    context.search.put(
+        card,
+        (
+            IndexedPassage(each.start_ms, each.speaker, each.text, terms_of(each.text))
+            for each in passages(transcript)
+        ),
+    )
+
+
+def index_missing(context: AppContext) -> int:
+    """Put into the index the published transcripts that it lacks, from stored answers; calls nobody."""
+    put = 0
+    for job_id in context.search.unindexed():
+        job, segments = context.catalog.job(job_id), context.catalog.segments(job_id)
+        done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
+        if done - context.ledger.answered(done):
+            continue
+        try:
+            put_into_index(context, job, document_of(context, job, segments))
+            put += 1
+        except TurnsGoneError as error:
+            _log.warning("job %s is not put into the index: %s", job_id, error)
+    return put
 
 
 def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document:

@@ -44,7 +44,9 @@ def test_every_migration_goes_up_and_down_and_leaves_what_the_tables_say(databas
             else:
                 command.upgrade(config, step)
         expected = set() if step == "-1" else set(Base.metadata.tables)
-        assert _tables(database_url) - {"alembic_version"} == expected
+        # SQLite's index of texts is a table, and lies in tables of its own.
+        found = {name for name in _tables(database_url) if not name.startswith("passages_fts")}
+        assert found - {"alembic_version"} == expected
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.check(config)
