@@ -91,7 +91,10 @@ Stream = Annotated[
 Concurrency = Annotated[
     int | None,
     typer.Option(
-        help="Calls in flight at most. Default: 6; embedded: the cores.", min=1, max=256, show_default=False
+        help="Calls in flight at most. Default: the setting's; embedded: the cores.",
+        min=1,
+        max=256,
+        show_default=False,
     ),
 ]
 Formats = Annotated[

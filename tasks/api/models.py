@@ -89,7 +89,7 @@ class Model(Listing):
             return replace(self, granularities=fewer if fewer != self.granularities else ())
         return self.plain()
 
-    def longest_ms(self, bits_per_second: int = 64_000) -> int | None:
+    def longest_ms(self, bits_per_second: int) -> int | None:
         """Return how long a segment may be at a bit rate, headroom taken off; None without limits."""
         limits = []
         if self.max_bytes is not None:

@@ -16,12 +16,13 @@ from typing import Any, Self
 
 from stenoflow.storage.database.cache_keys import ALIGN_MODES, translation_key
 from stenoflow.storage.database.catalog import SegmentPlan
+from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.transcript.planning import CutRule
 from stenoflow.tasks.transcript.speakers import OPENING_SEGMENTS
 
 # Raised by hand when decoding, planning or encoding changes what a segment holds.
 _SOUND = "16 kHz mono/1"
-_ENCODING = "mp3 64 kbps mono 16 kHz/1"
+_ENCODING = f"mp3 {SEGMENT_BITS_PER_S // 1000} kbps mono 16 kHz/1"
 # What every job's settings have said from the beginning.
 _FIRST = {"provider", "model", "format", "target_ms", "window_ms", "language", "prompt", "stream"}
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from stenoflow.tasks.transcript.regions import FRAME_MS, Loudness, loudness
 
-_SHORTEST_PAUSE_FRAMES = 15
+# What changes cuts changes what segments hold: raise `_SOUND` in assembly/settings.py with it.
+_SHORTEST_PAUSE_MS = 150
 # Words without a pause between them still have a gap. A stop inside a word is as long: such a cut is forced.
 _SHORTEST_GAP_FRAMES = 5
 _QUIET_SPOT_FRAMES = 60
@@ -120,7 +121,7 @@ def choose_cut(levels: Sequence[float]) -> tuple[int, bool]:
     measured = loudness(levels)
     pause = _longest_pause(levels, measured)
     if pause is not None:
-        return sum(pause) // 2, pause[1] - pause[0] < _SHORTEST_PAUSE_FRAMES
+        return sum(pause) // 2, (pause[1] - pause[0]) * FRAME_MS < _SHORTEST_PAUSE_MS
     return _quietest_spot(levels), measured.top_db > measured.threshold_db
 
 

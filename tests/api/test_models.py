@@ -41,14 +41,14 @@ def test_a_dated_snapshot_counts_as_its_model() -> None:
 
 def test_a_segment_stays_below_both_limits() -> None:
     table = load_models({"tiny": {"max_bytes": 1_000_000, "max_seconds": 1_000}})
-    by_bytes = table.get("tiny").longest_ms()
-    by_duration = table.get("gpt-4o-transcribe").longest_ms()
+    by_bytes = table.get("tiny").longest_ms(64_000)
+    by_duration = table.get("gpt-4o-transcribe").longest_ms(64_000)
 
     assert by_bytes is not None
     assert by_bytes * 64 // 8 < 1_000_000
     assert by_duration is not None
     assert by_duration < 1_400_000
-    assert load_models({"tiny": {"max_bytes": 1}}).get("tiny").longest_ms() == 0
+    assert load_models({"tiny": {"max_bytes": 1}}).get("tiny").longest_ms(64_000) == 0
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_segment_stays_below_both_limits() -> None:
 )
 def test_the_headroom_is_in_proportion_to_a_small_limit(max_seconds: int, longest_ms: int) -> None:
     model = load_models({"mine": {"max_seconds": max_seconds, "max_bytes": 26_214_400}}).get("mine")
-    assert model.longest_ms() == longest_ms
+    assert model.longest_ms(64_000) == longest_ms
     rule = cut_rule(model, None)
     assert min(600_000, longest_ms * 0.9) < rule.longest_ms + 2 * rule.overlap_ms <= longest_ms
 

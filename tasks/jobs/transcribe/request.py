@@ -18,6 +18,7 @@ from stenoflow.tasks.calls.provider import EMBEDDED, POCKETSPHINX, embedded_mode
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import ModelUnavailableError, SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
+from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
@@ -127,7 +128,7 @@ def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
     wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
     if wished_s < _SHORTEST_SEGMENT_S:
         raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
-    longest_ms = model.longest_ms()
+    longest_ms = model.longest_ms(SEGMENT_BITS_PER_S)
     if longest_ms is not None and longest_ms < _SHORTEST_LIMIT_MS:
         raise SettingsError(
             f"{model.name} takes {longest_ms / 1000:.1f} s in one call; that is too short to cut for",
