@@ -1,7 +1,8 @@
 """Fill PostgreSQL with millions of segments, and measure the queries that commands and calls make.
 
-Ten segments a job, an attempt and an actual charge a segment, a hundred jobs a minute. What is printed are
-the median of five runs of a query, what it reads by, and how large each table is with its indices.
+Ten segments a job, an actual charge a segment, an attempt and an answer for each tenth; a hundred jobs a
+second. What is printed are the median of five runs of a query, what it reads by, and how large each table is
+with its indices.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _FILL = {
         state, started_at, ended_at)
         SELECT {id} || s, {id}, s, md5(j || '.' || s) || md5(s || '.' || j), 'run' || j / 100,
         'hearing', 'openai', 'whisper-1', 'ok', {at}, {at}
-        FROM generate_series(1, {jobs}) j, generate_series(0, 9) s""",
+        FROM generate_series(1, {jobs} / 10) j, generate_series(0, 9) s""",
     Charge: """INSERT INTO charges (attempt_id, job_id, tag, kind, activity, provider, model, quantity, unit,
         price, amount_micro, currency, created_at)
         SELECT {id} || s, {id}, 'tag ' || j % 50, 'actual', 'hearing', 'openai', 'whisper-1', 360000, 'ms',
