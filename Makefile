@@ -45,7 +45,7 @@ bench: .venv/.tests ## Measure exactness, speed and memory against what they cou
 soak: .venv/.tests ## Kill runs at every side effect and at random, on both databases; SOAK="--minutes 30"
 	$(BIN)/python -m tests.kill $(SOAK)
 
-fleet: .venv/.tests ## Two workers on PostgreSQL and S3, one of them killed midway
+fleet: .venv/.tests ## Four workers on PostgreSQL and S3, two of them killed midway; FLEET="--recordings 1000"
 	$(BIN)/python -m tests.fleet $(FLEET)
 
 lock: ## Resolve the dependencies anew (needs uv)

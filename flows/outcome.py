@@ -247,7 +247,8 @@ class ReplyStep:
         cost = "price unknown" if self.cost_micro is None else f"{show(self.cost_micro)} USD"
         first = "" if self.first_ms is None else f" (the first after {seconds(self.first_ms):.1f} s)"
         took = f"{self.activity.value:9} {seconds(self.ms):6.1f} s{first}"
-        return f"{took}, {self.calls} calls, {cost}, {self.model}"
+        calls = f"{self.calls} call{'' if self.calls == 1 else 's'}"
+        return f"{took}, {calls}, {cost}, {self.model}"
 
 
 Details = TranscriptDetails | MinutesDetails | SpeechDetails | ReplyDetails

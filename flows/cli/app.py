@@ -5,6 +5,7 @@ A command's module is loaded when it is called: to list them, or to complete a n
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -121,6 +122,7 @@ class _Unloaded(TyperCommand):
         # Retries are in the ledger and in the display; stamina's own lines would break into both.
         set_on_retry_hooks([])
         module = import_module(f"stenoflow.flows.cli.{self._module}")
+        gc.enable()
         alone = CommandLine(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
         alone.command(self.name)(getattr(module, str(self.name)))
         return get_command(alone)

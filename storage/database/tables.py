@@ -160,7 +160,7 @@ class Job(Base):
     crashes: Mapped[int] = mapped_column(default=0, server_default="0")
     progress: Mapped[int] = mapped_column(default=0, server_default="0")
     error_message: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     finished_at: Mapped[datetime | None]
 
 

@@ -8,8 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from stenoflow import migrations
+from stenoflow.storage.database.connection import open_database
+from stenoflow.storage.database.connection import revision as read_revision
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, write_settings
 from tests.servers.audio_api import AudioApiServer
@@ -89,24 +93,34 @@ def test_settings_are_written_once_and_all_their_lines_can_be_used(stenoflow: Co
     assert settings.prices["openai"]["whisper-1"].per == "minute"
 
 
+def _go_back(file: Path) -> str:
+    """Take back the last migration; returns the revision before it."""
+    config = Config()
+    config.set_main_option("script_location", next(iter(migrations.__path__)))
+    database = open_database(f"sqlite:///{file}")
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+    revision, _ = read_revision(database)
+    database.close()
+    assert revision is not None
+    return revision
+
+
 def test_an_upgrade_says_what_it_does_and_copies_the_file_first(stenoflow: Command, home: Path) -> None:
     assert stenoflow("jobs").exit_code == 0
     file = home / "stenoflow.db"
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE alembic_version SET version_num = '0009'")
-        database.execute("DROP TABLE copies")
-        database.execute("DROP TABLE receipts")
-        database.commit()
+    before = _go_back(file)
     would = stenoflow("db", "upgrade", "--dry-run")
-    assert "would run 0010: " in would.err
-    assert would.out.rstrip().endswith("at revision 0009")
+    assert f"would run {migrations.HEAD}: " in would.err
+    assert would.out.rstrip().endswith(f"at revision {before}")
     done = stenoflow("db", "upgrade")
-    copy = home / "stenoflow.db.0009"
+    copy = home / f"stenoflow.db.{before}"
     assert (done.exit_code, f"copied to {copy}" in " ".join(done.err.split())) == (0, True)
     assert done.out.rstrip().endswith(f"at revision {migrations.HEAD}")
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0009",)
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (before,)
 
 
 def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command, home: Path) -> None:
@@ -114,8 +128,8 @@ def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command,
     with closing(sqlite3.connect(home / "stenoflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()
-    for command in (["jobs"], ["db", "upgrade"]):
-        refused = stenoflow(*command)
+    for arguments in (["jobs"], ["db", "upgrade"]):
+        refused = stenoflow(*arguments)
         assert refused.exit_code == 3
         assert "which a newer stenoflow made" in refused.err
         assert "install the newer version" in refused.err

@@ -1,0 +1,95 @@
+"""Every command that a README page shows is run, in a fresh home, on recordings called as they are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stenoflow.tasks.settings import load_settings
+from tests.flows.conftest import Command, Meeting, write_settings
+from tests.instrument.recording import script, write
+from tests.servers.audio_api import AudioApiServer
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = ["README.md", "flows/README.md", "flows/cli/README.md", "tasks/README.md", "storage/README.md"]
+# What does not end by itself, or needs a server of Prefect's, and has tests of its own.
+_ELSEWHERE = {"deploy": "test_deploy.py", "serve": "test_serve.py", "engine": "tests/engine"}
+_JOB, _RECORDING = "3f9a2c", "012e573439b1f437"
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    text = (_ROOT / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def _commands(page: str) -> list[list[str]]:
+    """Return the arguments of each call of the program, without what takes its output."""
+    lines = [line for block in _blocks(page, "sh") for line in block.splitlines()]
+    calls = [shlex.split(line, comments=True) for line in lines if line.startswith("stenoflow ")]
+    return [call[1 : call.index("|")] if "|" in call else call[1:] for call in calls]
+
+
+@pytest.fixture
+def recordings(meeting: Meeting, home: Path) -> None:
+    """The files that the pages speak of, in the folder that the test stands in."""
+    assert not home.exists()
+    write(Path("board-meeting.m4a"), script(20), 20, "-c:a", "aac")
+    write(Path("question.m4a"), script(5), 5, "-c:a", "aac")
+    write(Path("call.wav"), script(15), 15, "-ac", "2")
+    Path("chapter.txt").write_text("It was a dark night. Nobody came.", "utf-8")
+    for folder in ("recordings", "inbox"):
+        Path(folder).mkdir()
+    shutil.copy(meeting.path, "recordings")
+    write(Path("inbox/talk.mp3"), script(10), 10)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("recordings")
+@pytest.mark.parametrize("page", [page for page in _PAGES if _commands(page)])
+def test_every_command_of_a_page_runs(page: str, stenoflow: Command, api: AudioApiServer) -> None:
+    minutes = api.chat.chatter
+    api.chat.chatter = lambda asked: minutes(asked) if "response_format" in asked else "It is."
+    line = stenoflow("transcribe", "board-meeting.m4a", "--json").line
+    names = {_JOB: line["job"][:6], _RECORDING: line["recording"]}
+    for arguments in _commands(page):
+        # A watch goes on until it is stopped: tests/flows/test_ingest.py stops it.
+        given = [names.get(each, each) for each in arguments if each != "--watch"]
+        if given[0] in _ELSEWHERE:
+            continue
+        if "-" in given:
+            _check_sound(given)
+            continue
+        printed = stenoflow(*given, *(["--yes"] if given[0] == "forget" else []))
+        assert printed.exit_code == 0, f"{shlex.join(given)}: {printed.err}"
+    assert api.calls
+
+
+def _check_sound(given: list[str]) -> None:
+    """Run what streams to stdout, in a process of its own."""
+    program = [sys.executable, "-c", "from stenoflow.flows.cli import main; main()"]
+    done = subprocess.run([*program, *given], capture_output=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == (0, True), f"{shlex.join(given)}: {done.stderr!r}"
+
+
+@pytest.mark.parametrize("page", [page for page in _PAGES if _blocks(page, "toml")])
+def test_every_setting_of_a_page_can_be_used(page: str, home: Path) -> None:
+    for block in _blocks(page, "toml"):
+        write_settings(block)
+        settings = load_settings()
+        assert settings.home == home
+        assert set(tomllib.loads(block)) <= set(type(settings).model_fields)
+
+
+def test_every_target_of_a_page_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for page in (*_PAGES, "tests/README.md", ".github/CONTRIBUTING.md"):
+        for kind in ("sh", "console"):
+            text = "\n".join(_blocks(page, kind))
+            assert set(re.findall(r"^(?:\$ )?make ([a-z-]+)", text, re.MULTILINE)) <= targets, page

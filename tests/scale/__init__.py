@@ -1,0 +1,1 @@
+"""How the database does with millions of segments; `python -m tests.scale`."""
