@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic import model_validator as check_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
@@ -137,6 +138,8 @@ class Settings(BaseSettings):
     """The model that writes minutes and replies, and translates where the one that transcribes does not."""
     digest: bool = False
     """Whether minutes follow each transcription."""
+    align: AlignMode = AlignMode.AUTO
+    """When words are timed by the sound itself."""
     speech_model: str | None = None
     """The model that speaks."""
     voice: str | None = None

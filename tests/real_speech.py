@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -30,3 +31,23 @@ def read_speech(pause_s: float = 0.4) -> Samples:
     pause = np.zeros(round(pause_s * RATE), np.int16)
     clips = [clip(f"LJ001-{number:04d}.wav") for number in range(1, 17)]
     return np.concatenate([part for each in clips for part in (each, pause)])
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word and when it is said, in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+def spoken_words(name: str) -> list[SpokenWord]:
+    """Return the words of a clip with their true times, from its TextGrid in the short form."""
+    lines = [line.strip() for line in (FOLDER / f"{name}.TextGrid").read_text("utf-8").splitlines()]
+    first = lines.index('"words"') + 4
+    count = int(lines[first - 1])
+    entries = [lines[at : at + 3] for at in range(first, first + 3 * count, 3)]
+    return [
+        SpokenWord(text.strip('"'), float(start), float(end)) for start, end, text in entries if text != '""'
+    ]

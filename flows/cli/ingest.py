@@ -76,6 +76,7 @@ def ingest(
     glossary: options.Glossary = None,
     translate: options.Translate = False,
     segment_seconds: options.SegmentSeconds = None,
+    align: options.Align = None,
     speakers: Annotated[
         str | None,
         typer.Option(help="How to tell who speaks.", metavar="none|channels|model", show_default=False),
@@ -88,10 +89,10 @@ def ingest(
     r"""Transcribe what is new and complete in a drop folder, each recording once.
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
-    language, languages, glossary (terms, or the name of a file beside it), translate, segment_seconds,
-    stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority (urgent, normal,
-    bulk). It may lower a budget, not raise it; what can cost more is refused unless --allow names it. A
-    NAME.rttm beside it says who speaks when.
+    language, languages, glossary (terms, or the name of a file beside it), translate, align,
+    segment_seconds, stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority
+    (urgent, normal, bulk). It may lower a budget, not raise it; what can cost more is refused unless --allow
+    names it. A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
@@ -104,6 +105,7 @@ def ingest(
         glossary=options.terms_of(glossary) or None,
         translate=translate or None,
         segment_seconds=segment_seconds,
+        align=align,
         speakers=_speakers(speakers),
         formats=list(optional(wanted)) or None,
         tag=tag,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ SegmentSeconds = Annotated[
     typer.Option(
         help="Length of segment to aim at. Default: 600, or 60 for models that give no times.",
         min=5,
+        show_default=False,
+    ),
+]
+Align = Annotated[
+    AlignMode | None,
+    typer.Option(
+        help="When words are timed by the sound itself: auto (where the model times none), always, never.",
         show_default=False,
     ),
 ]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from enum import StrEnum
 
-ALIGN_MODES = ("auto", "always", "never")
-"""When words are timed by the sound; what is found in the sound is kept apart for each."""
+
+class AlignMode(StrEnum):
+    """When words are timed by the sound itself; what is found in the sound is kept apart for each."""
+
+    AUTO = "auto"
+    """Where the model times none."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 MOST_AGAIN = 2
 """How often a segment with a hole is asked for beside its first answer."""
 
@@ -25,11 +34,11 @@ def with_derived(cache_keys: Iterable[str], translator: str | None = None) -> li
     keys = list(cache_keys)
     return [
         *with_translations(keys, translator),
-        *(review_key(key, align) for key in keys for align in ALIGN_MODES),
+        *(review_key(key, align) for key in keys for align in AlignMode),
         *(
             again_key(key, align, number)
             for key in keys
-            for align in ALIGN_MODES
+            for align in AlignMode
             for number in range(1, MOST_AGAIN + 1)
         ),
     ]
@@ -47,7 +56,7 @@ def translation_key(cache_key: str, translator: str | None = None) -> str:
 
 
 def review_key(cache_key: str, align: str) -> str:
-    """Return the key of what the sound of a segment says of its answer; ``align``: of `ALIGN_MODES`."""
+    """Return the key of what the sound of a segment says of its answer; ``align``: of the job."""
     return _hash(f"{cache_key} review/1 {align}")
 
 
@@ -56,7 +65,7 @@ def again_key(cache_key: str, align: str, number: int) -> str:
 
     Args:
         cache_key: of the first answer.
-        align: of `ALIGN_MODES`; where the hole is depends on it.
+        align: of the job; where the hole is depends on it.
         number: from 1 to `MOST_AGAIN`.
     """
     return _hash(f"{cache_key} again/1 {align} {number}")

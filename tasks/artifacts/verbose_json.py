@@ -43,6 +43,8 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     yield "language", transcript.language
     yield "duration", seconds(transcript.duration_ms)
     yield "timing", transcript.timing.value
+    if transcript.aligner is not None:
+        yield "aligner", transcript.aligner
     yield "text", transcript.text
     yield (
         "segments",
@@ -110,7 +112,8 @@ def _by(word: Word, speaker: str | None) -> dict[str, Any]:
 
 def _with_ours(index: int, utterance: Utterance, reasons: Sequence[SuspectUtterance]) -> dict[str, Any]:
     ours = {"speaker": utterance.speaker, "missing": not utterance.words, "suspect": list(reasons)}
-    return segment_entry(index, utterance) | ours
+    timing = {} if utterance.timing is None else {"timing": utterance.timing.value}
+    return segment_entry(index, utterance) | ours | timing
 
 
 def _suspect_answer(answer: SuspectAnswer) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from stenoflow.storage.database.cache_keys import again_key, review_key
 from stenoflow.storage.database.tables import Segment
@@ -19,8 +19,14 @@ from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.holes import Hole, fill, part_at
 from stenoflow.tasks.transcript.regions import Excerpt
-from stenoflow.tasks.transcript.types import Region, Utterance
-from stenoflow.tasks.transcript.word_timing import TimedTranscript, UntimedTranscript, shifted, time_words
+from stenoflow.tasks.transcript.types import Region, Utterance, Word
+from stenoflow.tasks.transcript.word_timing import (
+    AlignedWords,
+    TimedTranscript,
+    UntimedTranscript,
+    shifted,
+    time_words,
+)
 
 NOT_YET = "it was not listened to yet"
 
@@ -34,6 +40,7 @@ class Review:
         fills: what is taken of those answers: (where, the number of the answer, from 1).
         base: the number of the answer that the others fill; 0: the first.
         holes: what has no words after all.
+        aligned: the words of the first answer and of those that came after, where an aligner timed them.
         open: why there may be more to be had; None: there is not.
     """
 
@@ -41,6 +48,7 @@ class Review:
     fills: tuple[tuple[Region, int], ...] = ()
     base: int = 0
     holes: tuple[Hole, ...] = ()
+    aligned: tuple[AlignedWords | None, ...] = ()
     open: str | None = None
 
     def to_json(self) -> str:
@@ -51,8 +59,10 @@ class Review:
                 "fills": [[where.start_ms, where.end_ms, number] for where, number in self.fills],
                 "base": self.base,
                 "holes": [[each.region.start_ms, each.region.end_ms, each.sure] for each in self.holes],
+                "aligned": [each and _aligned_entry(each) for each in self.aligned],
                 "open": self.open,
-            }
+            },
+            ensure_ascii=False,
         )
 
     @classmethod
@@ -64,8 +74,18 @@ class Review:
             tuple((Region(start, end), number) for start, end, number in read["fills"]),
             read["base"],
             tuple(Hole(Region(start, end), sure) for start, end, sure in read["holes"]),
+            tuple(each and _aligned_words(each) for each in read["aligned"]),
             read["open"],
         )
+
+
+def _aligned_entry(aligned: AlignedWords) -> dict[str, Any]:
+    words = [[word.text, word.start_ms, word.end_ms] for word in aligned.words]
+    return {"aligner": aligned.aligner, "words": words}
+
+
+def _aligned_words(entry: dict[str, Any]) -> AlignedWords:
+    return AlignedWords(entry["aligner"], tuple(Word(*word) for word in entry["words"]))
 
 
 def stored_review(context: AppContext, settings: JobSettings, segment: Segment) -> Review | None:
@@ -100,14 +120,20 @@ def reviewed(
         The transcript, and the holes that are left; times in ms of what was sent, joined.
     """
     found = stored_review(context, settings, segment) or Review()
-    parts = [timed(said, segment, Region(0, Excerpt(segment.spans).duration_ms))]
-    if found.asked and context.ledger.answers([segment.cache_key]).get(segment.cache_key) != said.raw:
-        found = Review(holes=found.holes)
+    if found.asked or any(found.aligned):
+        stored = context.ledger.answers([segment.cache_key]).get(segment.cache_key)
+        found = found if stored == said.raw else Review(holes=found.holes)
+    aligned = [*found.aligned, *[None] * (len(found.asked) + 1 - len(found.aligned))]
+    parts = [timed(said, segment, Region(0, Excerpt(segment.spans).duration_ms), aligned[0])]
     for number, region in enumerate(found.asked, 1):
         key = again_key(segment.cache_key, settings.align, number)
         stored = context.ledger.answers([key]).get(key)
         again = None if stored is None else read_answer(stored, settings, region)
-        parts.append(TimedTranscript((), parts[0].timing) if again is None else timed(again, segment, region))
+        parts.append(
+            TimedTranscript((), parts[0].timing)
+            if again is None
+            else timed(again, segment, region, aligned[number])
+        )
     return put_together(parts, found), found.holes
 
 
@@ -116,14 +142,16 @@ def read_answer(stored: str, settings: JobSettings, region: Region) -> Answer:
     return parse_answer(stored.encode(), Target(settings.provider, settings.model), region.duration_ms)
 
 
-def timed(answer: Answer, segment: Segment, region: Region) -> TimedTranscript:
+def timed(
+    answer: Answer, segment: Segment, region: Region, aligned: AlignedWords | None = None
+) -> TimedTranscript:
     """Time the words of an answer for a part of a segment's sound, in the time of the whole."""
     regions = [Region(start, end) for start, end in segment.regions]
     sent = Excerpt(segment.spans)
     part = sent if region == Region(0, sent.duration_ms) else Excerpt(sent.part(region))
     heard = UntimedTranscript(answer.text, answer.utterances, answer.words)
     speech = part.joined(regions, segment.start_sample)
-    return shifted(time_words(heard, part.duration_ms, speech), region.start_ms)
+    return shifted(time_words(heard, part.duration_ms, speech, aligned), region.start_ms)
 
 
 def put_together(parts: Sequence[TimedTranscript], found: Review) -> TimedTranscript:
@@ -133,4 +161,4 @@ def put_together(parts: Sequence[TimedTranscript], found: Review) -> TimedTransc
         utterances = fill(utterances, parts[number].utterances, where)
     for hole in found.holes:
         utterances = part_at(utterances, hole.region)
-    return TimedTranscript(utterances, parts[found.base].timing)
+    return replace(parts[found.base], utterances=utterances)

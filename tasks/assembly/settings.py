@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from stenoflow.storage.database.cache_keys import ALIGN_MODES, translation_key
+from stenoflow.storage.database.cache_keys import AlignMode, translation_key
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.transcript.planning import CutRule
@@ -77,7 +77,7 @@ class JobSettings:
     turns: str | None = None
     translator: str | None = None
     engine: str | None = None
-    align: str = ALIGN_MODES[0]
+    align: str = AlignMode.AUTO.value
 
     @property
     def rule(self) -> CutRule:

@@ -63,6 +63,7 @@ def interleave(tracks: Sequence[Track]) -> Transcript:
         coverage,
         weakest(each.timing for each in transcripts),
         tuple(sorted((seam for each in transcripts for seam in each.seams), key=lambda seam: seam.at_ms)),
+        aligner=next((each.aligner for each in transcripts if each.aligner), None),
     )
 
 

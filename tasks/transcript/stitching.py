@@ -107,9 +107,10 @@ def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
     ]
     starts = [0, *(join.left_out for join in joins)]
     ends = [*(join.kept for join in joins), sys.maxsize]
+    timing = weakest(piece.transcript.timing for piece in pieces if piece.transcript is not None)
     spoken = [
-        utterance
-        for utterances, start, end in zip(by_piece, starts, ends, strict=False)
+        _with_timing(utterance, piece, timing)
+        for piece, utterances, start, end in zip(pieces, by_piece, starts, ends, strict=False)
         for utterance in _part(utterances, start, end)
     ]
     coverage = cover(
@@ -124,10 +125,18 @@ def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
         language,
         tuple(sorted([*spoken, *marks_of(coverage)], key=lambda utterance: utterance.start_ms)),
         coverage,
-        weakest(piece.transcript.timing for piece in pieces if piece.transcript is not None),
+        timing,
         tuple(join.seam for join in joins),
         tuple(_other_languages(timeline, pieces, by_piece, language)),
+        aligner=next((said.aligner for piece in pieces if (said := piece.transcript) and said.aligner), None),
     )
+
+
+def _with_timing(utterance: Utterance, piece: Piece, timing: Timing) -> Utterance:
+    """Say how an utterance is timed, where the whole is not timed so."""
+    if piece.transcript is None or piece.transcript.timing is timing:
+        return utterance
+    return replace(utterance, timing=piece.transcript.timing)
 
 
 def _on_timeline(timeline: Timeline, piece: Piece) -> list[Utterance]:
@@ -163,7 +172,8 @@ def _join(
     if overlap is None:
         return _Join(Seam(at_ms), len(left), 0)
     timed = all(
-        piece.transcript is None or piece.transcript.timing is Timing.WORD for piece in (before, after)
+        piece.transcript is None or piece.transcript.timing in {Timing.WORD, Timing.ALIGNED}
+        for piece in (before, after)
     )
     match = match_seam(left, right, at_ms, overlap, timed=timed)
     dropped = tuple(word.text for word in (*left[match.left :], *right[: match.right]))
@@ -242,7 +252,7 @@ def _without_words(piece: Piece) -> Piece:
     return (
         piece
         if piece.transcript is None
-        else replace(piece, transcript=TimedTranscript((), piece.transcript.timing))
+        else replace(piece, transcript=replace(piece.transcript, utterances=()))
     )
 
 

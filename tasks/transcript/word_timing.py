@@ -123,22 +123,51 @@ class UntimedTranscript:
 
 @dataclass(frozen=True, slots=True)
 class TimedTranscript:
-    """A segment's transcript in which every word has a time."""
+    """A segment's transcript in which every word has a time; ``aligner``: who found them, where one did."""
 
     utterances: tuple[Utterance, ...]
     timing: Timing
     aligner: str | None = None
 
 
-def time_words(answer: UntimedTranscript, duration_ms: int, speech: Sequence[Region]) -> TimedTranscript:
+def written_words(answer: UntimedTranscript) -> list[str]:
+    """Return the words of an answer as they are timed: those of its utterances, where it has any."""
+    if answer.utterances:
+        return [word for each in answer.utterances for word in split_words(each.text)]
+    return split_words(answer.text)
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWords:
+    """What an aligner found.
+
+    Attributes:
+        aligner: its name and version.
+        words: all words as written; those that it did not find have the time between their neighbours.
+    """
+
+    aligner: str
+    words: tuple[Word, ...]
+
+
+def time_words(
+    answer: UntimedTranscript,
+    duration_ms: int,
+    speech: Sequence[Region],
+    aligned: AlignedWords | None = None,
+) -> TimedTranscript:
     """Time every word of an answer.
 
     Args:
         answer: what the API returned.
         duration_ms: the segment's length; no time leaves it.
         speech: regions of speech in the segment, used where the answer has no times.
+        aligned: its words as `written_words`, with the times that an aligner found.
     """
     whole = Region(0, duration_ms)
+    if aligned is not None:
+        timed = _by_words(replace(answer, words=aligned.words), whole)
+        return TimedTranscript(timed, Timing.ALIGNED, aligned.aligner)
     if answer.words:
         return TimedTranscript(_by_words(answer, whole), Timing.WORD)
     if answer.utterances:

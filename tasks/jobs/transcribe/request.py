@@ -97,6 +97,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         keywords=terms_that_fit(options.glossary or (), model),
         translate=options.translate,
         translator=_translator(settings, model, models) if options.translate else None,
+        align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
         engine=None if chosen is None else chosen.identity,
     )

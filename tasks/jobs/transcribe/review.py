@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stenoflow.storage.database.cache_keys import MOST_AGAIN, again_key, review_key
+from stenoflow.storage.database.cache_keys import MOST_AGAIN, AlignMode, again_key, review_key
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
@@ -26,12 +26,14 @@ from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.speech_audio import decode_speech
+from stenoflow.tasks.transcript.alignment import AlignmentPiece, pieces_of
 from stenoflow.tasks.transcript.holes import NEAR_MS, Hole, are_too_few, find_wordless, judge, total_ms
+from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.text import split_words
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, ms_to_samples
 from stenoflow.tasks.transcript.types import Region, Timing, Word
-from stenoflow.tasks.transcript.word_timing import TimedTranscript
+from stenoflow.tasks.transcript.word_timing import AlignedWords, TimedTranscript, shifted
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,8 @@ class Reviewer:
         if found is None or not found.open or not await asyncio.to_thread(sound.exists):
             return
         stored = (await run_blocking(self.context.ledger.answers, [segment.cache_key]))[segment.cache_key]
-        listening = _Listening(self.context, self.settings, segment, sound, stored)
+        listening = _Listening(self.context, self.settings, segment, sound)
+        await asyncio.to_thread(listening.add, read_answer(stored, self.settings, listening.whole))
         found = await self._review(listening)
         key = review_key(segment.cache_key, self.settings.align)
         await run_blocking(self.context.ledger.set_result, key, found.to_json())
@@ -83,9 +86,10 @@ class Reviewer:
                 answer = await self._asked_again(listening, number, region)
             except StenoflowError as error:
                 # What is there is worth having; the next run tries the rest.
-                return replace(found, open=str(error))
+                found = replace(found, open=str(error))
+                break
             found = await asyncio.to_thread(listening.with_answer, found, region, answer)
-        return found
+        return replace(found, aligned=tuple(listening.aligned))
 
     async def _asked_again(self, listening: _Listening, number: int, region: Region) -> Answer:
         key = again_key(listening.segment.cache_key, self.settings.align, number)
@@ -111,24 +115,46 @@ class _Listening:
     settings: JobSettings
     segment: Segment
     sound: Path
-    stored: str
+    aligned: list[AlignedWords | None] = field(default_factory=list)
     _parts: list[TimedTranscript] = field(default_factory=list)
     _samples: NDArray[np.int16] | None = None
     _heard: list[tuple[Region, list[Region]]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        answer = read_answer(self.stored, self.settings, self.whole)
-        self._parts.append(timed(answer, self.segment, self.whole))
 
     @property
     def whole(self) -> Region:
         """All of what was sent."""
         return Region(0, Excerpt(self.segment.spans).duration_ms)
 
+    def add(self, answer: Answer, region: Region | None = None) -> None:
+        """Time the words of an answer for a part of the sound, or for all of it."""
+        region = region or self.whole
+        said = timed(answer, self.segment, region)
+        aligned = self._align(said, answer, region)
+        self.aligned.append(aligned)
+        self._parts.append(said if aligned is None else timed(answer, self.segment, region, aligned))
+
+    def _align(self, said: TimedTranscript, answer: Answer, region: Region) -> AlignedWords | None:
+        """Find the words in the sound, where that is asked for or the model times none."""
+        is_timed = self.settings.align == AlignMode.AUTO and said.timing is Timing.WORD
+        if is_timed or self.settings.align == AlignMode.NEVER or not answer.text.strip():
+            return None
+        from stenoflow.tasks.acoustics.aligner import align  # noqa: PLC0415 - loads a model
+
+        whole = said.timing is Timing.ESTIMATED
+        local = shifted(said, -region.start_ms)
+        pieces = (
+            [AlignmentPiece(tuple(word.text for word in words_of(local)), Region(0, region.duration_ms))]
+            if whole
+            else pieces_of(local.utterances, region.duration_ms)
+        )
+        sound = self._decoded()[ms_to_samples(region.start_ms) : ms_to_samples(region.end_ms)]
+        language = language_code(answer.language) or self.settings.language
+        return align(sound, pieces, language)
+
     def find_holes(self, found: Review) -> tuple[Hole, ...]:
         """Return where somebody speaks and there is no word."""
         transcript = put_together(self._parts, replace(found, holes=()))
-        words = [word for each in transcript.utterances for word in each.words]
+        words = words_of(transcript)
         return tuple(
             hole for wordless in self._wordless(words) for hole in self._judged(wordless, words, transcript)
         )
@@ -145,13 +171,13 @@ class _Listening:
 
     def with_answer(self, found: Review, region: Region, answer: Answer) -> Review:
         """Take of another answer what the holes lack."""
-        self._parts.append(timed(answer, self.segment, region))
+        self.add(answer, region)
         number = len(self._parts) - 1
         found = replace(found, asked=(*found.asked, region))
         if self._is_timed:
             filled = tuple((hole.region, number) for hole in found.holes)
             found = replace(found, fills=(*found.fills, *filled))
-        elif _word_count(self._parts[number]) > _word_count(self._parts[found.base]):
+        elif len(words_of(self._parts[number])) > len(words_of(self._parts[found.base])):
             found = replace(found, base=number)
         return replace(found, holes=self.find_holes(found))
 
@@ -223,5 +249,6 @@ class _Listening:
         return self._samples
 
 
-def _word_count(transcript: TimedTranscript) -> int:
-    return sum(len(each.words) for each in transcript.utterances)
+def words_of(transcript: TimedTranscript) -> list[Word]:
+    """Return all words, in order."""
+    return [word for each in transcript.utterances for word in each.words]

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError, reason
@@ -71,6 +72,9 @@ class RecordingOptions(BaseModel):
     )
     translate: bool = Field(default=False, description="Make an English transcript as well.")
     segment_seconds: float | None = Field(default=None, ge=5, description="Length of segment to aim at.")
+    align: AlignMode | None = Field(
+        default=None, description="When words are timed by the sound itself: auto, always, never."
+    )
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
     speakers: Literal["none", "channels", "model"] | None = Field(
         default=None,
