@@ -13,7 +13,8 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.calls.paid_call import Caller
-from stenoflow.tasks.calls.provider import open_api
+from stenoflow.tasks.calls.provider import open_api, open_second_opinion
+from stenoflow.tasks.calls.transcribe import SecondOpinion
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
@@ -44,6 +45,7 @@ class Run:
     Attributes:
         pool: the threads that segment recordings.
         transcribe: how recordings are transcribed: plainly, or inside runs of Prefect's.
+        second: gives what hears as well what is transcribed; None: nobody does.
         interrupted: the user asked to stop: nothing more is begun.
         give_up: called by whoever finds that nobody listens any more.
     """
@@ -53,6 +55,7 @@ class Run:
     concurrency: int
     pool: ThreadPoolExecutor
     transcribe: Orchestrate
+    second: Callable[[], SecondOpinion | None] = lambda: None
     interrupted: bool = False
     give_up: Callable[[], object] = lambda: None
     _stops: list[Callable[[], object]] = field(default_factory=list)
@@ -90,9 +93,12 @@ async def open_run(
         context.leases.held(context.run_id),
         ThreadPoolExecutor(_SEGMENTERS_AT_ONCE, thread_name_prefix="segmenter") as pool,
     ):
-        async with open_api(context.settings, context.models) as api:
+        async with (
+            open_api(context.settings, context.models) as api,
+            open_second_opinion(context.settings) as second,
+        ):
             caller = Caller(context, api, Limiter(concurrency, outer=outer))
-            yield Run(context, caller, concurrency, pool, transcribe)
+            yield Run(context, caller, concurrency, pool, transcribe, second)
 
 
 class Segments:
@@ -105,7 +111,7 @@ class Segments:
 
         self.name = prepared.recording.name
         self._segmenter = RecordingSegmenter(run.context, prepared, run.concurrency + _SPARE_SEGMENTS)
-        self._transcriber = SegmentTranscriber.of(run.caller, prepared)
+        self._transcriber = SegmentTranscriber.of(run.caller, prepared, run.second())
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Queue[int | None] = asyncio.Queue()
         run.on_interrupt(self._segmenter.stop)

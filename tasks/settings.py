@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     whisper_model: str = "auto"
     """The embedded engine's Whisper: a name, a folder, or ``auto``, the best whose weights are installed."""
 
+    check: bool = False
+    """Whether the embedded Whisper hears what an API transcribed, and marks where it differs."""
+
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
 
@@ -215,6 +218,10 @@ class Settings(BaseSettings):
         if run is None:
             return self
         return self.model_copy(update={"budgets": self.budgets.model_copy(update={"run": run})})
+
+    def with_check(self, *, wanted: bool) -> Self:
+        """Return the settings with second opinions, if they are wanted; else as they are."""
+        return self.model_copy(update={"check": True}) if wanted else self
 
     @classmethod
     def settings_customise_sources(

@@ -12,7 +12,8 @@ from stenoflow.storage.database.cache_keys import with_translations
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
-from stenoflow.tasks.assembly.assemble import diarize
+from stenoflow.tasks.artifacts.verbose_json import difference_entry
+from stenoflow.tasks.assembly.assemble import diarize, opinions_on
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
@@ -27,7 +28,7 @@ def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
     cache_keys = (segment.cache_key for segment in segments)
     suspects = context.ledger.suspects(with_translations(cache_keys, job.settings.get("translator")))
     diarized, names = diarize(context, job, segments), job.speakers or {}
-    transcript = diarized.transcript
+    transcript, opinions = diarized.transcript, opinions_on(context, job, segments)
     return {
         "settings": job.settings,
         "language": job.settings.get("language") or job.language or transcript.language,
@@ -47,6 +48,7 @@ def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
             }
             for each in segments
         ],
+        **({} if opinions is None else {"second_opinion": [difference_entry(each) for each in opinions]}),
         "seams": [manifest.seam_entry(seam) for seam in transcript.seams],
         "speakers": {label: names.get(label, label) for label in diarized.speakers},
         **manifest.integrity_entries(job),
@@ -102,6 +104,12 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
     ]
     if rows:
         print_rows(("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark"), rows)
+    disputed = [
+        (_precise(each["start"]), _precise(each["end"]), each["kind"])
+        for each in details.get("second_opinion", ())
+    ]
+    if disputed:
+        print_rows(("a second opinion differs from", "to", "kind"), disputed)
     if whole and details["seams"]:
         print_rows(
             ("seam at", "kind", "joined by", "left out, as heard twice or in part"),

@@ -146,6 +146,13 @@ SpeakerNames = Annotated[
         show_default=False,
     ),
 ]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="Let Whisper on this machine hear it as well: what differs much is asked for again, and marked.",
+    ),
+]
 Digest = Annotated[
     bool | None,
     typer.Option(

@@ -68,8 +68,9 @@ def engine(
 ) -> None:
     """Serve the embedded engine, so that any OpenAI client can use it.
 
-    It transcribes (/v1/audio/transcriptions: pocketsphinx, faster-whisper), speaks (/v1/audio/speech: flite,
-    espeak-ng) and sums up (/v1/chat/completions: extractive-summary); /v1/models lists what this machine has.
+    It transcribes and translates (/v1/audio/transcriptions, /v1/audio/translations: Whisper), speaks
+    (/v1/audio/speech: flite, espeak-ng) and sums up (/v1/chat/completions: extractive-summary);
+    /v1/models lists what this machine has.
 
     Example: [bold]stenoflow engine --port 8178[/]
     """

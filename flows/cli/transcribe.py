@@ -46,6 +46,7 @@ def transcribe(
     speakers: options.Speakers = None,
     speaker: options.SpeakerNames = None,
     concurrency: options.Concurrency = None,
+    check: options.Check = False,
     budget: options.Budget = None,
     tag: options.Tag = None,
     digest: options.Digest = None,
@@ -55,7 +56,7 @@ def transcribe(
 
     Example: [bold]stenoflow transcribe board-meeting.m4a recordings/ --out transcripts/[/]
     """
-    settings = load_settings().with_budget(budget)
+    settings = load_settings().with_budget(budget).with_check(wanted=check)
     wanted = check_formats(formats.split(","))
     copies = Copies(out)
     by, rttm = options.speakers_of(speakers)
@@ -127,6 +128,7 @@ def resume(
     out: options.Out = None,
     formats: options.Formats = ",".join(STANDARD),
     concurrency: options.Concurrency = None,
+    check: options.Check = False,
     budget: options.Budget = None,
     json: options.Json = False,
 ) -> None:
@@ -137,7 +139,7 @@ def resume(
     # With it come jobs of every kind, and numpy.
     from stenoflow.flows.resume import works_to_resume  # noqa: PLC0415
 
-    settings = load_settings().with_budget(budget)
+    settings = load_settings().with_budget(budget).with_check(wanted=check)
     wanted = check_formats(formats.split(","))
     micro = options.budget_micro(budget)
     copies = Copies(out)

@@ -34,6 +34,7 @@ def with_derived(cache_keys: Iterable[str], translator: str | None = None) -> li
     keys = list(cache_keys)
     return [
         *with_translations(keys, translator),
+        *(second_opinion_key(key) for key in keys),
         *(review_key(key, align) for key in keys for align in AlignMode),
         *(
             again_key(key, align, number)
@@ -53,6 +54,11 @@ def translation_key(cache_key: str, translator: str | None = None) -> str:
     """
     by_chat = "" if translator is None else f" by chat/1 {translator}"
     return _hash(f"{cache_key} translation/1{by_chat}")
+
+
+def second_opinion_key(cache_key: str) -> str:
+    """Return the key of where a second opinion differs from an answer, made of that of the answer."""
+    return _hash(f"{cache_key} second opinion/1")
 
 
 def review_key(cache_key: str, align: str) -> str:

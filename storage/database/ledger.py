@@ -184,8 +184,8 @@ class Ledger:
                 answer for answer in session.scalars(query.order_by(Attempt.started_at, Attempt.id)) if answer
             ]
 
-    def accept_suspect(self, job_id: str, segment_index: int, attempt_id: str, suspect: str) -> None:
-        """Take an answer that was doubted, for there is no better one."""
+    def accept_suspect(self, job_id: str, segment_index: int, attempt_id: str, suspect: str | None) -> None:
+        """Take an answer that was doubted: there is no better one, or nothing is wrong with it (None)."""
         with self._database.write() as session:
             attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
             self._keep(session, attempt, attempt.answer or "", suspect)

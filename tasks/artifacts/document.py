@@ -17,6 +17,7 @@ from stenoflow.tasks.transcript.quality import (
     SuspectUtterance,
     find_suspect_utterances,
 )
+from stenoflow.tasks.transcript.second_opinion import Difference, DifferenceKind
 from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Region, Timing, Transcript
 
@@ -58,6 +59,7 @@ class Document:
         source: the recording's address (``file:///…``, ``s3://…``).
         speaking: the speakers, and how they are told apart.
         suspect_answers: the answers in it that may be wrong as a whole.
+        differences: where a second opinion differs; None: nobody was asked for one.
         linked_formats: the formats in the page's folder to which the page links.
         stem: the name of the files, without their endings.
         minutes: of the meeting, for the page; None where there are none.
@@ -69,6 +71,7 @@ class Document:
     source: str = ""
     speaking: SpeakerInfo = field(default_factory=SpeakerInfo)
     suspect_answers: tuple[SuspectAnswer, ...] = ()
+    differences: tuple[Difference, ...] | None = None
     linked_formats: tuple[str, ...] = LINKED_FORMATS
     stem: str = TRANSCRIPT
     minutes: MinutesDocument | None = None
@@ -86,12 +89,18 @@ class Document:
     @cached_property
     def suspect_reasons(self) -> tuple[tuple[SuspectUtterance, ...], ...]:
         """The reasons why each utterance may be wrong; mostly none."""
-        return find_suspect_utterances(self.transcript, self.suspect_answers)
+        disputed = [each.region for each in self.differences or () if each.kind != DifferenceKind.OMISSION]
+        return find_suspect_utterances(self.transcript, self.suspect_answers, disputed)
 
     @property
     def wordless_speech(self) -> list[Region]:
         """Stretches with speech, by their levels, in which no word was recognised."""
         return [each.region for each in self.suspect_answers if each.reason is SuspectReason.EMPTY]
+
+    @property
+    def omissions(self) -> list[Region]:
+        """Stretches in which a second opinion heard words that are not here."""
+        return [each.region for each in self.differences or () if each.kind == DifferenceKind.OMISSION]
 
     @cached_property
     def speakers(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectUtterance
+from stenoflow.tasks.transcript.second_opinion import Difference
 from stenoflow.tasks.transcript.timecode import seconds
 from stenoflow.tasks.transcript.types import OtherLanguage, Stretch, Utterance, Word
 
@@ -61,6 +62,8 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
     yield "doubtful", (_suspect_answer(answer) for answer in document.suspect_answers)
+    if document.differences is not None:
+        yield "second_opinion", map(difference_entry, document.differences)
 
 
 def _write_list(written: io.StringIO, entries: Iterator[dict[str, Any]]) -> None:
@@ -122,6 +125,12 @@ def _suspect_answer(answer: SuspectAnswer) -> dict[str, Any]:
         "end": seconds(answer.region.end_ms),
         "why": answer.reason.value,
     }
+
+
+def difference_entry(difference: Difference) -> dict[str, Any]:
+    """Describe where a second opinion differs."""
+    region = difference.region
+    return {"start": seconds(region.start_ms), "end": seconds(region.end_ms), "kind": difference.kind.value}
 
 
 def _stretch(stretch: Stretch) -> dict[str, Any]:

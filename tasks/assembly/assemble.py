@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from stenoflow.storage.database.cache_keys import second_opinion_key
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Job, Segment
 from stenoflow.tasks.api.answers import Answer, languages_in, parse_answer
@@ -29,9 +31,10 @@ from stenoflow.tasks.transcript.coverage import Integrity, cover
 from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.second_opinion import Difference, Opinion
 from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
-from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript
+from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript, Word
 from stenoflow.tasks.transcript.word_timing import TimedTranscript
 
 ENGLISH = "en"
@@ -120,6 +123,27 @@ def region_of(segment: Segment, origin_ms: int) -> Region:
     return Region(
         origin_ms + samples_to_ms(segment.start_sample), origin_ms + samples_to_ms(segment.end_sample)
     )
+
+
+def opinions_on(context: AppContext, job: Job, segments: Sequence[Segment]) -> tuple[Difference, ...] | None:
+    """Return where second opinions differ, on the recording's timeline; None where there are none."""
+    keys = {second_opinion_key(segment.cache_key): segment for segment in segments}
+    stored = context.ledger.answers(list(keys))
+    if not stored:
+        return None
+    found = [
+        replace(each, region=_on_timeline(each.region, keys[key], job.origin_ms))
+        for key, opinion in stored.items()
+        for each in Opinion.from_json(opinion).differences
+    ]
+    return tuple(sorted(found, key=lambda each: each.region.start_ms))
+
+
+def _on_timeline(region: Region, segment: Segment, origin_ms: int) -> Region:
+    """Bring a region of a segment's sound, as it was sent, to the recording's timeline."""
+    edges = [Word("", edge, edge) for edge in (region.start_ms, region.end_ms)]
+    start, end = Excerpt(segment.spans).on_timeline(edges, origin_ms)
+    return Region(start.start_ms, max(start.start_ms, end.end_ms))
 
 
 def stored_answer(context: AppContext, settings: JobSettings, segment: Segment) -> Answer | None:

@@ -69,10 +69,12 @@ class Doubted:
     Attributes:
         stored: the text that is kept.
         error: why nothing more is asked; None: it is asked for again.
+        unsure: whether `PaidCall.prepare` judges it before anything is asked again.
     """
 
     stored: str
     error: StenoflowError | None = None
+    unsure: bool = False
 
 
 Verdict = Accepted | Doubted
@@ -126,7 +128,11 @@ class PaidCall(ABC, Generic[A]):
         return bool(self.context.ledger.answered([self.cache_key]))
 
     async def prepare(self) -> None:
-        """Wait for what has to come first, while no slot is held; for an answer that is not stored."""
+        """Wait for what has to come first, while no slot is held; for an answer that is not stored.
+
+        Raises:
+            AnsweredError: there is an answer now, for a kept one was accepted.
+        """
 
     async def before_attempt(self) -> None:
         """Make ready for the next attempt, in its slot. What it raises keeps that from being made."""
@@ -182,20 +188,24 @@ class Caller:
         while not await run_blocking(call.is_answered):
             try:
                 await call.prepare()
-                await self._until_accepted(call)
+                is_accepted = await self._until_judged(call)
             except AnsweredError:
                 continue
             except TakenError:
                 await asyncio.sleep(_LOOK_AGAIN_S)
             else:
-                return
+                if is_accepted:
+                    return
         await run_blocking(self.context.ledger.mark_cached, call.job_id, call.index)
 
-    async def _until_accepted(self, call: PaidCall[Any]) -> None:
+    async def _until_judged(self, call: PaidCall[Any]) -> bool:
+        """Ask until an answer is accepted; False: one is kept and yet to be judged."""
         while True:
             verdict = await with_retries(lambda _: self._attempt(call), policy=self.policy)
             if isinstance(verdict, Accepted):
-                return
+                return True
+            if verdict.unsure:
+                return False
             if verdict.error is not None:
                 raise verdict.error
 

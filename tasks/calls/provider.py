@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
+    from stenoflow.tasks.calls.transcribe import SecondOpinion
     from stenoflow.tasks.engine.engine import ChosenModel, Engine
+    from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion
 
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
@@ -71,6 +73,37 @@ async def open_api(settings: Settings, models: ModelTable[Model]) -> AsyncIterat
             yield api
     finally:
         await asyncio.to_thread(engine.close)
+
+
+@asynccontextmanager
+async def open_second_opinion(settings: Settings) -> AsyncIterator[Callable[[], SecondOpinion | None]]:
+    """Give what opens a second opinion when it is first needed; None where the settings want none.
+
+    What is given raises SettingsError where there are no weights of Whisper.
+    """
+    opened: list[EmbeddedOpinion] = []
+
+    def second() -> SecondOpinion | None:
+        if not opened and settings.check and not settings.is_embedded:
+            from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion  # noqa: PLC0415 - loads slowly
+
+            opened.append(EmbeddedOpinion(settings.whisper_model))
+        return next(iter(opened), None)
+
+    try:
+        yield second
+    finally:
+        for each in opened:
+            await asyncio.to_thread(each.close)
+
+
+def check_second_opinion(settings: Settings) -> None:
+    """See that a second opinion can be had where the settings want one. Raises SettingsError."""
+    if not settings.check or settings.is_embedded:
+        return
+    from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion  # noqa: PLC0415 - loads slowly
+
+    EmbeddedOpinion(settings.whisper_model).close()
 
 
 def embedded_engine(settings: Settings) -> Engine:

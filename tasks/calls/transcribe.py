@@ -6,20 +6,24 @@ An answer that is too strange is asked for once more, otherwise, and the better 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from stenoflow.storage.database.cache_keys import second_opinion_key
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity
 from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.errors import AnsweredError
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import LanguageRefusedError
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
 from stenoflow.tasks.calls.bills import bill_audio, reserve_audio
 from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
+from stenoflow.tasks.errors import EngineError, MediaError
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.quality import (
     SuspectReason,
@@ -29,7 +33,8 @@ from stenoflow.tasks.transcript.quality import (
     spoken_words,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
-from stenoflow.tasks.transcript.types import Region
+from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, compare
+from stenoflow.tasks.transcript.types import Region, Word
 
 # The next of the temperatures that Whisper itself tries when it doubts what it heard.
 _SECOND_TEMPERATURE = 0.2
@@ -49,6 +54,17 @@ class Languages(Protocol):
 
     async def answered(self, segment: Segment) -> None:
         """Count the vote of a segment that was answered."""
+
+
+class SecondOpinion(Protocol):
+    """Another model, which hears what was transcribed."""
+
+    @property
+    def name(self) -> str:
+        """Names it, its weights, and how it computes."""
+
+    async def hear(self, sound: Path, language: str | None) -> tuple[Word, ...] | None:
+        """Return the words of a segment with their times; None where it can say nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         sound: the segment's MP3.
         languages: of the job.
         speakers: waits for who may speak in it, and gives clips of them; None: nobody is known.
+        second: hears the answer's sound as well, before the answer is taken; None: nobody does.
     """
 
     segment: Segment
@@ -90,11 +107,45 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
     sound: Path
     languages: Languages
     speakers: Callable[[], Awaitable[tuple[SpeakerReference, ...]]] | None = None
+    second: SecondOpinion | None = None
+    _heard: tuple[Word, ...] | None = field(default=None, init=False)
+    _differences: tuple[Difference, ...] | None = field(default=None, init=False)
 
     async def prepare(self) -> None:
-        """Wait until it is known who may speak."""
+        """Judge an answer that is kept, if there is one; wait until it is known who may speak."""
+        await self._judge_kept()
         if self.speakers is not None:
             self.request = replace(self.request, voices=await self.speakers())
+
+    async def _judge_kept(self) -> None:
+        """Take an answer that was kept until a second opinion is there, unless that differs.
+
+        Raises:
+            AnsweredError: it was taken.
+        """
+        kept = await run_blocking(self.context.ledger.first_suspect, self.cache_key)
+        if kept is None or self._is_translation:
+            return
+        attempt_id, stored = kept
+        answer = parse_answer(stored.encode(), self.target, self._duration_ms)
+        if self._doubt(answer, self.request.hints) is not None:
+            return
+        if self.second is not None:
+            language = language_code(answer.language) or self.request.language
+            with suppress(EngineError, MediaError):
+                self._heard = await self.second.hear(self.sound, language)
+        self._differences = self._compare(answer)
+        if self._differences:
+            return
+        why = SuspectReason.TIMES if answer.has_odd_times else None
+        accept = self.context.ledger.accept_suspect
+        await run_blocking(accept, self.job_id, self.index, attempt_id, why)
+        await self.recorded()
+        raise AnsweredError(f"{self.noun} {self.index} of job {self.job_id} is answered")
+
+    def _compare(self, answer: Answer) -> tuple[Difference, ...] | None:
+        """Return where an answer differs from the second opinion; None where there is none."""
+        return None if self._heard is None else compare(answer.text, self._heard, self._duration_ms)
 
     def reserve(self) -> Bill:
         """Reserve the segment's length."""
@@ -125,19 +176,31 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         """Doubt a strange answer once; of two strange ones take the better."""
         said, first = answer.answer, answer.first
         reason = self._doubt(said, answer.hints)
+        if reason is None and self._heard is not None:
+            reason = SuspectReason.DIFFERS if self._compare(said) else None
+        elif reason is None and first is None and self.second is not None and not self._is_translation:
+            # It is paid for, so it is stored first: hearing it takes a while, in which all may end.
+            return Doubted(said.raw, unsure=True)
         if reason is None:
+            self._differences = self._compare(said)
             # It is not asked for again: its text is sound, and was paid for.
             return Accepted(said.raw, SuspectReason.TIMES if said.has_odd_times else None)
         if first is None:
             return Doubted(said.raw)
-        return Accepted(_better(first, said, reason).raw, reason)
+        better = self._more_alike(first, said) if reason is SuspectReason.DIFFERS else None
+        better = better or _better(first, said, reason)
+        if better is first.answer and first.reason is SuspectReason.DIFFERS:
+            reason = SuspectReason.DIFFERS
+        self._differences = self._compare(better)
+        return Accepted(better.raw, reason)
 
     def bill(self, answer: TranscribedAnswer) -> Bill:
         """Charge what the API says that it counted, where that can be; else the segment's length."""
         return bill_audio(self.price, self._duration_ms, answer.answer.usage_seconds)
 
     async def recorded(self) -> None:
-        """Count the segment's vote on the job's language."""
+        """Store what the second opinion says of it, and count the segment's vote on the job's language."""
+        await run_blocking(self._store_opinion)
         if not self._is_translation:
             await self.languages.answered(self.segment)
 
@@ -148,6 +211,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
             return None
         attempt_id, answer = doubted
         reason = self._doubted(answer).reason
+        self._store_opinion()
         # Nobody said what only echoes the hints: what was said is missing.
         return None if reason is SuspectReason.ECHO else (attempt_id, reason)
 
@@ -162,7 +226,21 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
 
     def _doubted(self, stored: str) -> DoubtedAnswer:
         answer = parse_answer(stored.encode(), self.target, self._duration_ms)
-        return DoubtedAnswer(answer, self._doubt(answer, self.request.hints) or SuspectReason.EMPTY)
+        # An answer that nothing is wrong with was kept for a second opinion, which differs.
+        usual = SuspectReason.DIFFERS if answer.text.strip() else SuspectReason.EMPTY
+        return DoubtedAnswer(answer, self._doubt(answer, self.request.hints) or usual)
+
+    def _more_alike(self, first: DoubtedAnswer, second: Answer) -> Answer | None:
+        """Return which of two answers differs less from the second opinion; None: the first is strange."""
+        if first.reason is not SuspectReason.DIFFERS:
+            return None
+        return min(first.answer, second, key=lambda each: sum(one.words for one in self._compare(each) or ()))
+
+    def _store_opinion(self) -> None:
+        if self.second is None or self._differences is None:
+            return
+        opinion = Opinion(self.second.name, self._differences)
+        self.context.ledger.put_result(second_opinion_key(self.cache_key), opinion.to_json())
 
     def _doubt(self, answer: Answer, hints: str) -> SuspectReason | None:
         """Say why an answer is strange, to a request with such hints."""

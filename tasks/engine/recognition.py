@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -69,7 +70,8 @@ class RecognitionEndpoints:
             form = upload.form
             if translated:
                 form = replace(form, hints=replace(form.hints, translate=True))
-            recogniser = _recogniser(self.engine, form)
+            # Weights that have a name may have to be downloaded.
+            recogniser = await asyncio.to_thread(_recogniser, self.engine, form)
             await unless_client_leaves(request, held.enter_async_context(self.admission.turn()))
             samples = await load_sound(upload.sound)
         duration_ms = samples_to_ms(samples.size)

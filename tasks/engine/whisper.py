@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import sys
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,14 @@ class WhisperSettings:
         device: cpu, cuda or auto.
         compute_type: CTranslate2's, such as int8 or float16; auto: the one that fits the device.
         cores: how many threads compute at once; None: one a core.
+        idle: they give way to everything else.
     """
 
     model: str = AUTO
     device: str = AUTO
     compute_type: str = AUTO
     cores: int | None = None
+    idle: bool = False
 
 
 def is_installed() -> bool:
@@ -114,10 +117,12 @@ class WhisperRecogniser:
         cores = self._settings.cores or _cores()
         self._workers = min(_MOST_WORKERS, cores)
         self._threads = max(1, cores // self._workers)
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._model: Any = None
         self._closed = False
-        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="stenoflow-whisper")
+        self._pool = ThreadPoolExecutor(
+            self._workers, "stenoflow-whisper", _give_way if self._settings.idle else None
+        )
 
     @property
     def translates(self) -> bool:
@@ -253,6 +258,12 @@ def find_clips(samples: Samples) -> list[Region]:
     )
     spoken = get_speech_timestamps(to_float(samples), options)
     return join_regions(Region(samples_to_ms(each["start"]), samples_to_ms(each["end"])) for each in spoken)
+
+
+def _give_way() -> None:
+    """Lower this thread's priority, and that of threads that it starts: on Linux each has its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def _cores() -> int:

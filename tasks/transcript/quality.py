@@ -38,6 +38,8 @@ class SuspectReason(StrEnum):
     """The prompt or the glossary, which models repeat when there is nothing to transcribe."""
     LANGUAGE = "language"
     """It is in none of the languages that are spoken."""
+    DIFFERS = "differs"
+    """A second opinion differs by more than models do."""
     TIMES = "times"
     """Some of its times cannot be true; its text is taken, and it is not asked for again."""
 
@@ -143,6 +145,8 @@ class SuspectUtterance(StrEnum):
     """It is part of a row of one phrase again and again."""
     SILENCE = "silence"
     """It has words where the levels show no speech."""
+    SECOND_OPINION = "second_opinion"
+    """A second opinion has other words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,14 @@ class SuspectAnswer:
 
 
 def find_suspect_utterances(
-    transcript: Transcript, answers: Iterable[SuspectAnswer] = ()
+    transcript: Transcript, answers: Iterable[SuspectAnswer] = (), disputed: Sequence[Region] = ()
 ) -> tuple[tuple[SuspectUtterance, ...], ...]:
     """Return for each utterance the reasons why it may be wrong; mostly none.
 
     Args:
         transcript: the transcript to check.
         answers: the suspect answers in it.
+        disputed: where a second opinion has other words.
     """
     utterances = transcript.utterances
     repeated = _repeated(utterances) | _in_repeating_answers(utterances, answers)
@@ -179,9 +184,14 @@ def find_suspect_utterances(
             SuspectUtterance.RATE: _is_too_fast(utterance),
             SuspectUtterance.REPETITION: number in repeated,
             SuspectUtterance.SILENCE: _is_in_silence(utterance, speech, begins),
+            SuspectUtterance.SECOND_OPINION: any(_overlaps(utterance, region) for region in disputed),
         }
         found.append(tuple(reason for reason, holds in reasons.items() if holds))
     return tuple(found)
+
+
+def _overlaps(utterance: Utterance, region: Region) -> bool:
+    return utterance.start_ms <= region.end_ms and region.start_ms <= utterance.end_ms
 
 
 def _is_unlikely(utterance: Utterance) -> bool:

@@ -189,6 +189,13 @@ def test_a_model_of_english_says_so_where_no_language_is_given(tmp_path: Path) -
     assert not [*remarks_on(_settings(folder), _wanted(folder, language="en"), RecordingOptions())]
 
 
+def test_a_second_opinion_on_itself_is_said_to_be_none(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one", tokens=_MULTILINGUAL)
+    settings = _settings(folder).with_check(wanted=True)
+    (remark,) = remarks_on(settings, _wanted(folder), RecordingOptions())
+    assert "nothing for a second opinion" in remark
+
+
 def test_all_of_them_are_free() -> None:
     price = load_book().find("embedded", "whisper-anything")
     assert price is not None

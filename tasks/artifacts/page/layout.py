@@ -78,12 +78,19 @@ def _groups(document: Document) -> Iterator[_Group]:
     """Yield the utterances of each paragraph with why each may be wrong, and notes on wordless speech."""
     reasons = iter(document.suspect_reasons)
     spoken = ((group, [next(reasons) for _ in group]) for group in paragraphs(document.readable.utterances))
-    notes = (([_note(region)], [()]) for region in document.wordless_speech)
-    return merge(spoken, notes, key=lambda each: each[0][0].start_ms)
+    notes = sorted(_notes(document), key=lambda note: note.start_ms)
+    return merge(spoken, (([note], [()]) for note in notes), key=lambda each: each[0][0].start_ms)
 
 
-def _note(region: Region) -> Utterance:
-    text = f"[no word heard {clock(region.start_ms)}-{clock(region.end_ms + 999)}, though somebody speaks]"
+def _notes(document: Document) -> Iterator[Utterance]:
+    for region in document.wordless_speech:
+        yield _note("no word heard", region, "though somebody speaks")
+    for region in document.omissions:
+        yield _note("perhaps words are missing", region, "by a second opinion")
+
+
+def _note(what: str, region: Region, why: str) -> Utterance:
+    text = f"[{what} {clock(region.start_ms)}-{clock(region.end_ms + 999)}, {why}]"
     return Utterance(text, region.start_ms, region.end_ms)
 
 
@@ -130,6 +137,7 @@ _REASONS_IN_WORDS = {
     SuspectUtterance.NO_SPEECH: "perhaps not speech",
     SuspectUtterance.RATE: "too many words for the time",
     SuspectUtterance.SILENCE: "words where nobody seems to speak",
+    SuspectUtterance.SECOND_OPINION: "a second opinion differs",
 }
 
 

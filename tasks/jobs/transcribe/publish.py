@@ -18,6 +18,7 @@ from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.assembly.assemble import (
     ENGLISH,
     diarize,
+    opinions_on,
     region_of,
     translated_answer,
 )
@@ -152,6 +153,7 @@ def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> D
         recording.source,
         SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
         suspect_answers=tuple(_suspect_answers(context, job, segments)),
+        differences=opinions_on(context, job, segments),
         linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
         minutes=newest_minutes(context, job, transcript),
     )

@@ -14,7 +14,13 @@ from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
-from stenoflow.tasks.calls.provider import EMBEDDED, POCKETSPHINX, embedded_model, provider_name
+from stenoflow.tasks.calls.provider import (
+    EMBEDDED,
+    POCKETSPHINX,
+    check_second_opinion,
+    embedded_model,
+    provider_name,
+)
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import ModelUnavailableError, SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -57,6 +63,7 @@ class TranscribeRequest:
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     """Return what the options of a recording ask for. Raises SettingsError for what nobody can do."""
+    check_second_opinion(context.settings)
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = context.settings.digest if options.digest is None else options.digest
     settings = job_settings(context.settings, context.models, options)
@@ -155,6 +162,8 @@ def remarks_on(settings: Settings, wanted: JobSettings, options: RecordingOption
     remark = remark_on_glossary(wanted, options.glossary or ())
     if remark is not None:
         yield remark
+    if wanted.provider == EMBEDDED and settings.check:
+        yield "No API transcribes here, so there is nothing for a second opinion to check."
     if wanted.provider != EMBEDDED or options.model is not None or settings.model is not None:
         return
     if wanted.model == POCKETSPHINX:

@@ -18,7 +18,7 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.calls.paid_call import Caller
-from stenoflow.tasks.calls.transcribe import RepeatedCall, TranscribeCall
+from stenoflow.tasks.calls.transcribe import RepeatedCall, SecondOpinion, TranscribeCall
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.review import Reviewer
@@ -141,20 +141,22 @@ class SegmentTranscriber:
     Attributes:
         vote: on the job's language.
         clips: of who speaks in it; None: the model does not tell voices apart.
+        second: hears what was transcribed as well; None: nobody does.
     """
 
     caller: Caller
     settings: JobSettings
     vote: LanguageVote
     clips: SpeakerClips | None = None
+    second: SecondOpinion | None = None
 
     @classmethod
-    def of(cls, caller: Caller, prepared: PreparedJob) -> Self:
+    def of(cls, caller: Caller, prepared: PreparedJob, second: SecondOpinion | None = None) -> Self:
         """Return what transcribes a job that is prepared."""
         settings = prepared.settings
         vote = LanguageVote(caller.context, prepared.job.id, settings)
         clips = SpeakerClips(caller.context, prepared) if settings.speakers == Speakers.MODEL else None
-        return cls(caller, settings, vote, clips)
+        return cls(caller, settings, vote, clips, second)
 
     async def transcribe(self, index: int, sound: Path) -> None:
         """Get a segment its answer, and its translation where the job is to be translated.
@@ -230,5 +232,6 @@ class SegmentTranscriber:
             ),
             sound=sound,
             languages=self.vote,
+            second=self.second,
             speakers=None if clips is None else partial(clips.before, segment.index),
         )

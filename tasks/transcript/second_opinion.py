@@ -1,0 +1,158 @@
+"""Comparing two transcriptions of the same sound: where they differ by more than two models do.
+
+Both err here and there, and write numbers and names in their own ways. What counts is a row of words that
+only one of them has, or that they have entirely otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+from typing import Self
+
+from stenoflow.tasks.transcript.quality import repeated_words, spoken_words
+from stenoflow.tasks.transcript.text import is_unspaced
+from stenoflow.tasks.transcript.types import Region, Word
+
+# Equal words that stand alone between two differences are equal by chance.
+_LEAST_EQUAL = 3
+# So many more words than the other has in the same place; of a text without spaces, characters.
+_LEAST_MORE = 6
+# So many words that both have, entirely otherwise; and in how few of them they may still agree.
+_LEAST_OTHER = 8
+_ALIKE = 0.4
+_CHARACTERS_A_WORD = 2
+
+
+class DifferenceKind(StrEnum):
+    """In what two transcriptions differ; seen from the one that is checked."""
+
+    OMISSION = "omission"
+    """It has no words for what the other one heard."""
+    INVENTION = "invention"
+    """It has words where the other one heard none."""
+    LOOP = "loop"
+    """The same, and they repeat a phrase."""
+    OTHERWISE = "otherwise"
+    """It has entirely other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stretch in which two transcriptions differ.
+
+    Attributes:
+        region: in ms from the sound's start, by the times of the second opinion.
+        words: how many words they differ in.
+    """
+
+    kind: DifferenceKind
+    region: Region
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second opinion says of an answer.
+
+    Attributes:
+        by: names the model, its weights, and how it computes.
+        differences: where it differs; mostly nowhere.
+    """
+
+    by: str
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> str:
+        """Write it to be stored."""
+        listed = [
+            {"kind": each.kind, "start": each.region.start_ms, "end": each.region.end_ms, "words": each.words}
+            for each in self.differences
+        ]
+        return json.dumps({"by": self.by, "differences": listed})
+
+    @classmethod
+    def from_json(cls, stored: str) -> Self:
+        """Read what `to_json` wrote."""
+        read = json.loads(stored)
+        listed = (
+            Difference(DifferenceKind(each["kind"]), Region(each["start"], each["end"]), each["words"])
+            for each in read["differences"]
+        )
+        return cls(read["by"], tuple(listed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A row of words in each of two texts that the other has not, as [first, end) of both."""
+
+    first: int
+    end: int
+    other_first: int
+    other_end: int
+
+
+def compare(said: str, heard: Sequence[Word], duration_ms: int) -> tuple[Difference, ...]:
+    """Find where a transcription differs from a second opinion.
+
+    Args:
+        said: the text that is checked.
+        heard: the words of the second opinion, with times.
+        duration_ms: how long the sound is.
+    """
+    checked = spoken_words(said)
+    timed = [(form, word) for word in heard for form in spoken_words(word.text)]
+    other = [form for form, _ in timed]
+    unspaced = 2 * sum(map(is_unspaced, other or checked)) > len(other or checked)
+    unit = _CHARACTERS_A_WORD if unspaced else 1
+    found = []
+    for gap in _gaps(checked, other):
+        ours, theirs = checked[gap.first : gap.end], other[gap.other_first : gap.other_end]
+        kind = _kind(ours, theirs, unit)
+        if kind is not None:
+            region = _region(gap, timed, duration_ms)
+            found.append(Difference(kind, region, max(len(ours), len(theirs))))
+    return tuple(found)
+
+
+def _gaps(checked: Sequence[str], other: Sequence[str]) -> Iterator[_Gap]:
+    """Yield what lies between rows of equal words."""
+    matcher = SequenceMatcher(None, checked, other, autojunk=False)
+    first = other_first = 0
+    for block in matcher.get_matching_blocks():
+        is_last = block.size == 0
+        is_edge = (block.a == 0 and block.b == 0) or (block.a + block.size, block.b + block.size) == (
+            len(checked),
+            len(other),
+        )
+        if not is_last and not is_edge and block.size < _LEAST_EQUAL:
+            continue
+        if first < block.a or other_first < block.b:
+            yield _Gap(first, block.a, other_first, block.b)
+        first, other_first = block.a + block.size, block.b + block.size
+
+
+def _kind(checked: Sequence[str], other: Sequence[str], unit: int) -> DifferenceKind | None:
+    """Name the difference of two rows of words; None where it is as small as models differ."""
+    more = len(checked) - len(other)
+    if -more >= max(_LEAST_MORE * unit, len(other) // 2):
+        return DifferenceKind.OMISSION
+    if more >= max(_LEAST_MORE * unit, len(checked) // 2):
+        return DifferenceKind.LOOP if repeated_words(checked) else DifferenceKind.INVENTION
+    if min(len(checked), len(other)) < _LEAST_OTHER * unit:
+        return None
+    alike = SequenceMatcher(None, checked, other, autojunk=False).ratio()
+    return DifferenceKind.OTHERWISE if alike < _ALIKE else None
+
+
+def _region(gap: _Gap, timed: Sequence[tuple[str, Word]], duration_ms: int) -> Region:
+    """Return where a gap lies: at its words, or between those around it."""
+    inside = timed[gap.other_first : gap.other_end]
+    if inside:
+        return Region(inside[0][1].start_ms, max(word.end_ms for _, word in inside))
+    start_ms = timed[gap.other_first - 1][1].end_ms if gap.other_first else 0
+    end_ms = timed[gap.other_end][1].start_ms if gap.other_end < len(timed) else duration_ms
+    return Region(min(start_ms, end_ms), max(start_ms, end_ms))

@@ -1,0 +1,95 @@
+"""Where two transcriptions differ by more than models do, in answers that were damaged on purpose."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stenoflow.tasks.transcript.second_opinion import Difference, DifferenceKind, Opinion, compare
+from stenoflow.tasks.transcript.types import Region, Word
+
+_WORD_MS = 400
+_TEXT = """
+Good morning and thank you for coming. There are three things to talk about today, the new website, the
+money for next year and the people from London. The first version is ready and the team has been testing
+it for a week. We found two problems with the search page, and both of them are small. My suggestion is
+to buy three computers and to save the other half. Five people will arrive on Monday evening and they
+will stay until Thursday.
+"""
+_SAID = _TEXT.split()
+_LENGTH_MS = len(_SAID) * _WORD_MS
+_ELSE = "the green parcels were shipped on friday because nobody had asked whether anyone would want them"
+_OTHER = _ELSE.split()
+
+
+def _heard(words: list[str]) -> list[Word]:
+    return [Word(word, at * _WORD_MS, (at + 1) * _WORD_MS) for at, word in enumerate(words)]
+
+
+def _compared(said: list[str], heard: list[str] | None = None) -> list[tuple[str, int, int]]:
+    """Return kind, first and last word of each difference."""
+    found = compare(" ".join(said), _heard(_SAID if heard is None else heard), _LENGTH_MS)
+    return [
+        (each.kind.value, each.region.start_ms // _WORD_MS, each.region.end_ms // _WORD_MS) for each in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (_SAID[:20] + _SAID[34:], [("omission", 20, 34)]),
+        (_SAID[12:], [("omission", 0, 12)]),
+        (_SAID[: len(_SAID) // 2], [("omission", len(_SAID) // 2, len(_SAID))]),
+        ([], [("omission", 0, len(_SAID))]),
+        (_SAID[:20] + _SAID[16:20] * 10 + _SAID[20:], [("loop", 16, 16)]),
+        (_SAID + _OTHER, [("invention", len(_SAID), len(_SAID))]),
+        (_SAID[:30] + _OTHER + _SAID[30:], [("invention", 30, 30)]),
+        (_SAID[:30] + _OTHER + _SAID[46:], [("otherwise", 30, 46)]),
+    ],
+    ids=["middle", "beginning", "half", "all", "loop", "end", "inserted", "replaced"],
+)
+def test_damage_is_found_where_it_is(said: list[str], expected: list[tuple[str, int, int]]) -> None:
+    assert _compared(said) == expected
+
+
+def test_what_models_write_otherwise_is_no_difference() -> None:
+    said = (
+        " ".join(_SAID)
+        .upper()
+        .replace("THREE", "3")
+        .replace("LONDON", "Londen")
+        .replace("MONDAY", "a Monday")
+    )
+    assert _compared(said.split()) == []
+    assert _compared(_SAID) == []
+    assert _compared([word for at, word in enumerate(_SAID) if at % 9]) == [], "a word here and there"
+
+
+def test_words_that_nobody_heard_are_invented() -> None:
+    assert _compared(_OTHER, []) == [("invention", 0, len(_SAID))]
+
+
+def test_scripts_without_spaces_are_compared_by_character() -> None:
+    said = "今日は三つのことについて話します。新しいウェブサイトと来年のお金とロンドンの人たちです。"
+    heard = [Word(each, at * 100, at * 100 + 100) for at, each in enumerate(said)]
+    assert compare(said, heard, 5_000) == ()
+    (lost,) = compare(said[:10], heard, 5_000)
+    assert (lost.kind, lost.region.start_ms) == (DifferenceKind.OMISSION, 1_000)
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", "d e", "-"]), max_size=60),
+    st.lists(st.sampled_from("abcd"), max_size=60),
+)
+def test_differences_lie_in_the_sound_in_order(said: list[str], heard: list[str]) -> None:
+    found = compare(" ".join(said), _heard(heard), 60 * _WORD_MS)
+    assert all(0 <= each.region.start_ms <= each.region.end_ms <= 60 * _WORD_MS for each in found)
+    assert all(each.region.start_ms <= following.region.start_ms for each, following in pairwise(found))
+
+
+def test_an_opinion_is_read_as_it_was_written() -> None:
+    opinion = Opinion("base", (Difference(DifferenceKind.LOOP, Region(5, 70), 12),))
+    assert Opinion.from_json(opinion.to_json()) == opinion
