@@ -56,6 +56,7 @@ class JobSettings:
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
         translator: the chat model that makes it; None: the model that transcribes makes it.
+        translator_provider: who offers it; None: who transcribes.
     """
 
     provider: str
@@ -72,6 +73,12 @@ class JobSettings:
     speakers: str = Speakers.NONE.value
     turns: str | None = None
     translator: str | None = None
+    translator_provider: str | None = None
+
+    @property
+    def chat_provider(self) -> str:
+        """Who is asked for the translation by chat."""
+        return self.translator_provider or self.provider
 
     @property
     def rule(self) -> CutRule:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
-from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
-from stenoflow.tasks.calls.provider import provider_name
+from stenoflow.tasks.calls.provider import asked_for, is_embedded, provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -40,6 +40,8 @@ class TranscribeRequest:
         formats: artifacts beside those that every job has.
         digest: whether minutes of it are to follow.
         names: new names of speakers, by what they are called otherwise.
+        before: the same as it was cut before its server was given limits; a job that was begun so goes on so,
+            for its answers are paid for. None: no other.
     """
 
     settings: JobSettings
@@ -48,6 +50,7 @@ class TranscribeRequest:
     formats: tuple[str, ...] = ()
     digest: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    before: JobSettings | None = None
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
@@ -55,8 +58,16 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = context.settings.digest if options.digest is None else options.digest
     settings = job_settings(context.settings, context.models, options)
+    rule = cut_rule(context.models.get(settings.model), options.segment_seconds)
+    before = replace(settings, target_ms=rule.target_ms, window_ms=rule.window_ms)
     return TranscribeRequest(
-        settings, options.tag, budget_micro, _formats(options), digest=digest, names=options.names
+        settings,
+        options.tag,
+        budget_micro,
+        _formats(options),
+        digest=digest,
+        names=options.names,
+        before=None if before == settings else before,
     )
 
 
@@ -72,11 +83,14 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
             nobody translates; or the segments would be too short.
     """
     name = transcription_model(settings, options.model)
+    asked = asked_for(settings).provider
     model = models.get(name)
-    rule = cut_rule(model, options.segment_seconds)
+    rule = cut_rule(asked.limited(model), options.segment_seconds)
     language, languages = _languages(options, model)
+    translator = _translator(settings, model, models) if options.translate else None
+    chats = None if translator is None else provider_name(settings, Kind.CHAT)
     return JobSettings(
-        provider=provider_name(settings),
+        provider=asked.name,
         model=name,
         format=model.response_format,
         target_ms=rule.target_ms,
@@ -86,7 +100,8 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         languages=languages,
         keywords=terms_that_fit(options.glossary or (), model),
         translate=options.translate,
-        translator=_translator(settings, model, models) if options.translate else None,
+        translator=translator,
+        translator_provider=None if chats == asked.name else chats,
         speakers=_speakers(options.speakers, model, models),
     )
 
@@ -154,9 +169,9 @@ def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> 
         return None
     name = chat_model(settings)
     chat = load_chat_models(settings.chat_models).get(name)
-    if settings.is_embedded or not chat.translates:
+    if is_embedded(settings, Kind.CHAT) or not chat.translates:
         provider = provider_name(settings)
-        beside = "" if settings.is_embedded else f", nor does the chat model {name}"
+        beside = "" if is_embedded(settings, Kind.CHAT) else f", nor does the chat model {name}"
         raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
     try:
         TranslationTokenBudget.of(chat)
