@@ -18,8 +18,9 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, UsedModel, today
-from stenoflow.tasks.calls.provider import provider_name
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, UsedModel, today
+from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.calls.provider import asked_for, provider_name
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
 from stenoflow.tasks.settings import Settings
@@ -88,10 +89,11 @@ class Notifications:
     async def _shutdown(self, model: UsedModel) -> date | None:
         """Return a model's last day: the server's word, else that of the table of models."""
         known = self._run.context.listing(model).last_day(model.provider)
-        if self._run.context.settings.is_embedded:
+        if model.provider == EMBEDDED:
             return known
         try:
-            listed = await self._run.caller.api.models()
+            route = await self._run.caller.route(model.provider, model.kind)
+            listed = await route.api.models()
         except StenoflowError as error:
             _log.info("no list of models: %s", error.kind)
             return known
@@ -123,7 +125,8 @@ async def open_notifications(
 
 def _redaction(settings: Settings) -> Redaction:
     keys = [key.get_secret_value() for key in (settings.openai_api_key, settings.webhook_secret) if key]
-    return Redaction([*keys, settings.webhook_url])
+    others = [asked_for(settings, kind).key for kind in Kind]
+    return Redaction([*keys, *others, settings.webhook_url])
 
 
 def _to_stderr(text: str) -> None:

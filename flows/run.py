@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Self
 
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.api.limiter import Limiter
+from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.calls.paid_call import Caller
-from stenoflow.tasks.calls.provider import open_api, open_second_opinion
+from stenoflow.tasks.calls.provider import open_second_opinion, provider_name
+from stenoflow.tasks.calls.routes import Routes
 from stenoflow.tasks.calls.transcribe import SecondOpinion
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
@@ -63,7 +64,7 @@ class Run:
     def interrupt(self) -> None:
         """Send nothing more and segment nothing more; calls in flight go on."""
         self.interrupted = True
-        self.caller.limiter.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
+        self.caller.stop(InterruptedByUserError("stopped before it was sent", "resume goes on"))
         for stop in self._stops:
             stop()
 
@@ -93,11 +94,18 @@ async def open_run(
         context.leases.held(context.run_id),
         ThreadPoolExecutor(_SEGMENTERS_AT_ONCE, thread_name_prefix="segmenter") as pool,
     ):
-        async with (
-            open_api(context.settings, context.models) as api,
-            open_second_opinion(context.settings) as second,
-        ):
-            caller = Caller(context, api, Limiter(concurrency, outer=outer))
+        room = asyncio.Semaphore(concurrency)
+
+        @asynccontextmanager
+        async def within() -> AsyncIterator[None]:
+            async with room, (outer or nullcontext)():
+                yield
+
+        async with AsyncExitStack() as stack, open_second_opinion(context.settings) as second:
+            routes = Routes(context, stack, concurrency, within)
+            # Whatever is wrong with the way there is said before anything is begun.
+            usual = await routes.to(provider_name(context.settings), Kind.TRANSCRIPTION)
+            caller = Caller(context, usual.api, usual.limiter, routes)
             yield Run(context, caller, concurrency, pool, transcribe, second)
 
 

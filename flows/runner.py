@@ -213,7 +213,7 @@ class Runner:
         else:
             self.interrupted = True
             self._run.interrupt()
-            calls = self._run.caller.limiter.busy
+            calls = self._run.caller.busy
             grace_s = self.context.settings.grace_s if calls else _SETTLING_S
             self.progress.stopping(calls, grace_s)
             asyncio.get_running_loop().call_later(grace_s, self._cancel)
@@ -313,9 +313,7 @@ class Runner:
     def _give_up(self) -> None:
         """End, for nobody listens any more: calls in flight are seen through, and no others sent."""
         self._has_lost_listener = True
-        self.active.caller.limiter.stop(
-            ListenerGoneError("nobody listens any more", "resume asks for the rest")
-        )
+        self.active.caller.stop(ListenerGoneError("nobody listens any more", "resume asks for the rest"))
         asyncio.get_running_loop().call_later(self.context.settings.grace_s, self._cancel)
 
     def _cancel(self) -> None:

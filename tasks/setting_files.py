@@ -51,6 +51,15 @@ def named_file() -> Path | None:
     return Path(said).expanduser() if said else None
 
 
+def find_variable(name: str) -> str | None:
+    """Return a variable: of the environment, of the named file if that is like ``.env``, of the home's."""
+    if said := os.environ.get(name):
+        return said
+    places = [path for path in (named_file(), find_home() / ENV_NAME) if path is not None and _is_env(path)]
+    found = (dotenv_values(stream=StringIO(_read(path))).get(name) for path in places)
+    return next(filter(None, found), None)
+
+
 def file_sources(settings: type[BaseSettings]) -> Iterator[PydanticBaseSettingsSource]:
     """Yield what the files say, the named one before those of the home.
 

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.database.charges import Budgets
+from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
 from stenoflow.tasks.setting_files import FILE_NAME, file_sources, find_home
@@ -127,7 +128,15 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     provider: str | None = None
-    """Name of the provider in prices and charges; told from the base URL if not given."""
+    """Name of the provider in prices and charges; told from the base URL if not given. Without a base URL:
+    the known provider of that name."""
+
+    transcription_provider: str | None = None
+    """Who transcribes, of ``[providers.NAME]`` or of those that are known; else who ``provider`` names."""
+    chat_provider: str | None = None
+    speech_provider: str | None = None
+    providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Servers, over those of ``providers.toml``."""
 
     home: Path = Field(default_factory=find_home)
     database_url: str = ""
@@ -203,10 +212,13 @@ class Settings(BaseSettings):
         secret = self.webhook_secret
         return Endpoint(self.webhook_url, secret.get_secret_value() if secret else "")
 
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the embedded engine hears: no key and no server are given."""
-        return self.openai_api_key is None and self.openai_base_url is None
+    def provider_of(self, kind: Kind) -> str | None:
+        """Return the provider that is named for a kind; None: the usual one is asked."""
+        return {
+            Kind.TRANSCRIPTION: self.transcription_provider,
+            Kind.CHAT: self.chat_provider,
+            Kind.SPEECH: self.speech_provider,
+        }[kind]
 
     @property
     def work(self) -> Path:

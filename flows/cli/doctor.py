@@ -21,7 +21,7 @@ from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.network import open_http, proxy_for
 from stenoflow.tasks.calls.chosen_models import transcription_model
-from stenoflow.tasks.calls.provider import provider_name
+from stenoflow.tasks.calls.provider import asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.settings import Settings, load_settings
@@ -119,12 +119,12 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 def _server(settings: Settings) -> Iterator[Finding]:
     """Check the server's address, the way to it, the key, and this machine's clock against the server's."""
-    if settings.is_embedded:
+    if is_embedded(settings):
         yield Finding(
-            "server", WARNING, "the embedded engine transcribes: for trying out only", "set OPENAI_API_KEY"
+            "server", OK, f"the embedded engine transcribes here, by {transcription_model(settings)}"
         )
         return
-    url = settings.openai_base_url or _OPENAI
+    url = settings.openai_base_url or asked_for(settings).provider.base_url or _OPENAI
     proxy = proxy_for(httpx.URL(url))
     yield Finding("proxy", OK, f"{proxy[0]} is used for {url}" if proxy else "none is used")
     try:

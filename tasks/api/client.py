@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, Dialect, Pieces, document_of, parse_chat
 from stenoflow.tasks.api.classification import error_of_failure, error_of_page, error_of_reply, is_page
+from stenoflow.tasks.api.dialects import DIALECTS, AskedFor
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import (
     FormatRefusedError,
@@ -31,12 +32,15 @@ from stenoflow.tasks.api.model_table import ModelTable
 from stenoflow.tasks.api.models import ListedModel, Model, parse_catalogue
 from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
-from stenoflow.tasks.api.requests import TranscriptionRequest, Upload, form_fields, translation_fields
+from stenoflow.tasks.api.requests import TranscriptionRequest, Upload
 from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
 from stenoflow.tasks.api.types import Reply, Target
 
+R = TypeVar("R", TranscriptionRequest, ChatRequest, SpeechRequest)
+
 _CHAT = "chat/completions"
+_SOUND = {"Content-Type": "audio/mpeg"}
 _EVENTS = "text/event-stream"
 
 
@@ -58,6 +62,7 @@ class AudioApi:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.settings = settings
+        self._dialect = DIALECTS[settings.asked.dialect]
         self._models = models
         self._transport = transport
         # What each model can do at an endpoint, where that is less than the table says.
@@ -106,8 +111,7 @@ class AudioApi:
             request = replace(request, voices=())
 
         async def ask(model: Model) -> Answer:
-            fields = form_fields(request, model)
-            return await self._hear("audio/transcriptions", path, request.model, fields, duration_ms)
+            return await self._hear(self._ask(request, model), path, request.model, duration_ms)
 
         try:
             return await self._in_its_format(self._transcribed, request.model, ask)
@@ -126,8 +130,8 @@ class AudioApi:
         """
 
         async def ask(model: Model) -> Answer:
-            fields = translation_fields(request, model)
-            return await self._hear("audio/translations", path, request.model, fields, duration_ms)
+            asked = self._ask(request, model, translate=True)
+            return await self._hear(asked, path, request.model, duration_ms)
 
         try:
             return await self._in_its_format(self._translated, request.model, ask)
@@ -147,8 +151,10 @@ class AudioApi:
             CallError: there is no sound, or not all of it; its class says what that means.
         """
         target = self._target(request.model)
-        upload = Upload(document=speech_document(request))
-        async with self._response("POST", "audio/speech", target, upload, {"Accept": "*/*"}) as response:
+        upload = Upload(document=speech_document(self._sent(request)))
+        async with self._response(
+            "POST", "audio/speech", target, upload, headers={"Accept": "*/*"}
+        ) as response:
             if not response.is_success:
                 await self._checked(response, target)
             return await read_sound(response, request, target, self.settings, take)
@@ -174,7 +180,7 @@ class AudioApi:
 
         async def ask(dialect: Dialect) -> ChatAnswer:
             reply = await self._exchange(
-                "POST", _CHAT, target, Upload(document=document_of(request, dialect))
+                "POST", _CHAT, target, Upload(document=document_of(self._sent(request), dialect))
             )
             return parse_chat(reply.body, target)
 
@@ -185,9 +191,9 @@ class AudioApi:
         target = self._target(request.model)
 
         async def ask(dialect: Dialect) -> ChatAnswer:
-            upload = Upload(document=document_of(request, dialect, stream=True))
+            upload = Upload(document=document_of(self._sent(request), dialect, stream=True))
             pieces = Pieces(target, on_text)
-            async with self._response("POST", _CHAT, target, upload, {"Accept": _EVENTS}) as response:
+            async with self._response("POST", _CHAT, target, upload, headers={"Accept": _EVENTS}) as response:
                 if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
                     # Refused, or a server that does not stream.
                     return _sent_at_once(await self._checked(response, target), target, on_text)
@@ -227,17 +233,39 @@ class AudioApi:
                 if learned.get(name, model) == model:
                     learned[name] = plainer
 
-    async def _hear(
-        self, endpoint: str, path: Path, model: str, fields: Sequence[tuple[str, str]], duration_ms: int
-    ) -> Answer:
+    def _ask(self, request: TranscriptionRequest, model: Model, *, translate: bool = False) -> AskedFor:
+        return self._dialect.ask(self._sent(request), model, translate=translate)
+
+    def _sent(self, request: R) -> R:
+        """Return a request with the name that its model has at this server."""
+        return replace(request, model=self.settings.asked.sent_name(request.model))
+
+    async def _hear(self, asked: AskedFor, path: Path, model: str, duration_ms: int) -> Answer:
         target = self._target(model)
         with await asyncio.to_thread(path.open, "rb") as file:
-            reply = await self._exchange("POST", endpoint, target, Upload(fields, file))
-        return parse_answer(reply.body, target, duration_ms, reply.content_type)
+            if asked.fields is None:
+                upload, headers = Upload(body=await asyncio.to_thread(file.read)), _SOUND
+            else:
+                upload, headers = Upload(asked.fields, file), None
+            reply = await self._exchange(
+                "POST", asked.path, target, upload, headers=headers, query=asked.query
+            )
+        return parse_answer(self._dialect.read(reply.body), target, duration_ms, reply.content_type)
 
-    async def _exchange(self, method: str, path: str, target: Target, upload: Upload | None = None) -> Reply:
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        target: Target,
+        upload: Upload | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
+    ) -> Reply:
         """Send a request and return its 2xx reply, or raise what the other outcome means."""
-        async with self._response(method, path, target, upload or Upload()) as response:
+        async with self._response(
+            method, path, target, upload or Upload(), headers=headers, query=query
+        ) as response:
             return await self._checked(response, target)
 
     @asynccontextmanager
@@ -247,10 +275,14 @@ class AudioApi:
         path: str,
         target: Target,
         upload: Upload,
+        *,
         headers: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; what goes wrong until its response is read is raised as what it means."""
-        http, url = self._client(), self.settings.url(path)
+        http, url = self._client(), self.settings.url(path, target.model)
+        for name, value in query:
+            url = url.copy_add_param(name, value)
         try:
             async with asyncio.timeout(self.settings.deadline_s):
                 async with http.stream(method, url, headers=headers, **upload.arguments()) as response:
@@ -277,8 +309,7 @@ class AudioApi:
                 "Accept-Encoding": "identity",
                 "User-Agent": "stenoflow",
             }
-            if self.settings.api_key is not None:
-                headers["Authorization"] = f"Bearer {self.settings.api_key}"
+            headers |= self.settings.key_header
             self._http = open_http(
                 self.settings.base_url,
                 headers=headers,

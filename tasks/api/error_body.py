@@ -30,7 +30,7 @@ class Complaint:
 
 
 def read_complaint(body: bytes) -> Complaint:
-    """Read an error body: the API's envelope, FastAPI's ``detail``, a bare ``message``, one in another.
+    """Read an error body: the API's envelope, ``detail``, ``err_msg``, a bare ``message``, one in another.
 
     HTML and the like say nothing that a user needs, and give an empty complaint.
     """
@@ -49,6 +49,9 @@ def _read(parsed: Any, depth: int) -> Complaint:
             return _read(inner, depth - 1)
         case {"error": str(text)} | {"detail": str(text)}:
             return Complaint(one_line(text))
+        case {"err_msg": str(text)}:
+            code = parsed.get("err_code")
+            return Complaint(one_line(text), one_line(code) if isinstance(code, str) else "")
         case {"detail": [{"msg": str(text), **first}, *_]}:
             field = _field(first.get("loc"))
             return Complaint(one_line(f"{field}: {text}" if field else text), param=field)

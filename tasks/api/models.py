@@ -131,6 +131,9 @@ def parse_catalogue(reply: Reply, target: Target) -> tuple[ListedModel, ...]:
     except (ValueError, RecursionError):
         parsed = None
     entries = parsed.get("data") if isinstance(parsed, dict) else None
+    if isinstance(parsed, dict) and isinstance(parsed.get("stt"), list):
+        # Deepgram's list has another shape.
+        entries = [{"id": each.get("canonical_name")} for each in parsed["stt"] if isinstance(each, dict)]
     if not isinstance(entries, list):
         raise BadAnswerError(
             f"{target} sent no list of models", f"is {target.address} the API's address?", reply.status

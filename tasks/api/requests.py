@@ -93,12 +93,13 @@ def _hint_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str,
 
 
 class Upload:
-    """A form with one file, streamed from disk; or a document; or nothing.
+    """A form with one file, streamed from disk; or a document; or bare sound; or nothing.
 
     Args:
         fields: names and values; a name may come several times.
         file: open for reading in binary; None for calls without a form.
         document: what is sent as JSON.
+        body: sound that is sent as it is, without a form.
     """
 
     def __init__(
@@ -106,10 +107,12 @@ class Upload:
         fields: Sequence[tuple[str, str]] = (),
         file: BinaryIO | None = None,
         document: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
     ) -> None:
         self._fields = fields
         self._file = file
         self._document = document
+        self._body = body
         self.whole = True
         """False from the moment that sending begins until the body's last byte is handed over.
 
@@ -121,6 +124,8 @@ class Upload:
         arguments: dict[str, Any] = {"extensions": {"trace": self._follow}}
         if self._document is not None:
             arguments["json"] = self._document
+        if self._body is not None:
+            arguments["content"] = self._body
         if self._file is not None:
             # A name of ours: servers tell the codec by the ending, and the recording's title is not theirs.
             name = f"segment{Path(str(self._file.name)).suffix or '.mp3'}"

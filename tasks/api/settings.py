@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+from stenoflow.tasks.api.providers import Provider, load_providers
 from stenoflow.tasks.errors import SettingsError
 
 if TYPE_CHECKING:
     import httpx
-
-_KNOWN_HOSTS = {"api.openai.com": "openai", "api.groq.com": "groq"}
-
-
-def provider_of(base_url: str) -> str:
-    """Return the provider's name as in the price book: a known one's, else the host."""
-    host = urlsplit(base_url).hostname or ""
-    return _KNOWN_HOSTS.get(host, host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +21,7 @@ class AudioApiSettings:
         base_url: used as given, by convention with /v1 at the end; it may have a query.
         api_key: None sends none.
         provider: for prices and messages; empty: told from the base URL.
+        server: how it wants to be asked; None: told from the base URL.
         connect_s: for a connection to come about.
         write_s: for the network to take the next part of the upload.
         read_s: for the next part of the answer; long, since a server may be silent while it listens.
@@ -46,6 +40,7 @@ class AudioApiSettings:
     read_s: float = 600.0
     deadline_s: float = 900.0
     largest_answer_bytes: int = 64 * 1024 * 1024
+    server: Provider | None = None
 
     def __post_init__(self) -> None:
         _check_address(self.base_url)
@@ -53,10 +48,26 @@ class AudioApiSettings:
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
             raise SettingsError(
                 "the API key has spaces, line breaks or signs outside ASCII in it, or is empty",
-                "check OPENAI_API_KEY",
+                f"check {self.server.key_env if self.server and self.server.key_env else 'OPENAI_API_KEY'}",
             )
+        if self.server is None:
+            object.__setattr__(self, "server", load_providers().at(self.base_url))
         if not self.provider:
-            object.__setattr__(self, "provider", provider_of(self.base_url))
+            object.__setattr__(self, "provider", self.asked.name)
+
+    @property
+    def asked(self) -> Provider:
+        """The server, as it is described."""
+        if self.server is None:
+            raise RuntimeError("the server is told from the base URL")
+        return self.server
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """The header that carries the key; none without one."""
+        if self.api_key is None:
+            return {}
+        return {self.asked.header: f"{self.asked.scheme} {self.api_key}".strip()}
 
     @property
     def address(self) -> str:
@@ -68,14 +79,35 @@ class AudioApiSettings:
             return self.base_url
         return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
-    def url(self, endpoint: str) -> httpx.URL:
-        """Return the address of an endpoint; a query of the base URL stays behind it."""
+    def url(self, endpoint: str, model: str = "") -> httpx.URL:
+        """Return the address of an endpoint; a query of the base URL stays behind it.
+
+        Args:
+            endpoint: its path.
+            model: that is asked; Azure has it in the path.
+        """
         import httpx  # noqa: PLC0415 - a third of a second, for those who call
 
         base = httpx.URL(self.base_url)
         path, _, query = base.raw_path.partition(b"?")
-        whole = path.rstrip(b"/") + b"/" + endpoint.encode()
+        path = path.rstrip(b"/")
+        if self.asked.dialect == "azure":
+            path, query = self._azure(path, query, model)
+        whole = path + b"/" + endpoint.encode()
         return base.copy_with(raw_path=whole + b"?" + query if query else whole, fragment=None)
+
+    def _azure(self, path: bytes, query: bytes, model: str) -> tuple[bytes, bytes]:
+        """Return path and query at Azure; the newer form (…/openai/v1) needs neither added."""
+        if path.endswith(b"/v1"):
+            return path, query
+        if b"/deployments/" not in path:
+            path = path.removesuffix(b"/openai") + b"/openai"
+            if model:
+                path += b"/deployments/" + quote(self.asked.sent_name(model), safe="").encode()
+        if b"api-version=" not in query:
+            version = f"api-version={quote(self.asked.api_version)}".encode()
+            query = query + b"&" + version if query else version
+        return path, query
 
     @property
     def timeout(self) -> httpx.Timeout:

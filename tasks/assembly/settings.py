@@ -60,6 +60,7 @@ class JobSettings:
         engine: what the embedded engine's text depends on, where the model's name does not say so: its
             weights by their hash, and how it computes.
         align: when words are timed by the sound itself: auto, always or never.
+        translator_provider: who offers it; None: who transcribes.
     """
 
     provider: str
@@ -78,6 +79,12 @@ class JobSettings:
     translator: str | None = None
     engine: str | None = None
     align: str = AlignMode.AUTO.value
+    translator_provider: str | None = None
+
+    @property
+    def chat_provider(self) -> str:
+        """Who is asked for the translation by chat."""
+        return self.translator_provider or self.provider
 
     @property
     def rule(self) -> CutRule:

@@ -10,8 +10,9 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import load_chat_models
 from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel, order_at, today
 from stenoflow.tasks.api.models import load_models
+from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.api.speech_models import load_speech_models
-from stenoflow.tasks.calls.provider import EMBEDDED, embedded_model, provider_name
+from stenoflow.tasks.calls.provider import asked_for, embedded_model
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
@@ -37,16 +38,18 @@ def transcription_model(settings: Settings, wanted: str | None = None) -> str:
     Raises:
         SettingsError: none is named, and the provider offers none that lives.
     """
+    asked = asked_for(settings).provider
     named = wanted or settings.model
-    if named or not settings.is_embedded:
-        return named or _default(load_models(settings.models), provider_name(settings))
+    if named or not asked.is_embedded:
+        return asked.known_name(named) if named else _default(load_models(settings.models), asked.name)
     return embedded_model(settings, None).name
 
 
 def chat_model(settings: Settings, wanted: str | None = None) -> str:
     """Return the model that writes: the wanted one, the settings', or the default; raises as above."""
+    asked = asked_for(settings, Kind.CHAT).provider
     named = wanted or settings.chat_model
-    return named or _default(load_chat_models(settings.chat_models), provider_name(settings))
+    return asked.known_name(named) if named else _default(load_chat_models(settings.chat_models), asked.name)
 
 
 def speech_model(settings: Settings, wanted: str | None = None) -> str:
@@ -56,9 +59,14 @@ def speech_model(settings: Settings, wanted: str | None = None) -> str:
         SettingsError: none is named, and the provider offers none that lives, or the embedded engine has
             no voice on this machine.
     """
+    asked = asked_for(settings, Kind.SPEECH).provider
     named = wanted or settings.speech_model
-    if named or not settings.is_embedded:
-        return named or _default(load_speech_models(settings.speech_models), provider_name(settings))
+    if named or not asked.is_embedded:
+        return (
+            asked.known_name(named)
+            if named
+            else _default(load_speech_models(settings.speech_models), asked.name)
+        )
     from stenoflow.tasks.engine.engine import find_synthesizers  # noqa: PLC0415 - loads slowly
 
     # The better one first; what there is depends on the programs of this machine.
@@ -81,7 +89,8 @@ def _default(table: ModelTable[M], provider: str) -> str:
     ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in order)
     raise SettingsError(
         f"{provider} offers no model that {_DOES[table.kind]}{f': {ended}' if ended else ''}",
-        f"{_SETTING[table.kind]} names a model, and OPENAI_BASE_URL a server that has it: {_servers(table)}",
+        f"{_SETTING[table.kind]} names a model, and STENOFLOW_{table.kind.upper()}_PROVIDER who has it (see"
+        f" [providers.NAME]), or OPENAI_BASE_URL: {_servers(table)}",
     )
 
 
@@ -103,6 +112,6 @@ def used_models(job: Job) -> Iterator[UsedModel]:
     kind, provider = _ASKED[JobKind(job.kind)], settings["provider"]
     yield UsedModel(kind, provider, settings["model"])
     if translator := settings.get("translator"):
-        yield UsedModel(Kind.CHAT, provider, translator)
+        yield UsedModel(Kind.CHAT, settings.get("translator_provider") or provider, translator)
     if speech := settings.get("speech"):
         yield UsedModel(Kind.SPEECH, speech["provider"], speech["model"])

@@ -29,15 +29,19 @@ from stenoflow.storage.errors import (
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
+from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.calls.routes import Route, Routes
 from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
 
 _log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
 _LOOK_AGAIN_S = 1.0
+
+_KINDS = {Activity.CHAT: Kind.CHAT, Activity.SPEECH: Kind.SPEECH}
 
 A = TypeVar("A")
 
@@ -103,6 +107,11 @@ class PaidCall(ABC, Generic[A]):
     activity: Activity
 
     @property
+    def kind(self) -> Kind:
+        """What the model does that is asked."""
+        return _KINDS.get(self.activity, Kind.TRANSCRIPTION)
+
+    @property
     def price(self) -> Price | None:
         """What the model costs; None where that is unknown."""
         return self.context.prices.find(self.target.provider, self.target.model)
@@ -151,20 +160,38 @@ class PaidCall(ABC, Generic[A]):
 
 @dataclass(slots=True)
 class Caller:
-    """Makes paid calls at one provider; belongs to one event loop.
+    """Makes paid calls; belongs to one event loop.
 
     Attributes:
-        limiter: how many calls at once, and the stop for all.
+        api: of who transcribes.
+        limiter: how many calls at once go there, and the stop for all of them.
+        routes: to all providers; None: all calls go to that one.
         waits: what calls wait for, to be shown.
     """
 
     context: AppContext
     api: AudioApi
     limiter: Limiter
+    routes: Routes | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     waits: Waits = field(default_factory=Waits)
     # The same may be asked for twice in one run; the second waits for the first one's answer.
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def route(self, provider: str, kind: Kind) -> Route:
+        """Return the way to a provider."""
+        return Route(self.api, self.limiter) if self.routes is None else await self.routes.to(provider, kind)
+
+    def stop(self, error: CallError) -> None:
+        """Send nothing more to anybody."""
+        self.limiter.stop(error)
+        if self.routes is not None:
+            self.routes.stop(error)
+
+    @property
+    def busy(self) -> int:
+        """How many calls are in flight."""
+        return self.limiter.busy if self.routes is None else self.routes.busy
 
     async def obtain(self, call: PaidCall[Any]) -> None:
         """Get a segment its answer and store it; nothing is sent where it is stored already.
@@ -178,7 +205,7 @@ class Caller:
             try:
                 await self._obtain(call)
             except StenoflowError as error:
-                self._stop_where_all_would_fail(error)
+                await self._stop_where_all_would_fail(call, error)
                 if not await self._fall_back(call, error):
                     await run_blocking(self.context.ledger.fail_segment, call.job_id, call.index, error)
                     raise
@@ -212,14 +239,15 @@ class Caller:
     async def _attempt(self, call: PaidCall[A]) -> Verdict:
         """Send it once: reserve, call, record."""
         ledger = self.context.ledger
-        async with self.limiter.slot():
+        route = await self.route(call.target.provider, call.kind)
+        async with route.limiter.slot():
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             who = self._who(call, attempt_id)
             begun = time.monotonic()
             try:
                 with self.waits.sending():
-                    answer = await call.send(self.api)
+                    answer = await call.send(route.api)
                 verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
                 kind = error.kind if isinstance(error, StenoflowError) else type(error).__name__
@@ -257,13 +285,13 @@ class Caller:
             call.activity,
         )
 
-    def _stop_where_all_would_fail(self, error: StenoflowError) -> None:
+    async def _stop_where_all_would_fail(self, call: PaidCall[Any], error: StenoflowError) -> None:
         if isinstance(error, UnreachableError):
             # Each of the others would find out as slowly.
-            self.limiter.stop(error)
+            (await self.route(call.target.provider, call.kind)).limiter.stop(error)
         elif isinstance(error, DiskFullError | ObjectStoreError):
             # Its answer could not be stored, so nobody else's could.
-            self.limiter.stop(NoDiskSpaceError(error.message, error.hint))
+            self.stop(NoDiskSpaceError(error.message, error.hint))
 
     async def _fall_back(self, call: PaidCall[Any], error: StenoflowError) -> bool:
         """Take a doubted answer that is kept: it was paid for. Not where all calls are stopped."""

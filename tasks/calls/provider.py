@@ -1,4 +1,4 @@
-"""Who is asked: the API that the settings name, or the embedded engine where they name none."""
+"""Who is asked for what: the server that the settings name for it, or the embedded engine without any."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.in_process import InProcessTransport
-from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model
-from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
+from stenoflow.tasks.api.providers import EMBEDDED, Provider, load_providers
+from stenoflow.tasks.api.settings import AudioApiSettings
+from stenoflow.tasks.setting_files import find_variable
 from stenoflow.tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,42 +23,104 @@ if TYPE_CHECKING:
     from stenoflow.tasks.engine.engine import ChosenModel, Engine
     from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion
 
-EMBEDDED = "embedded"
-"""The embedded engine, as prices and charges name it."""
 POCKETSPHINX = "pocketsphinx"
 """The embedded engine's last resort."""
 # What --concurrency allows.
 _MOST_CALLS = 256
-_OPENAI = "https://api.openai.com/v1"
+_OPENAI = "openai"
 
 
-def provider_name(settings: Settings) -> str:
-    """Name the provider as prices and charges do."""
-    if settings.is_embedded:
-        return EMBEDDED
-    return settings.provider or provider_of(settings.openai_base_url or _OPENAI)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A server with the key that it is asked with."""
+
+    provider: Provider
+    key: str | None = None
+
+
+def asked_for(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> Asked:
+    """Return who is asked for models of a kind.
+
+    Raises:
+        SettingsError: the settings name a provider that there is not.
+    """
+    named = settings.provider_of(kind)
+    return _usual(settings) if named is None else find_provider(settings, named)
+
+
+def find_provider(settings: Settings, name: str) -> Asked:
+    """Return a provider by name: the usual one, one of ``[providers.NAME]``, or one that is known.
+
+    Raises:
+        SettingsError: there is none of that name, or nobody says where it is.
+    """
+    usual = _usual(settings)
+    if name == usual.provider.name:
+        return usual
+    provider = load_providers(settings.providers).get(name)
+    return Asked(provider, find_variable(provider.key_env) if provider.key_env else None)
+
+
+def provider_name(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> str:
+    """Name who is asked, as prices and charges do."""
+    return asked_for(settings, kind).provider.name
+
+
+def is_embedded(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> bool:
+    """Tell whether the embedded engine is asked."""
+    return asked_for(settings, kind).provider.is_embedded
+
+
+def _usual(settings: Settings) -> Asked:
+    """Return who is asked where no provider is named for a kind."""
+    table = load_providers(settings.providers)
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    if settings.openai_base_url is not None:
+        found = table.at(settings.openai_base_url)
+        if settings.provider is not None:
+            # A name that is known says how the server behaves, too.
+            known = table.listed.get(settings.provider, found)
+            found = replace(known, name=settings.provider, base_url=settings.openai_base_url)
+        return Asked(found, key)
+    if settings.provider is not None and settings.provider in {*table.listed, EMBEDDED} - {_OPENAI}:
+        provider = table.get(settings.provider)
+        return Asked(provider, find_variable(provider.key_env) if provider.key_env else None)
+    if key is None:
+        return Asked(table.get(EMBEDDED))
+    return Asked(replace(table.get(_OPENAI), name=settings.provider or _OPENAI), key)
 
 
 def calls_at_once(settings: Settings, wanted: int | None) -> int:
     """Return how many calls may be in flight; the embedded engine has no more than this machine's cores."""
     if wanted is not None:
         return wanted
-    return min(settings.concurrency, os.cpu_count() or 1) if settings.is_embedded else settings.concurrency
+    if not is_embedded(settings):
+        return settings.concurrency
+    return min(settings.concurrency, os.cpu_count() or 1)
 
 
 @asynccontextmanager
-async def open_api(settings: Settings, models: ModelTable[Model]) -> AsyncIterator[AudioApi]:
-    """Open the client; the embedded engine is reached in process, by the same client."""
-    if not settings.is_embedded:
-        key = settings.openai_api_key
+async def open_api(
+    settings: Settings, models: ModelTable[Model], asked: Asked | None = None
+) -> AsyncIterator[AudioApi]:
+    """Open the client; the embedded engine is reached in process, by the same client.
+
+    Args:
+        settings: for times, and for the embedded engine.
+        models: what each can do.
+        asked: who is asked; None: who transcribes.
+    """
+    asked = asked or asked_for(settings)
+    if not asked.provider.is_embedded:
         async with AudioApi(
             AudioApiSettings(
-                base_url=settings.openai_base_url or _OPENAI,
-                api_key=key.get_secret_value() if key else None,
-                provider=provider_name(settings),
+                base_url=asked.provider.base_url,
+                api_key=asked.key,
+                provider=asked.provider.name,
                 connect_s=settings.connect_timeout_s,
                 read_s=settings.read_timeout_s,
                 deadline_s=settings.call_deadline_s,
+                server=asked.provider,
             ),
             models,
         ) as api:
@@ -84,7 +149,7 @@ async def open_second_opinion(settings: Settings) -> AsyncIterator[Callable[[], 
     opened: list[EmbeddedOpinion] = []
 
     def second() -> SecondOpinion | None:
-        if not opened and settings.check and not settings.is_embedded:
+        if not opened and settings.check and not is_embedded(settings):
             from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion  # noqa: PLC0415 - loads slowly
 
             opened.append(EmbeddedOpinion(settings.whisper_model))
@@ -99,7 +164,7 @@ async def open_second_opinion(settings: Settings) -> AsyncIterator[Callable[[], 
 
 def check_second_opinion(settings: Settings) -> None:
     """See that a second opinion can be had where the settings want one. Raises SettingsError."""
-    if not settings.check or settings.is_embedded:
+    if not settings.check or is_embedded(settings):
         return
     from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion  # noqa: PLC0415 - loads slowly
 

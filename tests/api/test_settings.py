@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from stenoflow.tasks.api.settings import AudioApiSettings, provider_of
+from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.errors import SettingsError
 
 
@@ -18,7 +18,7 @@ from stenoflow.tasks.errors import SettingsError
     ],
 )
 def test_the_provider_is_told_from_the_address(base_url: str, provider: str) -> None:
-    assert provider_of(base_url) == provider
+    assert AudioApiSettings(base_url).provider == provider
     assert AudioApiSettings(base_url).provider == provider
 
 

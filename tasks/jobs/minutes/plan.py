@@ -10,6 +10,7 @@ from typing import Any
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.billing.prices import Tokens
@@ -59,7 +60,7 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     settings = MinutesSettings(
         of=of.id,
         transcript=hash_of_lines(lines),
-        provider=provider_name(context.settings),
+        provider=provider_name(context.settings, Kind.CHAT),
         model=model,
         context=room.context,
         answer=room.answer,

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from stenoflow.storage.database.cache_keys import MOST_AGAIN
 from stenoflow.tasks.api.chat_models import ContextTooSmallError
+from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate, estimate_minutes
 from stenoflow.tasks.jobs.minutes.questions import too_small
@@ -85,7 +87,7 @@ def estimate_source(
         _with(translation, None if most_micro is None else most_micro * segments),
         price.currency if price else "USD",
         translation,
-        None if chat_model is None else _digest(context, length_ms, settings.provider, chat_model),
+        None if chat_model is None else _digest(context, length_ms, chat_model),
     )
 
 
@@ -95,9 +97,9 @@ def _translation(
     name = settings.translator
     if name is None:
         return None
-    price = context.prices.find(settings.provider, name)
+    price = context.prices.find(settings.chat_provider, name)
     model = context.chat_models.get(name)
-    return estimate_translation(spoken_ms, segments, Target(settings.provider, name), model, price)
+    return estimate_translation(spoken_ms, segments, Target(settings.chat_provider, name), model, price)
 
 
 def _with(translation: TranslationEstimate | None, micro: int | None, parts: int = 1) -> int | None:
@@ -107,7 +109,8 @@ def _with(translation: TranslationEstimate | None, micro: int | None, parts: int
     return None if translation.cost_micro is None else micro + round(translation.cost_micro / parts)
 
 
-def _digest(context: AppContext, length_ms: int, provider: str, name: str) -> MinutesEstimate:
+def _digest(context: AppContext, length_ms: int, name: str) -> MinutesEstimate:
+    provider = provider_name(context.settings, Kind.CHAT)
     price = context.prices.find(provider, name)
     try:
         return estimate_minutes(length_ms, provider, name, context.chat_models.get(name), price)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Recording
-from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.storage.errors import StenoflowError, StorageError, TakenError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
@@ -84,6 +84,7 @@ def prepare(
                 bytes=fetched.size,
             )
         )
+        request = _as_begun(context, recording, request)
         job = context.catalog.open_job(_job(recording, request))
         if job.state == JobState.COMPLETE and context.has_artifacts(job.id):
             if request.names:
@@ -183,6 +184,15 @@ def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
         )
 
 
+def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequest) -> TranscribeRequest:
+    """Return the request as its job was begun, if that was before its server was given limits."""
+    if request.before is not None:
+        with suppress(StorageError):
+            _ = context.catalog.job(job_id(recording.id, request.before))
+            return replace(request, settings=request.before)
+    return request
+
+
 def _job(recording: Recording, request: TranscribeRequest) -> Job:
     return Job(
         id=job_id(recording.id, request.settings),
@@ -261,7 +271,7 @@ def expected_bills(
     price = context.prices.find(target.provider, target.model)
     yield from ((target, reserve_audio(price, ms)) for ms in due.sound_ms)
     if settings.translator is not None and due.chat_ms:
-        target = Target(settings.provider, settings.translator)
+        target = Target(settings.chat_provider, settings.translator)
         tokens = most_tokens(due.chat_ms, due.chat_segments, context.chat_models.get(target.model))
         yield target, reserve_tokens(context.prices.find(target.provider, target.model), tokens)
 

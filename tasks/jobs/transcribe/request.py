@@ -8,17 +8,19 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
-from stenoflow.tasks.api.model_table import ModelTable
+from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
+from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.provider import (
-    EMBEDDED,
     POCKETSPHINX,
+    asked_for,
     check_second_opinion,
     embedded_model,
+    is_embedded,
     provider_name,
 )
 from stenoflow.tasks.context import AppContext
@@ -51,6 +53,8 @@ class TranscribeRequest:
         formats: artifacts beside those that every job has.
         digest: whether minutes of it are to follow.
         names: new names of speakers, by what they are called otherwise.
+        before: the same as it was cut before its server was given limits; a job that was begun so goes on so,
+            for its answers are paid for. None: no other.
     """
 
     settings: JobSettings
@@ -59,6 +63,7 @@ class TranscribeRequest:
     formats: tuple[str, ...] = ()
     digest: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    before: JobSettings | None = None
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
@@ -67,8 +72,16 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = context.settings.digest if options.digest is None else options.digest
     settings = job_settings(context.settings, context.models, options)
+    rule = cut_rule(context.models.get(settings.model), options.segment_seconds)
+    before = replace(settings, target_ms=rule.target_ms, window_ms=rule.window_ms)
     return TranscribeRequest(
-        settings, options.tag, budget_micro, _formats(options), digest=digest, names=options.names
+        settings,
+        options.tag,
+        budget_micro,
+        _formats(options),
+        digest=digest,
+        names=options.names,
+        before=None if before == settings else before,
     )
 
 
@@ -83,18 +96,23 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; the segments would be too short; or the embedded engine lacks the model.
     """
-    chosen = _embedded(settings, options.model) if settings.is_embedded else None
+    asked = asked_for(settings).provider
+    chosen = _embedded(settings, options.model) if asked.is_embedded else None
     if chosen is None:
-        model = models.get(transcription_model(settings, options.model))
+        name = transcription_model(settings, options.model)
+        model = models.get(name)
     else:
-        model = replace(models.get(chosen.name), translations=chosen.translates)
-    rule = cut_rule(model, options.segment_seconds)
+        name = chosen.name
+        model = replace(models.get(name), translations=chosen.translates)
+    rule = cut_rule(asked.limited(model), options.segment_seconds)
     language, languages = _languages(options, model)
     if chosen is not None:
         _check_languages(chosen, (language, *languages))
+    translator = _translator(settings, model, models) if options.translate else None
+    chats = None if translator is None else provider_name(settings, Kind.CHAT)
     return JobSettings(
-        provider=provider_name(settings),
-        model=model.name,
+        provider=asked.name,
+        model=name,
         format=model.response_format,
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
@@ -103,7 +121,8 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         languages=languages,
         keywords=terms_that_fit(options.glossary or (), model),
         translate=options.translate,
-        translator=_translator(settings, model, models) if options.translate else None,
+        translator=translator,
+        translator_provider=None if chats == asked.name else chats,
         align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
         engine=None if chosen is None else chosen.identity,
@@ -183,7 +202,7 @@ def check_engine(settings: Settings, wanted: JobSettings) -> None:
     Raises:
         SettingsError: this machine has not these weights, or computes otherwise.
     """
-    if wanted.engine is None or not settings.is_embedded:
+    if wanted.engine is None or not is_embedded(settings):
         return
     here = _embedded(settings, wanted.model).identity
     if here != wanted.engine:
@@ -230,9 +249,9 @@ def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> 
         return None
     name = chat_model(settings)
     chat = load_chat_models(settings.chat_models).get(name)
-    if settings.is_embedded or not chat.translates:
+    if is_embedded(settings, Kind.CHAT) or not chat.translates:
         provider = provider_name(settings)
-        beside = "" if settings.is_embedded else f", nor does the chat model {name}"
+        beside = "" if is_embedded(settings, Kind.CHAT) else f", nor does the chat model {name}"
         raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
     try:
         TranslationTokenBudget.of(chat)

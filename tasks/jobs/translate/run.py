@@ -75,7 +75,7 @@ class TranslateCall(PaidCall[ChatAnswer]):
             job_id=segment.job_id,
             index=segment.index,
             cache_key=settings.translation_key(segment.cache_key),
-            target=Target(settings.provider, settings.translator or ""),
+            target=Target(settings.chat_provider, settings.translator or ""),
             segment=segment,
             settings=settings,
         )

@@ -1,0 +1,138 @@
+"""Who can be asked, as data: ``providers.toml``, extended by ``[providers.NAME]`` in the user's settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from importlib.resources import files
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from stenoflow.tasks.api.models import Model
+from stenoflow.tasks.errors import SettingsError
+
+EMBEDDED = "embedded"
+"""The embedded engine, as prices and charges name it."""
+_HINT = "see [providers.NAME] in stenoflow.toml"
+
+DialectName = Literal["openai", "azure", "mistral", "deepgram", "whisper.cpp"]
+_Limit = Annotated[int, Field(gt=0)] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One server that can be asked; ``providers.toml`` says what each field means."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    base_url: str = ""
+    hosts: tuple[str, ...] = ()
+    key_env: str = ""
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    dialect: DialectName = "openai"
+    api_version: str = ""
+    deployments: Mapping[str, str] = field(default_factory=dict)
+    max_seconds: _Limit = None
+    max_bytes: _Limit = None
+    source: str = ""
+    read_on: date | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is the embedded engine, in this process."""
+        return self.name == EMBEDDED
+
+    def sent_name(self, model: str) -> str:
+        """Return what a model is called there: at Azure, its deployment."""
+        return next((each for each, of in self.deployments.items() if of == model), model)
+
+    def known_name(self, said: str) -> str:
+        """Return the model that a user means, who may have named its deployment."""
+        return self.deployments.get(said, said)
+
+    def limited(self, model: Model) -> Model:
+        """Return a model with no more than this server takes in one call."""
+        seconds = min(filter(None, (model.max_seconds, self.max_seconds)), default=None)
+        size = min(filter(None, (model.max_bytes, self.max_bytes)), default=None)
+        return replace(model, max_seconds=seconds, max_bytes=size)
+
+    def is_at(self, host: str) -> bool:
+        """Tell whether a host is this provider's; one of one's own may be named after its host."""
+        return host == self.name or any(
+            host == each or (each.startswith(".") and host.endswith(each)) for each in self.hosts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTable:
+    """All providers that are named, and what to assume of the others."""
+
+    listed: Mapping[str, Provider]
+    default: Provider
+
+    def get(self, name: str) -> Provider:
+        """Return a provider by name.
+
+        Raises:
+            SettingsError: there is none of that name, or nobody says where it is.
+        """
+        if name == EMBEDDED:
+            return Provider(EMBEDDED)
+        found = self.listed.get(name)
+        if found is None:
+            raise SettingsError(
+                f"there is no provider {name}", f"known are {', '.join([*self.listed, EMBEDDED])}; {_HINT}"
+            )
+        if not found.base_url:
+            raise SettingsError(f"nobody says where {name} is", f"set base_url: {_HINT}")
+        return found
+
+    def at(self, base_url: str) -> Provider:
+        """Return who is at an address: a known one by its host, else what is assumed, named after it."""
+        host = urlsplit(base_url).hostname or ""
+        for each in self.listed.values():
+            if each.is_at(host):
+                return replace(each, base_url=base_url)
+        return replace(self.default, name=host, base_url=base_url)
+
+
+def load_providers(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ProviderTable:
+    """Read the table that ships with the package and lay the user's entries over it.
+
+    Args:
+        overrides: by name, the keys to change or add.
+
+    Raises:
+        SettingsError: an override names an unknown key, or gives a value of the wrong kind.
+    """
+    shipped = tomllib.loads(files(__package__).joinpath("providers.toml").read_text("utf-8"))
+    default: dict[str, object] = shipped["default"]
+    entries: dict[str, dict[str, object]] = dict(shipped["providers"])
+    for name, changes in (overrides or {}).items():
+        # Of a server of one's own nothing is known but what is said.
+        entries[name] = entries.get(name, default) | dict(changes)
+    return ProviderTable(
+        {name: _checked(name, entry) for name, entry in entries.items()}, _checked("default", default)
+    )
+
+
+def _checked(name: str, entry: Mapping[str, Any]) -> Provider:
+    try:
+        provider = TypeAdapter(Provider).validate_python({**entry, "name": name})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f'the provider "{name}": {where}: {first["msg"]}', _HINT) from error
+    models = list(provider.deployments.values())
+    if twice := {each for each in models if models.count(each) > 1}:
+        raise SettingsError(
+            f'the provider "{name}" has several deployments of {", ".join(sorted(twice))}',
+            "make a provider of its own for each: [providers.OTHER]",
+        )
+    return provider
