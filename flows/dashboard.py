@@ -18,6 +18,7 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
+from stenoflow.flows.desk import desk_address
 from stenoflow.flows.outcome import MinutesDetails, Outcome, TranscriptDetails
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import ChargeKind
@@ -121,7 +122,9 @@ class DashboardProgress(LogWatcher):
             said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
             await self._show_progress(outcome.job, _percent(rows), said)
         text = await run_blocking(self._first_lines, outcome)
-        await acreate_markdown_artifact(_summary(outcome, outcome.details, text), summary, outcome.source)
+        desk = desk_address(self._context.settings.home)
+        shown = _summary(outcome, outcome.details, text, desk)
+        await acreate_markdown_artifact(shown, summary, outcome.source)
 
     async def _show_minutes(self, outcome: Outcome) -> None:
         """Show minutes under the key of a job's summary."""
@@ -148,7 +151,7 @@ def _percent(rows: list[dict[str, Any]]) -> float:
     return 100.0 * sum(row["state"] in {"done", "silent"} for row in rows) / len(rows)
 
 
-def _summary(outcome: Outcome, details: TranscriptDetails, text: str) -> str:
+def _summary(outcome: Outcome, details: TranscriptDetails, text: str, desk: str | None = None) -> str:
     facts = (
         f"**{outcome.status}**",
         clock(round(details.duration * 1000)),
@@ -162,6 +165,7 @@ def _summary(outcome: Outcome, details: TranscriptDetails, text: str) -> str:
         *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.missing),
         *(f"- suspect {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.suspect),
         *([_quoted((outcome.error or {}).get("message", ""))] if outcome.error else []),
+        *([f"[Read, hear and download it at the desk]({desk}/desk/jobs/{outcome.job}/)"] if desk else []),
         *(f"- {name}: `{uri}`" for name, uri in outcome.artifacts.items()),
         *([_quoted(text)] if text else []),
     ]

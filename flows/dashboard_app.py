@@ -1,4 +1,4 @@
-"""The dashboard's web server: Prefect's app behind a login.
+"""The dashboard's web server: the desk and Prefect's app behind a login.
 
 Prefect's own app answers any page that is open in the operator's browser, and a page that may write a
 deployment runs programs by it. Here a request must name this server and no foreign origin (`tasks.access`),
@@ -25,6 +25,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stenoflow.flows.desk.users import Users
+from stenoflow.flows.desk.visitor import Role, Visitor, is_desks, let_in
 from stenoflow.tasks.access import HostCheck
 
 APP = f"{__name__}:create_app"
@@ -76,12 +78,22 @@ class Login:
     @property
     def link_token(self) -> str:
         """What the link that logs in carries."""
-        return self._derived("link")
+        return self.derived("link")
+
+    @property
+    def csrf(self) -> str:
+        """What the desk's forms carry."""
+        return self.derived("csrf")
+
+    @property
+    def operator(self) -> Visitor:
+        """Whoever has the password."""
+        return Visitor(self.auth.partition(":")[0], Role.OPERATOR, self.csrf)
 
     @property
     def cookie(self) -> str:
         """What the cookie of a browser that is logged in carries."""
-        return self._derived("cookie")
+        return self.derived("cookie")
 
     def accepts(self, connection: HTTPConnection) -> bool:
         """Tell whether a request has the password or the cookie with it."""
@@ -93,7 +105,8 @@ class Login:
         """Tell whether a request comes from a browser that is logged in."""
         return _same(connection.cookies.get(_COOKIE, ""), self.cookie)
 
-    def _derived(self, purpose: str) -> str:
+    def derived(self, purpose: str) -> str:
+        """Return a secret for a purpose, from which the password cannot be told."""
         return hmac.new(self.auth.encode(), f"stenoflow {purpose}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -112,16 +125,27 @@ def create_app() -> ASGIApp:
     """Return the app that uvicorn serves; the login is in the environment."""
     from prefect.server.api.server import create_app as create_prefect_app  # noqa: PLC0415 - takes seconds
 
+    from stenoflow.flows.desk.app import DeskBefore, create_desk  # noqa: PLC0415 - only this process serves it
+    from stenoflow.tasks.settings import load_settings  # noqa: PLC0415 - the same
+
     login = Login(os.environ[AUTH])
-    return HostCheck(LoginCheck(create_prefect_app(), login))
+    prefect, users = create_prefect_app(), Users(load_settings().users, login.derived)
+    return HostCheck(LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), login, users))
 
 
 class LoginCheck:
-    """Middleware that lets in whoever is logged in, and lets nobody say what a flow run executes."""
+    """Middleware that lets in whoever is logged in, and lets nobody say what a flow run executes.
 
-    def __init__(self, app: ASGIApp, login: Login) -> None:
+    Args:
+        app: what is behind it.
+        login: of whoever has the password: an operator.
+        users: those who may log in beside that; only operators among them get to Prefect.
+    """
+
+    def __init__(self, app: ASGIApp, login: Login, users: Users | None = None) -> None:
         self._app = app
         self._login = login
+        self._users = users or Users({}, login.derived)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -143,9 +167,19 @@ class LoginCheck:
             return await self._log_in(request, body)
         if path in _PUBLIC and request.method in _READS:
             return None
-        if not self._login.accepts(request):
+        visitor = self._visitor(request)
+        if visitor is None:
             return _page(401) if _is_navigation(request) else _refused(401, "Unauthorized")
+        if not (visitor.may(Role.OPERATOR) or is_desks(path)):
+            return _refused(403, "Prefect's pages and its API are for operators")
+        let_in(request.scope, visitor)
         return await _refusal_to_execute(body) if _EXECUTED_BY.match(path) else None
+
+    def _visitor(self, connection: HTTPConnection) -> Visitor | None:
+        """Return who asks; None: nobody who is logged in."""
+        if self._login.accepts(connection):
+            return self._login.operator
+        return self._users.visitor(connection.cookies.get(_COOKIE, ""))
 
     async def _log_in(self, request: Request, body: _Body) -> Response:
         if request.method == "POST":
@@ -153,18 +187,18 @@ class LoginCheck:
             user, _, password = self._login.auth.partition(":")
             given = form.get("user", [""])[0], form.get("password", [""])[0]
             is_known = _same(given[0], user) & _same(given[1], password)
+            if not is_known and self._users.accepts(*given):
+                return _welcome(self._users.session(given[0]))
         else:
             is_known = _same(request.query_params.get("token", ""), self._login.link_token)
         if not is_known:
             return _page(403 if request.method == "POST" or "token" in request.query_params else 200)
-        # Not by a redirect: where the link stood on a page, the browser would not send the cookie along.
-        reply = HTMLResponse(_WELCOME, headers=_UNSEEN | {"Refresh": "0; url=/"})
-        reply.set_cookie(_COOKIE, self._login.cookie, _A_MONTH_S, httponly=True, samesite="strict")
-        return reply
+        return _welcome(self._login.cookie)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        if self._login.accepts(connection):
+        visitor = self._visitor(connection)
+        if visitor is not None and visitor.may(Role.OPERATOR):
             await self._app(scope, receive, send)
         elif "prefect" in scope.get("subprotocols", []):
             # Prefect's clients send the password in their first message, before anything is sent to them.
@@ -263,6 +297,14 @@ def _refused(status: int, why: str) -> Response:
 
 def _page(status: int) -> Response:
     return HTMLResponse(_FORM, status, headers=_UNSEEN)
+
+
+def _welcome(cookie: str) -> Response:
+    """Give a browser its cookie."""
+    # Not by a redirect: where the link stood on a page, the browser would not send the cookie along.
+    reply = HTMLResponse(_WELCOME, headers=_UNSEEN | {"Refresh": "0; url=/"})
+    reply.set_cookie(_COOKIE, cookie, _A_MONTH_S, httponly=True, samesite="strict")
+    return reply
 
 
 def _same(given: str, expected: str) -> bool:

@@ -21,7 +21,13 @@ from stenoflow.flows.deployment_context import (
     runner_in_flow_run,
     state_of,
 )
-from stenoflow.flows.dispatch import TAG, dispatch, recover_crashed_runs
+from stenoflow.flows.dispatch import (
+    TAG,
+    delete_idle_looks,
+    dispatch,
+    ended_look,
+    recover_crashed_runs,
+)
 from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.resume import works_to_resume
@@ -191,7 +197,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         given = options.model_dump(exclude_unset=True)
         scanner = InboxScanner(context, box, rules_of(context, given, allow or ()), StabilityTracker(looks))
         asked = await dispatch(scanner, interval, Moves(_log.warning, reject, done_to))
-    return Completed(message=f"{asked} recordings handed over")
+    return ended_look(asked, f"{asked} recordings handed over")
 
 
 @flow(name="verify", persist_result=False)
@@ -234,7 +240,11 @@ async def retain() -> State[None]:
 
 @flow(name="recover", persist_result=False)
 async def recover() -> State[None]:
-    """Have done anew what a process died over: Prefect's own server does not find that."""
+    """Have done anew what a process died over: Prefect's own server does not find that.
+
+    Flow runs of looks that found nothing are deleted, its own among them.
+    """
     with open_flow_run_context() as context:
         asked = await recover_crashed_runs(context)
-    return Completed(message=f"{asked} flow runs were asked for")
+    await delete_idle_looks()
+    return ended_look(asked, f"{asked} flow runs were asked for")

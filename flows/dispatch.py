@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas import FlowRun
+from prefect.client.schemas import FlowRun, State
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -19,12 +20,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
+    FlowRunFilterStateName,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Crashed
+from prefect.states import Completed, Crashed
 
 from stenoflow.flows.ingest import Moves, move_what_ended
 from stenoflow.storage.database.leases import LEASE
@@ -108,7 +110,11 @@ async def ask_for(
 TAG = "recovered"
 """Of flow runs that were asked for here: a job that is set aside stays so."""
 
+IDLE = "Nothing new"
+"""The state's name of a look that found nothing."""
+
 _MOST_TIMES = 5
+_MOST_DELETED = 200
 # The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
 _FLOWS = ["resume", "ingest recording", "transcribe"]
 _LOOKS = ["ingest", "recover", "retain", "verify"]
@@ -144,6 +150,32 @@ async def recover_crashed_runs(context: AppContext) -> int:
             else:
                 asked += sum([await _resume(job_id, run_id) for job_id in job_ids])
     return asked
+
+
+def ended_look(asked: int, message: str) -> State[None]:
+    """Return the state of a look that has ended; one that found nothing is deleted by a later one."""
+    return Completed(message=message) if asked else Completed(name=IDLE, message=message)
+
+
+async def delete_idle_looks() -> int:
+    """Delete the flow runs of looks that found nothing: there are thousands a day, and they bury the others.
+
+    Returns:
+        How many there were.
+    """
+    async with get_client() as client:
+        idle = await client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=_LOOKS)),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[IDLE])),
+                deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+            ),
+            limit=_MOST_DELETED,
+        )
+        for run in idle:
+            with suppress(ObjectNotFound):
+                await client.delete_flow_run(run.id)
+    return len(idle)
 
 
 async def free_slots(context: AppContext) -> None:

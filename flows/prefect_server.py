@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from stenoflow.flows.dashboard_app import APP, AUTH, Login
+from stenoflow.flows.desk import ADDRESS_FILE
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
 from stenoflow.flows.runner import Runner, Work
@@ -152,10 +153,6 @@ def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
 
-
-ADDRESS_FILE = "dashboard.url"
-"""In our own home, while `stenoflow serve` runs: where its server answers, and in a second line the
-``user:password`` that it asks for."""
 
 # With more recordings in one command, each is a task run: a flow run costs the server three times as much.
 _MOST_FLOW_RUNS = 8

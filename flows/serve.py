@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from stenoflow.flows.dashboard_app import AUTH, LOGIN_PATH, Login, write_private
+from stenoflow.flows.desk import ADDRESS_FILE
 from stenoflow.flows.prefect_server import (
-    ADDRESS_FILE,
     PREFECT_AUTH,
     PrefectError,
     Server,

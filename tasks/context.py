@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stenoflow.storage.database.arrivals import Arrivals
     from stenoflow.storage.database.catalog import Catalog
     from stenoflow.storage.database.copies import WrittenCopies
+    from stenoflow.storage.database.corrections import Corrections
     from stenoflow.storage.database.job_records import JobRecords
     from stenoflow.storage.database.leases import Leases
     from stenoflow.storage.database.ledger import Ledger
@@ -113,6 +114,13 @@ class AppContext:
         from stenoflow.storage.database.reports import Reports
 
         return Reports(self.database)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """What people corrected."""
+        from stenoflow.storage.database.corrections import Corrections
+
+        return Corrections(self.database)
 
     @cached_property
     def search(self) -> SearchIndex:

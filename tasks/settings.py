@@ -118,6 +118,16 @@ class InboxSettings(BaseModel):
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 
 
+class UserSettings(BaseModel):
+    """Somebody who may log in at the desk, in `stenoflow.toml` under ``[users.NAME]``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: SecretStr
+    """Its hash, as ``stenoflow serve --hash-password`` prints it."""
+    role: Literal["reader", "editor", "operator"] = "reader"
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; options of commands come on top."""
 
@@ -181,6 +191,8 @@ class Settings(BaseSettings):
 
     dashboard_auth: SecretStr | None = None
     """``user:password``, asked of whoever opens the dashboard."""
+    users: dict[str, UserSettings] = Field(default_factory=dict)
+    """Who may log in beside that user, and what they may do."""
     shared_calls: PositiveInt | None = None
     """Calls in flight at most, of all workers of a Prefect server."""
     shared_calls_a_minute: PositiveInt | None = None

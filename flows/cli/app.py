@@ -41,7 +41,7 @@ _COMMANDS = {
         "Tell how long recordings are, into how many segments they go, and what they would cost.",
     ),
     "ingest": ("ingest", "Transcribe what is new and complete in a drop folder, each recording once."),
-    "serve": ("servers", "Serve the dashboard, and run what is started there or is due: until Ctrl-C."),
+    "serve": ("servers", "Serve the desk, and run what is started there or is due: until Ctrl-C."),
     "digest": (
         "digest",
         (
@@ -57,6 +57,10 @@ _COMMANDS = {
     "search": ("search", "Find words in all transcripts: who said them, in which recording, and when."),
     "show": ("show", "Show one job whole: its segments, requests, charges and artifacts."),
     "resume": ("transcribe", "Go on where jobs stopped: only what has no answer yet is sent."),
+    "correct": (
+        "correct",
+        "Correct a transcript by a file: over whatever a model says, in all artifacts; calls nobody.",
+    ),
     "costs": ("costs", "Show what was spent, and of that on hearing, chat and speaking."),
     "verify": (
         "maintenance",

@@ -42,19 +42,28 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 4200,
     limit: Annotated[int, typer.Option(help="Flow runs at once, each a process.", min=1)] = 4,
+    hash_password: Annotated[
+        bool,
+        typer.Option("--hash-password", help="Only ask for a password, and print its hash for \\[users]."),
+    ] = False,
 ) -> None:
-    """Serve the dashboard, and run what is started there or is due: until Ctrl-C.
+    """Serve the desk, and run what is started there or is due: until Ctrl-C.
 
     With PREFECT_API_URL set, the deployments are registered with that server instead.
 
     Example: [bold]stenoflow serve[/]
     """
+    if hash_password:
+        from stenoflow.flows.desk.users import hash_password as hashed  # noqa: PLC0415 - only for this
+
+        result(hashed(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)))
+        return
     settings = load_settings()
     with open_context(settings) as context:
         context.check()
     with dashboard(settings, host, port) as served:
         result(served.link)
-        say("Serving the dashboard and the deployments there; Ctrl-C ends it.")
+        say("Serving the desk and the deployments there; Ctrl-C ends it.")
         serve_deployments(settings, limit, served)
 
 

@@ -312,6 +312,16 @@ class Catalog:
         with self._database.read() as session:
             return session.scalars(query).all()
 
+    def transcriptions(self, recording_id: str) -> Sequence[Job]:
+        """Return the transcriptions of a recording, in whatever state."""
+        query = (
+            select(Job)
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.TRANSCRIBE)
+            .order_by(Job.created_at, Job.id)
+        )
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""
         with self._database.read() as session:

@@ -22,6 +22,7 @@ from stenoflow.storage.database.tables import (
     Artifact,
     Attempt,
     Copy,
+    Correction,
     Job,
     Receipt,
     Recording,
@@ -193,6 +194,7 @@ class Erasure:
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
             session.execute(nameless.values(source="", mark="", reason=None, status="forgotten"))
+            session.execute(delete(Correction).where(Correction.recording_id == recording_id))
             session.execute(delete(Job).where(Job.id.in_(ids)))
             session.execute(delete(Recording).where(Recording.id == recording_id))
 

@@ -395,3 +395,41 @@ class Passage(Base):
     speaker: Mapped[str | None] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
     terms: Mapped[str] = mapped_column(SearchTerms)
+
+
+class AuditEntry(Base):
+    """Something that somebody did at the desk; rows are only ever added.
+
+    ``details`` hold ids and options, and no name and no text of a recording.
+    """
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(String(16))
+    job_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    details: Mapped[dict[str, Any]]
+
+
+class Correction(Base):
+    """What somebody corrected in a recording: over whatever any model says there, until it is undone.
+
+    Either ``text`` is what is said from ``start_ms`` to ``end_ms``, or ``speaker`` is who says it.
+    ``before`` is what stood there.
+    """
+
+    __tablename__ = "corrections"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    recording_id: Mapped[str] = mapped_column(String(40), index=True)
+    start_ms: Mapped[int] = mapped_column(BigInteger)
+    end_ms: Mapped[int] = mapped_column(BigInteger)
+    text: Mapped[str | None] = mapped_column(Text)
+    speaker: Mapped[str | None] = mapped_column(Text)
+    before: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime]
+    undone_by: Mapped[str | None] = mapped_column(Text)
+    undone_at: Mapped[datetime | None]

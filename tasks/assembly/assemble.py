@@ -27,6 +27,7 @@ from stenoflow.tasks.assembly.diarization import (
 from stenoflow.tasks.assembly.review import reviewed
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.transcript.corrections import SpeakerCorrection, TextCorrection, correct
 from stenoflow.tasks.transcript.coverage import Integrity, cover
 from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
@@ -48,7 +49,19 @@ _AnswerOf = Callable[[AppContext, JobSettings, Segment], Answer | None]
 
 def assemble(context: AppContext, job: Job, segments: Sequence[Segment]) -> Transcript:
     """Make a job's transcript from the stored answers; calls nobody."""
-    return with_names(diarize(context, job, segments).transcript, job.speakers or {})
+    named = with_names(diarize(context, job, segments).transcript, job.speakers or {})
+    return with_corrections(context, job, named)
+
+
+def with_corrections(context: AppContext, job: Job, transcript: Transcript) -> Transcript:
+    """Lay over a job's transcript what people corrected in its recording."""
+    made = [
+        SpeakerCorrection(Region(each.start_ms, each.end_ms), each.speaker or "", each.before)
+        if each.text is None
+        else TextCorrection(Region(each.start_ms, each.end_ms), each.text, each.speaker)
+        for each in context.corrections.of(job.recording_id)
+    ]
+    return correct(transcript, made) if made else transcript
 
 
 def diarize(

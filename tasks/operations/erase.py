@@ -12,6 +12,7 @@ from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.sources.fetch import copy_path
+from stenoflow.tasks.sources.uploads import Uploads
 
 _LEAST_CHARACTERS = 4
 
@@ -50,6 +51,7 @@ def erase(context: AppContext, recording: ErasableRecording) -> int:
     erasure.check_idle(recording.recording_id)
     for path in sound_left(context, recording.source, recording.version, recording.jobs):
         remove(path)
+    Uploads(context.settings.home, context.store).erase(recording.source)
     for job_id in recording.jobs:
         # Not an artifact, so not counted as one.
         context.store.erase(f"{recording.recording_id}/{job_id}/{ANSWERS}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import shutil
@@ -438,6 +439,28 @@ def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
     by_itself, by_somebody = prefect(act)
     assert "3 runs in a row died" in by_itself.message
     assert by_somebody.is_completed()
+
+
+def test_looks_that_found_nothing_leave_no_flow_run(prefect: Any, tmp_path: Path) -> None:
+    async def act() -> list[str]:
+        from prefect.client.orchestration import get_client
+        from prefect.exceptions import ObjectNotFound
+
+        from stenoflow.flows.deployable import recover
+        from stenoflow.flows.dispatch import ended_look
+
+        looks = {asked: UUID(await started("ingest", inbox=str(tmp_path))) for asked in (0, 2)}
+        left = []
+        async with get_client() as client:
+            for asked, run_id in looks.items():
+                await client.set_flow_run_state(run_id, ended_look(asked, "ended"), force=True)
+            await recover()
+            for run_id in looks.values():
+                with contextlib.suppress(ObjectNotFound):
+                    left.append((await client.read_flow_run(run_id)).state_name or "")
+        return left
+
+    assert prefect(act) == ["Completed"]
 
 
 def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow: Command) -> None:

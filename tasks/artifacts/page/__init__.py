@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -21,7 +21,19 @@ from stenoflow.tasks.artifacts.page.layout import is_unsure, lay_out, times
 from stenoflow.tasks.transcript.minutes import Point
 from stenoflow.tasks.transcript.timecode import clock
 
-__all__ = ["render", "write"]
+__all__ = [
+    "TEMPLATE",
+    "may_have_picture",
+    "page_script",
+    "page_style",
+    "page_template",
+    "page_values",
+    "render",
+    "write",
+]
+
+TEMPLATE: Final = "page.html.jinja"
+"""The name of the page's template, for those that extend it."""
 
 
 _SCRIPTS: Final = ("words.js", "player.js", "search.js", "view.js", "keys.js")
@@ -48,32 +60,44 @@ def write(document: Document, out: TextIO, sound: Path | None = None) -> None:
         out: where to.
         sound: a file of Opus in WebM that is put into the page; None: it plays the recording where it was.
     """
-    transcript = document.readable
-    script, style = _script(), _read("page.css")
+    script, style = page_script(), page_style()
     scheme = urlsplit(document.source).scheme if sound is None else ""
     out.writelines(
         _template().generate(
-            transcript=transcript,
-            name=document.title,
+            **page_values(document),
             link=document.source if scheme in _LINKED else None,
             sound=None if sound is None else _in_base64(sound),
-            has_picture=sound is None and PurePosixPath(document.name).suffix.lower() in _PICTURES,
+            has_picture=sound is None and may_have_picture(document),
             policy=_policy(script, style, scheme),
             script=script,
             style=style,
-            paragraphs=lay_out(document),
-            speakers=document.speakers,
-            times=times(transcript),
-            facts=facts(document),
-            linked_formats=document.linked_formats,
-            stem=document.stem,
-            has_warnings=_has_warnings(document),
-            minutes=document.minutes,
-            sections=_sections(document.minutes),
-            moment=moment,
-            clock=clock,
         )
     )
+
+
+def page_values(document: Document) -> dict[str, Any]:
+    """Return what the template shows of a document; all but the recording itself, script and style."""
+    transcript = document.readable
+    return {
+        "transcript": transcript,
+        "name": document.title,
+        "paragraphs": lay_out(document),
+        "speakers": document.speakers,
+        "times": times(transcript),
+        "facts": facts(document),
+        "linked_formats": document.linked_formats,
+        "stem": document.stem,
+        "has_warnings": _has_warnings(document),
+        "minutes": document.minutes,
+        "sections": _sections(document.minutes),
+        "moment": moment,
+        "clock": clock,
+    }
+
+
+def may_have_picture(document: Document) -> bool:
+    """Tell whether a browser may find something to see in the recording."""
+    return PurePosixPath(document.name).suffix.lower() in _PICTURES
 
 
 def _in_base64(file: Path) -> Iterator[str]:
@@ -121,11 +145,22 @@ def _template() -> Template:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    return environment.from_string(_read("page.html.jinja"))
+    return environment.from_string(page_template())
+
+
+def page_template() -> str:
+    """Return the template's text; its blocks are policy, style, before, downloads, by and script."""
+    return _read(TEMPLATE)
+
+
+def page_style() -> Markup:
+    """Return the page's style sheet."""
+    return _read("page.css")
 
 
 @cache
-def _script() -> Markup:
+def page_script() -> Markup:
+    """Return the page's script: one module."""
     return Markup("\n").join(map(_read, _SCRIPTS))
 
 

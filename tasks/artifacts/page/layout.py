@@ -41,6 +41,7 @@ class Paragraph:
 
     number: int
     start_ms: int
+    end_ms: int
     anchor: str | None
     words: Sequence[ShownWord]
     text: str
@@ -64,6 +65,7 @@ def lay_out(document: Document) -> Iterator[Paragraph]:
         yield Paragraph(
             number=number,
             start_ms=first.start_ms,
+            end_ms=max(each.end_ms for each in group),
             anchor=None if first.start_ms == before_ms else _anchor(first.start_ms),
             words=list(_shown(group, reasons_of)),
             text="" if first.words else first.text,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from stenoflow.storage.database.cache_keys import with_translations
 from stenoflow.storage.database.search import IndexedPassage
-from stenoflow.storage.database.states import JobState, SegmentState
+from stenoflow.storage.database.states import JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Recording, Segment, TranscriptCard
 from stenoflow.storage.errors import TakenError
 from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
@@ -21,6 +21,7 @@ from stenoflow.tasks.assembly.assemble import (
     opinions_on,
     region_of,
     translated_answer,
+    with_corrections,
 )
 from stenoflow.tasks.assembly.diarization import (
     TurnsGoneError,
@@ -129,12 +130,11 @@ def index_missing(context: AppContext) -> int:
     """Put into the index the published transcripts that it lacks, from stored answers; calls nobody."""
     put = 0
     for job_id in context.search.unindexed():
-        job, segments = context.catalog.job(job_id), context.catalog.segments(job_id)
-        done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
-        if done - context.ledger.answered(done):
+        job = context.catalog.job(job_id)
+        if not is_whole(context, job):
             continue
         try:
-            put_into_index(context, job, document_of(context, job, segments))
+            put_into_index(context, job, document_of(context, job, context.catalog.segments(job_id)))
             put += 1
         except TurnsGoneError as error:
             _log.warning("job %s is not put into the index: %s", job_id, error)
@@ -145,7 +145,7 @@ def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> D
     """Build the document of a job from its stored answers; makes no request."""
     recording = context.catalog.recording(job.recording_id)
     diarized, names = diarize(context, job, segments), job.speakers or {}
-    transcript = with_names(diarized.transcript, names)
+    transcript = with_corrections(context, job, with_names(diarized.transcript, names))
     return Document(
         transcript,
         recording.name,
@@ -256,13 +256,37 @@ def republish_page(context: AppContext, of: str) -> None:
         _log.warning("another run is at work on job %s, and will publish its page", of)
 
 
-def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
+def is_whole(context: AppContext, job: Job) -> bool:
+    """Tell whether a published transcript can be made again as it is: all its answers are still stored."""
+    if job.kind != JobKind.TRANSCRIBE or job.state not in _PUBLISHED:
+        return False
+    segments = context.catalog.segments(job.id)
+    done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
+    return not done - context.ledger.answered(done)
+
+
+def publish_recording(context: AppContext, recording_id: str) -> None:
+    """Publish all transcripts of a recording again, as after a correction; calls nobody.
+
+    Raises:
+        ObjectStoreError, DiskFullError: the artifacts could not be stored.
+    """
+    for job in context.catalog.transcriptions(recording_id):
+        if is_whole(context, job):
+            try:
+                publish(context, job.id)
+            except TakenError:
+                _log.info("another run is at work on job %s, and will publish it", job.id)
+
+
+def rename(context: AppContext, job_id: str, wanted: Mapping[str, str], *, republish: bool = True) -> None:
     """Call speakers otherwise, and publish again; calls nobody.
 
     Args:
         context: the tools.
         job_id: the job.
         wanted: names, by what the speakers are called now or were called by us.
+        republish: False: whoever calls this will.
 
     Raises:
         SettingsError: nobody is called so, or the job is not published.
@@ -273,4 +297,5 @@ def rename(context: AppContext, job_id: str, wanted: Mapping[str, str]) -> None:
         raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
     told = diarize(context, job, context.catalog.segments(job_id))
     context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
-    publish(context, job_id)
+    if republish:
+        publish(context, job_id)

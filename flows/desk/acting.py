@@ -1,0 +1,97 @@
+"""Acting on a job: resume, minutes, cancel, forget; each is in the audit."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from stenoflow.flows.desk.prefect_api import PrefectApi, StartError
+from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.flows.desk.visitor import Role, changing, check_role, visitor_of
+from stenoflow.storage.database.audit import Audit
+from stenoflow.storage.database.erasure import Erasure
+from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StorageError
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.operations.erase import find, sound_left
+
+_COMMAND = "from stenoflow.flows.cli import main; main()"
+
+
+def job_of(context: AppContext, request: Request) -> Job:
+    """Return the job that the address names. Raises HTTPException where there is none."""
+    try:
+        return context.catalog.job(request.path_params["job"])
+    except StorageError:
+        raise HTTPException(404, "There is no such recording, or it was forgotten.") from None
+
+
+@changing(Role.OPERATOR)
+async def act(request: Request, form: FormData) -> Response:
+    """Do what a button says, and show the job again with what came of it."""
+    context, do = context_of(request), str(form.get("do", ""))
+    job = await run_in_threadpool(job_of, context, request)
+    api: PrefectApi = request.app.state.prefect
+    tags = [job.tag] if job.tag else []
+    if do == "resume":
+        await api.start("resume", {"job": job.id}, tags)
+    elif do == "minutes":
+        await api.start("digest", {"job": job.id}, tags)
+    elif do == "cancel":
+        recording = await run_in_threadpool(context.catalog.recording, job.recording_id)
+        if not await api.cancel(job.id, recording.source):
+            raise StartError(
+                "no flow run of a deployment is at work on it",
+                "a command that was started by hand ends with Ctrl-C, there",
+            )
+    else:
+        raise HTTPException(400, "There is nothing of that kind to do.")
+    await run_in_threadpool(Audit(context.database).add, visitor_of(request).name, do, job.id)
+    return RedirectResponse(f"/desk/jobs/{job.id}/details?done={do}", 303)
+
+
+def ask_forget(request: Request) -> Response:
+    """Show what forgetting a recording would erase."""
+    check_role(request, Role.OPERATOR)
+    context = context_of(request)
+    job = job_of(context, request)
+    (recording,) = find(context, job.recording_id)
+    erasure = Erasure(context.database, context.leases)
+    answers = {item["sha256"] for each in recording.jobs for item in erasure.answers(each, recording.jobs)}
+    return page(
+        request,
+        "forget.html.jinja",
+        job=job,
+        recording=recording,
+        artifacts=[item for each in recording.jobs for item in erasure.artifacts(each)],
+        answers=len(answers),
+        sound=len(sound_left(context, recording.source, recording.version, recording.jobs)),
+    )
+
+
+@changing(Role.OPERATOR)
+async def forget(request: Request, form: FormData) -> Response:
+    """Forget a recording, as the command does, in a process of its own: it erases Prefect's runs, too."""
+    if form.get("sure") != "yes":
+        raise HTTPException(400, "Tick the box if the recording is to be forgotten.")
+    context = context_of(request)
+    job = await run_in_threadpool(job_of, context, request)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", _COMMAND, "forget", job.recording_id, "--yes"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        raise StartError(f"it could not be forgotten: {said.decode(errors='replace').strip()[:500]}")
+    await run_in_threadpool(context.database.empty_log)
+    details = {"recording": job.recording_id}
+    await run_in_threadpool(Audit(context.database).add, visitor_of(request).name, "forget", job.id, details)
+    return RedirectResponse("/", 303)

@@ -1,0 +1,185 @@
+"""One recording: its transcript to read and hear, its files, and what was done for it and at what cost."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from stenoflow.flows.desk.acting import job_of
+from stenoflow.flows.desk.charts import CoverageBar, coverage_bar
+from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.storage.database.audit import Audit
+from stenoflow.storage.database.states import ChargeKind, JobKind
+from stenoflow.storage.database.tables import Attempt, Job, Segment
+from stenoflow.storage.errors import ObjectNotFoundError
+from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name
+from stenoflow.tasks.artifacts.page import may_have_picture, page_values
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole
+from stenoflow.tasks.transcript.regions import Excerpt
+from stenoflow.tasks.transcript.timecode import clock, samples_to_ms
+from stenoflow.tasks.transcript.types import Region
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A segment as it is listed, with what its requests came to."""
+
+    index: int
+    start: str
+    end: str
+    state: str
+    sent_s: float
+    requests: int
+    cost_micro: int
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """What one run of the program did for a job: its requests, and when the first and the last began."""
+
+    run_id: str
+    first_at: datetime
+    last_at: datetime
+    requests: int
+    failed: int
+
+
+def show(request: Request) -> Response:
+    """Show a transcript with its recording's sound; of what has none, its details."""
+    context = context_of(request)
+    job = job_of(context, request)
+    if not is_whole(context, job):
+        return RedirectResponse(f"/desk/jobs/{job.id}/details", 303)
+    document = document_of(context, job, context.catalog.segments(job.id))
+    names = tuple(name for name in FORMATS if name != "html")
+    return page(
+        request,
+        "recording.html.jinja",
+        **page_values(replace(document, linked_formats=names)),
+        job=job,
+        link="sound",
+        sound=None,
+        has_picture=may_have_picture(document),
+        bar=_bar(document),
+        spent=context.reports.spending([job.id]),
+        corrections=len(context.corrections.of(job.recording_id)),
+    )
+
+
+def details(request: Request) -> Response:
+    """Show a job's segments, requests, charges, runs and files."""
+    context = context_of(request)
+    job = job_of(context, request)
+    segments = context.catalog.segments(job.id)
+    attempts = context.reports.attempts(job.id)
+    is_readable = is_whole(context, job)
+    return page(
+        request,
+        "details.html.jinja",
+        job=job,
+        recording=context.catalog.recording(job.recording_id),
+        is_readable=is_readable,
+        done=request.query_params.get("done", ""),
+        audit=Audit(context.database).of(job.id),
+        bar=_bar(document_of(context, job, segments)) if is_readable else None,
+        segments=list(_segment_rows(context, job, segments, attempts)),
+        runs=_runs(attempts),
+        attempts=attempts,
+        charges=context.reports.charges(job.id),
+        spent=context.reports.spending([job.id]),
+        artifacts=context.catalog.artifacts(job.id),
+        minutes=context.catalog.digests(job.recording_id) if job.kind == JobKind.TRANSCRIBE else (),
+    )
+
+
+def file(request: Request) -> Response:
+    """Answer with a file of a job: one that is published, or a format that is made now."""
+    context, name = context_of(request), request.path_params["name"]
+    job = job_of(context, request)
+    artifact = next((each for each in context.catalog.artifacts(job.id) if each.name == name), None)
+    try:
+        content = None if artifact is None else context.store.get_bytes(artifact.key)
+    except ObjectNotFoundError:
+        content = None
+    if content is None:
+        content = _made(context, job, name)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind += "; charset=utf-8" if kind.startswith("text/") else ""
+    stem = PurePosixPath(context.catalog.recording(job.recording_id).name).stem or job.id
+    shown = name.replace("transcript", stem, 1) if name.startswith("transcript.") else f"{stem}.{name}"
+    # Always saved, never shown: what is in it comes from models and from people.
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(shown, safe='')}"}
+    return Response(content, media_type=kind, headers=headers)
+
+
+def _made(context: AppContext, job: Job, name: str) -> bytes:
+    format_ = next((known for key, known in FORMATS.items() if artifact_name(key) == name), None)
+    if format_ is None or not is_whole(context, job):
+        raise HTTPException(404, "There is no such file.")
+    return format_.render(document_of(context, job, context.catalog.segments(job.id)))
+
+
+def _bar(document: Document) -> CoverageBar:
+    suspect = [each.region for each in document.suspect_answers]
+    utterances = document.transcript.utterances
+    for each, reasons in zip(utterances, document.suspect_reasons, strict=True):
+        if reasons:
+            suspect.append(Region(each.start_ms, each.end_ms))
+    return coverage_bar(document.transcript, suspect)
+
+
+def _segment_rows(
+    context: AppContext, job: Job, segments: Sequence[Segment], attempts: Sequence[Attempt]
+) -> Iterator[SegmentRow]:
+    segment_of = {attempt.id: attempt.segment_index for attempt in attempts}
+    requests = Counter(segment_of.values())
+    cost: Counter[int] = Counter()
+    for charge in context.reports.charges(job.id):
+        if charge.kind == ChargeKind.ACTUAL and charge.attempt_id in segment_of:
+            cost[segment_of[charge.attempt_id]] += charge.amount_micro or 0
+    suspects = context.ledger.suspects(segment.cache_key for segment in segments)
+    is_text = job.kind == JobKind.SPEAK
+    for each in segments:
+        edges = each.start_sample, each.end_sample
+        suspect = suspects.get(each.cache_key)
+        start, end = (
+            f"character {edge:,}" if is_text else clock(job.origin_ms + samples_to_ms(edge)) for edge in edges
+        )
+        yield SegmentRow(
+            each.index,
+            start,
+            end,
+            each.state,
+            Excerpt(each.spans).duration_ms / 1000 if each.speech and not is_text else 0.0,
+            requests[each.index],
+            cost[each.index],
+            each.error_message or (f"suspect: {suspect}" if suspect else ""),
+        )
+
+
+def _runs(attempts: Sequence[Attempt]) -> list[RunRow]:
+    by_run: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        by_run.setdefault(attempt.run_id, []).append(attempt)
+    return [
+        RunRow(
+            run_id,
+            some[0].started_at,
+            some[-1].started_at,
+            len(some),
+            sum(each.error_kind is not None for each in some),
+        )
+        for run_id, some in by_run.items()
+    ]

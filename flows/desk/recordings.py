@@ -1,0 +1,113 @@
+"""The list of recordings, newest first, filtered by what people look for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.storage.database.listing import Listing, Place, Wanted
+from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.settings import InboxSettings
+from stenoflow.tasks.sources.local import path_of
+
+RETIRING_WITHIN = timedelta(days=60)
+_LONGEST = 200
+
+
+def show(request: Request) -> Response:
+    """Show a page of the list."""
+    context, asked = context_of(request), request.query_params
+    wanted = wanted_of(context, asked)
+    listing = Listing(context.database)
+    found = listing.page(wanted, _place(asked.get("after", "")))
+    running = [line.job.id for line in found.jobs if line.job.state == JobState.RUNNING]
+    progress = {each.job_id: each for each in context.reports.progress(running)} if running else {}
+    filters = {name: value for name, value in asked.items() if value and name != "after"}
+    older = found.older and urlencode(
+        {**filters, "after": f"{found.older.created_at.isoformat()} {found.older.job_id}"}
+    )
+    return page(
+        request,
+        "recordings.html.jinja",
+        lines=found.jobs,
+        progress=progress,
+        older=older,
+        newest=urlencode(filters) if "after" in asked else None,
+        asked={name: value[:_LONGEST] for name, value in asked.items()},
+        is_filtered=bool(filters),
+        states=[state.value for state in JobState],
+        kinds=[kind.value for kind in JobKind],
+        tags=listing.tags(),
+        languages=listing.languages(),
+        inboxes=[inbox.name for inbox in context.settings.inboxes],
+        inbox_of=lambda source: _inbox_of(context.settings.inboxes, source),
+    )
+
+
+def wanted_of(context: AppContext, asked: Mapping[str, str]) -> Wanted:
+    """Return what the fields of the form ask for; what cannot be read in them asks for nothing."""
+
+    def said(name: str) -> str:
+        return asked.get(name, "").strip()[:_LONGEST]
+
+    inbox = next((each for each in context.settings.inboxes if each.name == said("inbox")), None)
+    until = _day(said("until"))
+    needs = bool(said("needs"))
+    return Wanted(
+        kind=said("kind") if said("kind") in set(JobKind) else JobKind.TRANSCRIBE,
+        name=said("name"),
+        state=said("state") or None,
+        tag=said("tag") or None,
+        language=said("language") or None,
+        speaker=said("speaker"),
+        model=said("model") or None,
+        source_prefix=None if inbox is None else inbox_prefix(inbox.address),
+        since=_day(said("since")),
+        until=until and until + timedelta(days=1),
+        needs_person=needs,
+        retiring=tuple(retiring(context)) if needs else (),
+    )
+
+
+def retiring(context: AppContext) -> dict[str, date]:
+    """Return the models whose last day is near or past, with that day."""
+    soon = datetime.now(UTC).date() + RETIRING_WITHIN
+    models = context.models.listed.values()
+    return {each.name: each.shutdown for each in models if each.shutdown and each.shutdown <= soon}
+
+
+def inbox_prefix(address: str) -> str:
+    """Return how the addresses of the recordings in an inbox begin."""
+    scheme = address.partition("://")[0].lower()
+    if scheme == "s3":
+        return f"s3://{address.partition('://')[2].rstrip('/')}/"
+    folder = path_of(address) if scheme == "file" else Path(address)
+    return f"{folder.resolve().as_uri()}/"
+
+
+def _inbox_of(inboxes: list[InboxSettings], source: str) -> str:
+    return next((each.name for each in inboxes if source.startswith(inbox_prefix(each.address))), "")
+
+
+def _place(text: str) -> Place | None:
+    created_at, _, job_id = text.rpartition(" ")
+    try:
+        # A plus sign that was not encoded comes as a blank.
+        at = datetime.fromisoformat(created_at.replace(" ", "+"))
+    except ValueError:
+        return None
+    return Place(at if at.tzinfo else at.replace(tzinfo=UTC), job_id)
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,177 @@
+"""Pages of the list of jobs, by whatever people look for; quick with 100,000 of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select, tuple_
+
+from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.reports import Spending
+from stenoflow.storage.database.rows import integer_sum
+from stenoflow.storage.database.states import ChargeKind, JobKind, JobState
+from stenoflow.storage.database.tables import Charge, Job, Recording, TranscriptCard, UtcDateTime
+
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+NEEDING = (JobState.FAILED, JobState.PARTIAL, JobState.REFUSED, JobState.INTERRUPTED)
+"""States that go on only when a person does something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list is to show; all of it must be true of a job. None, and an empty text: whatever it is.
+
+    Attributes:
+        needs_person: it is in a state of `NEEDING`, an answer in it is suspect, or its model is in
+            ``retiring``.
+        source_prefix: how the recording's address begins.
+        until: made before this time.
+    """
+
+    kind: str = JobKind.TRANSCRIBE
+    name: str = ""
+    state: str | None = None
+    tag: str | None = None
+    language: str | None = None
+    speaker: str = ""
+    model: str | None = None
+    source_prefix: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    needs_person: bool = False
+    retiring: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a job in the list."""
+
+    created_at: datetime
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A line of the list.
+
+    Attributes:
+        card: what its transcript is like; None where there is none.
+    """
+
+    job: Job
+    recording: Recording
+    card: TranscriptCard | None
+    spending: Spending
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.job.created_at, self.job.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of the list, newest first.
+
+    Attributes:
+        older: where the next page begins; None: there is none.
+    """
+
+    jobs: tuple[ListedJob, ...]
+    older: Place | None
+
+
+class Listing:
+    """The list of the jobs in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, wanted: Wanted, after: Place | None = None, size: int = 50) -> ListPage:
+        """Return a page: the jobs behind a place, or the newest."""
+        query = (
+            select(Job, Recording, TranscriptCard)
+            .join(Recording, Recording.id == Job.recording_id)
+            .outerjoin(TranscriptCard, TranscriptCard.job_id == Job.id)
+            .where(*_conditions(wanted))
+            .order_by(Job.created_at.desc(), Job.id.desc())
+            .limit(size + 1)
+        )
+        if after is not None:
+            place = tuple_(literal(after.created_at, UtcDateTime()), literal(after.job_id))
+            query = query.where(tuple_(Job.created_at, Job.id) < place)
+        with self._database.read() as session:
+            rows = session.execute(query).all()
+            ids = [job.id for job, _, _ in rows[:size]]
+            spent = {
+                job_id: Spending(*money)
+                for job_id, *money in session.execute(
+                    select(Charge.job_id, *_spending()).where(Charge.job_id.in_(ids)).group_by(Charge.job_id)
+                )
+            }
+        jobs = tuple(
+            ListedJob(job, recording, card, spent.get(job.id, Spending(0, 0, 0)))
+            for job, recording, card in rows[:size]
+        )
+        return ListPage(jobs, jobs[-1].place if len(rows) > size else None)
+
+    def tags(self) -> Sequence[str]:
+        """Return the tags that there are."""
+        with self._database.read() as session:
+            query = select(Job.tag).where(Job.kind == JobKind.TRANSCRIBE, Job.tag.is_not(None)).distinct()
+            return sorted(tag for tag in session.scalars(query) if tag)
+
+    def languages(self) -> Sequence[str]:
+        """Return the languages that there are transcripts in."""
+        with self._database.read() as session:
+            query = select(TranscriptCard.language).where(TranscriptCard.language.is_not(None)).distinct()
+            return sorted(language for language in session.scalars(query) if language)
+
+    def counts(self, since: datetime) -> dict[str, int]:
+        """Count the transcriptions since a time, by state."""
+        query = (
+            select(Job.state, func.count())
+            .where(Job.kind == JobKind.TRANSCRIBE, Job.created_at >= since)
+            .group_by(Job.state)
+        )
+        with self._database.read() as session:
+            return {state: number for state, number in session.execute(query)}  # noqa: C416 - for mypy
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    # As it stands in JSON: a name that is not ASCII is escaped there.
+    speaker = wanted.speaker.encode("ascii", "backslashreplace").decode()
+    asked = {
+        Job.state == wanted.state: wanted.state,
+        Job.tag == wanted.tag: wanted.tag,
+        Recording.name.icontains(wanted.name, autoescape=True): wanted.name,
+        TranscriptCard.language == wanted.language: wanted.language,
+        _MODEL_NAME.in_([wanted.model]): wanted.model,
+        cast(TranscriptCard.speakers, String).icontains(speaker, autoescape=True): speaker,
+        Recording.source.startswith(wanted.source_prefix or "", autoescape=True): wanted.source_prefix,
+        Job.created_at >= (wanted.since or _ANY_TIME): wanted.since,
+        Job.created_at < (wanted.until or _ANY_TIME): wanted.until,
+    }
+    found = [Job.kind == wanted.kind, *(condition for condition, value in asked.items() if value)]
+    if wanted.needs_person:
+        ends = _MODEL_NAME.in_(wanted.retiring) & (Job.state == JobState.COMPLETE)
+        needs = [Job.state.in_(NEEDING), TranscriptCard.suspects > 0]
+        found.append(or_(*needs, *([ends] if wanted.retiring else [])))
+    return found
+
+
+_MODEL_NAME: ColumnElement[str] = Job.settings["model"].as_string()
+
+
+def _spending() -> tuple[ColumnElement[int], ...]:
+    """Return the columns of a `Spending`."""
+    actual, possible = Charge.kind == ChargeKind.ACTUAL, Charge.kind == ChargeKind.POSSIBLE
+    took_back = Charge.kind == ChargeKind.RECONCILE
+    counted = case((actual | possible, 1), (took_back, -1), else_=0)
+    return (
+        integer_sum(case((actual, Charge.amount_micro))),
+        integer_sum(case((possible | took_back, Charge.amount_micro))),
+        integer_sum(case((Charge.amount_micro.is_(None), counted))),
+    )
