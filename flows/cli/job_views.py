@@ -28,7 +28,8 @@ def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
     cache_keys = (segment.cache_key for segment in segments)
     suspects = context.ledger.suspects(with_translations(cache_keys, job.settings.get("translator")))
     diarized, names = diarize(context, job, segments), job.speakers or {}
-    transcript, opinions = diarized.transcript, opinions_on(context, job, segments)
+    transcript = diarized.transcript
+    opinions = opinions_on(context, job, segments, transcript)
     return {
         "settings": job.settings,
         "language": job.settings.get("language") or job.language or transcript.language,

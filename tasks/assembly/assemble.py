@@ -32,7 +32,7 @@ from stenoflow.tasks.transcript.coverage import Integrity, cover
 from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
-from stenoflow.tasks.transcript.second_opinion import Difference, Opinion
+from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, still_open
 from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript, Word
@@ -138,8 +138,10 @@ def region_of(segment: Segment, origin_ms: int) -> Region:
     )
 
 
-def opinions_on(context: AppContext, job: Job, segments: Sequence[Segment]) -> tuple[Difference, ...] | None:
-    """Return where second opinions differ, on the recording's timeline; None where there are none."""
+def opinions_on(
+    context: AppContext, job: Job, segments: Sequence[Segment], transcript: Transcript
+) -> tuple[Difference, ...] | None:
+    """Return where second opinions differ from a job's transcript; None where there are none."""
     keys = {second_opinion_key(segment.cache_key): segment for segment in segments}
     stored = context.ledger.answers(list(keys))
     if not stored:
@@ -149,7 +151,8 @@ def opinions_on(context: AppContext, job: Job, segments: Sequence[Segment]) -> t
         for key, opinion in stored.items()
         for each in Opinion.from_json(opinion).differences
     ]
-    return tuple(sorted(found, key=lambda each: each.region.start_ms))
+    words = [word for utterance in transcript.utterances for word in utterance.words]
+    return still_open(sorted(found, key=lambda each: each.region.start_ms), words)
 
 
 def _on_timeline(region: Region, segment: Segment, origin_ms: int) -> Region:

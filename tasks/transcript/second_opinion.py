@@ -7,7 +7,7 @@ only one of them has, or that they have entirely otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -116,6 +116,22 @@ def compare(said: str, heard: Sequence[Word], duration_ms: int) -> tuple[Differe
             region = _region(gap, timed, duration_ms)
             found.append(Difference(kind, region, max(len(ours), len(theirs))))
     return tuple(found)
+
+
+def still_open(differences: Iterable[Difference], words: Sequence[Word]) -> tuple[Difference, ...]:
+    """Leave out omissions that have been filled since: where half of the words are there.
+
+    Args:
+        differences: on the recording's timeline.
+        words: of the transcript.
+    """
+    middles = [(word.start_ms + word.end_ms) // 2 for word in words]
+    return tuple(
+        each
+        for each in differences
+        if each.kind != DifferenceKind.OMISSION
+        or 2 * sum(each.region.start_ms <= middle < each.region.end_ms for middle in middles) < each.words
+    )
 
 
 def _gaps(checked: Sequence[str], other: Sequence[str]) -> Iterator[_Gap]:

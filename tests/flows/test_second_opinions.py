@@ -67,6 +67,20 @@ def _lacking(first: int, end: int, answers: int = 1) -> Recogniser:
     return hear
 
 
+def _wrong(first: int, end: int) -> Recogniser:
+    """Say something else in place of words."""
+
+    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
+        heard = recognise(sound)
+        words = [
+            {**word, "word": f"other{at}"} if first <= at < end else word
+            for at, word in enumerate(heard["words"])
+        ]
+        return {**heard, "words": words, "text": " ".join(each["word"] for each in words), "segments": []}
+
+    return hear
+
+
 def _shown(stenoflow: Command, line: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(stenoflow("show", line["job"], "--json").out))
 
@@ -110,28 +124,38 @@ def test_words_that_are_left_out_are_asked_for_again(
 def test_what_differs_twice_is_marked_where_it_is(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
-    api.recogniser = _lacking(20, 60, answers=2)
+    api.recogniser = _wrong(20, 60)
     line = stenoflow("transcribe", meeting.path, *_WHOLE).line
     assert (line["status"], line["calls"]) == ("complete", 2)
     shown = _shown(stenoflow, line)
     (stretch,) = shown["second_opinion"]
-    assert (shown["segments"][0]["suspect"], stretch["kind"]) == ("differs", "omission")
+    assert (shown["segments"][0]["suspect"], stretch["kind"]) == ("differs", "otherwise")
     assert stretch["start"] == pytest.approx(meeting.words[20].start_ms / 1000, abs=0.5)
     assert stretch["end"] == pytest.approx(meeting.words[60].start_ms / 1000, abs=0.7)
     assert json.loads(read_artifact(line, "json"))["second_opinion"] == [stretch]
-    assert "perhaps words are missing" in read_artifact(line, "html")
-    assert "omission" in stenoflow("show", line["job"]).out
+    assert "a second opinion differs" in read_artifact(line, "html")
+    assert "otherwise" in stenoflow("show", line["job"]).out
+
+
+def test_words_that_are_found_otherwise_are_no_longer_said_to_be_missing(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.recogniser = _lacking(20, 60, answers=2)
+    line = stenoflow("transcribe", meeting.path, *_WHOLE).line
+    assert (line["status"], line["calls"]) == ("complete", 3), "the hole is asked for by itself"
+    assert _shown(stenoflow, line)["second_opinion"] == []
 
 
 def test_where_the_budget_has_no_room_the_first_answer_is_taken_and_marked(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
-    api.recogniser = _lacking(20, 60)
-    line = stenoflow("transcribe", meeting.path, *_WHOLE, "--budget", "0.03").line
-    assert (line["status"], line["calls"]) == ("complete", 1)
+    api.recogniser = _lacking(20, 60, answers=9)
+    line = stenoflow("transcribe", meeting.path, *_WHOLE, "--budget", "0.024").line
+    assert line["calls"] == 1
     shown = _shown(stenoflow, line)
     assert [each["kind"] for each in shown["second_opinion"]] == ["omission"]
     assert shown["segments"][0]["suspect"] == "differs"
+    assert "perhaps words are missing" in read_artifact(line, "html")
 
 
 async def _fail(*_: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.second_opinion import Difference, DifferenceKind, Opinion, compare
+from stenoflow.tasks.transcript.second_opinion import Difference, DifferenceKind, Opinion, compare, still_open
 from stenoflow.tasks.transcript.types import Region, Word
 
 _WORD_MS = 400
@@ -88,6 +88,15 @@ def test_differences_lie_in_the_sound_in_order(said: list[str], heard: list[str]
     found = compare(" ".join(said), _heard(heard), 60 * _WORD_MS)
     assert all(0 <= each.region.start_ms <= each.region.end_ms <= 60 * _WORD_MS for each in found)
     assert all(each.region.start_ms <= following.region.start_ms for each, following in pairwise(found))
+
+
+def test_an_omission_that_was_filled_since_is_none() -> None:
+    differences = [
+        Difference(DifferenceKind.OMISSION, Region(0, 4 * _WORD_MS), 4),
+        Difference(DifferenceKind.INVENTION, Region(0, 4 * _WORD_MS), 4),
+    ]
+    assert still_open(differences, _heard(_SAID[:2])) == (differences[1],)
+    assert still_open(differences, _heard(_SAID[:1])) == (*differences,)
 
 
 def test_an_opinion_is_read_as_it_was_written() -> None:

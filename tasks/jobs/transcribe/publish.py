@@ -153,7 +153,7 @@ def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> D
         recording.source,
         SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
         suspect_answers=tuple(_suspect_answers(context, job, segments)),
-        differences=opinions_on(context, job, segments),
+        differences=opinions_on(context, job, segments, transcript),
         linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
         minutes=newest_minutes(context, job, transcript),
     )
