@@ -81,6 +81,8 @@ class JobFilter:
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield what holds for these jobs."""
         if self.prefix:
+            # For the primary key's index, which a LIKE cannot use in most locales; ids are hexadecimal.
+            yield Job.id.between(self.prefix, f"{self.prefix}g")
             yield Job.id.startswith(self.prefix, autoescape=True)
         if self.state is not None:
             yield Job.state == self.state

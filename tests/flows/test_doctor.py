@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named_with_what_to_do(
 
 def test_a_model_whose_last_day_is_past_is_an_error(stenoflow: Command, api: AudioApiServer) -> None:
     assert not api.calls
-    write_settings("[models.whisper-1]\nshutdown = 2026-01-01\n")
+    write_settings('model = "old-one"\n[models.old-one]\nshutdown = 2026-01-01\n')
     code, found = _conditions(stenoflow)
     assert (code, found["model"][0]) == (3, "error")
 

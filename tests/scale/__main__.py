@@ -1,8 +1,8 @@
 """Fill PostgreSQL with millions of segments, and measure the queries that commands and calls make.
 
-Ten segments a job, an actual charge a segment, an attempt and an answer for each tenth; a hundred jobs a
-second. What is printed are the median of five runs of a query, what it reads by, and how large each table is
-with its indices.
+Ten segments a job, an actual charge and an answer for each of them, an attempt for those of each tenth job; a
+hundred jobs a second. What is printed are the median of five runs of a query, what it reads by, and how large
+each table is with its indices.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _ask(database: Database, segments: int) -> None:
         "charges of a job": lambda: reports.charges(last),
         "is it answered already": lambda: ledger.answered(["0" * 64]),
         "budgets of the month": ledger.budgets_of_the_month,
-        "costs of the last hour, by tag": lambda: reports.costs(CostsBy.TAG, now - timedelta(hours=1)),
+        "costs of the last minute, by tag": lambda: reports.costs(CostsBy.TAG, now - timedelta(minutes=1)),
         "costs of all time, by month": lambda: reports.costs(CostsBy.MONTH),
         "metrics": lambda: Metrics(database, Budgets(None, None, {})).snapshot(),
     }
