@@ -21,7 +21,15 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.answers import Answer
-from stenoflow.tasks.assembly.review import NOT_YET, Review, put_together, read_answer, stored_review, timed
+from stenoflow.tasks.assembly.review import (
+    NOT_YET,
+    REALIGN,
+    Review,
+    put_together,
+    read_answer,
+    stored_review,
+    timed,
+)
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.media.encode import encode_mp3
@@ -69,7 +77,8 @@ class Reviewer:
         stored = (await run_blocking(self.context.ledger.answers, [segment.cache_key]))[segment.cache_key]
         listening = _Listening(self.context, self.settings, segment, sound)
         await asyncio.to_thread(listening.add, read_answer(stored, self.settings, listening.whole))
-        found = await self._review(listening)
+        realigned = await self._realigned(listening, found) if found.open == REALIGN else None
+        found = realigned or await self._review(listening)
         key = review_key(segment.cache_key, self.settings.align)
         await run_blocking(self.context.ledger.set_result, key, found.to_json())
 
@@ -90,6 +99,16 @@ class Reviewer:
                 break
             found = await asyncio.to_thread(listening.with_answer, found, region, answer)
         return replace(found, aligned=tuple(listening.aligned))
+
+    async def _realigned(self, listening: _Listening, found: Review) -> Review:
+        """Align the answers that are there anew, and ask for nothing."""
+        for number, region in enumerate(found.asked, 1):
+            key = again_key(listening.segment.cache_key, self.settings.align, number)
+            stored = (await run_blocking(self.context.ledger.answers, [key]))[key]
+            answer = read_answer(stored, self.settings, region)
+            await asyncio.to_thread(listening.add, answer, region)
+        holes = await asyncio.to_thread(listening.find_holes, found)
+        return replace(found, holes=holes, aligned=tuple(listening.aligned), open=None)
 
     async def _asked_again(self, listening: _Listening, number: int, region: Region) -> Answer:
         key = again_key(listening.segment.cache_key, self.settings.align, number)
