@@ -27,6 +27,7 @@ def works_to_resume(
     formats: Sequence[str],
     *,
     again: bool = True,
+    realign: bool = False,
     more_formats: tuple[str, ...] = (),
     folder: Path | None = None,
     tell: Callable[[ReplyStep], object] = lambda _: None,
@@ -38,6 +39,7 @@ def works_to_resume(
         job: of any kind.
         formats: which artifacts of a transcription the outcome names.
         again: run it even if it was set aside after crashes.
+        realign: time the words of a transcription's stored answers by the sound anew.
         more_formats: artifacts of a transcription that are asked for now.
         folder: where the sound of a text is written, called after its job; None: it stays in the store.
         tell: given the steps of a reply.
@@ -64,6 +66,7 @@ def works_to_resume(
         job.budget_micro,
         more_formats,
         digest=context.settings.digest,
+        realign=realign,
     )
     found = resolve(recording.source, context.s3)
     return [TranscribeWork(source, request, formats, again=again) for source in found]

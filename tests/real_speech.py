@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,11 +46,23 @@ class SpokenWord:
 
 
 def spoken_words(name: str) -> list[SpokenWord]:
-    """Return the words of a clip with their true times, from its TextGrid in the short form."""
-    lines = [line.strip() for line in (FOLDER / f"{name}.TextGrid").read_text("utf-8").splitlines()]
+    """Return the words of a clip with their true times, from its TextGrid in the short form or its JSON."""
+    grid = FOLDER / f"{name}.TextGrid"
+    return list(_of_grid(grid) if grid.exists() else _of_json(FOLDER / f"{name}.wordalign.json"))
+
+
+def _of_grid(path: Path) -> Iterator[SpokenWord]:
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     first = lines.index('"words"') + 4
     count = int(lines[first - 1])
-    entries = [lines[at : at + 3] for at in range(first, first + 3 * count, 3)]
-    return [
-        SpokenWord(text.strip('"'), float(start), float(end)) for start, end, text in entries if text != '""'
-    ]
+    for at in range(first, first + 3 * count, 3):
+        start, end, text = lines[at : at + 3]
+        if text != '""':
+            yield SpokenWord(text.strip('"'), float(start), float(end))
+
+
+def _of_json(path: Path) -> Iterator[SpokenWord]:
+    for line in path.read_text("utf-8").splitlines():
+        for word in json.loads(line)["w"]:
+            if not word["t"].startswith(("<", "[")):
+                yield SpokenWord(re.sub(r"\(\d+\)$", "", word["t"]), word["b"], word["b"] + word["d"])

@@ -130,6 +130,10 @@ def resume(
     concurrency: options.Concurrency = None,
     check: options.Check = False,
     budget: options.Budget = None,
+    realign: Annotated[
+        bool,
+        typer.Option("--realign", help="Time the words of stored answers by the sound anew; buys nothing."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Go on where jobs stopped: only what has no answer yet is sent.
@@ -151,6 +155,7 @@ def resume(
                 context,
                 _job(context, line, micro),
                 wanted,
+                realign=realign,
                 more_formats=optional(wanted),
                 folder=out,
                 tell=lambda step: say(step.to_text()),

@@ -29,6 +29,7 @@ from stenoflow.tasks.transcript.word_timing import (
 )
 
 NOT_YET = "it was not listened to yet"
+REALIGN = "its words are to be aligned anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,16 @@ def open_reviews(context: AppContext, settings: JobSettings, cache_keys: Iterabl
         for stored in context.ledger.answers([review_key(cache_key, settings.align)]).values()
         if Review.from_json(stored).open
     }
+
+
+def realign(context: AppContext, settings: JobSettings, cache_keys: Iterable[str]) -> None:
+    """Mark answers, so that their words are timed by the sound anew."""
+    for cache_key in cache_keys:
+        key = review_key(cache_key, settings.align)
+        stored = context.ledger.answers([key]).get(key)
+        found = Review() if stored is None else Review.from_json(stored)
+        if found.open is None:
+            context.ledger.set_result(key, replace(found, open=REALIGN).to_json())
 
 
 def reviewed(

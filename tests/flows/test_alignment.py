@@ -30,9 +30,9 @@ def talk(tmp_path: Path) -> Path:
 
 
 def _document(stenoflow: Command, path: Path, *options: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(
-        read_artifact(stenoflow("transcribe", path, *_MODEL, *options).line, "json")
-    )
+    line = stenoflow("transcribe", path, *_MODEL, *options).line
+    assert line["status"] == "complete", line
+    document: dict[str, Any] = json.loads(read_artifact(line, "json"))
     return document
 
 
@@ -86,6 +86,19 @@ def test_an_aligner_that_fails_leaves_the_estimate(
     document = _document(stenoflow, talk)
     assert document["timing"] == "estimated"
     assert "aligner" not in document
+
+
+@needs_speech
+def test_resume_aligns_anew_what_was_estimated_and_buys_nothing(
+    stenoflow: Command, api: AudioApiServer, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.recogniser = lambda _sound, _fields: {"text": " ".join(w.text for w in spoken_words(_CLIP))}
+    with monkeypatch.context() as without:
+        without.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
+        line = stenoflow("transcribe", talk, *_MODEL).line
+    again = stenoflow("resume", line["job"], "--realign", "--json").line
+    assert (again["status"], again["calls"]) == ("complete", 0)
+    assert json.loads(read_artifact(again, "json"))["timing"] == "aligned"
 
 
 @needs_speech

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stenoflow.storage.database.charges import Bill
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError, StorageError, TakenError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
+from stenoflow.tasks.assembly.review import realign
 from stenoflow.tasks.assembly.settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
 from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve_tokens
 from stenoflow.tasks.context import AppContext
@@ -86,7 +87,7 @@ def prepare(
         )
         request = _as_begun(context, recording, request)
         job = context.catalog.open_job(_job(recording, request))
-        if job.state == JobState.COMPLETE and context.has_artifacts(job.id):
+        if job.state == JobState.COMPLETE and not request.realign and context.has_artifacts(job.id):
             if request.names:
                 rename(context, job.id, request.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
@@ -111,6 +112,9 @@ def prepare(
     context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     context.catalog.set_origin(job.id, stream.origin_ms)
     context.catalog.name_speakers(job.id, request.names)
+    if request.realign:
+        done = [each for each in context.catalog.segments(job.id) if each.state == SegmentState.DONE]
+        realign(context, request.settings, [each.cache_key for each in done])
     return PreparedJob(context.catalog.job(job.id), recording, fetched, stream, duration_ms)
 
 

@@ -55,6 +55,7 @@ class TranscribeRequest:
         names: new names of speakers, by what they are called otherwise.
         before: the same as it was cut before its server was given limits; a job that was begun so goes on so,
             for its answers are paid for. None: no other.
+        realign: the words of stored answers are timed by the sound anew; nothing is bought.
     """
 
     settings: JobSettings
@@ -64,6 +65,7 @@ class TranscribeRequest:
     digest: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     before: JobSettings | None = None
+    realign: bool = False
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +24,15 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.answers import Answer
-from stenoflow.tasks.assembly.review import NOT_YET, Review, put_together, read_answer, stored_review, timed
+from stenoflow.tasks.assembly.review import (
+    NOT_YET,
+    REALIGN,
+    Review,
+    put_together,
+    read_answer,
+    stored_review,
+    timed,
+)
 from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.media.encode import encode_mp3
@@ -39,6 +50,18 @@ _log = logging.getLogger(__name__)
 
 # So much beside a hole goes along, that words at its edges are whole.
 _MARGIN_MS = 1_500
+
+# The ledger writes in threads of asyncio's own pool, and must not wait for those that listen.
+_LISTENERS = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="listener")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _listen(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what takes the processor long, in as many threads as there are cores to spare."""
+    return await asyncio.get_running_loop().run_in_executor(_LISTENERS, lambda: function(*args, **kwargs))
+
 
 Ask = Callable[[Segment, Path], Awaitable[None]]
 """Has a segment, or a piece of one, transcribed again; its cache key says where the answer goes."""
@@ -68,14 +91,15 @@ class Reviewer:
             return
         stored = (await run_blocking(self.context.ledger.answers, [segment.cache_key]))[segment.cache_key]
         listening = _Listening(self.context, self.settings, segment, sound)
-        await asyncio.to_thread(listening.add, read_answer(stored, self.settings, listening.whole))
-        found = await self._review(listening)
+        await _listen(listening.add, read_answer(stored, self.settings, listening.whole))
+        realigned = await self._realigned(listening, found) if found.open == REALIGN else None
+        found = realigned or await self._review(listening)
         key = review_key(segment.cache_key, self.settings.align)
         await run_blocking(self.context.ledger.set_result, key, found.to_json())
 
     async def _review(self, listening: _Listening) -> Review:
         doubted = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
-        found = Review(holes=await asyncio.to_thread(listening.find_holes, Review()))
+        found = Review(holes=await _listen(listening.find_holes, Review()))
         while found.holes and len(found.asked) + len(doubted) < MOST_AGAIN:
             region = listening.next_region(found, whole=not (found.asked or doubted))
             if region is None:
@@ -88,8 +112,18 @@ class Reviewer:
                 # What is there is worth having; the next run tries the rest.
                 found = replace(found, open=str(error))
                 break
-            found = await asyncio.to_thread(listening.with_answer, found, region, answer)
+            found = await _listen(listening.with_answer, found, region, answer)
         return replace(found, aligned=tuple(listening.aligned))
+
+    async def _realigned(self, listening: _Listening, found: Review) -> Review:
+        """Align the answers that are there anew, and ask for nothing."""
+        for number, region in enumerate(found.asked, 1):
+            key = again_key(listening.segment.cache_key, self.settings.align, number)
+            stored = (await run_blocking(self.context.ledger.answers, [key]))[key]
+            answer = read_answer(stored, self.settings, region)
+            await _listen(listening.add, answer, region)
+        holes = await _listen(listening.find_holes, found)
+        return replace(found, holes=holes, aligned=tuple(listening.aligned), open=None)
 
     async def _asked_again(self, listening: _Listening, number: int, region: Region) -> Answer:
         key = again_key(listening.segment.cache_key, self.settings.align, number)
@@ -97,7 +131,7 @@ class Reviewer:
         sound = listening.sound
         if region != listening.whole:
             sound = sound.with_name(f"{sound.stem}-{number}.mp3")
-            await asyncio.to_thread(listening.write, region, sound)
+            await _listen(listening.write, region, sound)
         try:
             await self.ask(piece, sound)
         finally:
