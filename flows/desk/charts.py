@@ -12,6 +12,7 @@ WIDTH = 1000
 """Units across a picture."""
 # What is shorter than this could not be seen.
 _LEAST_WIDTH = 1.5
+_SMALL = {Kind.MISSING, Kind.SUSPECT}
 _MOST_PARTS = 2000
 
 
@@ -46,22 +47,26 @@ class CoverageBar:
 def coverage_bar(transcript: Transcript, suspect: Iterable[Region]) -> CoverageBar:
     """Draw speech, silence and what is missing, and over it what is suspect."""
     length = max(1, transcript.duration_ms)
-    stretches = [(Region(each.start_ms, each.end_ms), each.kind.value) for each in transcript.coverage]
-    merged = _merged(suspect)
-    shares = dict.fromkeys((*(kind.value for kind in Kind), "suspect"), 0.0)
-    for region, kind in [*stretches, *((region, "suspect") for region in merged)]:
-        shares[kind] += 100 * region.duration_ms / length
+    whole = [(Region(each.start_ms, each.end_ms), each.kind) for each in transcript.coverage]
+    doubted = [region for region, kind in whole if kind is Kind.SUSPECT]
+    stretches: list[tuple[Region, Kind]] = [each for each in whole if each[1] is not Kind.SUSPECT]
+    stretches += [(region, Kind.SUSPECT) for region in _merged([*doubted, *suspect])]
+    shares = dict.fromkeys((kind.value for kind in Kind), 0.0)
+    for region, kind in stretches:
+        shares[kind.value] += 100 * region.duration_ms / length
     # What is missing is drawn last, and at least so wide that it is seen.
-    order = {Kind.SILENCE.value: 0, Kind.SPEECH.value: 1, "suspect": 2, Kind.MISSING.value: 3}
-    drawn = sorted([*stretches, *((region, "suspect") for region in merged)], key=lambda each: order[each[1]])
+    order = [Kind.SILENCE, Kind.SPEECH, Kind.SUSPECT, Kind.MISSING]
+    drawn = sorted(stretches, key=lambda each: order.index(each[1]))
     parts = [_part(region, kind, length) for region, kind in drawn[-_MOST_PARTS:]]
     return CoverageBar(tuple(parts), shares)
 
 
-def _part(region: Region, kind: str, length: int) -> Part:
-    width = max(WIDTH * region.duration_ms / length, _LEAST_WIDTH if kind in {"missing", "suspect"} else 0.2)
-    says = f"{kind} {clock(region.start_ms)} to {clock(region.end_ms)}"
-    return Part(round(WIDTH * region.start_ms / length, 2), round(width, 2), kind, says, region.start_ms)
+def _part(region: Region, kind: Kind, length: int) -> Part:
+    width = max(WIDTH * region.duration_ms / length, _LEAST_WIDTH if kind in _SMALL else 0.2)
+    says = f"{kind.value} {clock(region.start_ms)} to {clock(region.end_ms)}"
+    return Part(
+        round(WIDTH * region.start_ms / length, 2), round(width, 2), kind.value, says, region.start_ms
+    )
 
 
 def _merged(regions: Iterable[Region]) -> list[Region]:

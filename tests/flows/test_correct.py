@@ -24,7 +24,7 @@ def test_an_edited_transcript_or_a_list_becomes_corrections(
     assert stenoflow("correct", job, edited, "--json").line["corrections"] == 0
 
     subtitles = tmp_path / "edited.srt"
-    subtitles.write_text(read_artifact(line, "srt").replace(second, "giraffe", 1), "utf-8")
+    subtitles.write_text(read_artifact(line, "srt").replace(f" {second} ", " giraffe ", 1), "utf-8")
     assert stenoflow("correct", job, subtitles, "--json").line["corrections"] == 1
     assert read_artifact(line, "txt").startswith("hippopotamus giraffe")
 

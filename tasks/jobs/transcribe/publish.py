@@ -115,7 +115,7 @@ def put_into_index(context: AppContext, job: Job, document: Document) -> None:
         words=sum(len(each.words) for each in transcript.utterances),
         speakers=document.speakers,
         missing_ms=sum(each.end_ms - each.start_ms for each in transcript.missing),
-        suspects=len(document.suspect_answers),
+        suspects=len(document.suspect_answers) + len(transcript.suspect),
     )
     context.search.put(
         card,
