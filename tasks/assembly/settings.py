@@ -56,6 +56,7 @@ class JobSettings:
         keywords: names and terms that are likely to be said; as many as the model takes.
         translate: an English transcript is made as well.
         translator: the chat model that makes it; None: the model that transcribes makes it.
+        others: who transcribes what the provider cannot, in order: ``PROVIDER:MODEL``.
         translator_provider: who offers it; None: who transcribes.
     """
 
@@ -74,6 +75,7 @@ class JobSettings:
     turns: str | None = None
     translator: str | None = None
     translator_provider: str | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def chat_provider(self) -> str:
@@ -124,6 +126,7 @@ class JobSettings:
             asked.append({"languages": self.languages})
         if self.keywords:
             asked.append({"keywords": self.keywords})
+        asked += [["or", *self.others]] if self.others else []
         asked += [["channel", channel]] if channel is not None else []
         asked += [["voices", *after]] if after else []
         asked += [["gain", gain_db]] if gain_db else []

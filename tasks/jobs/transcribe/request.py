@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import Any
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.model_table import Kind, ModelTable
@@ -13,7 +14,8 @@ from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
-from stenoflow.tasks.calls.provider import asked_for, is_embedded, provider_name
+from stenoflow.tasks.calls.failover import candidates_of
+from stenoflow.tasks.calls.provider import asked_for, find_provider, is_embedded, provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -67,7 +69,7 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
         _formats(options),
         digest=digest,
         names=options.names,
-        before=None if before == settings else before,
+        before=None if before == settings or settings.others else before,
     )
 
 
@@ -82,10 +84,17 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; or the segments would be too short.
     """
-    name = transcription_model(settings, options.model)
-    asked = asked_for(settings).provider
+    said = options.providers or ()
+    chain = candidates_of(settings, said, options.model or settings.model)
+    asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
+    name = chain[0].model if chain else transcription_model(settings, options.model)
     model = models.get(name)
-    rule = cut_rule(asked.limited(model), options.segment_seconds)
+    limited = asked.limited(model)
+    for other in chain[1:]:
+        # What one cannot do goes to the next as it is cut.
+        least = find_provider(settings, other.provider).provider.limited(models.get(other.model))
+        limited = replace(limited, **_lower_limits(limited, least))
+    rule = cut_rule(limited, options.segment_seconds)
     language, languages = _languages(options, model)
     translator = _translator(settings, model, models) if options.translate else None
     chats = None if translator is None else provider_name(settings, Kind.CHAT)
@@ -103,7 +112,15 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         translator=translator,
         translator_provider=None if chats == asked.name else chats,
         speakers=_speakers(options.speakers, model, models),
+        others=tuple(map(str, chain[1:])),
     )
+
+
+def _lower_limits(one: Model, other: Model) -> dict[str, Any]:
+    """Return the limits that two models both keep to."""
+    names = ("max_seconds", "max_bytes")
+    pairs = {name: [getattr(each, name) for each in (one, other)] for name in names}
+    return {name: min(filter(None, pair), default=None) for name, pair in pairs.items()}
 
 
 def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
