@@ -24,6 +24,7 @@ from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.flows.transcribe import transcribe_recording
+from stenoflow.storage.private import make_folder
 from stenoflow.tasks.api.network import is_loopback
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
@@ -113,6 +114,10 @@ def start_server(
         OSError: the address cannot be had.
     """
     environment = {**os.environ, **(environment or {})}
+    folder = os.environ.get("PREFECT_HOME")
+    if folder is not None:
+        # In a new home nobody has made it yet, and the server's process begins in it.
+        make_folder(Path(folder))
     if login is not None:
         # We ask for it; asked by Prefect too, its pages would want it typed in. And no page of another origin
         # is let in, as by default every one is.
@@ -131,7 +136,7 @@ def start_server(
             # Ctrl-C is for us, who still store the replies of calls in flight.
             start_new_session=True,
             # Prefect reads settings from the folder that it is in.
-            cwd=os.environ.get("PREFECT_HOME"),
+            cwd=folder,
             umask=0o077,
         )
         port = listening.getsockname()[1]

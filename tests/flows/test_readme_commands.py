@@ -44,6 +44,7 @@ def recordings(meeting: Meeting, home: Path) -> None:
     write(Path("question.m4a"), script(5), 5, "-c:a", "aac")
     write(Path("call.wav"), script(15), 15, "-ac", "2")
     Path("chapter.txt").write_text("It was a dark night. Nobody came.", "utf-8")
+    Path("talk.txt").write_text("0 1 2 4 corrected", "utf-8")
     for folder in ("recordings", "inbox"):
         Path(folder).mkdir()
     shutil.copy(meeting.path, "recordings")
