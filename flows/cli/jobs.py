@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import Column, json_line, print_list, results, say
+from stenoflow.flows.cli import console, options
+from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.reports import JobFilter, JobLine, Spending
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
@@ -75,7 +75,7 @@ def _row(line: JobLine) -> tuple[str, ...]:
     return (
         short_date(line.job.created_at),
         # Copied from a terminal, the beginning of an id will do; programs get all of it.
-        line.job.id[:_SHORT_ID] if results.is_terminal else line.job.id,
+        line.job.id[:_SHORT_ID] if console.results.is_terminal else line.job.id,
         clock(_duration_ms(line)),
         line.job.state,
         cost_text(line.spending, line.currency),
