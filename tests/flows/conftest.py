@@ -104,8 +104,12 @@ def stenoflow(
             shutil.copy(empty_database, home / "stenoflow.db")
         monkeypatch.setattr("sys.argv", ["stenoflow", *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        with monkeypatch.context() as environment:
+            if "PREFECT_API_URL" not in os.environ:
+                # What other tests have had Prefect do is none of this home's.
+                environment.setenv("PREFECT_HOME", str(home / "prefect"))
+            with pytest.raises(SystemExit) as ended:
+                main()
         printed = capsys.readouterr()
         code = ended.value.code
         return Printed(code if isinstance(code, int) else 0, printed.out, printed.err)

@@ -70,9 +70,9 @@ def test_a_model_whose_last_day_is_past_is_an_error(stenoflow: Command, api: Aud
     assert (code, found["model"][0]) == (3, "error")
 
 
-def test_without_a_key_only_the_embedded_engine_is_warned_of(stenoflow: Command) -> None:
+def test_without_a_key_the_embedded_engine_is_sound(stenoflow: Command) -> None:
     code, found = _conditions(stenoflow)
-    assert (code, found["server"][0]) == (0, "warning")
+    assert (code, found["server"][0]) == (0, "ok")
 
 
 def test_settings_are_written_once_and_all_their_lines_can_be_used(stenoflow: Command, home: Path) -> None:

@@ -74,11 +74,7 @@ def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
     meeting: Meeting,
     line: dict[str, object],
     api: AudioApiServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    # Flow runs of the same name, of other tests, are in the home of Prefect that all share.
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     before = stenoflow("costs", "--by", "tag", "--format", "json").line
     forgotten = stenoflow("forget", str(line["recording"])[:8], "--yes", "--json")
     assert forgotten.exit_code == 0
