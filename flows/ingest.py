@@ -169,7 +169,9 @@ class Ingest:
     say: Callable[[str], None]
     _announced: asyncio.Queue[Announcement | None] = field(default_factory=asyncio.Queue)
     _stopped: threading.Event = field(default_factory=threading.Event)
+    # What the looks cost asks for; it holds as long as the inbox says of itself when something changes.
     _pause_s: float = 0.0
+    _is_followed: bool = False
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -229,7 +231,7 @@ class Ingest:
         """Yield what is announced meanwhile; what changes in the inbox ends the wait after the interval."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ends_at = began + max(self.interval_s, self._pause_s)
+        ends_at = began + max(self.interval_s, self._pause_s if self._is_followed else 0.0)
         while (left_s := ends_at - loop.time()) > 0 and not self._is_over():
             try:
                 announcement = await asyncio.wait_for(self._announced.get(), left_s)
@@ -251,7 +253,11 @@ class Ingest:
             with suppress(RuntimeError):  # the loop is closed
                 for _ in self.claims.scanner.inbox.changes(self._stopped):
                     loop.call_soon_threadsafe(self._announced.put_nowait, None)
+                # Only looks can tell from now on: they are due at the interval again.
+                self._is_followed = False
+                loop.call_soon_threadsafe(self._announced.put_nowait, None)
 
+        self._is_followed = True
         threading.Thread(target=follow, name="changes", daemon=True).start()
 
     def _listen(self, queue: EventQueue) -> None:

@@ -61,6 +61,16 @@ def watching(folder: Path, *arguments: str) -> Iterator[Watching]:
         assert process.wait() == 130
 
 
+def test_a_single_look_waits_no_longer_than_its_interval_however_long_looks_take(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Would be hours, of a folder that is watched.
+    monkeypatch.setattr("stenoflow.flows.ingest._LOOKS_SHARE", 1e-9)
+    shutil.copy(meeting.path, inbox / "a meeting.mp3")
+    assert stenoflow("ingest", inbox, *_LOOKS).line["status"] == "complete"
+    assert api.calls
+
+
 def test_each_recording_is_taken_once_and_costs_once(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:
