@@ -1,8 +1,9 @@
 """The dashboard's web server: the desk and Prefect's app behind a login.
 
 Prefect's own app answers any page that is open in the operator's browser, and a page that may write a
-deployment runs programs by it. Here a request must name this server and no foreign origin (`tasks.access`),
-must come with the password or with the cookie that the login sets, and may not say what a flow run executes.
+deployment runs programs by it. Here a request must name this server and no foreign origin
+(`tasks.engine.access`), must come with the password or with the cookie that the login sets, and may not say
+what a flow run executes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stenoflow.flows.desk.users import Users
 from stenoflow.flows.desk.visitor import Role, Visitor, is_desks, let_in
-from stenoflow.tasks.access import HostCheck
+from stenoflow.tasks.engine.access import HostCheck
 
 APP = f"{__name__}:create_app"
 """What uvicorn serves."""

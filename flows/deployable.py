@@ -44,10 +44,10 @@ from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.operations.retention import Retention
 from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
+from stenoflow.tasks.sources.file_names import display_name
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import StabilityTracker
 from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
-from stenoflow.tasks.sources.source import display_name
 
 _log = logging.getLogger(__name__)
 _NOTHING_SAID = RecordingOptions()

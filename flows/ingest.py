@@ -23,10 +23,10 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SourceOutOfReachError
 from stenoflow.tasks.jobs.transcribe.prepare import refuse_unread
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
+from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry
 from stenoflow.tasks.sources.inbox.queue import Announcement
-from stenoflow.tasks.sources.source import shown
 
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import EventQueue

@@ -13,7 +13,7 @@ from stenoflow.flows.speak import SpeakWork
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest

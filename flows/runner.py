@@ -7,7 +7,7 @@ import logging
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 1.0
 # Without calls in flight, what is under way gets this long to end by itself.
 _SETTLING_S = 2.0
+_LOOK_FOR_SIGNALS_S = 1.0
 # Enough recordings at once to keep all calls busy even where each is one short segment.
 _SPARE_JOBS = 2
 _STOPPED = (StoppedError, InterruptedByUserError, ListenerGoneError, BrokenPipeError, asyncio.CancelledError)
@@ -347,6 +348,9 @@ def run_until_signal(
         loop = loop_runner.get_loop()
         ended = pool.submit(loop_runner.run, work)
         with _on_signal(lambda: loop.call_soon_threadsafe(end)):
+            # A signal that another thread takes, or that comes just before this one sleeps, does not wake it.
+            while not wait([ended], _LOOK_FOR_SIGNALS_S).done:
+                pass
             return ended.result()
 
 

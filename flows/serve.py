@@ -17,8 +17,8 @@ from stenoflow.flows.prefect_server import (
     start_server,
     surround,
 )
-from stenoflow.tasks.access import is_loopback
 from stenoflow.tasks.context import open_context
+from stenoflow.tasks.engine.access import is_loopback
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 

@@ -26,7 +26,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.assembly.assemble import assemble, diarize, still_to_do
-from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.assembly.job_settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, prepare

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 
 _PLAIN = JobSettings("openai", "whisper-1", "verbose_json", 600_000, 60_000)
 

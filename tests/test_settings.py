@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.setting_files import passed_over
 from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.settings.files import passed_over
 
 
 @pytest.fixture

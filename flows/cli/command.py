@@ -56,7 +56,7 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*args: Any, config: Path | None = None, log_format: LogFormat, **given: Any) -> Any:
-        from stenoflow.tasks.setting_files import CONFIG_VARIABLE, passed_over  # noqa: PLC0415 - pydantic
+        from stenoflow.tasks.settings.files import CONFIG_VARIABLE, passed_over  # noqa: PLC0415 - pydantic
 
         if log_format == LogFormat.JSON:
             from stenoflow.flows.cli.logs import log_as_json  # noqa: PLC0415 - for those that ask for it

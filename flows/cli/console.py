@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.sources.source import as_utf8
+from stenoflow.tasks.sources.file_names import as_utf8
 
 # For pipes and files: no cell is cut.
 _WIDE = 1_000

@@ -10,7 +10,7 @@ import typer
 from stenoflow.flows.cli.console import result, say
 from stenoflow.storage.private import make_private
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.setting_files import FILE_NAME, find_home
+from stenoflow.tasks.settings.files import FILE_NAME, find_home
 
 
 def init(

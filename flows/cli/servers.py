@@ -20,9 +20,9 @@ from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, serve_deployments
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
-from stenoflow.tasks.access import is_loopback, is_own_host, is_own_origin
 from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
+from stenoflow.tasks.engine.access import is_loopback, is_own_host, is_own_origin
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import TIMEOUT_S, DatabaseCollector
 from stenoflow.tasks.operations.model_list import last_day_of, tables_of

@@ -12,8 +12,8 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import count, fact, json_line, print_rows, result, say
-from stenoflow.flows.cli.job_views import VIEWS, JobView
 from stenoflow.flows.cli.jobs import cost_text, find_job, summary
+from stenoflow.flows.cli.show_segments import VIEWS, JobView
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job

@@ -20,7 +20,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.error_body import without_queries
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
-from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.assembly.job_settings import Speakers
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import RefusedError, SettingsError

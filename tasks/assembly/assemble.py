@@ -24,8 +24,8 @@ from stenoflow.tasks.assembly.diarization import (
     with_speaker_keys,
     without_speakers,
 )
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.assembly.review import reviewed
-from stenoflow.tasks.assembly.settings import JobSettings, Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.corrections import SpeakerCorrection, TextCorrection, correct
 from stenoflow.tasks.transcript.coverage import Integrity, cover

@@ -15,7 +15,7 @@ from stenoflow.storage.database.cache_keys import again_key, review_key
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.types import Target
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.holes import Hole, fill, part_at
 from stenoflow.tasks.transcript.regions import Excerpt

@@ -15,8 +15,8 @@ from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.api.providers import EMBEDDED, Provider, load_providers
 from stenoflow.tasks.api.settings import AudioApiSettings
-from stenoflow.tasks.setting_files import find_variable
 from stenoflow.tasks.settings import Settings
+from stenoflow.tasks.settings.files import find_variable
 
 if TYPE_CHECKING:
     from stenoflow.tasks.calls.transcribe import SecondOpinion

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stenoflow.tasks.access import HostCheck, is_loopback
+from stenoflow.tasks.engine.access import HostCheck, is_loopback
 from stenoflow.tasks.engine.admission import Admission
 from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error
 from stenoflow.tasks.engine.chat import reply_within_bounds

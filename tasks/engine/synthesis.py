@@ -20,8 +20,8 @@ from stenoflow.tasks.engine.api_errors import api_error_of, invalid
 from stenoflow.tasks.engine.request_schema import Body, number_field, text_field
 from stenoflow.tasks.engine.responses import server_sent_event
 from stenoflow.tasks.errors import EngineError, MediaError
-from stenoflow.tasks.media.arguments import SpeechFormat, speech_args
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.ffmpeg_arguments import SpeechFormat, speech_args
 from stenoflow.tasks.media.running import Bounds, running
 
 LONGEST_INPUT = 4_096

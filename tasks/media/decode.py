@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stenoflow.tasks.errors import MediaError, TooLongError
-from stenoflow.tasks.media.arguments import decode_args
 from stenoflow.tasks.media.channels import WINDOW_SAMPLES, Downmix
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.ffmpeg_arguments import decode_args
 from stenoflow.tasks.media.levels import ClippingMeter
 from stenoflow.tasks.media.probe import AudioStream, probe
 from stenoflow.tasks.media.running import Bounds, Finished, Running, running

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from stenoflow.storage.errors import DiskFullError
 from stenoflow.tasks.errors import MediaError
-from stenoflow.tasks.media.arguments import encode_args, opus_args
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.ffmpeg_arguments import encode_args, opus_args
 from stenoflow.tasks.media.running import Bounds, running
 from stenoflow.tasks.media.safe_open import shown
 

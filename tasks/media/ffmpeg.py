@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.media.arguments import decode_args, encode_args, file_url
+from stenoflow.tasks.media.ffmpeg_arguments import decode_args, encode_args, file_url
 from stenoflow.tasks.transcript.timecode import SAMPLE_RATE
 
 VARIABLE = "STENOFLOW_FFMPEG"

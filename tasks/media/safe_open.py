@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from stenoflow.tasks.media.arguments import file_url
+from stenoflow.tasks.media.ffmpeg_arguments import file_url
 
 COPY_AGAIN = "copy or record it again; it may have been cut off"
 

@@ -11,8 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stenoflow.storage.objects.local import file_errors
-from stenoflow.tasks.media.arguments import SPEECH_RATE, file_url, speech_decode_args, speech_encode_args
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
+from stenoflow.tasks.media.ffmpeg_arguments import (
+    SPEECH_RATE,
+    file_url,
+    speech_decode_args,
+    speech_encode_args,
+)
 from stenoflow.tasks.media.running import Bounds, Running, running
 
 Samples = NDArray[np.int16]

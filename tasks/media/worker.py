@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from stenoflow.tasks.errors import MediaError
-from stenoflow.tasks.media.arguments import FORMATS, PROTOCOLS
+from stenoflow.tasks.media.ffmpeg_arguments import FORMATS, PROTOCOLS
 from stenoflow.tasks.media.running import Bounds, Running, schedule_for_throughput
 from stenoflow.tasks.media.safe_open import Opened
 from stenoflow.tasks.media.truncation import demuxer_options
@@ -90,7 +90,8 @@ class Worker:
 
     def kill_group(self) -> None:
         """Have it killed, with whatever it started."""
-        with self._lock, contextlib.suppress(OSError):
+        # Without the lock, which a thread that waits for the end holds.
+        with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
 
 

@@ -17,7 +17,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.artifacts.page import write
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import choose_stream

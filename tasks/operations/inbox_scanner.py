@@ -18,6 +18,7 @@ from stenoflow.tasks.jobs.transcribe.speakers import MOST_BYTES, NoTurnsError, p
 from stenoflow.tasks.media.safe_open import opened
 from stenoflow.tasks.media.truncation import is_unfinished as lacks_its_end
 from stenoflow.tasks.sources import local_path
+from stenoflow.tasks.sources.file_names import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import SIDECARS
@@ -30,7 +31,6 @@ from stenoflow.tasks.sources.inbox.options import (
     options_of,
 )
 from stenoflow.tasks.sources.local import unreadable_folder
-from stenoflow.tasks.sources.source import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.transcript.speakers import Rttm
 
 # What was seen to grow, or was taken too early once, must be found unchanged so many times as often.

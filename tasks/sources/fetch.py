@@ -15,9 +15,10 @@ from stenoflow.storage.errors import StoreUnavailableError
 from stenoflow.storage.objects.local import file_errors
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.local import path_of, read_in_place, resolve_path
 from stenoflow.tasks.sources.s3 import refusals, split_uri
-from stenoflow.tasks.sources.source import Fetched, Source, shown
+from stenoflow.tasks.sources.source import Fetched, Source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,15 +13,14 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
-from stenoflow.tasks.sources.source import (
+from stenoflow.tasks.sources.file_names import (
     MEDIA_SUFFIXES,
-    Fetched,
-    Source,
     display_name,
     is_recording,
     remark_on_others,
     shown,
 )
+from stenoflow.tasks.sources.source import Fetched, Source
 
 
 def resolve_path(path: Path, remark: Callable[[str], None] = lambda _: None) -> list[Source]:

@@ -17,14 +17,14 @@ from stenoflow.tasks.errors import (
     SourceOutOfReachError,
     SourceUnreadableError,
 )
-from stenoflow.tasks.sources.source import (
+from stenoflow.tasks.sources.file_names import (
     MEDIA_SUFFIXES,
-    Source,
     display_name,
     is_recording,
     remark_on_others,
     shown,
 )
+from stenoflow.tasks.sources.source import Source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

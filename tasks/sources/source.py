@@ -1,13 +1,9 @@
-"""A source: where a recording is, and how it is called."""
+"""A source: where a recording is."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,106 +46,3 @@ class Fetched:
     def stamp(self) -> tuple[int, int]:
         """Tells later whether it is still the file that was hashed."""
         return self.size, self.changed_ns
-
-
-_KINDS: Final = (
-    "3g2 3ga 3gp 3gp2 3gpp 3gpp2 aac ac3 adts aif aifc aiff amr ape asf au avi awb bwf caf dsf dss dts eac3"
-    " f4a f4v flac flv m2a m2t m2ts m4a m4b m4r m4v mj2 mka mkv mov mp1 mp2 mp3 mp4 mp4a mpa mpc mpeg mpg"
-    " mpga mts mxf nut oga ogg ogv opus qoa qt qta ra rf64 rm sph spx tak ts tta voc vob w64 wav wave weba"
-    " webm wma wmv wtv wv"
-)
-MEDIA_SUFFIXES: Final = frozenset(f".{kind}" for kind in _KINDS.split())
-"""Suffixes, in lower case, of the files in a folder that are taken for recordings."""
-
-# What browsers and copying programs call a file, or a folder, that they are still at work on. As these
-# come last in a name, a file of such a name has no suffix of a recording.
-_UNFINISHED: Final = (
-    ".part",
-    ".partial",
-    ".filepart",
-    ".crdownload",
-    ".download",
-    ".opdownload",
-    ".tmp",
-    ".temp",
-)
-_LONGEST_NAME_BYTES: Final = 200
-# Invisible, but Persian words and many emoji are made with them.
-_JOINERS: Final = "\u200c\u200d"
-
-
-def is_recording(path: str) -> bool:
-    """Tell whether the ``/``-separated path names a recording, by its suffix.
-
-    Hidden and unfinished files are none, and neither is anything in such a folder.
-    """
-    if is_hidden(path) or is_unfinished(path):
-        return False
-    return PurePosixPath(path.rpartition("/")[2]).suffix.lower() in MEDIA_SUFFIXES
-
-
-def is_unfinished(path: str) -> bool:
-    """Tell whether a ``/``-separated path is called as what is still being written is."""
-    return any(part.lower().endswith(_UNFINISHED) for part in path.split("/"))
-
-
-def remark_on_others(folder: str, paths: Iterable[str]) -> str | None:
-    """Say how many of the files in a folder are no recordings, and of which kinds; None where none are."""
-    kinds = Counter(
-        PurePosixPath(path).suffix.lower() or "without a suffix"
-        for path in paths
-        if not is_hidden(path) and not is_recording(path)
-    )
-    if not kinds:
-        return None
-    counted = ", ".join(f"{number} {shown(kind)[:20]}" for kind, number in kinds.most_common(8))
-    more = f", {len(kinds) - 8} kinds more" if len(kinds) > 8 else ""
-    total = kinds.total()
-    noun, was = ("file", "was") if total == 1 else ("files", "were")
-    return f"{total} {noun} in {shown(folder)} {was} passed over: {counted}{more}"
-
-
-def is_hidden(path: str) -> bool:
-    """Tell whether a ``/``-separated path is that of a hidden file, or of anything in a hidden folder."""
-    return any(map(_is_hidden, path.split("/")))
-
-
-def _is_hidden(part: str) -> bool:
-    # In a key of S3, "." and ".." are names like any other; no folder has a file of such a name.
-    return part.startswith(".") and part not in {".", ".."}
-
-
-def as_utf8(text: str) -> str:
-    """Return a text whose bytes, read in the locale's encoding, are read as UTF-8 instead.
-
-    In a locale that is not UTF-8, Python keeps the bytes of a file's name as halves of surrogate pairs.
-    """
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text
-
-
-def shown(text: str) -> str:
-    """Return the text on one line and in valid Unicode: what cannot be shown becomes U+FFFD."""
-    return "".join(map(_shown, as_utf8(text)))
-
-
-def _shown(character: str) -> str:
-    if character.isprintable() or character in _JOINERS:
-        return character
-    return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
-
-
-def display_name(path: str) -> str:
-    """Return the last part of a path as it is to be shown, cut to 200 bytes with its suffix kept."""
-    name = shown(path.rstrip("/").rpartition("/")[2])
-    if name in {"", ".", ".."}:
-        return "recording"
-    if len(name.encode()) <= _LONGEST_NAME_BYTES:
-        return name
-    suffix = PurePosixPath(name).suffix
-    if len(suffix.encode()) > _LONGEST_NAME_BYTES // 2:
-        suffix = ""
-    room = _LONGEST_NAME_BYTES - len(f"…{suffix}".encode())
-    return name.encode()[:room].decode(errors="ignore") + f"…{suffix}"

@@ -16,7 +16,7 @@ from stenoflow.storage.objects import ObjectStore
 from stenoflow.storage.objects.local import file_errors
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.errors import RefusedError
-from stenoflow.tasks.sources.source import display_name, is_recording
+from stenoflow.tasks.sources.file_names import display_name, is_recording
 
 FOLDER = "uploads"
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

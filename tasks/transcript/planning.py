@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from stenoflow.tasks.transcript.regions import FRAME_MS, Loudness, loudness
 
-# What changes cuts changes what segments hold: raise `_SOUND` in assembly/settings.py with it.
+# What changes cuts changes what segments hold: raise `_SOUND` in `assembly/job_settings.py` with it.
 _SHORTEST_PAUSE_MS = 150
 # Words without a pause between them still have a gap. A stop inside a word is as long: such a cut is forced.
 _SHORTEST_GAP_FRAMES = 5

@@ -20,7 +20,7 @@ from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.requests import TranscriptionRequest
 from stenoflow.tasks.api.speech import SpeechRequest
 from stenoflow.tasks.api.types import Target
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.calls.chat import ChatCall
 from stenoflow.tasks.calls.paid_call import Caller, PaidCall
 from stenoflow.tasks.calls.provider import open_api

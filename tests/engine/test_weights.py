@@ -14,7 +14,7 @@ import pytest
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.billing.prices import load_book
 from stenoflow.tasks.engine import weights
 from stenoflow.tasks.engine.weights import Package, find_weights, in_folder

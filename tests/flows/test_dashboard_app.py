@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from stenoflow.flows.dashboard_app import Login, LoginCheck
-from stenoflow.tasks.access import HostCheck, is_own_host
+from stenoflow.tasks.engine.access import HostCheck, is_own_host
 
 LOGIN = Login("stenoflow:secret")
 BASIC = "Basic " + base64.b64encode(LOGIN.auth.encode()).decode()

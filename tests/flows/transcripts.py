@@ -10,7 +10,7 @@ from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.ledger import Request
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Recording
-from stenoflow.tasks.assembly.settings import JobSettings, job_id, recording_id
+from stenoflow.tasks.assembly.job_settings import JobSettings, job_id, recording_id
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.jobs.transcribe.publish import publish
 from stenoflow.tasks.settings import load_settings

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stenoflow.storage.database.catalog import SegmentPlan
-from stenoflow.tasks.assembly.settings import CacheKeys, JobSettings, job_id, recording_id
+from stenoflow.tasks.assembly.job_settings import CacheKeys, JobSettings, job_id, recording_id
 from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
 from stenoflow.tasks.jobs.reply.plan import conversation
 from stenoflow.tasks.jobs.reply.settings import ReplySettings, hash_of_messages

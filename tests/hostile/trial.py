@@ -9,11 +9,11 @@ from pathlib import Path
 from stenoflow.tasks.errors import MediaError, RefusedError
 from stenoflow.tasks.media.decode import decode
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
-from stenoflow.tasks.media.gaps import Zeros, find_gaps
 from stenoflow.tasks.media.levels import frame_levels
 from stenoflow.tasks.media.probe import MediaInfo, probe
 from stenoflow.tasks.media.running import OverdueError
 from stenoflow.tasks.media.safe_open import shown
+from stenoflow.tasks.media.undecodable import Zeros, find_gaps
 from stenoflow.tasks.transcript.timecode import ms_to_samples
 from tests.hostile.baits import is_bait
 

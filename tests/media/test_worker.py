@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from stenoflow.tasks.media.probe import probe, probing
+from stenoflow.tasks.media.worker import Worker
 from tests.flows.processes import command_line, descendants
 from tests.instrument.recording import write
 from tests.instrument.script import script
@@ -46,6 +49,20 @@ def test_a_worker_ends_with_its_block(talk: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(_begin, [talk] * 24))
     wait_for(lambda: not descendants(_server()))
+
+
+def test_a_worker_can_be_killed_while_another_thread_waits_for_its_end() -> None:
+    ours, servers = socket.socketpair()
+    servers.send((4711).to_bytes(4))
+    out, err = (io.FileIO(os.open(os.devnull, os.O_RDONLY)) for _ in range(2))
+    with ThreadPoolExecutor(1) as threads, servers, out, err:
+        worker = Worker(ours, out, err)
+        waiting = threads.submit(worker.wait)
+        wait_for(waiting.running)
+        worker.kill_group()
+        assert servers.recv(1) == b"", "the server is told to kill it"
+        servers.send((-9).to_bytes(4, signed=True))
+        assert waiting.result() == -9
 
 
 def _begin(path: Path) -> None:

@@ -10,7 +10,7 @@ from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import Activity, JobKind, JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.tasks.api.types import Target
-from stenoflow.tasks.assembly.settings import recording_id
+from stenoflow.tasks.assembly.job_settings import recording_id
 from stenoflow.tasks.calls.bills import check_affordable, reserve_speech
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, name_of

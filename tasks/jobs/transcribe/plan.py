@@ -8,7 +8,7 @@ from stenoflow.storage.database.cache_keys import MOST_AGAIN
 from stenoflow.tasks.api.chat_models import ContextTooSmallError
 from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.types import Target
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate, estimate_minutes

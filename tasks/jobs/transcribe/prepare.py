@@ -13,8 +13,8 @@ from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError, StorageError, TakenError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
+from stenoflow.tasks.assembly.job_settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
 from stenoflow.tasks.assembly.review import realign
-from stenoflow.tasks.assembly.settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
 from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve_tokens
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError, TooShortError

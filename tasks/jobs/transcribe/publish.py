@@ -28,7 +28,7 @@ from stenoflow.tasks.assembly.diarization import (
     labels_of,
     with_names,
 )
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.document import newest_minutes

@@ -12,7 +12,7 @@ from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
-from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.provider import (
@@ -26,7 +26,7 @@ from stenoflow.tasks.calls.provider import (
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import ModelUnavailableError, SettingsError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
-from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
+from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code

@@ -24,6 +24,7 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.answers import Answer
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.assembly.review import (
     NOT_YET,
     REALIGN,
@@ -33,7 +34,6 @@ from stenoflow.tasks.assembly.review import (
     stored_review,
     timed,
 )
-from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.speech_audio import decode_speech

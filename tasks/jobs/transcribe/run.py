@@ -16,7 +16,7 @@ from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.requests import TranscriptionRequest
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
-from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.transcribe import RepeatedCall, SecondOpinion, TranscribeCall
 from stenoflow.tasks.context import AppContext

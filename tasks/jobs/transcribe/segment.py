@@ -21,18 +21,18 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.assembly.assemble import untranslated
+from stenoflow.tasks.assembly.job_settings import CacheKeys, Speakers
 from stenoflow.tasks.assembly.review import open_reviews
-from stenoflow.tasks.assembly.settings import CacheKeys, Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.media.channels import Tracks, levels_of, loudest, own_levels
 from stenoflow.tasks.media.decode import Decoding, decode
 from stenoflow.tasks.media.encode import encode_mp3
-from stenoflow.tasks.media.gaps import Zeros, find_gaps
 from stenoflow.tasks.media.levels import TOO_MUCH, LevelMeter, amplified, gain_db, speech_levels
 from stenoflow.tasks.media.probe import AudioStream
 from stenoflow.tasks.media.segmenter import SegmentAudio, Segmenter
+from stenoflow.tasks.media.undecodable import Zeros, find_gaps
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.planning import Cut
 from stenoflow.tasks.transcript.regions import Excerpt, LevelHistogram, find_regions, stretches_to_send

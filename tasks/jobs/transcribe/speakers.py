@@ -21,14 +21,14 @@ from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.requests import SpeakerReference
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.diarization import opening_of, store_turns
-from stenoflow.tasks.assembly.settings import Speakers
+from stenoflow.tasks.assembly.job_settings import Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError
 from stenoflow.tasks.media.decode import decode
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.segmenter import Samples
+from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.inbox.options import unknown_speaker
-from stenoflow.tasks.sources.source import shown
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.speakers import (
     MOST_CLIPS,

@@ -23,8 +23,8 @@ from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import ModelNotFoundError, NotTranslatedError, WrongAddressError
 from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.assembly.review import read_answer, reviewed
-from stenoflow.tasks.assembly.settings import JobSettings
 from stenoflow.tasks.calls.bills import bill_chat, reserve_chat
 from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
 from stenoflow.tasks.context import AppContext

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from stenoflow.storage.objects.s3_client import list_objects, status_of
 from stenoflow.tasks.errors import NotAudioError, SettingsError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources.file_names import is_recording, shown
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.s3 import object_at, refusals, resolve_s3, split_uri
-from stenoflow.tasks.sources.source import is_recording, shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

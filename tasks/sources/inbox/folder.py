@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError
+from stenoflow.tasks.sources.file_names import is_hidden, is_recording, shown
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.local import path_of, source_at, walk
-from stenoflow.tasks.sources.source import is_hidden, is_recording, shown
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import PurePosixPath
 
+from stenoflow.tasks.sources.file_names import is_recording
 from stenoflow.tasks.sources.inbox.entry import beside
-from stenoflow.tasks.sources.source import is_recording
 
 REASON = ".reason.txt"
 """Ends the name of the file beside a rejected recording that says why."""

@@ -22,9 +22,9 @@ from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError, reason
+from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.glossary import MOST_BYTES, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
-from stenoflow.tasks.sources.source import shown
 
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from stenoflow.flows.dashboard_app import Login, LoginCheck
 from stenoflow.flows.desk.app import DeskBefore, create_desk
-from stenoflow.tasks.access import HostCheck
+from stenoflow.tasks.engine.access import HostCheck
 from stenoflow.tasks.settings import load_settings
 from tests.artifacts.chromium import chromium, find_chromium
 from tests.flows.conftest import Command, Meeting, write_settings

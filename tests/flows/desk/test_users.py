@@ -16,7 +16,7 @@ from stenoflow.flows.dashboard_app import LoginCheck
 from stenoflow.flows.desk.app import DeskBefore, create_desk
 from stenoflow.flows.desk.users import SESSION_S, Users, hash_password, is_password
 from stenoflow.flows.desk.visitor import Role
-from stenoflow.tasks.access import HostCheck
+from stenoflow.tasks.engine.access import HostCheck
 from stenoflow.tasks.settings import UserSettings, load_settings
 from tests.flows.desk.conftest import LOGIN, StandIn
 from tests.flows.test_dashboard_app import served

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stenoflow.tasks.assembly.assemble import is_to_be_translated
-from stenoflow.tasks.assembly.settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings
 
 
 @pytest.mark.parametrize(

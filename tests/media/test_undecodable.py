@@ -9,9 +9,9 @@ import pytest
 
 from stenoflow.tasks.media.decode import decode
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
-from stenoflow.tasks.media.gaps import Zeros, find_gaps
 from stenoflow.tasks.media.levels import LevelMeter
 from stenoflow.tasks.media.probe import AudioStream, probe
+from stenoflow.tasks.media.undecodable import Zeros, find_gaps
 from stenoflow.tasks.transcript.types import Region
 from tests.media.conftest import Make
 

@@ -1,4 +1,4 @@
-"""The settings: from the environment, a named file, and the home; see `stenoflow.tasks.setting_files`."""
+"""The settings: from the environment, a named file, and the home; see `stenoflow.tasks.settings.files`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
-from stenoflow.tasks.setting_files import FILE_NAME, file_sources, find_home
+from stenoflow.tasks.settings.files import FILE_NAME, file_sources, find_home
 from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
 _PLACES = f"it comes from the environment, from --config FILE, or from .env or {FILE_NAME} in the home"

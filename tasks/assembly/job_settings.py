@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from stenoflow.storage.database.cache_keys import AlignMode, translation_key
 from stenoflow.storage.database.catalog import SegmentPlan
-from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
+from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.transcript.planning import CutRule
 from stenoflow.tasks.transcript.speakers import OPENING_SEGMENTS
 

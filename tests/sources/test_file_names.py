@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.sources.source import display_name, is_recording, shown
+from stenoflow.tasks.sources.file_names import display_name, is_recording, shown
 
 
 @pytest.mark.parametrize(

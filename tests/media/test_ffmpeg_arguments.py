@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.media.arguments import FORMATS, decode_args, encode_args, file_url
+from stenoflow.tasks.media.ffmpeg_arguments import FORMATS, decode_args, encode_args, file_url
 
 
 def options(args: list[str], name: str) -> list[str]:
