@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -138,16 +138,24 @@ def load_table(
     Raises:
         SettingsError: an override names an unknown key, or gives a value of the wrong kind.
     """
+    entries, default = _entries(kind), _shipped()[kind]["default"]
+    table: ModelTable[M] = _shipped_table(kind, cast("Hashable", of))
+    changed = {
+        name: _checked(kind, of, name, entries.get(name, default) | dict(changes))
+        for name, changes in (overrides or {}).items()
+    }
+    return replace(table, listed={**table.listed, **changed})
+
+
+def _entries(kind: Kind) -> Mapping[str, dict[str, object]]:
     shipped = _shipped()[kind]
-    default: dict[str, object] = shipped["default"]
-    entries = {name: default | entry for name, entry in shipped["models"].items()}
-    for name, changes in (overrides or {}).items():
-        entries[name] = entries.get(name, default) | dict(changes)
-    return ModelTable(
-        kind,
-        {name: _checked(kind, of, name, entry) for name, entry in entries.items()},
-        _checked(kind, of, "default", default),
-    )
+    return {name: shipped["default"] | entry for name, entry in shipped["models"].items()}
+
+
+@cache
+def _shipped_table(kind: Kind, of: type[Any]) -> ModelTable[Any]:
+    listed = {name: _checked(kind, of, name, entry) for name, entry in _entries(kind).items()}
+    return ModelTable(kind, listed, _checked(kind, of, "default", _shipped()[kind]["default"]))
 
 
 def order_at(provider: str, kind: Kind) -> Sequence[str]:
@@ -170,7 +178,7 @@ def _shipped() -> Mapping[str, Any]:
 
 def _checked(kind: Kind, of: type[M], name: str, entry: Mapping[str, object]) -> M:
     try:
-        return TypeAdapter(of).validate_python({**entry, "name": name})
+        found: M = _adapter(cast("Hashable", of)).validate_python({**entry, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -179,3 +187,9 @@ def _checked(kind: Kind, of: type[M], name: str, entry: Mapping[str, object]) ->
             f'the entry of {what} "{name}": {where}: {first["msg"]}',
             f'see [{_OVERRIDDEN_IN[kind]}."NAME"] in stenoflow.toml',
         ) from error
+    return found
+
+
+@cache
+def _adapter(of: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(of)

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -111,20 +112,36 @@ def load_providers(overrides: Mapping[str, Mapping[str, object]] | None = None) 
     Raises:
         SettingsError: an override names an unknown key, or gives a value of the wrong kind.
     """
-    shipped = tomllib.loads(files(__package__).joinpath("providers.toml").read_text("utf-8"))
-    default: dict[str, object] = shipped["default"]
-    entries: dict[str, dict[str, object]] = dict(shipped["providers"])
-    for name, changes in (overrides or {}).items():
-        # Of a server of one's own nothing is known but what is said.
-        entries[name] = entries.get(name, default) | dict(changes)
-    return ProviderTable(
-        {name: _checked(name, entry) for name, entry in entries.items()}, _checked("default", default)
-    )
+    shipped = _shipped()
+    table = _shipped_table()
+    # Of a server of one's own nothing is known but what is said.
+    changed = {
+        name: _checked(name, shipped["providers"].get(name, shipped["default"]) | dict(changes))
+        for name, changes in (overrides or {}).items()
+    }
+    return replace(table, listed={**table.listed, **changed})
+
+
+@cache
+def _shipped() -> Mapping[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("providers.toml").read_text("utf-8"))
+
+
+@cache
+def _shipped_table() -> ProviderTable:
+    shipped = _shipped()
+    listed = {name: _checked(name, entry) for name, entry in shipped["providers"].items()}
+    return ProviderTable(listed, _checked("default", shipped["default"]))
+
+
+@cache
+def _adapter() -> TypeAdapter[Provider]:
+    return TypeAdapter(Provider)
 
 
 def _checked(name: str, entry: Mapping[str, Any]) -> Provider:
     try:
-        provider = TypeAdapter(Provider).validate_python({**entry, "name": name})
+        provider = _adapter().validate_python({**entry, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
