@@ -63,7 +63,7 @@ def show(request: Request) -> Response:
         disk=disk,
         used=round(100 * disk.used / disk.total),
         is_low=disk.free < 1_000_000 * context.settings.least_free_mb,
-        unindexed=len(context.search.unindexed()),
+        unindexed=context.search.lacking(),
     )
 
 

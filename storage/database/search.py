@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, delete, insert, select, text
+from sqlalchemy import ColumnElement, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
@@ -125,6 +125,13 @@ class SearchIndex:
         )
         with self._database.read() as session:
             return list(session.scalars(query))
+
+    def lacking(self) -> int:
+        """Count the published transcripts that the index does not know: quickly, and a few more or less."""
+        published = select(func.count()).where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(_PUBLISHED))
+        with self._database.read() as session:
+            known = session.scalar(select(func.count()).select_from(TranscriptCard)) or 0
+            return max(0, (session.scalar(published) or 0) - known)
 
     def _matches(self, phrases: Sequence[SearchedPhrase]) -> ColumnElement[bool]:
         if self._database.is_embedded:

@@ -209,6 +209,7 @@ def test_what_fails_says_why_and_where_to_look_under_our_tag(
 
         options = RecordingOptions(segment_seconds=60, tag="board")
         state = await transcribe(str(meeting.path), options, return_state=True)
+        assert state.state_details.flow_run_id is not None
         async with get_client() as client:
             return state, await client.read_flow_run(state.state_details.flow_run_id)
 

@@ -26,6 +26,7 @@ from stenoflow.flows.dashboard_app import Login, LoginCheck
 from stenoflow.flows.desk.app import create_desk
 from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.storage.database.connection import Database, open_database, upgrade
+from stenoflow.storage.database.tables import Base
 from stenoflow.tasks.settings import load_settings
 from tests.scale.__main__ import say
 from tests.servers.postgres import postgres_database, postgres_server
@@ -41,14 +42,13 @@ _DIALECT = {
         "id": "printf('%012d', {})",
         "at": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || (({jobs} - j) * 60) || ' seconds')",
         "json": "{}",
-        "terms": "{}",
+        "terms": "a.text || ' ' || b.text",
     },
     "postgresql": {
         "id": "lpad(({})::text, 12, '0')",
         "at": "now() - interval '60 s' * ({jobs} - j)",
         "json": "({})::json",
-        # The terms of a text with their places, as the program writes them.
-        "terms": "to_tsvector('simple', {})",
+        "terms": "a.terms || b.terms",
     },
 }
 _NUMBERS = "WITH RECURSIVE n(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM n WHERE j < {jobs})"
@@ -118,7 +118,7 @@ def fill(database: Database, jobs: int, passages: int) -> None:
         "at": pieces["at"].format(jobs=jobs),
         "settings": pieces["json"].format("""'{"model": "whisper-1"}'"""),
         "speakers": pieces["json"].format("""'["Anna ' || (j % 300) || '", "B"]'"""),
-        "terms": pieces["terms"].format("a.text || ' ' || b.text"),
+        "terms": pieces["terms"],
         "true": "1" if dialect == "sqlite" else "true",
         "passages": passages,
         "texts": _TEXTS,
@@ -128,14 +128,27 @@ def fill(database: Database, jobs: int, passages: int) -> None:
         mark = "?" if dialect == "sqlite" else "%s"
         put = f"INSERT INTO scale_texts VALUES ({mark}, {mark})"  # noqa: S608 - our own words
         connection.exec_driver_sql(put, list(enumerate(_texts())))
+        if dialect != "sqlite":
+            # Put together, the places of the second's terms come behind those of the first's.
+            connection.exec_driver_sql("ALTER TABLE scale_texts ADD terms tsvector")
+            connection.exec_driver_sql("UPDATE scale_texts SET terms = to_tsvector('simple', text)")
     for table, statement in _FILL.items():
         begun = time.monotonic()
         with database.engine.begin() as connection:
             if dialect != "sqlite":
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
                 connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+                indices = Base.metadata.tables[table].indexes
+                for index in indices:
+                    index.drop(connection, checkfirst=True)
+                connection.exec_driver_sql("DROP INDEX IF EXISTS ix_passages_terms")
             filled = statement.format(**places)
             connection.exec_driver_sql(filled.replace("%", "%%") if dialect != "sqlite" else filled)
+            if dialect != "sqlite":
+                for index in indices:
+                    index.create(connection)
+                if table == "passages":
+                    connection.exec_driver_sql("CREATE INDEX ix_passages_terms ON passages USING gin (terms)")
         say(f"{table} filled in {time.monotonic() - begun:.0f} s")
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
