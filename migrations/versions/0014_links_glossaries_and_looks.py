@@ -1,5 +1,7 @@
 """Links by which readers see one transcript, words that an inbox's glossary learned, and looks into inboxes.
 
+Names of recordings are indexed, too: lists are searched by parts of them.
+
 Revision: 0014, after 0013.
 """
 
@@ -41,6 +43,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox_terms")),
     )
     op.create_index(op.f("ix_inbox_terms_inbox"), "inbox_terms", ["inbox"])
+    op.create_index(op.f("ix_recordings_name"), "recordings", ["name", "id"])
     op.create_table(
         "inbox_looks",
         sa.Column("inbox", sa.Text(), nullable=False),
@@ -50,6 +53,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_recordings_name"), "recordings")
     op.drop_table("inbox_looks")
     op.drop_table("inbox_terms")
     op.drop_table("links")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stenoflow.storage.database.connection import Database
@@ -97,8 +110,6 @@ class Listing:
             select(Job, Recording, TranscriptCard)
             .join(Recording, Recording.id == Job.recording_id)
             .outerjoin(TranscriptCard, TranscriptCard.job_id == Job.id)
-            .where(*_conditions(wanted))
-            .order_by(Job.created_at.desc(), Job.id.desc())
             .limit(size + 1)
         )
         if after is not None:
@@ -106,10 +117,14 @@ class Listing:
             query = query.where(tuple_(Job.created_at, Job.id) < place)
         with self._database.read() as session:
             # What is rare is found first; the whole list would be gone through for it.
+            is_narrow = False
             for column, candidates in _candidates(wanted):
                 ids = session.scalars(candidates.limit(_FEW + 1)).all()
                 if len(ids) <= _FEW:
-                    query = query.where(column.in_(ids))
+                    query, is_narrow = query.where(column.in_(ids)), True
+            column_of = _without_index if is_narrow and self._database.is_embedded else _as_it_is
+            newest_first = column_of(Job.created_at).desc(), Job.id.desc()
+            query = query.where(*_conditions(wanted, column_of)).order_by(*newest_first)
             rows = session.execute(query).all()
             ids = [job.id for job, _, _ in rows[:size]]
             spent = {
@@ -191,22 +206,34 @@ def _has_speaker(name: str) -> ColumnElement[bool]:
     return cast(TranscriptCard.speakers, String).icontains(escaped, autoescape=True)
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _as_it_is(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    return column.expression
+
+
+def _without_index(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Return a column that SQLite uses no index of: it would rather go through one than look up a few ids."""
+    return literal_column(f"+jobs.{column.key}", column.type)
+
+
+def _conditions(
+    wanted: Wanted, column_of: Callable[[InstrumentedAttribute[Any]], ColumnElement[Any]]
+) -> list[ColumnElement[bool]]:
+    kind, state, tag, made_at = map(column_of, (Job.kind, Job.state, Job.tag, Job.created_at))
     asked = {
-        Job.state == wanted.state: wanted.state,
-        Job.tag == wanted.tag: wanted.tag,
+        state == wanted.state: wanted.state,
+        tag == wanted.tag: wanted.tag,
         _is_named(wanted.name): wanted.name,
         TranscriptCard.language == wanted.language: wanted.language,
         _MODEL_NAME.in_([wanted.model]): wanted.model,
         _has_speaker(wanted.speaker): wanted.speaker,
         _lies_in(wanted.source_prefix or ""): wanted.source_prefix,
-        Job.created_at >= (wanted.since or _ANY_TIME): wanted.since,
-        Job.created_at < (wanted.until or _ANY_TIME): wanted.until,
+        made_at >= (wanted.since or _ANY_TIME): wanted.since,
+        made_at < (wanted.until or _ANY_TIME): wanted.until,
     }
-    found = [Job.kind == wanted.kind, *(condition for condition, value in asked.items() if value)]
+    found = [kind == wanted.kind, *(condition for condition, value in asked.items() if value)]
     if wanted.needs_person:
-        ends = _MODEL_NAME.in_(wanted.retiring) & (Job.state == JobState.COMPLETE)
-        needs = [Job.state.in_(NEEDING), TranscriptCard.suspects > 0]
+        ends = _MODEL_NAME.in_(wanted.retiring) & (state == JobState.COMPLETE)
+        needs = [state.in_(NEEDING), TranscriptCard.suspects > 0]
         found.append(or_(*needs, *([ends] if wanted.retiring else [])))
     return found
 

@@ -92,7 +92,11 @@ class Recording(Base):
     """A source at one content: the same address with new bytes is another row."""
 
     __tablename__ = "recordings"
-    __table_args__ = (UniqueConstraint("source", "sha256"),)
+    __table_args__ = (
+        UniqueConstraint("source", "sha256"),
+        # Lists are searched by parts of names: of this index all is read, and nothing of the table.
+        Index("ix_recordings_name", "name", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     source: Mapped[str] = mapped_column(Text)

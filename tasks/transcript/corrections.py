@@ -99,10 +99,14 @@ def new_terms(before: str, after: str) -> list[str]:
     old, new = (list(map(_bare, split_words(text))) for text in (before, after))
     terms: list[str] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    for kind, _, _, first, end in matcher.get_opcodes():
+    for kind, old_first, old_end, first, end in matcher.get_opcodes():
         run = [word for word in new[first:end] if word] if kind in {"insert", "replace"} else []
+        if first == 0 and [word.casefold() for word in run] == [
+            each.casefold() for each in old[old_first:old_end]
+        ]:
+            continue  # the beginning of a sentence
         if 0 < len(run) <= _LONGEST_NAME:
-            terms.append(" ".join(run))
+            terms.append(join_words(run))
         else:
             terms += [word for place, word in enumerate(run) if place and word[0].isupper()]
     return [term for term in dict.fromkeys(terms) if any(map(str.isalpha, term))]

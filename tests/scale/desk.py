@@ -32,7 +32,7 @@ from tests.scale.__main__ import say
 from tests.servers.postgres import postgres_database, postgres_server
 
 _LOGIN = Login("stenoflow:secret")
-_RUNS = 15
+_RUNS = 9
 _TEXTS, _WORDS, _HALF = 2_000, 30_000, 37
 _RARE, _MIDDLE, _COMMON = "w29000", "w300", "w1"
 _PASSAGES = 24

@@ -32,7 +32,7 @@ def shared(
     postgres_url: str, bucket: Bucket, home: Path, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Bucket]:
     """A database and a bucket, with an inbox in which a recording lies."""
-    assert home
+    assert not home.exists()
     with postgres_database(postgres_url) as url:
         database = open_database(url)
         upgrade(database)

@@ -20,7 +20,7 @@ from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.flows.desk.users import Users
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.links import Links
-from stenoflow.tasks.access import HostCheck
+from stenoflow.tasks.engine.access import HostCheck
 from stenoflow.tasks.settings import UserSettings, load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.flows.desk.conftest import LOGIN, Desk, StandIn
