@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, TextualSelect, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
@@ -16,7 +16,8 @@ from stenoflow.storage.database.tables import Job, Passage, Recording, Transcrip
 
 # Rows in one statement; databases bound how many values they take.
 _AT_ONCE = 500
-_LAST = 2**63 - 1
+# Passages that are gone through one by one before the index of texts is asked: what is not in them is rare.
+_NEWEST = 10_000
 _PUBLISHED = (JobState.COMPLETE, JobState.PARTIAL)
 
 
@@ -108,14 +109,24 @@ class SearchIndex:
             .order_by(Passage.id.desc())
             .limit(limit)
         )
-        if before is not None:
-            query = query.where(Passage.id < before)
+        if job_id is not None:
+            query = query.where(Passage.job_id == job_id)
         with self._database.read() as session:
-            ids = None if job_id is None else _ids_of(session, job_id)
-            if job_id is not None:
-                query = query.where(Passage.job_id == job_id)
-            matches = self._matches(phrases, limit if job_id is None else -1, before, ids)
-            return [Hit(*row) for row in session.execute(query.where(matches))]
+            ids = _ids_of(session, job_id)
+            if before is not None:
+                ids = ids[0], min(ids[1], before - 1)
+            if self._database.is_embedded:
+                found = _matches_of_fts5(phrases, ids, limit if job_id is None else -1)
+                return [Hit(*row) for row in session.execute(query.where(Passage.id.in_(found)))]
+            matches = _matches_of_postgresql(phrases)
+            newest = query.where(matches, Passage.id.between(max(ids[0], ids[1] - _NEWEST), ids[1]))
+            rows = session.execute(newest).all()
+            if len(rows) < limit and ids[1] - _NEWEST > ids[0]:
+                # It is rare: found by the index, and then sorted. The table would be gone through otherwise.
+                whole = select(Passage.id).where(matches, Passage.id.between(*ids)).cte()
+                ids_found = select(whole.prefix_with("MATERIALIZED").c.id)
+                rows = session.execute(query.where(Passage.id.in_(ids_found))).all()
+            return [Hit(*row) for row in rows]
 
     def unindexed(self) -> list[str]:
         """Return the published transcripts that the index does not know: of before there was one."""
@@ -135,38 +146,29 @@ class SearchIndex:
             known = session.scalar(select(func.count()).select_from(TranscriptCard)) or 0
             return max(0, (session.scalar(published) or 0) - known)
 
-    def _matches(
-        self, phrases: Sequence[SearchedPhrase], limit: int, before: int | None, ids: tuple[int, int] | None
-    ) -> ColumnElement[bool]:
-        """Return the condition that all phrases stand in a passage.
 
-        Args:
-            phrases: at least one.
-            limit: how many of the newest are wanted; -1: all.
-            before: ids are less than this.
-            ids: the least and the greatest that are wanted; None: whatever they are.
-        """
-        if self._database.is_embedded:
-            first, last = ids or (0, _LAST)
-            # Asked of the index alone, from the newest on: what stands everywhere is soon found often enough.
-            found = text(
-                "SELECT rowid FROM passages_fts WHERE passages_fts MATCH :wanted"
-                " AND rowid >= :first AND rowid <= :last ORDER BY rowid DESC LIMIT :most"
-            ).bindparams(
-                wanted=_fts5(phrases),
-                first=first,
-                last=last if before is None else min(last, before - 1),
-                most=limit,
-            )
-            return Passage.id.in_(found.columns(Passage.id))
-        asked = text("CAST(:wanted AS tsquery)").bindparams(wanted=_tsquery(phrases))
-        return Passage.terms.bool_op("@@")(asked)
+def _matches_of_fts5(phrases: Sequence[SearchedPhrase], ids: tuple[int, int], limit: int) -> TextualSelect:
+    """Return the newest ids in which all phrases stand; ``limit``: how many, -1: all."""
+    # Asked of the index alone, from the newest on: what stands everywhere is soon found often enough.
+    return (
+        text(
+            "SELECT rowid FROM passages_fts WHERE passages_fts MATCH :wanted"
+            " AND rowid >= :first AND rowid <= :last ORDER BY rowid DESC LIMIT :most"
+        )
+        .bindparams(wanted=_fts5(phrases), first=ids[0], last=ids[1], most=limit)
+        .columns(Passage.id)
+    )
 
 
-def _ids_of(session: Session, job_id: str) -> tuple[int, int]:
-    """Return the least and the greatest id of a job's passages."""
-    query = select(func.min(Passage.id), func.max(Passage.id)).where(Passage.job_id == job_id)
-    first, last = session.execute(query).one()
+def _matches_of_postgresql(phrases: Sequence[SearchedPhrase]) -> ColumnElement[bool]:
+    asked = text("CAST(:wanted AS tsquery)").bindparams(wanted=_tsquery(phrases))
+    return Passage.terms.bool_op("@@")(asked)
+
+
+def _ids_of(session: Session, job_id: str | None) -> tuple[int, int]:
+    """Return the least and the greatest id of a job's passages; None: of all."""
+    query = select(func.min(Passage.id), func.max(Passage.id))
+    first, last = session.execute(query if job_id is None else query.where(Passage.job_id == job_id)).one()
     return first or 0, last or 0
 
 

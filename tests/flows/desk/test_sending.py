@@ -145,11 +145,11 @@ def test_a_recording_is_chosen_from_an_inbox_estimated_and_started(
     desk: Desk, transcribed: dict[str, Any], stenoflow: Command, meeting: Meeting
 ) -> None:
     inbox = Path(unquote(transcribed["source"]).removeprefix("file://")).parent
-    name = "<b>Über</b> & 100%.flac"
+    name = "<b>Über<b> & 100%.flac"
     (inbox / name).write_bytes(meeting.path.read_bytes() + b"\0")
     assert "/desk/inboxes/meetings" in desk.text("/desk/send")
     page = desk.text("/desk/inboxes/meetings")
-    assert "&lt;b&gt;Über&lt;/b&gt; &amp; 100%.flac" in page
+    assert "&lt;b&gt;Über&lt;b&gt; &amp; 100%.flac" in page
     links = [html.unescape(each) for each in re.findall(r'<th scope="row"><a href="([^"]+)"', page)]
     (link,) = [each for each in links if "ber" in each]
     assert "at most 0.0" in desk.text(link)
