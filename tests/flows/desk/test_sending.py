@@ -201,5 +201,6 @@ def test_a_translation_buys_no_transcription_again(
         (outcome,) = run_works(context, [work], 2, json=True)
     assert outcome.status == "complete"
     assert "translation.txt" in outcome.artifacts
-    assert {each.endpoint for each in api.calls[calls:]} == {"translations"}
+    # It is in English, so there is nothing to be translated.
+    assert len(api.calls) == calls
     assert stenoflow("verify").exit_code == 0

@@ -130,5 +130,6 @@ def _act(desk: Desk, job: str, api: AudioApiServer) -> None:
     with open_context(load_settings()) as context:
         (outcome,) = run_works(context, works_to_translate(context, job, ["txt"]), 2, json=True)
     assert outcome.status == "complete"
-    assert {each.endpoint for each in api.calls[calls:]} == {"translations"}
+    # It is in English, so there is nothing to be translated.
+    assert len(api.calls) == calls
     assert "in English, too" in desk.text(f"/desk/jobs/{job}/details")
