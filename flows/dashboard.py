@@ -17,11 +17,13 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
 
-from stenoflow.flows.desk import desk_address
+from stenoflow.flows.desk import job_address, why
 from stenoflow.flows.outcome import MinutesDetails, Outcome, TranscriptDetails
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import ChargeKind
+from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext
@@ -29,6 +31,7 @@ from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 _LOOK_EVERY_S = 5.0
+_DOES: dict[str, str] = {JobKind.MINUTES: ": minutes"}
 _FIRST_CHARACTERS = 600
 # ASCII punctuation, all of which CommonMark lets be escaped.
 _MARKUP = re.compile(r"[!-/:-@\[-`{-~]")
@@ -79,18 +82,35 @@ class DashboardProgress(LogWatcher):
         await asyncio.gather(*self._ending)
 
     def opened(self, name: str, job_id: str, duration_ms: int, unit: str) -> None:
-        """Begin to follow a job."""
+        """Begin to follow a job, and have the flow run say in its name and tags what it is about."""
         super().opened(name, job_id, duration_ms, unit)
+        self._ending.append(asyncio.create_task(_quietly(self._label(job_id))))
         self._following[job_id] = asyncio.create_task(self._follow(job_id, name, duration_ms))
 
     def ended(self, outcome: Outcome) -> None:
         """Show what came of it."""
         super().ended(outcome)
+        if outcome.error is not None:
+            reason = why(self._context.settings, outcome.job, outcome.error.get("message"))
+            _log.error("%s: %s: %s", outcome.source or outcome.job, outcome.status, reason)
         following = self._following.pop(outcome.job or "", None)
         if following is not None:
             following.cancel()
         show = self._show_minutes if isinstance(outcome.details, MinutesDetails) else self._end
         self._ending.append(asyncio.create_task(_quietly(show(outcome))))
+
+    async def _label(self, job_id: str) -> None:
+        job = await run_blocking(self._context.catalog.job, job_id)
+        recording = await run_blocking(self._context.catalog.recording, job.recording_id)
+        if flow_run.id is None:
+            return
+        async with get_client() as client:
+            run = await client.read_flow_run(UUID(flow_run.id))
+            added = {job.tag} if job.tag else set()
+            # Asked for by a job's id, it is called after the recording and what is done with it.
+            is_id = run.parameters.get("job") == run.name
+            name = f"{recording.name}{_DOES.get(job.kind, '')}" if is_id else run.name
+            await client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, *added}))
 
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
@@ -122,8 +142,8 @@ class DashboardProgress(LogWatcher):
             said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
             await self._show_progress(outcome.job, _percent(rows), said)
         text = await run_blocking(self._first_lines, outcome)
-        desk = desk_address(self._context.settings.home)
-        shown = _summary(outcome, outcome.details, text, desk)
+        link = job_address(self._context.settings, outcome.job)
+        shown = _summary(outcome, outcome.details, text, link)
         await acreate_markdown_artifact(shown, summary, outcome.source)
 
     async def _show_minutes(self, outcome: Outcome) -> None:
@@ -151,7 +171,7 @@ def _percent(rows: list[dict[str, Any]]) -> float:
     return 100.0 * sum(row["state"] in {"done", "silent"} for row in rows) / len(rows)
 
 
-def _summary(outcome: Outcome, details: TranscriptDetails, text: str, desk: str | None = None) -> str:
+def _summary(outcome: Outcome, details: TranscriptDetails, text: str, link: str | None = None) -> str:
     facts = (
         f"**{outcome.status}**",
         clock(round(details.duration * 1000)),
@@ -165,7 +185,7 @@ def _summary(outcome: Outcome, details: TranscriptDetails, text: str, desk: str 
         *(f"- missing {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.missing),
         *(f"- suspect {clock(round(1000 * a))}-{clock(round(1000 * b))}" for a, b in details.suspect),
         *([_quoted((outcome.error or {}).get("message", ""))] if outcome.error else []),
-        *([f"[Read, hear and download it at the desk]({desk}/desk/jobs/{outcome.job}/)"] if desk else []),
+        *([f"[Read, hear and download it at the desk]({link})"] if link else []),
         *(f"- {name}: `{uri}`" for name, uri in outcome.artifacts.items()),
         *([_quoted(text)] if text else []),
     ]

@@ -15,11 +15,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection, Request
@@ -27,17 +28,23 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stenoflow.flows.desk.users import Users
-from stenoflow.flows.desk.visitor import Role, Visitor, is_desks, let_in
+from stenoflow.flows.desk.visitor import GUEST, Role, Visitor, is_desks, is_for_guests, let_in
 from stenoflow.tasks.engine.access import HostCheck
+
+if TYPE_CHECKING:
+    from stenoflow.flows.desk.prefect_api import PrefectApi
 
 APP = f"{__name__}:create_app"
 """What uvicorn serves."""
+APP_BESIDE = f"{__name__}:create_app_beside"
+"""What it serves where another server of Prefect's is used."""
 AUTH = "STENOFLOW_DASHBOARD_AUTH"
 """In the environment of its process: the login's ``user:password``."""
 LOGIN_PATH = "/login"
 
 _SECRET_FILE = "dashboard.secret"  # noqa: S105 - its name
 _COOKIE = "stenoflow_dashboard"
+_FORWARDED_USER = "x-forwarded-user"
 _A_MONTH_S = 30 * 24 * 3600
 # What tells whether a server is there, without telling anything else.
 _PUBLIC = frozenset({"/api/health", "/api/ready"})
@@ -126,12 +133,32 @@ def create_app() -> ASGIApp:
     """Return the app that uvicorn serves; the login is in the environment."""
     from prefect.server.api.server import create_app as create_prefect_app  # noqa: PLC0415 - takes seconds
 
+    from stenoflow.flows.desk.prefect_api import PrefectApi  # noqa: PLC0415 - only this process serves it
+
+    prefect = create_prefect_app()
+    return _behind_login(PrefectApi.of_app(prefect), prefect)
+
+
+def create_app_beside() -> ASGIApp:
+    """Return the app that uvicorn serves beside another server of Prefect's: the desk, and links there."""
+    from prefect.settings import get_current_settings  # noqa: PLC0415 - takes seconds
+
+    from stenoflow.flows.desk.prefect_api import PrefectApi, signpost  # noqa: PLC0415 - as above
+
+    api_url = os.environ["PREFECT_API_URL"].rstrip("/")
+    pages = get_current_settings().ui_url or api_url.removesuffix("/api")
+    return _behind_login(PrefectApi.of_server(api_url), signpost(pages))
+
+
+def _behind_login(prefect: PrefectApi, other: ASGIApp) -> ASGIApp:
+    """Return the desk, and another app at all other addresses, behind the login of the environment."""
     from stenoflow.flows.desk.app import DeskBefore, create_desk  # noqa: PLC0415 - only this process serves it
     from stenoflow.tasks.settings import load_settings  # noqa: PLC0415 - the same
 
-    login = Login(os.environ[AUTH])
-    prefect, users = create_prefect_app(), Users(load_settings().users, login.derived)
-    return HostCheck(LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), login, users))
+    login, settings = Login(os.environ[AUTH]), load_settings()
+    app = DeskBefore(create_desk(load_settings, prefect, login.derived), other)
+    users = Users(settings.users, login.derived)
+    return HostCheck(LoginCheck(app, login, users, settings.trusted_proxies), settings.desk_url)
 
 
 class LoginCheck:
@@ -141,12 +168,16 @@ class LoginCheck:
         app: what is behind it.
         login: of whoever has the password: an operator.
         users: those who may log in beside that; only operators among them get to Prefect.
+        proxies: addresses and networks whose ``X-Forwarded-User`` is believed; nobody else's is.
     """
 
-    def __init__(self, app: ASGIApp, login: Login, users: Users | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, login: Login, users: Users | None = None, proxies: Sequence[str] = ()
+    ) -> None:
         self._app = app
         self._login = login
         self._users = users or Users({}, login.derived)
+        self._proxies = [ip_network(each) for each in proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -168,7 +199,8 @@ class LoginCheck:
             return await self._log_in(request, body)
         if path in _PUBLIC and request.method in _READS:
             return None
-        visitor = self._visitor(request)
+        is_open = is_for_guests(path) and request.method in _READS
+        visitor = self._visitor(request) or (GUEST if is_open else None)
         if visitor is None:
             return _page(401) if _is_navigation(request) else _refused(401, "Unauthorized")
         if not (visitor.may(Role.OPERATOR) or is_desks(path)):
@@ -178,9 +210,21 @@ class LoginCheck:
 
     def _visitor(self, connection: HTTPConnection) -> Visitor | None:
         """Return who asks; None: nobody who is logged in."""
+        names = connection.headers.getlist(_FORWARDED_USER)
+        if names and self._is_proxy(connection):
+            # Whoever the proxy says it is, and nobody else, whatever else came along.
+            return self._users.named(_utf8(names[0])) if len(names) == 1 else None
         if self._login.accepts(connection):
             return self._login.operator
         return self._users.visitor(connection.cookies.get(_COOKIE, ""))
+
+    def _is_proxy(self, connection: HTTPConnection) -> bool:
+        try:
+            address = ip_address(connection.client.host if connection.client else "")
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._proxies)
 
     async def _log_in(self, request: Request, body: _Body) -> Response:
         if request.method == "POST":
@@ -306,6 +350,11 @@ def _welcome(cookie: str) -> Response:
     reply = HTMLResponse(_WELCOME, headers=_UNSEEN | {"Refresh": "0; url=/"})
     reply.set_cookie(_COOKIE, cookie, _A_MONTH_S, httponly=True, samesite="strict")
     return reply
+
+
+def _utf8(header: str) -> str:
+    """Return a header as whoever wrote it in UTF-8 meant it."""
+    return header.encode("latin-1").decode("utf-8", "replace")
 
 
 def _same(given: str, expected: str) -> bool:

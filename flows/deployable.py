@@ -1,6 +1,7 @@
 """The flows that Prefect starts by itself: from the dashboard, on a schedule, on any worker.
 
-Their parameters are ids, addresses and options: they stand in the dashboard for everybody to read.
+Their parameters are ids, addresses and options: they stand in the dashboard for everybody to read. The forms
+there show what the docstrings say of each.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from stenoflow.flows.dispatch import (
 )
 from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
-from stenoflow.flows.resume import works_to_resume
+from stenoflow.flows.resume import works_to_resume, works_to_translate
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobKind, JobState
@@ -53,14 +54,6 @@ _log = logging.getLogger(__name__)
 _NOTHING_SAID = RecordingOptions()
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
-Address = Annotated[str, Field(description="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.")]
-InboxAddress = Annotated[str, Field(description="A drop folder: DIR, or s3://bucket/prefix/.")]
-Repair = Annotated[bool, Field(description="Build anew what is not as recorded, without a call.")]
-DoneTo = Annotated[
-    str | None, Field(description="Move complete recordings there: DIR, or s3://bucket/prefix/.")
-]
-Reject = Annotated[bool, Field(description="Move what is refused to rejected/ beside the inbox.")]
-
 
 def _run_name() -> str:
     """Name a flow run after what it works on."""
@@ -75,12 +68,12 @@ def _is_asked_for() -> bool:
 
 
 @flow(name="transcribe", flow_run_name=_run_name, persist_result=False)
-async def transcribe(source: Address, options: RecordingOptions = _NOTHING_SAID) -> State[None]:
+async def transcribe(source: str, options: RecordingOptions = _NOTHING_SAID) -> State[None]:
     """Transcribe a recording, or all in a folder; what is stored already is not bought again.
 
     Args:
-        source: where it is.
-        options: what is said of it.
+        source: A file, a folder, s3://bucket/key, or s3://bucket/prefix/.
+        options: What is said of it, or of all of them.
     """
     async with runner_in_flow_run() as runner:
         try:
@@ -90,15 +83,15 @@ async def transcribe(source: Address, options: RecordingOptions = _NOTHING_SAID)
             return Failed(name="Refused", message=str(error))
         again = _is_asked_for()
         works = [TranscribeWork(each, request, list(FORMATS), again=again) for each in found]
-        return state_of(await runner.run_all(works))
+        return state_of(runner.context.settings, await runner.run_all(works))
 
 
 @flow(name="resume", flow_run_name=_run_name, persist_result=False)
-async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State[None]:
+async def resume(job: str) -> State[None]:
     """Go on where a job stopped: only what has no answer yet is sent.
 
     Args:
-        job: its id.
+        job: A job's id.
     """
     async with runner_in_flow_run() as runner:
         stored = await run_blocking(runner.context.catalog.job, job)
@@ -110,45 +103,62 @@ async def resume(job: Annotated[str, Field(description="A job's id.")]) -> State
         works = await run_blocking(
             works_to_resume, runner.context, stored, list(FORMATS), again=_is_asked_for()
         )
-        return state_of(await runner.run_all(works))
+        return state_of(runner.context.settings, await runner.run_all(works))
 
 
 @flow(name="digest", flow_run_name=_run_name, persist_result=False)
 async def digest(
-    job: Annotated[str, Field(description="A transcription's job.")],
-    model: Annotated[str | None, Field(description="The chat model. Default: the setting's.")] = None,
-    voice: Annotated[str | None, Field(description="Who reads the minutes aloud; none: nobody.")] = None,
-    format: Annotated[str, Field(description="Of the sound: mp3, opus, …")] = "mp3",  # noqa: A002
+    job: str,
+    model: str | None = None,
+    voice: str | None = None,
+    format: str = "mp3",  # noqa: A002
 ) -> State[None]:
     """Make minutes of a transcript; what is stored already is not bought again.
 
     Args:
-        job: the transcription's id.
-        model: that writes them.
-        voice: that reads them aloud.
-        format: of the sound.
+        job: The id of a transcription's job.
+        model: The chat model that writes them. Default: the setting's.
+        voice: Who reads them aloud; none: nobody.
+        format: Of the sound: mp3, opus, …
     """
     voicing = None if voice is None else VoiceOptions(voice=voice, format=format)
     async with runner_in_flow_run() as runner:
-        return state_of(await runner.run_all([MinutesWork(job, MinutesRequest(model, voicing))]))
+        return state_of(
+            runner.context.settings, await runner.run_all([MinutesWork(job, MinutesRequest(model, voicing))])
+        )
+
+
+@flow(name="translate", flow_run_name=_run_name, persist_result=False)
+async def translate(job: str) -> State[None]:
+    """Make an English transcript as well; what is transcribed is not bought again.
+
+    Args:
+        job: The id of a transcription's job.
+    """
+    async with runner_in_flow_run() as runner:
+        try:
+            works = await run_blocking(works_to_translate, runner.context, job, list(FORMATS))
+        except StenoflowError as error:
+            return Failed(name="Refused", message=str(error))
+        return state_of(runner.context.settings, await runner.run_all(works))
 
 
 @flow(name="ingest recording", flow_run_name=_run_name, persist_result=False)
 async def ingest_recording(
-    inbox: InboxAddress,
-    source: Annotated[str, Field(description="The address of a recording in it.")],
+    inbox: str,
+    source: str,
     options: RecordingOptions = _NOTHING_SAID,
-    reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
-    done_to: DoneTo = None,
+    reject: bool = False,  # noqa: FBT001, FBT002 - the form in the dashboard gives it by name
+    done_to: str | None = None,
 ) -> State[None]:
     """Transcribe one recording of a drop folder, unless that was done; `ingest` asks for this.
 
     Args:
-        inbox: the drop folder.
-        source: the recording's address.
-        options: what is said of it.
-        reject: move it out of the way if it can never be taken.
-        done_to: where it is moved to once it is complete.
+        inbox: A drop folder: DIR, or s3://bucket/prefix/.
+        source: The address of a recording in it.
+        options: What is said of it.
+        reject: Move it to rejected/ beside the inbox if it can never be taken.
+        done_to: Move it there once it is complete: DIR, or s3://bucket/prefix/.
     """
     async with runner_in_flow_run() as runner:
         box = open_inbox(inbox, runner.context.s3)
@@ -162,33 +172,30 @@ async def ingest_recording(
         work = None if entry is None else await claims.claim(await run_blocking(scanner.describe, entry))
         if work is None:
             return Completed(name="Skipped", message="it is gone, or somebody else has it or had it")
-        return state_of(await runner.run_all([work]))
+        return state_of(runner.context.settings, await runner.run_all([work]))
 
 
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)
 async def ingest(  # noqa: PLR0917 - Prefect gives them by name
-    inbox: InboxAddress,
+    inbox: str,
     options: RecordingOptions = _NOTHING_SAID,
-    looks: Annotated[int, Field(ge=1, description="Looks in a row that must find a file unchanged.")] = 2,
-    interval: Annotated[float, Field(gt=0, description="Seconds between them.")] = 5.0,
-    reject: Reject = False,  # noqa: FBT002 - the form in the dashboard gives it by name
-    done_to: DoneTo = None,
+    looks: Annotated[int, Field(ge=1)] = 2,
+    interval: Annotated[float, Field(gt=0)] = 5.0,
+    reject: bool = False,  # noqa: FBT001, FBT002 - the form in the dashboard gives it by name
+    done_to: str | None = None,
     *,
-    allow: Annotated[
-        list[Allowable] | None,
-        Field(description="Options that files beside recordings may give, though they can cost more."),
-    ] = None,
+    allow: list[Allowable] | None = None,
 ) -> State[None]:
     """Start a flow run for each recording that is new and complete in a drop folder.
 
     Args:
-        inbox: the drop folder.
-        options: what is said of all its recordings.
-        looks: how many must find a file unchanged.
-        interval: between two looks, in seconds.
-        reject: move what can never be taken out of the way.
-        done_to: where complete recordings are moved to.
-        allow: options that files beside recordings may give, though they can cost more.
+        inbox: A drop folder: DIR, or s3://bucket/prefix/.
+        options: What is said of all its recordings.
+        looks: How many looks in a row must find a file unchanged.
+        interval: Seconds between two looks.
+        reject: Move what can never be taken to rejected/ beside the inbox.
+        done_to: Move complete recordings there: DIR, or s3://bucket/prefix/.
+        allow: Options that files beside recordings may give, though they can cost more.
     """
     with open_flow_run_context() as context:
         box = open_inbox(inbox, context.s3)
@@ -200,14 +207,14 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     return ended_look(asked, f"{asked} recordings handed over")
 
 
-@flow(name="verify", persist_result=False)
+@flow(name="verify", flow_run_name="verify", persist_result=False)
 async def verify(
-    repair: Repair = False,  # noqa: FBT002 - as above
+    repair: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> State[None]:
     """Hold all artifacts against what is recorded of them.
 
     Args:
-        repair: build anew what is not as recorded.
+        repair: Build anew what is not as recorded, without a call.
     """
     with open_flow_run_context() as context:
         published = [
@@ -221,7 +228,7 @@ async def verify(
     return Completed(message=f"{len(verified)} jobs are as recorded")
 
 
-@flow(name="retain", persist_result=False)
+@flow(name="retain", flow_run_name="retain", persist_result=False)
 async def retain() -> State[None]:
     """Erase what is kept longer than the settings say; receipts stay."""
     erased, kept = 0, []
@@ -238,7 +245,7 @@ async def retain() -> State[None]:
     return Completed(message=f"{erased} erased")
 
 
-@flow(name="recover", persist_result=False)
+@flow(name="recover", flow_run_name="recover", persist_result=False)
 async def recover() -> State[None]:
     """Have done anew what a process died over: Prefect's own server does not find that.
 

@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from stenoflow.flows.dashboard import DashboardProgress
+from stenoflow.flows.desk import why
 from stenoflow.flows.orchestration import within_flow_run
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.runner import Runner
@@ -103,13 +104,15 @@ async def is_cancelled() -> bool:
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
-def state_of(outcomes: Iterable[Outcome]) -> State[None]:
-    """Return the state of a flow run from what became of its recordings."""
+def state_of(settings: Settings, outcomes: Iterable[Outcome]) -> State[None]:
+    """Return the state of a flow run from what became of its recordings, with links to the desk."""
     told = list(outcomes)
     broken = [outcome for outcome in told if outcome.status != JobState.COMPLETE]
     if not broken:
         return Completed(message=f"{len(told)} complete")
-    reasons = "; ".join((outcome.error or {}).get("message", "") for outcome in broken[:3])
+    reasons = "; ".join(
+        why(settings, outcome.job, (outcome.error or {}).get("message")) for outcome in broken[:3]
+    )
     name = broken[0].status.title() if len({outcome.status for outcome in broken}) == 1 else "Failed"
     return Failed(name=name, message=f"{len(told) - len(broken)} of {len(told)} complete; {reasons}")
 

@@ -93,6 +93,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
         deployable.transcribe,
         deployable.resume,
         deployable.digest,
+        deployable.translate,
         deployable.ingest_recording,
         deployable.ingest,
     ]

@@ -77,7 +77,8 @@ async def _hand_over(scanner: InboxScanner, scanned: ScannedRecording, moves: Mo
     }
     # Asked for again and again, it is one run; another if that dies with the recording, or puts it off.
     key = f"{scanned.id} {last_try}"
-    return await ask_for(INGEST_RECORDING, parameters, key, scanned.options.priority) is not None
+    tags = [scanned.options.tag] if scanned.options.tag else []
+    return await ask_for(INGEST_RECORDING, parameters, key, scanned.options.priority, tags) is not None
 
 
 async def ask_for(
@@ -113,6 +114,7 @@ TAG = "recovered"
 IDLE = "Nothing new"
 """The state's name of a look that found nothing."""
 
+_CANCELLED = "Cancelled"
 _MOST_TIMES = 5
 _MOST_DELETED = 200
 # The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
@@ -160,6 +162,8 @@ def ended_look(asked: int, message: str) -> State[None]:
 async def delete_idle_looks() -> int:
     """Delete the flow runs of looks that found nothing: there are thousands a day, and they bury the others.
 
+    So do those that were never begun, since the look before was still at work.
+
     Returns:
         How many there were.
     """
@@ -167,11 +171,12 @@ async def delete_idle_looks() -> int:
         idle = await client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=_LOOKS)),
             flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[IDLE])),
+                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[IDLE, _CANCELLED])),
                 deployment_id=FlowRunFilterDeploymentId(is_null_=False),
             ),
             limit=_MOST_DELETED,
         )
+        idle = [run for run in idle if run.state_name != _CANCELLED or run.start_time is None]
         for run in idle:
             with suppress(ObjectNotFound):
                 await client.delete_flow_run(run.id)

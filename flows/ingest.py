@@ -74,7 +74,9 @@ class Claims:
         source = scanned.entry.source
         if source.uri in self.scanner.in_hand:
             return None
-        if not await run_blocking(self.runner.context.arrivals.take, source.uri, scanned.mark):
+        arrivals = self.runner.context.arrivals
+        told = await run_blocking(arrivals.last_reason, scanned.id)
+        if not await run_blocking(arrivals.take, source.uri, scanned.mark):
             return None
         self.scanner.in_hand.add(source.uri)
         return TranscribeWork(
@@ -83,6 +85,7 @@ class Claims:
             self.formats,
             refused=scanned.refused,
             ended=partial(self._record, scanned),
+            told=told,
         )
 
     async def _record(self, scanned: ScannedRecording, outcome: Outcome) -> Outcome:
@@ -92,7 +95,7 @@ class Claims:
         message = (outcome.error or {}).get("message")
         is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
         if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
-            await run_blocking(context.arrivals.let_go, [scanned.id])
+            await run_blocking(context.arrivals.let_go, [scanned.id], message)
             return outcome
         if outcome.job is None:
             job = await run_blocking(

@@ -12,15 +12,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, tags, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Failed
 
+from stenoflow.flows.desk import why
 from stenoflow.flows.run import Run, Segments
 from stenoflow.flows.transcribe import transcribe_recording
+from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
@@ -42,12 +45,12 @@ async def _segment_run(job_id: str, index: int, recording: str) -> None:  # noqa
 
 @flow(name="transcribe recording", flow_run_name="{recording}", persist_result=False)
 async def _recording_run(job_id: str, recording: str) -> State[None]:  # noqa: ARG001 - names the run
-    return _state(await _steps[job_id]())
+    return await _noted(_steps[job_id])
 
 
 @task(name="transcribe recording", task_run_name="{recording}", persist_result=False)
 async def _recording_task_run(job_id: str, recording: str) -> State[None]:  # noqa: ARG001 - names the run
-    return _state(await _steps[job_id]())
+    return await _noted(_steps[job_id])
 
 
 @flow(name="transcribe recordings", flow_run_name="{recordings} recordings", persist_result=False)
@@ -58,11 +61,12 @@ async def _batch_run(key: str, recordings: int) -> None:  # noqa: ARG001 - names
 async def as_flow_run(run: Run, prepared: PreparedJob) -> None:
     """Transcribe a recording as a flow run of its own, its segments as task runs."""
     job_id, name = prepared.job.id, prepared.recording.name
-    await _once(
-        job_id,
-        lambda: transcribe_recording(run, prepared, _segment_as_task_run(job_id)),
-        partial(_recording_run, job_id, name, return_state=True),
-    )
+    with tags(*([prepared.job.tag] if prepared.job.tag else [])):
+        await _once(
+            job_id,
+            lambda: _ended(run, prepared, transcribe_recording(run, prepared, _segment_as_task_run(job_id))),
+            partial(_recording_run, job_id, name, return_state=True),
+        )
 
 
 async def within_flow_run(run: Run, prepared: PreparedJob) -> None:
@@ -73,11 +77,12 @@ async def within_flow_run(run: Run, prepared: PreparedJob) -> None:
 async def as_task_run(run: Run, prepared: PreparedJob) -> None:
     """Transcribe a recording as one task run of the flow run that this is called in."""
     job_id, name = prepared.job.id, prepared.recording.name
-    await _once(
-        job_id,
-        lambda: transcribe_recording(run, prepared),
-        partial(_recording_task_run, job_id, name, return_state=True),
-    )
+    with tags(*([prepared.job.tag] if prepared.job.tag else [])):
+        await _once(
+            job_id,
+            lambda: _ended(run, prepared, transcribe_recording(run, prepared)),
+            partial(_recording_task_run, job_id, name, return_state=True),
+        )
 
 
 async def in_batch_run(key: str, recordings: int, work: Step) -> Any:
@@ -171,9 +176,21 @@ def _why(call: asyncio.Future[Any]) -> str:
     return str(error or "its run ended before it began")
 
 
-def _state(ended: JobState) -> State[None]:
+async def _ended(run: Run, prepared: PreparedJob, work: Awaitable[JobState]) -> State[None]:
+    """Wait for a recording's end; return Prefect's state for it, with the reason and a link to the desk."""
+    ended = await work
     if ended is JobState.COMPLETE:
         return Completed()
     if ended is JobState.INTERRUPTED:
         return Failed(name="Interrupted", message="stopped by the user; resume goes on")
-    return Failed(name=ended.value.title())
+    job = await run_blocking(run.context.catalog.job, prepared.job.id)
+    return Failed(name=ended.value.title(), message=why(run.context.settings, job.id, job.error_message))
+
+
+async def _noted(step: Step) -> State[None]:
+    """Do a step; where it failed, the log of Prefect's run says why, and not the command's own."""
+    state: State[None] = await step()
+    if state.is_failed():
+        record = _log.makeRecord(_log.name, logging.ERROR, "", 0, state.message or "", (), None)
+        APILogHandler().handle(record)
+    return state

@@ -101,6 +101,7 @@ def start_server(
     port: int = 0,
     login: Login | None = None,
     environment: Mapping[str, str] | None = None,
+    app: str = APP,
 ) -> Server:
     """Start one; `Server.wait` waits for it.
 
@@ -109,6 +110,7 @@ def start_server(
         port: 0 takes a free one.
         login: what it asks for; None: nobody is asked, and any page in a browser may use it.
         environment: of its process, over ours.
+        app: what is served behind the login.
 
     Raises:
         OSError: the address cannot be had.
@@ -126,7 +128,9 @@ def start_server(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listening:
         # Handed over open, so that no other program can take the port between.
-        args = ["--factory", _PREFECT if login is None else APP, "--fd", str(listening.fileno())]
+        # Who asks is told by the connection: by a header, anybody could say that they are a trusted proxy.
+        args = ["--factory", _PREFECT if login is None else app, "--fd", str(listening.fileno())]
+        args += ["--no-proxy-headers"]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "uvicorn", *args, "--log-level", "error", "--lifespan", "on"],
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, translated
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import OptionsError
 
@@ -70,3 +70,16 @@ def works_to_resume(
     )
     found = resolve(recording.source, context.s3)
     return [TranscribeWork(source, request, formats, again=again) for source in found]
+
+
+def works_to_translate(context: AppContext, job_id: str, formats: Sequence[str]) -> list[Work]:
+    """Return the work of making an English transcript as well; what is transcribed is not asked for again.
+
+    Raises:
+        SettingsError: it is no transcription, or nobody translates.
+        RefusedError: its recording is gone.
+    """
+    job = context.catalog.job(job_id)
+    request = translated(context, job)
+    found = resolve(context.catalog.recording(job.recording_id).source, context.s3)
+    return [TranscribeWork(source, request, formats, again=True) for source in found]

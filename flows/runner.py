@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -64,6 +65,8 @@ class Work(ABC):
     """Run it even if it was set aside after crashes."""
     has_listener: bool = False
     """Somebody listens, so it is run even where another run has completed it meanwhile."""
+    told: str | None = None
+    """What was announced of its failure when it was tried before: the same is not announced again."""
     error: BaseException | None = None
     """What it ended in; set by the runner."""
 
@@ -190,7 +193,7 @@ class Runner:
             BrokenPipeError: who listened to it is gone, and nobody asked to stop.
         """
         outcome = await self._outcome(work, self.progress)
-        if self._notifications is not None:
+        if self._notifications is not None and not _is_repeated(work, outcome):
             self._notifications.tell(outcome)
         outcome = await work.follow_up(self, outcome)
         self.progress.ended(outcome)
@@ -320,6 +323,16 @@ class Runner:
     def _cancel(self) -> None:
         for task in self._under_way:
             task.cancel()
+
+
+def _is_repeated(work: Work, outcome: Outcome) -> bool:
+    """Tell whether a failure was announced before; amounts and times in its message may be others now."""
+    message = (outcome.error or {}).get("message")
+    return None not in {work.told, message} and _wordings(work.told) == _wordings(message)
+
+
+def _wordings(message: str | None) -> str:
+    return re.sub(r"\d+", "", message or "")
 
 
 def _interrupted(job: Job | None, error: BaseException) -> StenoflowError:

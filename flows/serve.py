@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stenoflow.flows.dashboard_app import AUTH, LOGIN_PATH, Login, write_private
-from stenoflow.flows.desk import ADDRESS_FILE
+from stenoflow.flows.dashboard_app import APP, APP_BESIDE, AUTH, LOGIN_PATH, Login, write_private
+from stenoflow.flows.desk import ADDRESS_FILE, DESK_FILE
 from stenoflow.flows.prefect_server import (
     PREFECT_AUTH,
     PrefectError,
@@ -33,7 +33,7 @@ class DashboardServer:
         api_url: where it answers.
         link: what a person opens: it logs in.
         is_running: tells whether it still runs, as far as that is known here.
-        is_own: it was started for this process.
+        is_own: Prefect's server was started for this process, too.
     """
 
     api_url: str
@@ -64,7 +64,7 @@ def login_of(settings: Settings, host: str) -> Login:
 
 @contextmanager
 def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardServer]:
-    """Serve the dashboard for as long as the block lasts, or use that of PREFECT_API_URL.
+    """Serve the desk while the block lasts: with Prefect's server, or beside that of PREFECT_API_URL.
 
     Raises:
         SettingsError: others could reach it, and no password is set; the port is taken; or one is served
@@ -72,27 +72,28 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
     """
     given = os.environ.get("PREFECT_API_URL")
     surround(settings.home)
-    if given is not None:
-        yield DashboardServer(given, given.removesuffix("/api"), lambda: True, is_own=False)
-        return
     served = os.environ.get("PREFECT_API_URL")
-    if served is not None:
+    if given is None and served is not None:
         where = served.removesuffix("/api")
         raise SettingsError(
             f"a dashboard is served from {settings.home} already: {where}", "end that one first"
         )
     login = login_of(settings, host)
-    server = _start(host, port, login)
-    # For the runner and the flow runs, which are processes of their own.
-    os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = server.api_url, login.auth
-    file = settings.home / ADDRESS_FILE
+    server = _start(host, port, login, APP if given is None else APP_BESIDE)
+    address = server.api_url.removesuffix("/api")
+    if given is None:
+        # For the runner and the flow runs, which are processes of their own.
+        os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = server.api_url, login.auth
+    files = [settings.home / name for name in (DESK_FILE, *([ADDRESS_FILE] if given is None else []))]
     try:
         server.wait()
-        write_private(file, f"{server.api_url}\n{login.auth}\n")
-        link = f"{server.api_url.removesuffix('/api')}{LOGIN_PATH}?token={login.link_token}"
-        yield DashboardServer(server.api_url, link, lambda: server.is_running, is_own=True)
+        for file, text in zip(files, (f"{address}\n", f"{server.api_url}\n{login.auth}\n"), strict=False):
+            write_private(file, text)
+        link = f"{settings.desk_url or address}{LOGIN_PATH}?token={login.link_token}"
+        yield DashboardServer(given or server.api_url, link, lambda: server.is_running, is_own=given is None)
     finally:
-        file.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
         server.stop()
 
 
@@ -126,7 +127,7 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
     asyncio.run(work())
 
 
-def _start(host: str, port: int, login: Login) -> Server:
+def _start(host: str, port: int, login: Login, app: str) -> Server:
     environment = {
         # The pages ask where they came from; by default, on Prefect's own port.
         "PREFECT_SERVER_UI_API_URL": "/api",
@@ -134,7 +135,7 @@ def _start(host: str, port: int, login: Login) -> Server:
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     }
     try:
-        return start_server(host, port, login, environment)
+        return start_server(host, port, login, environment, app)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(

@@ -23,7 +23,7 @@ from stenoflow.storage.database.states import JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Segment
 from stenoflow.storage.errors import BudgetError, StenoflowError, StorageError
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.speak.output_file import write
+from stenoflow.tasks.jobs.speak.output_file import write, write_sample
 from stenoflow.tasks.jobs.speak.plan import text_of
 from stenoflow.tasks.jobs.speak.publish import duration_of, publish, published
 from stenoflow.tasks.jobs.speak.run import SpeechResult, speak_text
@@ -37,6 +37,7 @@ class SpeakWork(Work):
 
     Attributes:
         file: where the sound is written; None: it stays in the store.
+        is_sample: the file replaces nothing but what is ours; else it goes under another name.
         out: the descriptor to which the sound is streamed as it comes; None: nobody listens.
     """
 
@@ -44,6 +45,7 @@ class SpeakWork(Work):
     file: Path | None = None
     out: int | None = None
     again: bool = True
+    is_sample: bool = False
     name: str = field(init=False)
     _spoken: SpeechResult | None = field(default=None, init=False)
 
@@ -85,8 +87,11 @@ class SpeakWork(Work):
         assert self._spoken is not None  # noqa: S101 - `is_done` has set it
         if was_done and (stream := self._listen(run)) is not None:
             await stream.play(self._spoken.audio)
-        if self.file is not None:
-            await run_blocking(write, run.context, self._spoken.audio.key, self.file)
+        key = self._spoken.audio.key
+        if self.file is not None and self.is_sample:
+            self.file = await run_blocking(write_sample, run.context, key, self.file, job.id)
+        elif self.file is not None:
+            await run_blocking(write, run.context, key, self.file)
 
     def state_after(self, context: AppContext, job: Job, error: StenoflowError) -> JobState:
         """Return partial where some of it is there: `resume` asks for the rest."""

@@ -89,7 +89,7 @@ class TranscribeWork(Work):
         formats: which artifacts the outcome names.
         refused: why it is refused before anybody looks at it; None: it is not.
         ended: told of its end before anybody else; returns the outcome with what is to be added.
-        at_once: somebody waits, so it is transcribed outside Prefect.
+        told: what was announced of its failure when it was tried before.
     """
 
     source: Source
@@ -98,6 +98,7 @@ class TranscribeWork(Work):
     again: bool = False
     refused: StenoflowError | None = None
     ended: Callable[[Outcome], Awaitable[Outcome]] | None = None
+    told: str | None = None
     name: str = field(init=False)
     _prepared: PreparedJob | None = field(default=None, init=False)
 

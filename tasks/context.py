@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from stenoflow.storage.database.catalog import Catalog
     from stenoflow.storage.database.copies import WrittenCopies
     from stenoflow.storage.database.corrections import Corrections
+    from stenoflow.storage.database.inboxes import Inboxes
     from stenoflow.storage.database.job_records import JobRecords
     from stenoflow.storage.database.leases import Leases
     from stenoflow.storage.database.ledger import Ledger
+    from stenoflow.storage.database.links import Links
     from stenoflow.storage.database.reports import Reports
     from stenoflow.storage.database.search import SearchIndex
     from stenoflow.storage.objects import ObjectStore
@@ -121,6 +123,20 @@ class AppContext:
         from stenoflow.storage.database.corrections import Corrections
 
         return Corrections(self.database)
+
+    @cached_property
+    def inboxes(self) -> Inboxes:
+        """Glossaries and looks of inboxes."""
+        from stenoflow.storage.database.inboxes import Inboxes
+
+        return Inboxes(self.database)
+
+    @cached_property
+    def links(self) -> Links:
+        """Links by which readers see one transcript."""
+        from stenoflow.storage.database.links import Links
+
+        return Links(self.database)
 
     @cached_property
     def search(self) -> SearchIndex:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 from collections.abc import Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +12,7 @@ from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.storage.database.tables import Artifact
 from stenoflow.storage.errors import StenoflowError, StorageError
 from stenoflow.tasks.artifacts.formats import artifact_name
+from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 
@@ -78,47 +76,9 @@ class Copies:
 
 def _copy(context: AppContext, artifact: Artifact, source: str, wanted: Path, ending: str) -> Path:
     """Copy an artifact to a name that is free, or has what was copied before of the same recording."""
-    temporary = wanted.with_name(f".stenoflow-{secrets.token_hex(8)}")
-    try:
+    with written_beside(wanted) as temporary:
         context.store.fetch(artifact.key, temporary)
-        sha256 = _sha256(temporary)
-        context.copies.add(artifact.job_id, sha256)
-        for path in _names(wanted, ending):
-            there = None if _claim(path) else _sha256(path)
-            if there == sha256:
-                return path
-            if there is None or context.copies.is_of(source, there):
-                temporary.replace(path)
-                return path
-        raise AssertionError("names do not end")
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _names(wanted: Path, ending: str) -> Iterator[Path]:
-    yield wanted
-    stem = wanted.name.removesuffix(f".{ending}")
-    yield from (wanted.with_name(f"{stem}-{number}.{ending}") for number in count(2))
-
-
-def _claim(path: Path) -> bool:
-    """Make an empty file; False where there is something."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except FileExistsError:
-        return False
-    return True
-
-
-def _sha256(path: Path) -> str:
-    """Return a file's hash; of what is no file, or may not be read, one that nothing has."""
-    try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+        return put_in_place(context, temporary, wanted, f".{ending}", job_id=artifact.job_id, source=source)
 
 
 def _transcript(context: AppContext, outcome: Outcome) -> Iterator[tuple[Artifact, str]]:

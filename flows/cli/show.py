@@ -188,12 +188,15 @@ def _write_page(context: AppContext, job: Job, out: Path, *, embed: bool, json: 
     expected = duration_ms // 1_000 * BYTES_A_SECOND * 4 // 3
     if embed and expected > _LARGE_PAGE_BYTES:
         say(f"the page will have about {_megabytes(expected)}: too much for most mail, and slow on phones")
-    size = write_page(context, job, out, embed=embed)
+    page = write_page(context, job, out, embed=embed)
+    size = page.stat().st_size
+    if page != out:
+        say(f"{out} is no page of this recording's, or was changed: the page is {page.name}")
     if json:
-        line = {"job": job.id, "page": str(out.absolute()), "bytes": size, "embedded": embed}
+        line = {"job": job.id, "page": str(page.absolute()), "bytes": size, "embedded": embed}
         json_line(line)
     else:
-        result(f"{out}: {_megabytes(size)}{', the recording in it' if embed else ''}")
+        result(f"{page}: {_megabytes(size)}{', the recording in it' if embed else ''}")
 
 
 def _megabytes(size: int) -> str:

@@ -103,7 +103,9 @@ def speak(
         )
         files = [target / file_name(each.voice, each.format) if sample else target for each in voices]
         micro = options.budget_micro(budget)
-        works, outcomes = _open(context, said, voices, files, tag=tag, budget_micro=micro, json=json)
+        works, outcomes = _open(
+            context, said, voices, files, tag=tag, budget_micro=micro, is_sample=sample, json=json
+        )
         calls = calls_at_once(settings, concurrency)
         outcomes += run_works(context, works, calls, json=json, quiet=target == STREAM)
         if sample:
@@ -164,6 +166,7 @@ def _open(
     *,
     tag: str | None,
     budget_micro: int | None,
+    is_sample: bool,
     json: bool,
 ) -> tuple[list[SpeakWork], list[Outcome]]:
     """Open a job a voice; those that are refused are outcomes already."""
@@ -173,7 +176,7 @@ def _open(
         try:
             job = open_speech_job(context, said, each, tag=tag, budget_micro=budget_micro)
             out = sys.stdout.fileno() if file == STREAM else None
-            works.append(SpeakWork(job, None if file == STREAM else file, out))
+            works.append(SpeakWork(job, None if file == STREAM else file, out, is_sample=is_sample))
         except StenoflowError as error:
             refused.append(speech_outcome(context, error.job_id, None, error))
             if not json:
@@ -196,6 +199,7 @@ def _offer(
         spoken = published(context, context.catalog.job(work.job.id))
         if spoken is None or work.file is None:
             continue
+        _say_where(folder / file_name(work.job.settings["voice"], work.job.settings["format"]), work.file)
         spent = context.reports.spending([work.job.id])
         samples.append(
             VoiceSample(
@@ -208,5 +212,11 @@ def _offer(
         )
     if not samples:
         return
-    page = write_page(folder, said, works[0].job.settings["model"], samples)
+    page = write_page(context, folder, said, works[0].job, samples)
+    _say_where(folder / "index.html", page)
     (say if json else result)(f"{page}: {len(samples)} voices to choose from")
+
+
+def _say_where(wanted: Path, path: Path) -> None:
+    if path != wanted:
+        say(f"{wanted} is not of our making, or was changed: it stays, and the new one is {path.name}")

@@ -17,10 +17,16 @@ from stenoflow.flows.desk.visitor import Role, changing, check_role, visitor_of
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.erasure import Erasure
 from stenoflow.storage.database.tables import Job
-from stenoflow.storage.errors import StorageError
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.speak.settings import SpeechSettings, VoiceOptions, speech_settings, voices_of
+from stenoflow.tasks.jobs.transcribe.publish import is_whole
+from stenoflow.tasks.jobs.transcribe.request import translated
+from stenoflow.tasks.jobs.translate.plan import estimate_translation
 from stenoflow.tasks.operations.erase import find, sound_left
 
+_LONGEST_VOICE = 100
 _COMMAND = "from stenoflow.flows.cli import main; main()"
 
 
@@ -43,6 +49,12 @@ async def act(request: Request, form: FormData) -> Response:
         await api.start("resume", {"job": job.id}, tags)
     elif do == "minutes":
         await api.start("digest", {"job": job.id}, tags)
+    elif do == "translate":
+        await api.start("translate", {"job": job.id}, tags)
+    elif do == "speak":
+        voice = str(form.get("voice", "")).strip()[:_LONGEST_VOICE]
+        settings = await run_in_threadpool(_voice, context, voice)
+        await api.start("digest", {"job": job.id, "voice": settings.voice}, tags)
     elif do == "cancel":
         recording = await run_in_threadpool(context.catalog.recording, job.recording_id)
         if not await api.cancel(job.id, recording.source):
@@ -54,6 +66,64 @@ async def act(request: Request, form: FormData) -> Response:
         raise HTTPException(400, "There is nothing of that kind to do.")
     await run_in_threadpool(Audit(context.database).add, visitor_of(request).name, do, job.id)
     return RedirectResponse(f"/desk/jobs/{job.id}/details?done={do}", 303)
+
+
+def ask(request: Request) -> Response:
+    """Show what it would cost to translate a transcript, or to have its minutes read aloud."""
+    check_role(request, Role.OPERATOR)
+    context, do = context_of(request), request.query_params.get("do", "")
+    job = job_of(context, request)
+    if do not in {"translate", "speak"} or not is_whole(context, job):
+        raise HTTPException(404, "There is nothing of that kind to do.")
+    problem, cost, model = "", None, ""
+    voices: tuple[str, ...] = ()
+    try:
+        if do == "translate":
+            model, cost = _translation(context, job)
+        else:
+            spoken = _voice(context, "")
+            model, voices = spoken.model, voices_of(context.settings, context.speech_models, None)
+    except StenoflowError as error:
+        problem = str(error)
+    return page(
+        request,
+        "ask.html.jinja",
+        job=job,
+        recording=context.catalog.recording(job.recording_id),
+        do=do,
+        problem=problem,
+        cost=cost,
+        model=model,
+        voices=voices,
+        budgets=context.ledger.budgets_of_the_month(),
+    )
+
+
+def _voice(context: AppContext, voice: str) -> SpeechSettings:
+    """Return what would read minutes aloud. Raises SettingsError where there is no such voice."""
+    return speech_settings(context.settings, context.speech_models, VoiceOptions(voice=voice or None))
+
+
+def _translation(context: AppContext, job: Job) -> tuple[str, int | None]:
+    """Return who would translate a transcript, and about what that costs, in micro-units.
+
+    Raises:
+        SettingsError: nobody translates.
+    """
+    settings = translated(context, job).settings
+    length_ms = context.catalog.recording(job.recording_id).duration_ms or 0
+    if settings.translator is None:
+        price = context.prices.find(settings.provider, settings.model)
+        return settings.model, None if price is None else price.reserve(length_ms)
+    target = Target(settings.chat_provider, settings.translator)
+    estimate = estimate_translation(
+        length_ms,
+        max(1, len(context.catalog.segments(job.id))),
+        target,
+        context.chat_models.get(settings.translator),
+        context.prices.find(target.provider, target.model),
+    )
+    return settings.translator, estimate.cost_micro
 
 
 def ask_forget(request: Request) -> Response:

@@ -14,7 +14,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stenoflow.flows.desk import acting, correcting, costs, health, recording, recordings, searching, sending
+from stenoflow.flows.desk import (
+    acting,
+    choosing,
+    correcting,
+    costs,
+    glossary,
+    health,
+    recording,
+    recordings,
+    searching,
+    sending,
+    sharing,
+)
 from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.flows.desk.rendering import asset, page
 from stenoflow.flows.desk.sound import sound
@@ -63,12 +75,13 @@ class Context:
             return self._opened
 
 
-def create_desk(load: Callable[[], Settings], prefect: ASGIApp | None = None) -> ASGIApp:
+def create_desk(load: Callable[[], Settings], prefect: PrefectApi, derived: Callable[[str], str]) -> ASGIApp:
     """Return the desk's pages.
 
     Args:
         load: returns the settings.
-        prefect: Prefect's app, by which flow runs are started; None: nothing can be started.
+        prefect: by which flow runs are started.
+        derived: makes a secret of this desk for a purpose.
     """
     routes = [
         Route("/", recordings.show, name="recordings"),
@@ -79,13 +92,22 @@ def create_desk(load: Callable[[], Settings], prefect: ASGIApp | None = None) ->
         Route("/desk/send/{upload}", sending.act, methods=["POST"]),
         Route("/desk/uploads", sending.begin, methods=["POST"]),
         Route("/desk/uploads/{upload}", sending.part, methods=["GET", "PATCH"]),
+        Route("/desk/inboxes/{inbox}", choosing.listed),
+        Route("/desk/inboxes/{inbox}/send", choosing.show, methods=["GET"]),
+        Route("/desk/inboxes/{inbox}/send", choosing.act, methods=["POST"]),
         Route("/desk/costs", costs.show, name="costs"),
         Route("/desk/costs.csv", costs.download, name="costs_csv"),
         Route("/desk/health", health.show, name="health"),
         Route("/desk/assets/{name}", asset, name="asset"),
         Route("/desk/jobs/{job}", _with_slash),
         Route("/desk/jobs/{job}/", recording.show, name="recording"),
+        Route("/desk/shared/{link}", _with_slash),
+        Route("/desk/shared/{link}/", sharing.show),
+        Route("/desk/shared/{link}/sound", sharing.sound),
+        Route("/desk/glossary", glossary.change, methods=["POST"]),
+        Route("/desk/jobs/{job}/share", sharing.share, methods=["POST"]),
         Route("/desk/jobs/{job}/act", acting.act, methods=["POST"]),
+        Route("/desk/jobs/{job}/ask", acting.ask, methods=["GET"]),
         Route("/desk/jobs/{job}/forget", acting.ask_forget, methods=["GET"]),
         Route("/desk/jobs/{job}/forget", acting.forget, methods=["POST"]),
         Route("/desk/jobs/{job}/edit", correcting.form, methods=["GET"]),
@@ -101,7 +123,7 @@ def create_desk(load: Callable[[], Settings], prefect: ASGIApp | None = None) ->
         routes=routes,
         exception_handlers={HTTPException: _http_error, StenoflowError: _error, Exception: _unexpected},
     )
-    app.state.context, app.state.prefect = Context(load), PrefectApi(prefect)
+    app.state.context, app.state.prefect, app.state.derived = Context(load), prefect, derived
     return _WithHeaders(app)
 
 

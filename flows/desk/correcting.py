@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from stenoflow.flows.desk.acting import job_of
+from stenoflow.flows.desk.glossary import learn
+from stenoflow.flows.desk.recordings import inbox_of
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.flows.desk.visitor import Role, changing, check_role, visitor_of
 from stenoflow.storage.database.audit import Audit
@@ -23,7 +25,7 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.artifacts.sanitize import one_line
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording, rename
-from stenoflow.tasks.transcript.corrections import text_in
+from stenoflow.tasks.transcript.corrections import new_terms, text_in
 from stenoflow.tasks.transcript.types import Region, Transcript
 
 _log = logging.getLogger(__name__)
@@ -107,6 +109,10 @@ async def save(request: Request, form: FormData) -> Response:
             await run_in_threadpool(rename, context, job.id, {passage.of: edit.speaker}, republish=False)
             passage = Passage(passage.region, edit.speaker)
         await run_in_threadpool(_store, context, job, passage, edit, visitor_of(request).name)
+        if form.get("glossary"):
+            names = [edit.speaker] if edit.speaker != form.get("of") else []
+            terms = [*new_terms(edit.before, edit.text), *names]
+            await run_in_threadpool(learn, context, job, terms, visitor_of(request).name)
     except ConflictError as error:
         return await run_in_threadpool(_form, request, job, passage, edit, str(error))
     return RedirectResponse(
@@ -194,6 +200,7 @@ def _form(
         speakers=document.speakers,
         problem=problem,
         now=now if problem else None,
+        inbox=inbox_of(context.settings.inboxes, context.catalog.recording(job.recording_id).source),
     )
 
 

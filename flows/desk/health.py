@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stenoflow.flows.desk.recordings import inbox_prefix, retiring
+from stenoflow.flows.desk.recordings import retiring
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.storage.database.health import Health
 from stenoflow.storage.database.listing import NEEDING, Listing
@@ -17,6 +17,7 @@ from stenoflow.storage.database.tables import Arrival
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.settings import InboxSettings
+from stenoflow.tasks.sources.inbox import prefix_of
 
 _LATELY = timedelta(days=30)
 
@@ -26,6 +27,9 @@ class InboxRow:
     """An inbox, with what came into it.
 
     Attributes:
+        last_at: when the last recording came.
+        looked_at: when it was looked into last; None: never, or by an older version.
+        terms: that were put into its glossary at the desk.
         problem: why it cannot be told; empty: nothing is wrong.
     """
 
@@ -33,6 +37,8 @@ class InboxRow:
     last_at: datetime | None
     waiting: list[Arrival]
     refused: list[Arrival]
+    looked_at: datetime | None = None
+    terms: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -52,20 +58,22 @@ def show(request: Request) -> Response:
         now=now,
         runs=health.runs(),
         errors=health.errors(),
-        inboxes=[_inbox(health, each) for each in context.settings.inboxes],
+        inboxes=[_inbox(context, health, each) for each in context.settings.inboxes],
         retiring=_retiring(context, now.date()),
         disk=disk,
         used=round(100 * disk.used / disk.total),
         is_low=disk.free < 1_000_000 * context.settings.least_free_mb,
-        unindexed=len(context.search.unindexed()),
+        unindexed=context.search.lacking(),
     )
 
 
-def _inbox(health: Health, settings: InboxSettings) -> InboxRow:
+def _inbox(context: AppContext, health: Health, settings: InboxSettings) -> InboxRow:
     try:
-        return InboxRow(settings, *health.inbox(inbox_prefix(settings.address)))
+        prefix = prefix_of(settings.address)
+        inboxes = context.inboxes
+        return InboxRow(settings, *health.inbox(prefix), inboxes.last_look(prefix), inboxes.terms(prefix))
     except (StenoflowError, OSError) as error:
-        return InboxRow(settings, None, [], [], str(error))
+        return InboxRow(settings, None, [], [], problem=str(error))
 
 
 def _retiring(context: AppContext, today: date) -> list[tuple[str, date, int]]:

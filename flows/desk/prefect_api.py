@@ -1,12 +1,20 @@
-"""Prefect's API, asked inside its own process: flow runs are started and cancelled as its pages do it."""
+"""Prefect's API, of its app in this process or of another server: flow runs are started and cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import os
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from stenoflow.storage.errors import StenoflowError
@@ -22,14 +30,30 @@ class StartError(StenoflowError):
 
 
 class PrefectApi:
-    """Asks Prefect's app.
+    """Asks Prefect.
 
     Args:
-        app: Prefect's; None: there is none, and nothing can be started.
+        client: opens a client whose base is Prefect's API; None: there is none, and nothing can be started.
     """
 
-    def __init__(self, app: ASGIApp | None) -> None:
-        self._app = app
+    def __init__(self, client: Callable[[], httpx.AsyncClient] | None = None) -> None:
+        self._open = client
+
+    @classmethod
+    def of_app(cls, app: ASGIApp) -> Self:
+        """Ask Prefect's own app, in this process."""
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        return cls(partial(httpx.AsyncClient, transport=transport, base_url="http://desk/api", timeout=60))
+
+    @classmethod
+    def of_server(cls, api_url: str) -> Self:
+        """Ask another server, as Prefect's own client would log in there."""
+        auth, headers = os.environ.get("PREFECT_API_AUTH_STRING"), {}
+        if auth is not None:
+            headers["Authorization"] = f"Basic {b64encode(auth.encode()).decode()}"
+        elif (key := os.environ.get("PREFECT_API_KEY")) is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        return cls(partial(httpx.AsyncClient, base_url=api_url, headers=headers, timeout=60))
 
     async def start(self, flow: str, parameters: Mapping[str, Any], tags: Sequence[str] = ()) -> str:
         """Start a flow run of a deployment of ours; return its id.
@@ -64,27 +88,45 @@ class PrefectApi:
             return len(ours)
 
     def _client(self) -> httpx.AsyncClient:
-        if self._app is None:
+        if self._open is None:
             raise StartError("there is no Prefect here to start it", "use the command line")
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self._app, raise_app_exceptions=False),
-            base_url="http://desk/api",
-            timeout=60,
-        )
+        return self._open()
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
         headers = {}
-        if method != "GET":
-            name = uuid4().hex
-            reply = await client.get("/csrf-token", params={"client": name})
-            if reply.is_success:
-                headers = {"Prefect-Csrf-Token": reply.json()["token"], "Prefect-Csrf-Client": name}
-        reply = await client.request(method, path, json=body, headers=headers)
+        try:
+            if method != "GET":
+                name = uuid4().hex
+                reply = await client.get("/csrf-token", params={"client": name})
+                if reply.is_success:
+                    headers = {"Prefect-Csrf-Token": reply.json()["token"], "Prefect-Csrf-Client": name}
+            reply = await client.request(method, path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise StartError(
+                f"Prefect's server cannot be reached: {type(error).__name__}", "try again in a while"
+            ) from error
         if reply.status_code == 404:
             raise StartError("Prefect does not know this flow", "is `stenoflow serve` still starting?")
         if not reply.is_success:
             raise StartError(f"Prefect refused: {reply.status_code} {reply.text[:300]}")
         return reply.json() if reply.content else None
+
+
+def signpost(pages: str) -> ASGIApp:
+    """Return an app that leads to another server of Prefect's, by the paths that its pages have there.
+
+    Args:
+        pages: where they begin.
+    """
+
+    async def lead(request: Request) -> Response:
+        if request.url.path == "/api/health":
+            return JSONResponse(content=True)
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"detail": "Prefect's API is at another server"}, 404)
+        return RedirectResponse(f"{pages.rstrip('/')}{quote(request.url.path)}", 303)
+
+    return Starlette(routes=[Route("/{path:path}", lead)])
 
 
 def _is_of(parameters: Mapping[str, Any], job_id: str, source: str) -> bool:

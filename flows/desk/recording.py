@@ -17,9 +17,11 @@ from starlette.responses import RedirectResponse, Response
 from stenoflow.flows.desk.acting import job_of
 from stenoflow.flows.desk.charts import CoverageBar, coverage_bar
 from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.flows.desk.sharing import address_of
+from stenoflow.flows.desk.visitor import Role, visitor_of
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.states import ChargeKind, JobKind
-from stenoflow.storage.database.tables import Attempt, Job, Segment
+from stenoflow.storage.database.tables import Attempt, Job, Link, Segment
 from stenoflow.storage.errors import ObjectNotFoundError
 from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name
@@ -100,6 +102,8 @@ def details(request: Request) -> Response:
         charges=context.reports.charges(job.id),
         spent=context.reports.spending([job.id]),
         artifacts=context.catalog.artifacts(job.id),
+        others=[each for each in context.catalog.transcriptions(job.recording_id) if each.id != job.id],
+        links=_links(request, job) if is_readable else [],
         minutes=context.catalog.digests(job.recording_id) if job.kind == JobKind.TRANSCRIBE else (),
     )
 
@@ -167,6 +171,14 @@ def _segment_rows(
             cost[each.index],
             each.error_message or (f"suspect: {suspect}" if suspect else ""),
         )
+
+
+def _links(request: Request, job: Job) -> list[tuple[Link, str]]:
+    """Return the links to a transcript, each with its address; for whoever may make some, while it holds."""
+    links, may = context_of(request).links, visitor_of(request).may(Role.EDITOR)
+    return [
+        (each, address_of(request, each) if may and links.holds(each) else "") for each in links.of(job.id)
+    ]
 
 
 def _runs(attempts: Sequence[Attempt]) -> list[RunRow]:

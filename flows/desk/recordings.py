@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from stenoflow.storage.database.listing import Listing, Place, Wanted
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.settings import InboxSettings
-from stenoflow.tasks.sources.local import path_of
+from stenoflow.tasks.sources.inbox import prefix_of
 
 RETIRING_WITHIN = timedelta(days=60)
 _LONGEST = 200
@@ -47,7 +46,7 @@ def show(request: Request) -> Response:
         tags=listing.tags(),
         languages=listing.languages(),
         inboxes=[inbox.name for inbox in context.settings.inboxes],
-        inbox_of=lambda source: _inbox_of(context.settings.inboxes, source),
+        inbox_of=lambda source: _inbox_name(context.settings.inboxes, source),
     )
 
 
@@ -68,7 +67,7 @@ def wanted_of(context: AppContext, asked: Mapping[str, str]) -> Wanted:
         language=said("language") or None,
         speaker=said("speaker"),
         model=said("model") or None,
-        source_prefix=None if inbox is None else inbox_prefix(inbox.address),
+        source_prefix=None if inbox is None else prefix_of(inbox.address),
         since=_day(said("since")),
         until=until and until + timedelta(days=1),
         needs_person=needs,
@@ -83,17 +82,14 @@ def retiring(context: AppContext) -> dict[str, date]:
     return {each.name: each.shutdown for each in models if each.shutdown and each.shutdown <= soon}
 
 
-def inbox_prefix(address: str) -> str:
-    """Return how the addresses of the recordings in an inbox begin."""
-    scheme = address.partition("://")[0].lower()
-    if scheme == "s3":
-        return f"s3://{address.partition('://')[2].rstrip('/')}/"
-    folder = path_of(address) if scheme == "file" else Path(address)
-    return f"{folder.resolve().as_uri()}/"
+def inbox_of(inboxes: list[InboxSettings], source: str) -> InboxSettings | None:
+    """Return the inbox that a recording lies in; None where it lies in none."""
+    return next((each for each in inboxes if source.startswith(prefix_of(each.address))), None)
 
 
-def _inbox_of(inboxes: list[InboxSettings], source: str) -> str:
-    return next((each.name for each in inboxes if source.startswith(inbox_prefix(each.address))), "")
+def _inbox_name(inboxes: list[InboxSettings], source: str) -> str:
+    inbox = inbox_of(inboxes, source)
+    return "" if inbox is None else inbox.name
 
 
 def _place(text: str) -> Place | None:

@@ -58,7 +58,7 @@ def show(request: Request) -> Response:
         groups=groups,
         has_words=bool(phrases),
         older=urlencode({"q": query, "before": shown[-1].id}) if len(hits) > _SIZE else None,
-        unindexed=len(context.search.unindexed()) if phrases else 0,
+        unindexed=context.search.lacking() if phrases else 0,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -32,15 +33,42 @@ _FIELDS = ("model", "language", "speakers", "tag", "budget")
 _TICKS = ("translate", "digest")
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A recording that may be started, and where its form is.
+
+    Attributes:
+        size: bytes, of which ``received`` are here.
+        source: its address; None while it is not whole.
+        form: to which its form is sent.
+        back: the page from which it was chosen.
+        is_upload: it may be discarded.
+    """
+
+    name: str
+    size: int
+    received: int
+    source: str | None
+    form: str
+    back: str
+    is_upload: bool = False
+
+
+def _offer(upload: Upload) -> Offer:
+    form = f"/desk/send/{upload.id}?"
+    return Offer(upload.name, upload.size, upload.received, upload.source, form, "/desk/send", is_upload=True)
+
+
 def uploads_of(context: AppContext) -> Uploads:
     """Return the uploads of the home."""
     return Uploads(context.settings.home, context.store)
 
 
 def form(request: Request) -> Response:
-    """Show the form to which files are dropped."""
+    """Show the form to which files are dropped, and the inboxes from which one can be chosen."""
     check_role(request, Role.EDITOR)
-    return page(request, "send.html.jinja", part_bytes=16 * _PART_BYTES)
+    inboxes = [each.name for each in context_of(request).settings.inboxes]
+    return page(request, "send.html.jinja", part_bytes=16 * _PART_BYTES, inboxes=inboxes)
 
 
 @changing(Role.EDITOR)
@@ -103,7 +131,8 @@ async def _append(request: Request, uploads: Uploads, upload: Upload) -> None:
 async def show(request: Request) -> Response:
     """Show what an upload would cost, by the options that are chosen."""
     check_role(request, Role.EDITOR)
-    return await _show(request, {})
+    upload = await run_in_threadpool(_find, context_of(request), request)
+    return await show_offer(request, _offer(upload), {})
 
 
 @changing(Role.EDITOR)
@@ -111,12 +140,12 @@ async def act(request: Request, form: FormData) -> Response:
     """Estimate an upload by other options, start it, or discard it."""
     context, do = context_of(request), form.get("do")
     upload = await run_in_threadpool(_find, context, request)
-    said = {name: str(form.get(name, "")).strip() for name in (*_FIELDS, *_TICKS)}
+    said = said_in(form)
     if do == "discard":
         await run_in_threadpool(uploads_of(context).discard, upload)
         return RedirectResponse("/desk/send", 303)
     if do != "start":
-        return await _show(request, said)
+        return await show_offer(request, _offer(upload), said)
     try:
         options = options_of(said)
         tags = [options.tag] if options.tag else []
@@ -124,28 +153,32 @@ async def act(request: Request, form: FormData) -> Response:
         api: PrefectApi = request.app.state.prefect
         await api.start("transcribe", {"source": upload.source, "options": given}, tags)
     except StenoflowError as error:
-        return await _show(request, said, str(error))
+        return await show_offer(request, _offer(upload), said, str(error))
     who = visitor_of(request).name
     await run_in_threadpool(Audit(context.database).add, who, "send", details={"upload": upload.id, **given})
     return RedirectResponse(f"/desk/send/{upload.id}?started=1", 303)
 
 
-async def _show(request: Request, said: dict[str, str], problem: str = "") -> Response:
+def said_in(form: FormData) -> dict[str, str]:
+    """Return what the fields of an offer's form say."""
+    return {name: str(form.get(name, "")).strip() for name in (*_FIELDS, *_TICKS)}
+
+
+async def show_offer(request: Request, offer: Offer, said: dict[str, str], problem: str = "") -> Response:
+    """Show what a recording would cost, with the form by which it is started."""
     context = context_of(request)
-    upload = await run_in_threadpool(_find, context, request)
     estimate = None
     try:
-        if upload.source is not None:
-            estimate = await run_in_threadpool(_estimate, context, upload.source, options_of(said))
+        if offer.source is not None:
+            estimate = await run_in_threadpool(_estimate, context, offer.source, options_of(said))
     except StenoflowError as error:
         problem = problem or str(error)
-    source = upload.source or ""
-    wanted = Wanted(source_prefix=source or None)
-    jobs = (await run_in_threadpool(Listing(context.database).page, wanted)).jobs if source else ()
+    wanted = Wanted(source_prefix=offer.source)
+    jobs = (await run_in_threadpool(Listing(context.database).page, wanted)).jobs if offer.source else ()
     return page(
         request,
         "estimate.html.jinja",
-        upload=upload,
+        upload=offer,
         said=said,
         estimate=estimate,
         problem=problem,

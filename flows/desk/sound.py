@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from stenoflow.flows.desk.rendering import context_of
-from stenoflow.storage.database.tables import Recording
+from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
@@ -39,6 +39,11 @@ def sound(request: Request) -> Response:
         job = context.catalog.job(request.path_params["job"])
     except StorageError:
         raise HTTPException(404, _GONE) from None
+    return sound_of(context, job, request)
+
+
+def sound_of(context: AppContext, job: Job, request: Request) -> Response:
+    """Answer with the bytes of a job's recording, or with the range that a request asks for."""
     recording = context.catalog.recording(job.recording_id)
     path = _file(context, recording)
     if path is not None:

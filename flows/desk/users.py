@@ -53,9 +53,8 @@ class Users:
 
     def accepts(self, name: str, password: str) -> bool:
         """Tell whether that is a user's password."""
-        user = self.settings.get(name)
-        written = _NOBODY if user is None else user.password.get_secret_value()
-        return is_password(password, written) and user is not None
+        written = self._password(name)
+        return is_password(password, written or _NOBODY) and written is not None
 
     def session(self, name: str) -> str:
         """Return a user's cookie; it holds for 30 days, or until their password changes."""
@@ -69,16 +68,28 @@ class Users:
             name = base64.urlsafe_b64decode(written).decode()
         except ValueError:
             return None
-        user = self.settings.get(name)
+        user = None if self._password(name) is None else self.settings[name]
         if user is None or not expires.isdecimal() or len(expires) > 12 or int(expires) < self.clock():
             return None
         if not hmac.compare_digest(cookie.encode(), self._signed(name, int(expires)).encode()):
             return None
+        return self._visitor(name, user)
+
+    def named(self, name: str) -> Visitor | None:
+        """Return whom a trusted proxy names; None: nobody of that name may be here."""
+        user = self.settings.get(name)
+        return None if user is None else self._visitor(name, user)
+
+    def _visitor(self, name: str, user: UserSettings) -> Visitor:
         return Visitor(name, Role[user.role.upper()], self.derived(f"csrf {name}"))
 
+    def _password(self, name: str) -> str | None:
+        """Return the hash of a user's password; None where they have none, or there is no such user."""
+        user = self.settings.get(name)
+        return None if user is None or user.password is None else user.password.get_secret_value()
+
     def _signed(self, name: str, expires: int) -> str:
-        password = self.settings[name].password.get_secret_value()
-        proof = self.derived(f"session {expires} {password} {name}")
+        proof = self.derived(f"session {expires} {self._password(name)} {name}")
         return f"{base64.urlsafe_b64encode(name.encode()).decode()}.{expires}.{proof}"
 
 

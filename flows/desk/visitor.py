@@ -22,6 +22,8 @@ CSRF_HEADER = "x-csrf"
 class Role(IntEnum):
     """What somebody may do; each may all that those before may."""
 
+    GUEST = 0
+    """See what a link shows."""
     READER = 1
     """Read, hear, search and download."""
     EDITOR = 2
@@ -46,6 +48,19 @@ class Visitor:
     def may(self, role: Role) -> bool:
         """Tell whether they may what a role may."""
         return self.role >= role
+
+
+SHARED = "/desk/shared/"
+"""How the addresses of links for readers begin."""
+GUEST = Visitor("", Role.GUEST, "")
+"""Whoever has such a link, or asks for what is no secret."""
+# Style sheets and scripts: parts of the program.
+_FOR_GUESTS = (SHARED, "/desk/assets/")
+
+
+def is_for_guests(path: str) -> bool:
+    """Tell whether an address needs no login: a link for readers tells by itself what it shows."""
+    return path.startswith(_FOR_GUESTS)
 
 
 def is_desks(path: str) -> bool:

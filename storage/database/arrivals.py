@@ -94,6 +94,12 @@ class Arrivals:
             found[arrival.id] = PutOff(arrival.run_id, tried_at + rest)
         return found
 
+    def last_reason(self, id_: str) -> str | None:
+        """Return why an arrival that is to be taken again failed the last time; None where it did not."""
+        with self._database.read() as session:
+            stored = session.get(Arrival, id_)
+            return None if stored is None or stored.status is not None else stored.reason
+
     def taken_before(self, marks: Mapping[str, str]) -> set[str]:
         """Return the addresses of which another content was taken; ``marks``: of what is there now."""
         found: set[str] = set()
@@ -165,11 +171,12 @@ class Arrivals:
                 .values(reason=None if reason is None else storable(reason), ended_at=self._clock())
             )
 
-    def let_go(self, ids: Iterable[str]) -> None:
-        """Give back what this run has taken and not ended, for the next look to take."""
+    def let_go(self, ids: Iterable[str], reason: str | None = None) -> None:
+        """Give back what this run has taken and not ended, for the next look to take; ``reason``: why."""
+        said = {} if reason is None else {"reason": storable(reason)}
         with self._database.write() as session:
             session.execute(
                 update(Arrival)
                 .where(Arrival.id.in_(list(ids)), Arrival.status.is_(None), Arrival.run_id == self._run_id)
-                .values(run_id=None)
+                .values(run_id=None, **said)
             )

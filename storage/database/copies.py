@@ -20,10 +20,11 @@ class WrittenCopies:
         with self._database.write() as session:
             insert_missing(session, Copy(job_id=job_id, sha256=sha256))
 
-    def is_of(self, source: str, sha256: str) -> bool:
-        """Tell whether content was made of the recording at an address, now or before it was made anew."""
-        of_source = select(Job.id).join(Recording, Recording.id == Job.recording_id)
-        jobs = of_source.where(Recording.source == source)
+    def is_of(self, source: str | None, sha256: str) -> bool:
+        """Tell whether content was made of the recording at an address, now or before; None: of any."""
+        jobs = select(Job.id).join(Recording, Recording.id == Job.recording_id)
+        if source is not None:
+            jobs = jobs.where(Recording.source == source)
         copied = exists().where(Copy.sha256 == sha256, Copy.job_id.in_(jobs))
         published = exists().where(Artifact.sha256 == sha256, Artifact.job_id.in_(jobs))
         with self._database.read() as session:

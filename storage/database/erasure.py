@@ -24,6 +24,7 @@ from stenoflow.storage.database.tables import (
     Copy,
     Correction,
     Job,
+    Link,
     Receipt,
     Recording,
     Result,
@@ -189,7 +190,7 @@ class Erasure:
             _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
             erase_search(session, ids, scrub=True)
-            for table in (Artifact, Attempt, Copy, Segment, Turn):
+            for table in (Artifact, Attempt, Copy, Link, Segment, Turn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))

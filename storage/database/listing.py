@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.reports import Spending
@@ -95,14 +110,21 @@ class Listing:
             select(Job, Recording, TranscriptCard)
             .join(Recording, Recording.id == Job.recording_id)
             .outerjoin(TranscriptCard, TranscriptCard.job_id == Job.id)
-            .where(*_conditions(wanted))
-            .order_by(Job.created_at.desc(), Job.id.desc())
             .limit(size + 1)
         )
         if after is not None:
             place = tuple_(literal(after.created_at, UtcDateTime()), literal(after.job_id))
             query = query.where(tuple_(Job.created_at, Job.id) < place)
         with self._database.read() as session:
+            # What is rare is found first; the whole list would be gone through for it.
+            is_narrow = False
+            for column, candidates in _candidates(wanted):
+                ids = session.scalars(candidates.limit(_FEW + 1)).all()
+                if len(ids) <= _FEW:
+                    query, is_narrow = query.where(column.in_(ids)), True
+            column_of = _without_index if is_narrow and self._database.is_embedded else _as_it_is
+            newest_first = column_of(Job.created_at).desc(), Job.id.desc()
+            query = query.where(*_conditions(wanted, column_of)).order_by(*newest_first)
             rows = session.execute(query).all()
             ids = [job.id for job, _, _ in rows[:size]]
             spent = {
@@ -120,14 +142,12 @@ class Listing:
     def tags(self) -> Sequence[str]:
         """Return the tags that there are."""
         with self._database.read() as session:
-            query = select(Job.tag).where(Job.kind == JobKind.TRANSCRIBE, Job.tag.is_not(None)).distinct()
-            return sorted(tag for tag in session.scalars(query) if tag)
+            return _distinct(session, Job.tag, Job.kind == JobKind.TRANSCRIBE)
 
     def languages(self) -> Sequence[str]:
         """Return the languages that there are transcripts in."""
         with self._database.read() as session:
-            query = select(TranscriptCard.language).where(TranscriptCard.language.is_not(None)).distinct()
-            return sorted(language for language in session.scalars(query) if language)
+            return _distinct(session, TranscriptCard.language)
 
     def counts(self, since: datetime) -> dict[str, int]:
         """Count the transcriptions since a time, by state."""
@@ -140,24 +160,80 @@ class Listing:
             return {state: number for state, number in session.execute(query)}  # noqa: C416 - for mypy
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+# Candidates that are looked up by their ids; where there are more, the newest are soon found in the list.
+_FEW = 500
+# More than any list of choices has.
+_MOST_DISTINCT = 1_000
+
+
+def _distinct(
+    session: Session, column: InstrumentedAttribute[str | None], *conditions: ColumnElement[bool]
+) -> list[str]:
+    """Return the values of an indexed column, sorted: each is looked up behind the one before."""
+    found: list[str] = []
+    while len(found) < _MOST_DISTINCT:
+        query = select(func.min(column)).where(*conditions, column > (found[-1] if found else ""))
+        value = session.scalar(query)
+        if value is None:
+            break
+        found.append(value)
+    return found
+
+
+def _candidates(wanted: Wanted) -> Iterator[tuple[InstrumentedAttribute[str], Select[str]]]:
+    """Yield what narrows the list down, each with a query for the ids that it leaves."""
+    if wanted.name:
+        yield Job.recording_id, select(Recording.id).where(_is_named(wanted.name))
+    if wanted.source_prefix:
+        yield Job.recording_id, select(Recording.id).where(_lies_in(wanted.source_prefix))
+    if wanted.speaker:
+        yield Job.id, select(TranscriptCard.job_id).where(_has_speaker(wanted.speaker))
+    if wanted.language:
+        yield Job.id, select(TranscriptCard.job_id).where(TranscriptCard.language == wanted.language)
+
+
+def _is_named(name: str) -> ColumnElement[bool]:
+    return Recording.name.icontains(name, autoescape=True)
+
+
+def _lies_in(prefix: str) -> ColumnElement[bool]:
+    return Recording.source.startswith(prefix, autoescape=True)
+
+
+def _has_speaker(name: str) -> ColumnElement[bool]:
     # As it stands in JSON: a name that is not ASCII is escaped there.
-    speaker = wanted.speaker.encode("ascii", "backslashreplace").decode()
+    escaped = json.dumps(name)[1:-1]
+    return cast(TranscriptCard.speakers, String).icontains(escaped, autoescape=True)
+
+
+def _as_it_is(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    return column.expression
+
+
+def _without_index(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Return a column that SQLite uses no index of: it would rather go through one than look up a few ids."""
+    return literal_column(f"+jobs.{column.key}", column.type)
+
+
+def _conditions(
+    wanted: Wanted, column_of: Callable[[InstrumentedAttribute[Any]], ColumnElement[Any]]
+) -> list[ColumnElement[bool]]:
+    kind, state, tag, made_at = map(column_of, (Job.kind, Job.state, Job.tag, Job.created_at))
     asked = {
-        Job.state == wanted.state: wanted.state,
-        Job.tag == wanted.tag: wanted.tag,
-        Recording.name.icontains(wanted.name, autoescape=True): wanted.name,
+        state == wanted.state: wanted.state,
+        tag == wanted.tag: wanted.tag,
+        _is_named(wanted.name): wanted.name,
         TranscriptCard.language == wanted.language: wanted.language,
         _MODEL_NAME.in_([wanted.model]): wanted.model,
-        cast(TranscriptCard.speakers, String).icontains(speaker, autoescape=True): speaker,
-        Recording.source.startswith(wanted.source_prefix or "", autoescape=True): wanted.source_prefix,
-        Job.created_at >= (wanted.since or _ANY_TIME): wanted.since,
-        Job.created_at < (wanted.until or _ANY_TIME): wanted.until,
+        _has_speaker(wanted.speaker): wanted.speaker,
+        _lies_in(wanted.source_prefix or ""): wanted.source_prefix,
+        made_at >= (wanted.since or _ANY_TIME): wanted.since,
+        made_at < (wanted.until or _ANY_TIME): wanted.until,
     }
-    found = [Job.kind == wanted.kind, *(condition for condition, value in asked.items() if value)]
+    found = [kind == wanted.kind, *(condition for condition, value in asked.items() if value)]
     if wanted.needs_person:
-        ends = _MODEL_NAME.in_(wanted.retiring) & (Job.state == JobState.COMPLETE)
-        needs = [Job.state.in_(NEEDING), TranscriptCard.suspects > 0]
+        ends = _MODEL_NAME.in_(wanted.retiring) & (state == JobState.COMPLETE)
+        needs = [state.in_(NEEDING), TranscriptCard.suspects > 0]
         found.append(or_(*needs, *([ends] if wanted.retiring else [])))
     return found
 

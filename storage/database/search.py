@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, delete, insert, select, text
+from sqlalchemy import ColumnElement, TextualSelect, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
@@ -16,6 +16,8 @@ from stenoflow.storage.database.tables import Job, Passage, Recording, Transcrip
 
 # Rows in one statement; databases bound how many values they take.
 _AT_ONCE = 500
+# Passages that are gone through one by one before the index of texts is asked: what is not in them is rare.
+_NEWEST = 10_000
 _PUBLISHED = (JobState.COMPLETE, JobState.PARTIAL)
 
 
@@ -104,16 +106,27 @@ class SearchIndex:
             )
             .join(Job, Job.id == Passage.job_id)
             .join(Recording, Recording.id == Job.recording_id)
-            .where(self._matches(phrases))
             .order_by(Passage.id.desc())
             .limit(limit)
         )
-        if before is not None:
-            query = query.where(Passage.id < before)
         if job_id is not None:
             query = query.where(Passage.job_id == job_id)
         with self._database.read() as session:
-            return [Hit(*row) for row in session.execute(query)]
+            ids = _ids_of(session, job_id)
+            if before is not None:
+                ids = ids[0], min(ids[1], before - 1)
+            if self._database.is_embedded:
+                found = _matches_of_fts5(phrases, ids, limit if job_id is None else -1)
+                return [Hit(*row) for row in session.execute(query.where(Passage.id.in_(found)))]
+            matches = _matches_of_postgresql(phrases)
+            newest = query.where(matches, Passage.id.between(max(ids[0], ids[1] - _NEWEST), ids[1]))
+            rows = session.execute(newest).all()
+            if len(rows) < limit and ids[1] - _NEWEST > ids[0]:
+                # It is rare: found by the index, and then sorted. The table would be gone through otherwise.
+                whole = select(Passage.id).where(matches, Passage.id.between(*ids)).cte()
+                ids_found = select(whole.prefix_with("MATERIALIZED").c.id)
+                rows = session.execute(query.where(Passage.id.in_(ids_found))).all()
+            return [Hit(*row) for row in rows]
 
     def unindexed(self) -> list[str]:
         """Return the published transcripts that the index does not know: of before there was one."""
@@ -126,13 +139,37 @@ class SearchIndex:
         with self._database.read() as session:
             return list(session.scalars(query))
 
-    def _matches(self, phrases: Sequence[SearchedPhrase]) -> ColumnElement[bool]:
-        if self._database.is_embedded:
-            # Asked of the index alone: the order and the limit of the whole then need no sorting.
-            found = text("SELECT rowid FROM passages_fts WHERE passages_fts MATCH :wanted")
-            return Passage.id.in_(found.bindparams(wanted=_fts5(phrases)).columns(Passage.id))
-        asked = text("CAST(:wanted AS tsquery)").bindparams(wanted=_tsquery(phrases))
-        return Passage.terms.bool_op("@@")(asked)
+    def lacking(self) -> int:
+        """Count the published transcripts that the index does not know: quickly, and a few more or less."""
+        published = select(func.count()).where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(_PUBLISHED))
+        with self._database.read() as session:
+            known = session.scalar(select(func.count()).select_from(TranscriptCard)) or 0
+            return max(0, (session.scalar(published) or 0) - known)
+
+
+def _matches_of_fts5(phrases: Sequence[SearchedPhrase], ids: tuple[int, int], limit: int) -> TextualSelect:
+    """Return the newest ids in which all phrases stand; ``limit``: how many, -1: all."""
+    # Asked of the index alone, from the newest on: what stands everywhere is soon found often enough.
+    return (
+        text(
+            "SELECT rowid FROM passages_fts WHERE passages_fts MATCH :wanted"
+            " AND rowid >= :first AND rowid <= :last ORDER BY rowid DESC LIMIT :most"
+        )
+        .bindparams(wanted=_fts5(phrases), first=ids[0], last=ids[1], most=limit)
+        .columns(Passage.id)
+    )
+
+
+def _matches_of_postgresql(phrases: Sequence[SearchedPhrase]) -> ColumnElement[bool]:
+    asked = text("CAST(:wanted AS tsquery)").bindparams(wanted=_tsquery(phrases))
+    return Passage.terms.bool_op("@@")(asked)
+
+
+def _ids_of(session: Session, job_id: str | None) -> tuple[int, int]:
+    """Return the least and the greatest id of a job's passages; None: of all."""
+    query = select(func.min(Passage.id), func.max(Passage.id))
+    first, last = session.execute(query if job_id is None else query.where(Passage.job_id == job_id)).one()
+    return first or 0, last or 0
 
 
 def erase_search(session: Session, job_ids: Sequence[str], *, scrub: bool = False) -> None:

@@ -92,7 +92,11 @@ class Recording(Base):
     """A source at one content: the same address with new bytes is another row."""
 
     __tablename__ = "recordings"
-    __table_args__ = (UniqueConstraint("source", "sha256"),)
+    __table_args__ = (
+        UniqueConstraint("source", "sha256"),
+        # Lists are searched by parts of names: of this index all is read, and nothing of the table.
+        Index("ix_recordings_name", "name", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     source: Mapped[str] = mapped_column(Text)
@@ -433,3 +437,40 @@ class Correction(Base):
     made_at: Mapped[datetime]
     undone_by: Mapped[str | None] = mapped_column(Text)
     undone_at: Mapped[datetime | None]
+
+
+class Link(Base):
+    """A link by which whoever has it sees one transcript and hears its sound, until it ends or is revoked."""
+
+    __tablename__ = "links"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(40), index=True)
+    who: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_by: Mapped[str | None] = mapped_column(Text)
+    revoked_at: Mapped[datetime | None]
+    opened: Mapped[int] = mapped_column(Integer, default=0)
+    opened_at: Mapped[datetime | None]
+
+
+class InboxTerm(Base):
+    """A name or word that was put into the glossary of an inbox at the desk; ``inbox`` is its address."""
+
+    __tablename__ = "inbox_terms"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    inbox: Mapped[str] = mapped_column(Text, index=True)
+    term: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime]
+
+
+class InboxLook(Base):
+    """When an inbox was last looked into; ``inbox`` is its address."""
+
+    __tablename__ = "inbox_looks"
+
+    inbox: Mapped[str] = mapped_column(Text, primary_key=True)
+    looked_at: Mapped[datetime]

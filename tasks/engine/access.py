@@ -55,14 +55,20 @@ def is_own_origin(origin: str, host: str) -> bool:
 
 
 class HostCheck:
-    """Middleware that answers only to this server's own names, and to no page of another origin."""
+    """Middleware that answers only to this server's own names, and to no page of another origin.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what is behind it.
+        public: where it is reached by a proxy, like ``https://desk.example.com``; None: nowhere else.
+    """
+
+    def __init__(self, app: ASGIApp, public: str | None = None) -> None:
         self._app = app
+        self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        reason = refusal_of(scope) if scope["type"] in {"http", "websocket"} else None
+        reason = refusal_of(scope, self._public) if scope["type"] in {"http", "websocket"} else None
         if reason is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -71,14 +77,21 @@ class HostCheck:
             await PlainTextResponse(f"{reason}\n", 403)(scope, receive, send)
 
 
-def refusal_of(scope: Scope) -> str | None:
-    """Return why a request of ASGI is not answered, judged by the Host and Origin it names; None: it is."""
+def refusal_of(scope: Scope, public: str | None = None) -> str | None:
+    """Return why a request of ASGI is not answered, judged by the Host and Origin it names; None: it is.
+
+    Args:
+        scope: of the request.
+        public: this server's origin for those who reach it by a proxy, which may pass its own Host on or not.
+    """
     headers = Headers(scope=scope)
     hosts = headers.getlist("host")
     local, _ = scope.get("server") or ("", None)
-    if len(hosts) != 1 or not is_own_host(hosts[0], local):
+    is_public = public is not None and hosts == [public.partition("://")[2]]
+    if len(hosts) != 1 or not (is_public or is_own_host(hosts[0], local)):
         return "this server does not answer to that Host"
-    if not all(is_own_origin(origin, hosts[0]) for origin in headers.getlist("origin")):
+    origins = [origin for origin in headers.getlist("origin") if origin != public]
+    if not all(is_own_origin(origin, hosts[0]) for origin in origins):
         return "pages of another origin may not use this server"
     return None
 

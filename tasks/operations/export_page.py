@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
 from stenoflow.storage.private import make_folder
+from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.artifacts.page import write
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
@@ -37,17 +37,18 @@ class ChangedError(FailedError):
     kind = "changed"
 
 
-def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> int:
+def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> Path:
     """Write a job's page from stored answers; calls nobody.
 
     Args:
         context: the tools.
         job: one that was published.
-        out: where it goes, replacing what is there; it appears when it is whole.
+        out: where it goes, replacing an earlier page of the recording and nothing else; it appears when it
+            is whole.
         embed: put the recording's sound into it, at 24 kbps.
 
     Returns:
-        Its size in bytes.
+        Where it is: under another name where something else lies.
 
     Raises:
         SettingsError: there is nothing to show yet, or no such folder.
@@ -64,27 +65,13 @@ def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> int:
     with ExitStack() as stack:
         sound = stack.enter_context(_sound(context, job)) if embed else None
         try:
-            partial = Path(stack.enter_context(_beside(out)))
+            partial = stack.enter_context(written_beside(out))
             with partial.open("w", encoding="utf-8", errors="replace") as file:
                 write(document, file, sound)
-            partial.replace(out)
-            return out.stat().st_size
+            source = context.catalog.recording(job.recording_id).source
+            return put_in_place(context, partial, out, out.suffix, job_id=job.id, source=source)
         except OSError as error:
             raise StorageError(f"cannot write {out}: {error.strerror}") from error
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[str]:
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:100]}.", suffix=".part")
-    os.close(handle)
-    try:
-        # As a file that is made in the usual way has it.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        yield name
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 @contextmanager

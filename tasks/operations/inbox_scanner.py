@@ -19,7 +19,7 @@ from stenoflow.tasks.media.safe_open import opened
 from stenoflow.tasks.media.truncation import is_unfinished as lacks_its_end
 from stenoflow.tasks.sources import local_path
 from stenoflow.tasks.sources.file_names import is_unfinished, remark_on_others, shown
-from stenoflow.tasks.sources.inbox import Inbox
+from stenoflow.tasks.sources.inbox import Inbox, prefix_of
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import SIDECARS
 from stenoflow.tasks.sources.inbox.options import (
@@ -111,6 +111,7 @@ class InboxScanner:
             RefusedError: the inbox cannot be looked into.
         """
         look = self.inbox.look()
+        self.context.inboxes.looked(prefix_of(self.inbox.address))
         self._tell_of(look)
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
@@ -140,8 +141,9 @@ class InboxScanner:
 
     def describe(self, entry: Entry) -> ScannedRecording:
         """Read what is said of a recording."""
+        learned = self.context.inboxes.terms(prefix_of(self.inbox.address))
         try:
-            options = options_of(entry.path, self.inbox.read, self.rules)
+            options = _with_terms(options_of(entry.path, self.inbox.read, self.rules), learned)
             request = request_of(self.context, options)
             return ScannedRecording(
                 entry, options, self._with_turns(entry, request) if options.speakers is None else request
@@ -195,6 +197,13 @@ class InboxScanner:
         new = [*(() if remark is None else (remark,)), *_other_remarks(look)]
         self.notices += [each for each in new if each not in self._told]
         self._told.update(told, new)
+
+
+def _with_terms(options: RecordingOptions, terms: tuple[str, ...]) -> RecordingOptions:
+    """Return options with more terms behind those of their glossary."""
+    if not terms:
+        return options
+    return options.model_copy(update={"glossary": tuple(dict.fromkeys([*(options.glossary or ()), *terms]))})
 
 
 def rules_of(context: AppContext, given: Mapping[str, Any], allow: Collection[str]) -> InboxRules:

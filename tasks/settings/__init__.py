@@ -6,9 +6,10 @@ import base64
 import os
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote_from_bytes
+from urllib.parse import SplitResult, quote_from_bytes, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -19,6 +20,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    field_validator,
 )
 from pydantic import model_validator as check_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -123,8 +125,8 @@ class UserSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    password: SecretStr
-    """Its hash, as ``stenoflow serve --hash-password`` prints it."""
+    password: SecretStr | None = None
+    """Its hash, as ``stenoflow serve --hash-password`` prints it; None: a trusted proxy says who it is."""
     role: Literal["reader", "editor", "operator"] = "reader"
 
 
@@ -193,6 +195,10 @@ class Settings(BaseSettings):
     """``user:password``, asked of whoever opens the dashboard."""
     users: dict[str, UserSettings] = Field(default_factory=dict)
     """Who may log in beside that user, and what they may do."""
+    trusted_proxies: list[str] = Field(default_factory=list)
+    """Addresses and networks of proxies that have logged in whom they name in ``X-Forwarded-User``."""
+    desk_url: str | None = None
+    """Where people reach the desk, if not where it listens: behind a proxy, or from other machines."""
     shared_calls: PositiveInt | None = None
     """Calls in flight at most, of all workers of a Prefect server."""
     shared_calls_a_minute: PositiveInt | None = None
@@ -215,6 +221,23 @@ class Settings(BaseSettings):
         self.store = self.store or (self.home / "store").as_uri()
         _ = self.webhook
         return self
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, given: list[str]) -> list[str]:
+        """See that each is an address or a network."""
+        for each in given:
+            ip_network(each)
+        return given
+
+    @field_validator("desk_url")
+    @classmethod
+    def _is_origin(cls, given: str | None) -> str | None:
+        """See that it is a server's address and nothing more: the desk stands at its root."""
+        parts = urlsplit((given or "http://desk").rstrip("/"))
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.geturl() != _origin(parts):
+            raise ValueError("an address like https://desk.example.com is wanted, without a path")
+        return given and parts.geturl()
 
     @property
     def webhook(self) -> Endpoint | None:
@@ -277,6 +300,10 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"the setting {where} cannot be used: {reason(first)}", _PLACES) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings cannot be read: {error}") from error
+
+
+def _origin(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _sqlite_url(file: Path) -> str:

@@ -87,6 +87,37 @@ def differences(words: Sequence[Word], text: str) -> Iterator[TextCorrection]:
         yield TextCorrection(region, join_words(said))
 
 
+_LONGEST_NAME = 3
+"""Words in a name; a longer run of new words is a sentence."""
+
+
+def new_terms(before: str, after: str) -> list[str]:
+    """Return what was put into a text as names or terms for a glossary: short runs of words that are new.
+
+    Of longer runs, only what is written with a capital letter inside a sentence.
+    """
+    old, new = (list(map(_bare, split_words(text))) for text in (before, after))
+    terms: list[str] = []
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    for kind, old_first, old_end, first, end in matcher.get_opcodes():
+        run = [word for word in new[first:end] if word] if kind in {"insert", "replace"} else []
+        if first == 0 and [word.casefold() for word in run] == [
+            each.casefold() for each in old[old_first:old_end]
+        ]:
+            continue  # the beginning of a sentence
+        if 0 < len(run) <= _LONGEST_NAME:
+            terms.append(join_words(run))
+        else:
+            terms += [word for place, word in enumerate(run) if place and word[0].isupper()]
+    return [term for term in dict.fromkeys(terms) if any(map(str.isalpha, term))]
+
+
+def _bare(word: str) -> str:
+    """Return a word without what is no letter or digit at its ends."""
+    inside = [place for place, sign in enumerate(word) if sign.isalnum()]
+    return word[inside[0] : inside[-1] + 1] if inside else ""
+
+
 def _with_text(utterances: Sequence[Utterance], correction: TextCorrection) -> Iterator[Utterance]:
     region = correction.region
     touched = _touched(utterances, region, correction.speaker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,3 +63,52 @@ def test_a_copy_that_we_made_before_is_brought_up_to_date(
     assert stenoflow("transcribe", meeting.path, *other).line["job"] != line["job"]
     assert (out / f"{meeting.path.stem}.json").read_bytes() != before
     assert {path.name for path in out.iterdir()} == files
+
+
+@pytest.mark.usefixtures("api")
+def test_a_page_replaces_an_earlier_page_and_not_a_users_file(
+    stenoflow: Command, meeting: Meeting, tmp_path: Path
+) -> None:
+    job = stenoflow("transcribe", meeting.path, "--json").line["job"]
+    page, other = tmp_path / "talk.html", tmp_path / "talk-2.html"
+    page.write_text("my own page")
+    shown = stenoflow("show", job, "--page", page, "--json")
+    assert page.read_text() == "my own page"
+    assert shown.line["page"] == str(other)
+    assert "talk.html is no page of this recording's, or was changed: the page is talk-2.html" in shown.err
+    page.unlink()
+    assert stenoflow("show", job, "--page", page, "--json").line["page"] == str(page)
+    before = page.read_bytes()
+    assert stenoflow("correct", job, _corrected(stenoflow, job, tmp_path)).exit_code == 0
+    assert stenoflow("show", job, "--page", page, "--json").line["page"] == str(page)
+    assert page.read_bytes() != before
+    page.write_bytes(before + b"<!-- mine -->")
+    assert stenoflow("show", job, "--page", page, "--json").line["page"] == str(other)
+
+
+def _corrected(stenoflow: Command, job: str, tmp_path: Path) -> Path:
+    artifact = json.loads(stenoflow("show", job, "--json").out)["artifacts"]["transcript.txt"]["uri"]
+    corrected = tmp_path / "corrected.txt"
+    corrected.write_text(
+        Path(artifact.removeprefix("file://")).read_text("utf-8").replace("0 1 2", "zero 1 2", 1)
+    )
+    return corrected
+
+
+@pytest.mark.usefixtures("api")
+def test_voices_to_choose_from_replace_no_file_of_a_users(stenoflow: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    (folder / "index.html").write_text("my own page")
+    (folder / "nova.mp3").write_text("my own song")
+    ask = ("speak", "--sample", "-o", folder, "--voice", "nova,echo")
+    first = stenoflow(*ask, "Is this right?")
+    assert (folder / "index.html").read_text() == "my own page"
+    assert (folder / "nova.mp3").read_text() == "my own song"
+    assert "nova-2.mp3" in first.err
+    assert "Is this right?" in (folder / "index-2.html").read_text("utf-8")
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"index.html", "index-2.html", "nova.mp3", "nova-2.mp3", "echo.mp3"}
+    assert stenoflow(*ask, "Another line, then.").exit_code == 0
+    assert {path.name for path in folder.iterdir()} == files
+    assert "Another line" in (folder / "index-2.html").read_text("utf-8")

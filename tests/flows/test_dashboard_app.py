@@ -46,7 +46,9 @@ async def _events(websocket: WebSocket) -> None:
 @contextmanager
 def served(app: ASGIApp) -> Iterator[int]:
     """Serve an app on loopback; gives the port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, lifespan="off", log_level="critical", proxy_headers=False)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

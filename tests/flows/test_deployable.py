@@ -195,18 +195,29 @@ def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meet
     assert "sk-test-0123456789" not in seen
 
 
-def test_what_fails_says_so_in_its_state(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
+def test_what_fails_says_why_and_where_to_look_under_our_tag(
+    prefect: Any, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.script(["400"])
+    monkeypatch.setenv("STENOFLOW_DESK_URL", "https://desk.example.com/")
 
     async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
         from stenoflow.flows.deployable import transcribe
         from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
-        return await transcribe(str(meeting.path), RecordingOptions(segment_seconds=60), return_state=True)
+        options = RecordingOptions(segment_seconds=60, tag="board")
+        state = await transcribe(str(meeting.path), options, return_state=True)
+        assert state.state_details.flow_run_id is not None
+        async with get_client() as client:
+            return state, await client.read_flow_run(state.state_details.flow_run_id)
 
-    state = prefect(act)
+    state, run = prefect(act)
     assert (state.is_failed(), state.name) == (True, "Partial")
     assert "400" in state.message
+    assert re.search(r"https://desk\.example\.com/desk/jobs/\w+/", state.message)
+    assert (run.name, run.tags) == (meeting.path.name, ["board"])
 
 
 def test_a_recording_of_an_inbox_is_taken_in_once(prefect: Any, api: AudioApiServer, inbox: Path) -> None:
@@ -445,15 +456,18 @@ def test_looks_that_found_nothing_leave_no_flow_run(prefect: Any, tmp_path: Path
     async def act() -> list[str]:
         from prefect.client.orchestration import get_client
         from prefect.exceptions import ObjectNotFound
+        from prefect.states import Cancelled
 
         from stenoflow.flows.deployable import recover
         from stenoflow.flows.dispatch import ended_look
 
-        looks = {asked: UUID(await started("ingest", inbox=str(tmp_path))) for asked in (0, 2)}
+        looks = {asked: UUID(await started("ingest", inbox=str(tmp_path))) for asked in (0, 2, -1)}
         left = []
         async with get_client() as client:
-            for asked, run_id in looks.items():
-                await client.set_flow_run_state(run_id, ended_look(asked, "ended"), force=True)
+            # One that was never begun, since the one before was still at work.
+            await client.set_flow_run_state(looks[-1], Cancelled(), force=True)
+            for asked in (0, 2):
+                await client.set_flow_run_state(looks[asked], ended_look(asked, "ended"), force=True)
             await recover()
             for run_id in looks.values():
                 with contextlib.suppress(ObjectNotFound):

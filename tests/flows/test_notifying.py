@@ -194,3 +194,23 @@ def _check(**places: str) -> None:
     secrets = {SECRET, SECRET.removeprefix("whsec_"), KEY, "query-canary", "path-canary", "presigned-canary"}
     found = [(secret, place) for place, text in places.items() for secret in secrets if secret in text]
     assert found == []
+
+
+def test_a_failure_in_an_inbox_is_told_once_until_it_is_another(
+    stenoflow: Command, api: AudioApiServer, receiver: WebhookServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "talk.mp3").write_bytes(meeting.path.read_bytes())
+    look = ("ingest", inbox, "--looks", "1", "--json")
+    for cap in ("0.0001", "0.0001", "0.0002"):
+        # What the message says is left of it differs.
+        assert stenoflow(*look, "--budget", cap).exit_code == 4
+    assert receiver.types() == ["recording.refused", "budget.reached"]
+    api.key = "another"
+    for _ in range(2):
+        assert stenoflow(*look).exit_code == 3
+    assert receiver.types()[2:] == ["recording.failed", "provider.stopped"]
+    api.key = "sk-test-0123456789"
+    assert stenoflow(*look).line["status"] == "complete"
+    assert receiver.types()[4:] == ["recording.complete"]

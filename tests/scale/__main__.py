@@ -84,7 +84,7 @@ def _fill(database: Database, segments: int) -> None:
                 index.create(connection)
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql(f"ANALYZE {table.name}")
-        _say(f"{table.name} filled in {time.monotonic() - begun:.0f} s")
+        say(f"{table.name} filled in {time.monotonic() - begun:.0f} s")
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _measure(database: Database, name: str, ask: Callable[[], object]) -> None:
                     r"((?:Parallel )?(?:Seq Scan|Index[A-Za-z ]* Scan|Bitmap Heap Scan).*?)  ?\(", line
                 ):
                     reads[found[1]] = None
-    _say(f"{statistics.median(took) * 1000:10.1f} ms  {name}: {'; '.join(reads)}")
+    say(f"{statistics.median(took) * 1000:10.1f} ms  {name}: {'; '.join(reads)}")
 
 
 def _ask(database: Database, segments: int) -> None:
@@ -152,10 +152,10 @@ def _ask(database: Database, segments: int) -> None:
             sizes = connection.exec_driver_sql(
                 f"SELECT pg_table_size('{table}') >> 20, pg_indexes_size('{table}') >> 20"
             ).one()
-            _say(f"{table}: {sizes[0]:,} MB, indices {sizes[1]:,} MB")
+            say(f"{table}: {sizes[0]:,} MB, indices {sizes[1]:,} MB")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

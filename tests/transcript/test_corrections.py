@@ -7,6 +7,7 @@ from stenoflow.tasks.transcript.corrections import (
     TextCorrection,
     correct,
     differences,
+    new_terms,
     text_in,
     words_in,
 )
@@ -107,3 +108,19 @@ def test_an_edited_text_becomes_what_it_says(edited: str) -> None:
 
 def test_what_is_the_same_is_no_difference() -> None:
     assert list(differences(words_in(TALK, Region(0, 900), None), "the new  web\nsight")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "terms"),
+    [
+        ("we use kubernetties now", "we use Kubernetes, now", ["Kubernetes"]),
+        ("ask ms smith", "ask Ms Ødegård", ["Ms Ødegård"]),
+        ("the same in london", "The same in London.", ["London"]),
+        ("it is 5", "it is 7", []),
+        ("", "so we all met Anna and Ben in Lisbon", ["Anna", "Ben", "Lisbon"]),
+        ("会議は東京で", "会議は京都で", ["都"]),
+        ("one two", "two", []),
+    ],
+)
+def test_new_names_and_words_are_terms_for_a_glossary(before: str, after: str, terms: list[str]) -> None:
+    assert new_terms(before, after) == terms

@@ -123,7 +123,8 @@ function choose(ms) {
 
 document.getElementById("text").addEventListener("click", (event) => {
   if (!getSelection().isCollapsed) return;
-  const time = event.target.closest("a");
+  // A link that leads elsewhere does so.
+  const time = event.target.closest("a[href^='#']");
   const word = event.target.closest("p > span");
   if (!time && !word) return;
   if (time) event.preventDefault();

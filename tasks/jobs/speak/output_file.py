@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
+from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError, TooLongError
 
@@ -66,6 +67,20 @@ def write(context: AppContext, key: str, path: Path) -> None:
         else:
             # A link stays one: what it leads to is replaced.
             context.store.fetch(key, path.resolve())
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_sample(context: AppContext, key: str, path: Path, job_id: str) -> Path:
+    """Write what is stored under a key to a file that replaces nothing but what is ours; return where it is.
+
+    Raises:
+        StorageError: it cannot be written, or is gone from the store.
+    """
+    try:
+        with written_beside(path) as temporary:
+            context.store.fetch(key, temporary)
+            return put_in_place(context, temporary, path, path.suffix, job_id=job_id, source=None)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from stenoflow.storage.objects.local import atomic_file
+from stenoflow.storage.database.tables import Job
+from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings, VoiceOptions, speech_settings, voices_of
@@ -72,13 +73,19 @@ def file_name(voice: str, form: str) -> str:
     return f"{_UNSAFE.sub('_', voice).strip('.') or 'voice'}.{form}"
 
 
-def write_page(folder: Path, line: str, model: str, samples: Sequence[VoiceSample]) -> Path:
-    """Write a page on which all can be heard; whole in one file."""
+def write_page(
+    context: AppContext, folder: Path, line: str, job: Job, samples: Sequence[VoiceSample]
+) -> Path:
+    """Write a page on which all can be heard, whole in one file; it replaces nothing but such a page.
+
+    Returns:
+        Where it is.
+    """
     path = folder / "index.html"
-    page = _template().render(line=line, model=model, samples=samples)
-    with atomic_file(path) as file:
-        file.write(page.encode())
-    return path
+    page = _template().render(line=line, model=job.settings["model"], samples=samples)
+    with written_beside(path) as temporary:
+        temporary.write_bytes(page.encode())
+        return put_in_place(context, temporary, path, path.suffix, job_id=job.id, source=None)
 
 
 @cache

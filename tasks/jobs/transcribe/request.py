@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from stenoflow.storage.database.states import JobKind
+from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
@@ -84,6 +86,31 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
         digest=digest,
         names=options.names,
         before=None if before == settings else before,
+    )
+
+
+def translated(context: AppContext, job: Job) -> TranscribeRequest:
+    """Return the request of a transcription, with an English transcript as well.
+
+    Raises:
+        SettingsError: the job is no transcription, or nobody translates.
+    """
+    if job.kind != JobKind.TRANSCRIBE:
+        raise SettingsError(f"job {job.id} is no transcription")
+    settings, model = JobSettings.from_dict(job.settings), context.models.get(job.settings["model"])
+    translator = _translator(context.settings, model, context.models)
+    chats = None if translator is None else provider_name(context.settings, Kind.CHAT)
+    return TranscribeRequest(
+        replace(
+            settings,
+            translate=True,
+            translator=translator,
+            translator_provider=None if chats == settings.provider else chats,
+        ),
+        job.tag,
+        job.budget_micro,
+        tuple(job.formats or ()),
+        names=job.speakers or {},
     )
 
 

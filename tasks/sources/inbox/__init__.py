@@ -54,6 +54,15 @@ class Inbox(Protocol):
         """
 
 
+def prefix_of(address: str) -> str:
+    """Return how the addresses of the recordings in an inbox begin; no two inboxes have the same."""
+    scheme = address.partition("://")[0].lower()
+    if scheme == "s3":
+        return f"s3://{address.partition('://')[2].rstrip('/')}/"
+    folder = path_of(address) if scheme == "file" else Path(address)
+    return f"{folder.resolve().as_uri()}/"
+
+
 def open_inbox(address: str, client: Callable[[], S3Client]) -> Inbox:
     """Return the inbox of an address.
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from stenoflow.flows.dashboard_app import Login, LoginCheck
 from stenoflow.flows.desk.app import DeskBefore, create_desk
+from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.tasks.engine.access import HostCheck
 from stenoflow.tasks.settings import load_settings
 from tests.artifacts.chromium import chromium, find_chromium
@@ -77,7 +78,11 @@ def desk_served() -> Iterator[Desk]:
     """Serve the desk of the home that the environment names."""
     stand_in = StandIn()
     prefect = Starlette(routes=[Route("/{path:path}", stand_in.__call__, methods=["GET", "POST"])])
-    app = HostCheck(LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), LOGIN))
+    app = HostCheck(
+        LoginCheck(
+            DeskBefore(create_desk(load_settings, PrefectApi.of_app(prefect), LOGIN.derived), prefect), LOGIN
+        )
+    )
     with (
         served(app) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=FOREVER, trust_env=False) as http,

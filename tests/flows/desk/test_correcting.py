@@ -42,6 +42,7 @@ def test_a_corrected_passage_stands_in_all_artifacts_until_it_is_undone(
     assert "Ms Ødegård" in page
     # Published once the page is answered.
     wait_for(lambda: stenoflow("search", "hippopotamus", "--json").lines != [])
+    assert "weekly meeting.flac" in desk.text("/?speaker=ms+Ødegård")
     for name in ("txt", "srt", "vtt", "json", "html"):
         assert "Hippopotamus" in read_artifact(transcribed, name), name
     assert read_artifact(transcribed, "txt").startswith("Ms Ødegård: Hippopotamus <b> & Söhne")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+from stenoflow.flows.cli.outcomes import run_works
+from stenoflow.flows.resume import works_to_translate
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.flows.desk.conftest import LOGIN, Desk, desk_served
+from tests.servers.audio_api import AudioApiServer
 
 OURS = {"X-CSRF": LOGIN.csrf}
 
@@ -132,3 +139,68 @@ def test_a_recording_is_forgotten_after_it_was_said_what_goes(
         assert desk.http.get(f"/desk/jobs/{job}/").status_code == 404
         assert "weekly meeting" not in desk.text("/")
     assert b"weekly meeting" not in b"".join(each.read_bytes() for each in home.glob("stenoflow.db*"))
+
+
+def test_a_recording_is_chosen_from_an_inbox_estimated_and_started(
+    desk: Desk, transcribed: dict[str, Any], stenoflow: Command, meeting: Meeting
+) -> None:
+    inbox = Path(unquote(transcribed["source"]).removeprefix("file://")).parent
+    name = "<b>Über<b> & 100%.flac"
+    (inbox / name).write_bytes(meeting.path.read_bytes() + b"\0")
+    assert "/desk/inboxes/meetings" in desk.text("/desk/send")
+    page = desk.text("/desk/inboxes/meetings")
+    assert "&lt;b&gt;Über&lt;b&gt; &amp; 100%.flac" in page
+    links = [html.unescape(each) for each in re.findall(r'<th scope="row"><a href="([^"]+)"', page)]
+    (link,) = [each for each in links if "ber" in each]
+    assert "at most 0.0" in desk.text(link)
+    assert "at most 0.0" in desk.send(link, do="estimate", model="whisper-1").text
+    assert desk.prefect.asked == []
+    assert desk.send(link, do="start", tag="calls").status_code == 303
+    ((path, body),) = desk.prefect.asked
+    assert unquote(path) == "/api/deployments/ingest recording/create_flow_run"
+    parameters = body["parameters"]
+    assert (parameters["inbox"], parameters["options"]) == (str(inbox), {"tag": "calls"})
+    assert unquote(parameters["source"]).endswith(f"/{name}")
+    assert body["tags"] == ["calls"]
+    for elsewhere in ("file:///etc/passwd", f"{inbox.as_uri()}/../x.flac", "", "s3://a/b", "%00"):
+        assert desk.http.get(f"/desk/inboxes/meetings/send?source={elsewhere}").status_code == 404
+    assert desk.http.get("/desk/inboxes/nowhere").status_code == 404
+    # What has come to its end is not offered again.
+    assert stenoflow("ingest", inbox, "--looks", "1", "--json").exit_code == 0
+    assert "nothing that was not taken" in desk.text("/desk/inboxes/meetings")
+
+
+def test_a_transcript_is_translated_and_its_minutes_are_read_aloud_after_the_cost_is_told(
+    desk: Desk, transcribed: dict[str, Any], api: AudioApiServer
+) -> None:
+    job, calls = transcribed["job"], len(api.calls)
+    details = desk.text(f"/desk/jobs/{job}/details")
+    assert {"ask?do=translate", "ask?do=speak"} <= set(re.findall(r'href="(ask[^"]*)"', details))
+    assert "about 0.0" in desk.text(f"/desk/jobs/{job}/ask?do=translate")
+    assert 'name="voice"' in desk.text(f"/desk/jobs/{job}/ask?do=speak")
+    for do in ("", "forget", "resume"):
+        assert desk.http.get(f"/desk/jobs/{job}/ask?do={do}").status_code == 404
+    assert desk.send(f"/desk/jobs/{job}/act", do="translate").status_code == 303
+    assert desk.send(f"/desk/jobs/{job}/act", do="speak").status_code == 303
+    assert desk.send(f"/desk/jobs/{job}/act", do="speak", voice="nova").status_code == 303
+    assert [(path.split("/")[3], body["parameters"]) for path, body in desk.prefect.asked] == [
+        ("translate", {"job": job}),
+        ("digest", {"job": job, "voice": "alloy"}),
+        ("digest", {"job": job, "voice": "nova"}),
+    ]
+    assert {tuple(body["tags"]) for _, body in desk.prefect.asked} == {("board & <co>",)}
+    assert len(api.calls) == calls
+
+
+def test_a_translation_buys_no_transcription_again(
+    stenoflow: Command, transcribed: dict[str, Any], api: AudioApiServer
+) -> None:
+    calls = len(api.calls)
+    with open_context(load_settings()) as context:
+        (work,) = works_to_translate(context, transcribed["job"], ["txt"])
+        (outcome,) = run_works(context, [work], 2, json=True)
+    assert outcome.status == "complete"
+    assert "translation.txt" in outcome.artifacts
+    # It is in English, so there is nothing to be translated.
+    assert len(api.calls) == calls
+    assert stenoflow("verify").exit_code == 0

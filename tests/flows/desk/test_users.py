@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from stenoflow.flows.dashboard_app import LoginCheck
 from stenoflow.flows.desk.app import DeskBefore, create_desk
+from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.flows.desk.users import SESSION_S, Users, hash_password, is_password
 from stenoflow.flows.desk.visitor import Role
 from stenoflow.tasks.engine.access import HostCheck
@@ -30,6 +31,7 @@ def users(now: float = 1_000_000.0, password: str = HASH) -> Users:
     named = {
         role.name.lower(): UserSettings.model_validate({"password": password, "role": role.name.lower()})
         for role in Role
+        if role is not Role.GUEST
     }
     return Users(named, LOGIN.derived, lambda: now)
 
@@ -39,7 +41,13 @@ def logged_in(name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
     """Serve a desk with a user of each role, and log one in by the form."""
     given = Users(users().settings, LOGIN.derived)
     prefect = Starlette(routes=[Route("/{path:path}", StandIn().__call__, methods=["GET", "POST"])])
-    app = HostCheck(LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), LOGIN, given))
+    app = HostCheck(
+        LoginCheck(
+            DeskBefore(create_desk(load_settings, PrefectApi.of_app(prefect), LOGIN.derived), prefect),
+            LOGIN,
+            given,
+        )
+    )
     with (
         served(app) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=FOREVER, trust_env=False) as http,
