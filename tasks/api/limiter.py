@@ -94,6 +94,12 @@ class Limiter:
         self._stopped_by = self._stopped_by or error
         self._notify()
 
+    def reopen(self) -> None:
+        """Let calls pass again; what stopped them is dealt with elsewhere."""
+        self._stopped_by = self._refusal = None
+        self._opens_at = self._clock()
+        self._notify()
+
     def on_rate_limited(self, error: RateLimitedError, *, cut: bool = True) -> None:
         """Halve the limit (if ``cut``), and let no one pass until the time that the API named."""
         if cut:

@@ -10,7 +10,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import load_chat_models
 from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel, order_at, today
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.api.providers import EMBEDDED, Provider
 from stenoflow.tasks.api.speech_models import load_speech_models
 from stenoflow.tasks.calls.provider import asked_for, embedded_model
 from stenoflow.tasks.errors import SettingsError
@@ -38,8 +38,11 @@ def transcription_model(settings: Settings, wanted: str | None = None) -> str:
     Raises:
         SettingsError: none is named, and the provider offers none that lives.
     """
-    asked = asked_for(settings).provider
-    named = wanted or settings.model
+    return transcription_model_at(settings, asked_for(settings).provider, wanted or settings.model)
+
+
+def transcription_model_at(settings: Settings, asked: Provider, named: str | None = None) -> str:
+    """Return the model that transcribes at a provider: the named one, or the default; raises as above."""
     if named or not asked.is_embedded:
         return asked.known_name(named) if named else _default(load_models(settings.models), asked.name)
     return embedded_model(settings, None).name
@@ -111,6 +114,9 @@ def used_models(job: Job) -> Iterator[UsedModel]:
     settings: Mapping[str, Any] = job.settings
     kind, provider = _ASKED[JobKind(job.kind)], settings["provider"]
     yield UsedModel(kind, provider, settings["model"])
+    for other in settings.get("others", ()):
+        where, _, model = other.partition(":")
+        yield UsedModel(Kind.TRANSCRIPTION, where, model)
     if translator := settings.get("translator"):
         yield UsedModel(Kind.CHAT, settings.get("translator_provider") or provider, translator)
     if speech := settings.get("speech"):

@@ -114,6 +114,8 @@ class InboxSettings(BaseModel):
     allow: frozenset[Allowable] = frozenset()
     """Options that what stands beside a recording may give, though they can cost more."""
     reject: bool = False
+    providers: tuple[str, ...] = ()
+    """Who transcribes, each what those before it cannot; the option of that name, said more shortly."""
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 

@@ -93,7 +93,8 @@ def publish(context: AppContext, job_id: str) -> JobState:
     suspects = context.ledger.suspects(
         with_translations((segment.cache_key for segment in segments), job.settings.get("translator"))
     )
-    details = transcription_details(job, segments, document, suspects, translation)
+    by = context.ledger.answered_by(each.cache_key for each in segments) if job.settings.get("others") else {}
+    details = transcription_details(job, segments, document, suspects, translation, answered_by=by)
     files = _files(job, [document] if translation is None else [document, translation])
     publish_files(context, job, files, details)
     put_into_index(context, job, document)

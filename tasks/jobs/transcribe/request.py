@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.model_table import Kind, ModelTable
@@ -15,11 +15,13 @@ from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
+from stenoflow.tasks.calls.failover import candidates_of
 from stenoflow.tasks.calls.provider import (
     POCKETSPHINX,
     asked_for,
     check_second_opinion,
     embedded_model,
+    find_provider,
     is_embedded,
     provider_name,
 )
@@ -83,7 +85,7 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
         _formats(options),
         digest=digest,
         names=options.names,
-        before=None if before == settings else before,
+        before=None if before == settings or settings.others else before,
     )
 
 
@@ -98,15 +100,23 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; the segments would be too short; or the embedded engine lacks the model.
     """
-    asked = asked_for(settings).provider
-    chosen = _embedded(settings, options.model) if asked.is_embedded else None
+    said = options.providers or ()
+    chain = candidates_of(settings, said, options.model or settings.model)
+    asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
+    wanted = chain[0].model if chain else options.model
+    chosen = _embedded(settings, wanted) if asked.is_embedded else None
     if chosen is None:
-        name = transcription_model(settings, options.model)
+        name = chain[0].model if chain else transcription_model(settings, wanted)
         model = models.get(name)
     else:
         name = chosen.name
         model = replace(models.get(name), translations=chosen.translates)
-    rule = cut_rule(asked.limited(model), options.segment_seconds)
+    limited = asked.limited(model)
+    for other in chain[1:]:
+        # What one cannot do goes to the next as it is cut.
+        least = find_provider(settings, other.provider).provider.limited(models.get(other.model))
+        limited = replace(limited, **_lower_limits(limited, least))
+    rule = cut_rule(limited, options.segment_seconds)
     language, languages = _languages(options, model)
     if chosen is not None:
         _check_languages(chosen, (language, *languages))
@@ -128,6 +138,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
         engine=None if chosen is None else chosen.identity,
+        others=tuple(map(str, chain[1:])),
     )
 
 
@@ -150,6 +161,13 @@ def _check_languages(chosen: ChosenModel, languages: Iterable[str | None]) -> No
         f"{chosen.name} does not recognise {NAME_OF[unable].title()}",
         f"these do: {able}; or an API: set OPENAI_API_KEY" if able else "an API may: set OPENAI_API_KEY",
     )
+
+
+def _lower_limits(one: Model, other: Model) -> dict[str, Any]:
+    """Return the limits that two models both keep to."""
+    names = ("max_seconds", "max_bytes")
+    pairs = {name: [getattr(each, name) for each in (one, other)] for name in names}
+    return {name: min(filter(None, pair), default=None) for name, pair in pairs.items()}
 
 
 def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
