@@ -45,7 +45,8 @@ def transcription_model_at(settings: Settings, asked: Provider, named: str | Non
     """Return the model that transcribes at a provider: the named one, or the default; raises as above."""
     if named or not asked.is_embedded:
         return asked.known_name(named) if named else _default(load_models(settings.models), asked.name)
-    return embedded_model(settings, None).name
+    # What the settings name is of another provider.
+    return embedded_model(settings.model_copy(update={"model": None}), None).name
 
 
 def chat_model(settings: Settings, wanted: str | None = None) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.errors import CallError, UnreachableError
+from stenoflow.tasks.api.limiter import again
 from stenoflow.tasks.api.retry import RetryPolicy
 from stenoflow.tasks.calls.chosen_models import transcription_model_at
 from stenoflow.tasks.calls.provider import find_provider
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
+_log = logging.getLogger(__name__)
 # How long a broken provider is left alone, and how many failures in a row say that it is.
 _REST_S = 60.0
 _MOST_FAILURES = 3
@@ -73,30 +75,43 @@ def candidates_of(settings: Settings, said: Sequence[str], model: str | None) ->
 class Breaker:
     """Knows which providers are broken; one a run.
 
+    It decides for calls that somebody else can answer: none of those stops a provider's limiter, so that
+    nobody takes a provider that is only left alone for one to which nothing is sent any more.
+
     Attributes:
         clock: monotonic seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
     _failures: Counter[str] = field(default_factory=Counter)
-    _rests_until: dict[str, float] = field(default_factory=dict)
+    _rests: dict[str, tuple[float, CallError]] = field(default_factory=dict)
 
     def lets(self, provider: str) -> bool:
         """Tell whether a provider may be asked: it is not known to be broken, or has rested."""
-        return self.clock() >= self._rests_until.get(provider, 0.0)
+        return self._broken_by(provider) is None
 
-    def failed(self, provider: str, error: StenoflowError) -> None:
+    def check(self, provider: str) -> None:
+        """Raise the CallError that a provider is broken by, if it is: for calls that waited meanwhile."""
+        error = self._broken_by(provider)
+        if error is not None:
+            raise again(error)
+
+    def failed(self, provider: str, error: CallError) -> None:
         """Note a failure. What lies in one segment says nothing of the provider."""
-        if isinstance(error, CallError) and error.scope == "segment":
+        if error.scope == "segment":
             return
         self._failures[provider] += 1
-        is_over = isinstance(error, UnreachableError) or (
-            isinstance(error, CallError) and error.scope == "provider"
-        )
+        is_over = isinstance(error, UnreachableError) or error.scope == "provider"
         if is_over or self._failures[provider] >= _MOST_FAILURES:
-            self._rests_until[provider] = self.clock() + _REST_S
+            if self.lets(provider):
+                _log.warning("%s is left alone for %.0f s: %s", provider, _REST_S, error)
+            self._rests[provider] = self.clock() + _REST_S, error
 
     def worked(self, provider: str) -> None:
         """Note an answer."""
         self._failures.pop(provider, None)
-        self._rests_until.pop(provider, None)
+        self._rests.pop(provider, None)
+
+    def _broken_by(self, provider: str) -> CallError | None:
+        until, error = self._rests.get(provider, (0.0, None))
+        return error if self.clock() < until else None

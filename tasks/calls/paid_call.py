@@ -11,6 +11,8 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -96,7 +98,8 @@ class PaidCall(ABC, Generic[A]):
         cache_key: the answer is stored under it.
         target: who is asked, as in prices and charges.
         policy: how often it is tried; None: as the caller has it.
-        exact: nobody but the target's provider will do.
+        is_one_of_several: other providers can be asked as well, each by its name alone; the caller's breaker
+            says who is.
     """
 
     noun: ClassVar[str] = "segment"
@@ -109,7 +112,7 @@ class PaidCall(ABC, Generic[A]):
     target: Target
     activity: Activity
     policy: RetryPolicy | None = None
-    exact: bool = False
+    is_one_of_several: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -170,7 +173,7 @@ class Caller:
     Attributes:
         api: of who transcribes.
         limiter: how many calls at once go there, and the stop for all of them.
-        breaker: knows which providers are broken.
+        breaker: knows which providers are broken, of those that are one of several.
         routes: to all providers; None: all calls go to that one.
         waits: what calls wait for, to be shown.
     """
@@ -253,8 +256,8 @@ class Caller:
     async def _attempt(self, call: PaidCall[A]) -> Verdict:
         """Send it once: reserve, call, record."""
         ledger = self.context.ledger
-        route = await self.route(call.target.provider, call.kind, exact=call.exact)
-        async with route.limiter.slot():
+        route = await self.route(call.target.provider, call.kind, exact=call.is_one_of_several)
+        async with self._slot(call, route.limiter):
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             who = self._who(call, attempt_id)
@@ -276,6 +279,24 @@ class Caller:
             else:
                 await run_blocking(ledger.store_suspect, attempt_id, verdict.stored, bill, verdict.error)
             return verdict
+
+    @asynccontextmanager
+    async def _slot(self, call: PaidCall[Any], limiter: Limiter) -> AsyncIterator[None]:
+        """Hold a place at a provider; of several, one that broke down meanwhile is not asked."""
+        if not call.is_one_of_several:
+            async with limiter.slot():
+                yield
+            return
+        provider, patience_s = call.target.provider, None if call.policy is None else call.policy.timeout_s
+        async with limiter.slot(patience_s=patience_s, stops=False):
+            self.breaker.check(provider)
+            try:
+                yield
+            except CallError as error:
+                # Before the next one gets this place.
+                self.breaker.failed(provider, error)
+                raise
+            self.breaker.worked(provider)
 
     def _who(self, call: PaidCall[Any], attempt_id: str) -> dict[str, Any]:
         """Return the ids by which log lines of a call are found."""
@@ -300,9 +321,9 @@ class Caller:
         )
 
     async def _stop_where_all_would_fail(self, call: PaidCall[Any], error: StenoflowError) -> None:
-        if isinstance(error, UnreachableError):
+        if isinstance(error, UnreachableError) and not call.is_one_of_several:
             # Each of the others would find out as slowly.
-            (await self.route(call.target.provider, call.kind, exact=call.exact)).limiter.stop(error)
+            (await self.route(call.target.provider, call.kind)).limiter.stop(error)
         elif isinstance(error, DiskFullError | ObjectStoreError):
             # Its answer could not be stored, so nobody else's could.
             self.stop(NoDiskSpaceError(error.message, error.hint))

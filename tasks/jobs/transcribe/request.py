@@ -105,6 +105,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
     asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
     wanted = chain[0].model if chain else options.model
     chosen = _embedded(settings, wanted) if asked.is_embedded else None
+    ours = next((_embedded(settings, each.model) for each in chain if each.provider == EMBEDDED), chosen)
     if chosen is None:
         name = chain[0].model if chain else transcription_model(settings, wanted)
         model = models.get(name)
@@ -118,8 +119,8 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         limited = replace(limited, **_lower_limits(limited, least))
     rule = cut_rule(limited, options.segment_seconds)
     language, languages = _languages(options, model)
-    if chosen is not None:
-        _check_languages(chosen, (language, *languages))
+    if ours is not None:
+        _check_languages(ours, (language, *languages))
     translator = _translator(settings, model, models) if options.translate else None
     chats = None if translator is None else provider_name(settings, Kind.CHAT)
     return JobSettings(
@@ -137,7 +138,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         translator_provider=None if chats == asked.name else chats,
         align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
-        engine=None if chosen is None else chosen.identity,
+        engine=None if ours is None else ours.identity,
         others=tuple(map(str, chain[1:])),
     )
 

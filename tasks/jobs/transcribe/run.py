@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +16,6 @@ from stenoflow.storage.database.states import Activity, SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.requests import TranscriptionRequest
 from stenoflow.tasks.api.retry import RetryPolicy
 from stenoflow.tasks.api.types import Target
@@ -38,6 +38,8 @@ from stenoflow.tasks.transcript.languages import (
     likeliest,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -191,37 +193,49 @@ class SegmentTranscriber:
         if segment.state != SegmentState.DONE:
             if not await run_blocking(self._call(segment, sound, Activity.TRANSCRIPTION).is_answered):
                 await self._reviewer.begin(segment)
+            if self.settings.others:
+                await run_blocking(self._reuse, segment)
             await self._obtain(segment, sound)
             await self.vote.answered(segment)
         await self._reviewer.review(segment, sound)
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
-            await self.caller.obtain(self._translation(segment, sound))
+            await self._translate(segment, sound)
 
-    async def _obtain(self, segment: Segment, sound: Path) -> None:
+    async def _obtain(
+        self,
+        segment: Segment,
+        sound: Path,
+        activity: Activity = Activity.TRANSCRIPTION,
+        kind: type[TranscribeCall] = TranscribeCall,
+    ) -> None:
         """Get a segment its answer, of the first provider that can give one.
 
         Who is broken is passed over, but for the last; once nothing more is sent to anybody, the others are
         not asked.
         """
         caller = self.caller
-        *first, last = self.candidates
-        if first:
-            await run_blocking(self._reuse, segment)
+        *first, last = self._able(activity)
         for each in first:
             if not caller.breaker.lets(each.provider):
                 continue
             try:
-                await caller.obtain(self._call(segment, sound, Activity.TRANSCRIPTION, each, IMPATIENT))
+                await caller.obtain(self._call(segment, sound, activity, each, IMPATIENT, kind=kind))
             except CallError as error:
                 if caller.is_stopped:
                     raise
-                caller.breaker.failed(each.provider, error)
-                # The breaker says when it is asked again.
-                (await caller.route(each.provider, Kind.TRANSCRIPTION, exact=True)).limiter.reopen()
+                _log.info("segment %d goes on to the next provider: %s", segment.index, error)
             else:
-                caller.breaker.worked(each.provider)
                 return
-        await caller.obtain(self._call(segment, sound, Activity.TRANSCRIPTION, last))
+        await caller.obtain(self._call(segment, sound, activity, last, kind=kind))
+
+    def _able(self, activity: Activity) -> list[Candidate]:
+        """Return who can be asked, in order: to translate, those whose models do."""
+        if activity is not Activity.TRANSLATION:
+            return self.candidates
+        models = self.caller.context.models
+        return [each for each in self.candidates if models.get(each.model).translations] or self.candidates[
+            :1
+        ]
 
     def _reuse(self, segment: Segment) -> None:
         """Take an answer that one of the providers gave to a job of its own, if there is one; blocks."""
@@ -243,11 +257,12 @@ class SegmentTranscriber:
         first = Candidate(self.settings.provider, self.settings.model)
         return [first, *map(Candidate.read, self.settings.others)]
 
-    def _translation(self, segment: Segment, sound: Path) -> TranscribeCall | TranslateCall:
-        """Return the call that translates: by the model that transcribes, or by chat."""
+    async def _translate(self, segment: Segment, sound: Path) -> None:
+        """Get a segment its translation: by a model that transcribes, or by chat."""
         if self.settings.translator is None:
-            return self._call(segment, sound, Activity.TRANSLATION)
-        return TranslateCall.of(self.caller.context, segment, self.settings)
+            await self._obtain(segment, sound, Activity.TRANSLATION)
+        else:
+            await self.caller.obtain(TranslateCall.of(self.caller.context, segment, self.settings))
 
     @property
     def _reviewer(self) -> Reviewer:
@@ -255,8 +270,7 @@ class SegmentTranscriber:
 
     async def _ask_again(self, piece: Segment, sound: Path) -> None:
         """Have a segment that lacks words transcribed again, or a piece of it."""
-        call = self._call(piece, sound, Activity.TRANSCRIPTION, kind=RepeatedCall)
-        await self.caller.obtain(call)
+        await self._obtain(piece, sound, kind=RepeatedCall)
 
     def _call(
         self,
@@ -279,7 +293,7 @@ class SegmentTranscriber:
             cache_key=settings.translation_key(key) if is_translation else key,
             target=Target(asked.provider, asked.model),
             policy=policy,
-            exact=bool(settings.others),
+            is_one_of_several=bool(settings.others),
             activity=activity,
             segment=segment,
             request=TranscriptionRequest(
