@@ -65,7 +65,7 @@ def measure(mode: str, recordings: int, folder: Path) -> Figures:
     found = Figures()
     for number in range(recordings):
         words = script(_SECONDS + number)
-        path = write(folder / f"{mode} {number}.mp3", words, _SECONDS + number, "-b:a", "64k")
+        path = write(folder / f"{mode}-{number}.mp3", words, _SECONDS + number, "-b:a", "64k")
         with _server() as first, _server() as spare:
             first.script(["ok"] * _ANSWERS)
             first.mode = mode

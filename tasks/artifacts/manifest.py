@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.cache_keys import translation_key, translator_of
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Artifact, Charge, Job, Recording, Segment
 from stenoflow.tasks.artifacts.document import Document, SpeakerInfo
@@ -191,7 +191,7 @@ def quality_entries(
     segment: Segment, suspects: Mapping[str, str], job: Job, other_languages: Sequence[OtherLanguage]
 ) -> dict[str, Any]:
     """Describe what is doubtful about a segment's answers: reasons by cache key, and another language."""
-    translated = translation_key(segment.cache_key, job.settings.get("translator"))
+    translated = translation_key(segment.cache_key, translator_of(job.settings))
     languages = (each.language for each in other_languages if each.segment == segment.index)
     return {
         "suspect": suspects.get(segment.cache_key),

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from stenoflow.storage.database.cache_keys import AlignMode, translation_key
+from stenoflow.storage.database.cache_keys import AlignMode, translation_key, translator_of
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.transcript.planning import CutRule
@@ -143,7 +143,7 @@ class JobSettings:
 
     def translation_key(self, cache_key: str) -> str:
         """Return the cache key of a segment's translation, made of that of its transcription."""
-        return translation_key(cache_key, self.translator)
+        return translation_key(cache_key, translator_of(asdict(self)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for storing."""

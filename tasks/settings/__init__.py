@@ -119,6 +119,30 @@ class InboxSettings(BaseModel):
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 
+    @property
+    def prefix(self) -> str:
+        """How the addresses of recordings in it begin."""
+        address = self.address
+        if not address.lower().startswith(("s3://", "file://")):
+            address = Path(address).expanduser().resolve().as_uri()
+        return f"{address.rstrip('/')}/"
+
+
+class MinutesTemplates(BaseModel):
+    """The table ``[minutes]``: the template of minutes, and in its place those for a tag or an inbox."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template: Path | None = None
+    """A file, Jinja or Markdown; relative to the home."""
+    tags: dict[str, Path] = Field(default_factory=dict)
+    inboxes: dict[str, Path] = Field(default_factory=dict)
+    """By an inbox's name."""
+
+    def template_for(self, tag: str | None, inbox: str | None) -> Path | None:
+        """Return the file for minutes of a recording: its tag's, else its inbox's, else the general one."""
+        return self.tags.get(tag or "") or self.inboxes.get(inbox or "") or self.template
+
 
 class UserSettings(BaseModel):
     """Somebody who may log in at the desk, in `stenoflow.toml` under ``[users.NAME]``."""
@@ -200,6 +224,7 @@ class Settings(BaseSettings):
     shared_calls_a_minute: PositiveInt | None = None
     """Calls begun in a minute at most, of the same."""
     inboxes: list[InboxSettings] = Field(default_factory=list)
+    minutes: MinutesTemplates = Field(default_factory=MinutesTemplates)
 
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
@@ -279,6 +304,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"the setting {where} cannot be used: {reason(first)}", _PLACES) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings cannot be read: {error}") from error
+
+
+def inbox_of(settings: Settings, source: str) -> str | None:
+    """Return the name of the inbox that a recording came from; None where it came from none."""
+    return next((each.name for each in settings.inboxes if source.startswith(each.prefix)), None)
 
 
 def _sqlite_url(file: Path) -> str:
