@@ -57,9 +57,9 @@ def candidates_of(settings: Settings, said: Sequence[str], model: str | None) ->
     found: list[Candidate] = []
     for number, text in enumerate(said):
         named = Candidate.read(text.strip())
-        provider = find_provider(settings, named.provider).provider
+        asked = find_provider(settings, named.provider)
         wanted = named.model or (model if number == 0 else None)
-        found.append(Candidate(provider.name, transcription_model_at(settings, provider, wanted)))
+        found.append(Candidate(asked.provider.name, transcription_model_at(settings, asked, wanted)))
     if len(found) == 1:
         raise SettingsError(
             "one provider alone is named, and none for what it cannot do",

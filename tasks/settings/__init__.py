@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass, field
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -116,8 +117,19 @@ class InboxSettings(BaseModel):
     reject: bool = False
     providers: tuple[str, ...] = ()
     """Who transcribes, each what those before it cannot; the option of that name, said more shortly."""
+    due: time | None = None
+    """The time of day by which what came in is to be done: of its ``providers``, the cheapest that makes it
+    is asked first."""
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
+
+    @check_model(mode="after")
+    def _has_a_choice(self) -> Self:
+        """See that there is something to choose from where the time counts."""
+        if self.due is not None and not (self.providers or self.options.providers):
+            message = 'due needs providers to choose from: providers = ["openai", "embedded"]'
+            raise ValueError(message)
+        return self
 
     @property
     def prefix(self) -> str:

@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.calls.failover import Breaker
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.jobs.transcribe.request import job_settings, request_of
-from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.settings import InboxSettings, load_settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.sources.local import resolve_path
 from tests.flows.conftest import Command, Meeting, read_artifact
@@ -213,6 +214,35 @@ def test_the_embedded_engine_comes_last(home: Path, monkeypatch: pytest.MonkeyPa
     )
     assert job.others == (f"embedded:{alone.model}",)
     assert job.engine == alone.engine
+
+
+@pytest.mark.parametrize(("due", "first"), [(True, _SPARE), (False, _FIRST)])
+def test_what_is_due_goes_to_the_cheapest_that_makes_it(
+    transcribe: Transcribe,
+    api: AudioApiServer,
+    spare: AudioApiServer,
+    meeting: Meeting,
+    *,
+    due: bool,
+    first: str,
+) -> None:
+    """Both make it; the second one is cheaper. The job, and what it bought, stay the same."""
+    inbox = InboxSettings(
+        name="calls",
+        address=str(meeting.path.parent),
+        providers=(_FIRST, _SPARE),
+        due=(datetime.now().astimezone() - timedelta(minutes=1)).time() if due else None,
+    )
+    prices = {
+        _FIRST: {"whisper-1": {"amount": "0.6", "per": "minute"}},
+        _SPARE: {"whisper-1": {"amount": "0.1", "per": "minute"}},
+    }
+    ended = transcribe(inboxes=[inbox], prices=prices)
+    assert ended.outcome.status == "complete"
+    asked = {_FIRST: api, _SPARE: spare}
+    assert [name for name, server in asked.items() if server.calls] == [first]
+    again = transcribe()
+    assert (again.outcome.job, again.outcome.calls) == (ended.outcome.job, 0)
 
 
 @pytest.mark.parametrize("said", ["127.0.0.1", "127.0.0.1,nobody", "spare,spare"])

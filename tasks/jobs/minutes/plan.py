@@ -11,6 +11,7 @@ from typing import Any
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.artifacts.minutes_template import MOST_BYTES, check_template
@@ -18,6 +19,7 @@ from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.billing.prices import Tokens
 from stenoflow.tasks.calls.bills import check_affordable, reserve_tokens
 from stenoflow.tasks.calls.chosen_models import chat_model
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
@@ -60,11 +62,34 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     lines = lines_of(transcript)
     if not lines:
         raise EmptyTranscriptError(f"nothing was said in job {of.id}, so there are no minutes to make of it")
+    settings = _settings(context, of, request, hash_of_lines(lines))
+    if not (request.model or context.settings.chat_model) and not _is_there(
+        context, _job(of, settings, request)
+    ):
+        refresh_offers(context.settings, Kind.CHAT)
+        settings = _settings(context, of, request, hash_of_lines(lines))
+    work = MinutesPlan(settings, transcript)
+    _ = work.steps
+    job = context.catalog.open_job(_job(of, settings, request))
+    if job.state != JobState.COMPLETE:
+        check_affordable(context, job, _expected(context, work))
+    return job
+
+
+def _is_there(context: AppContext, job: Job) -> bool:
+    try:
+        _ = context.catalog.job(job.id)
+    except StorageError:
+        return False
+    return True
+
+
+def _settings(context: AppContext, of: Job, request: MinutesRequest, transcript: str) -> MinutesSettings:
     model = chat_model(context.settings, request.model)
     room = context.chat_models.get(model)
-    settings = MinutesSettings(
+    return MinutesSettings(
         of=of.id,
-        transcript=hash_of_lines(lines),
+        transcript=transcript,
         provider=provider_name(context.settings, Kind.CHAT),
         model=model,
         context=room.context,
@@ -72,12 +97,6 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
         speech=_speech(context, request.voicing),
         template=_template(context, of, request),
     )
-    work = MinutesPlan(settings, transcript)
-    _ = work.steps
-    job = context.catalog.open_job(_job(of, settings, request))
-    if job.state != JobState.COMPLETE:
-        check_affordable(context, job, _expected(context, work))
-    return job
 
 
 def _speech(context: AppContext, voicing: VoiceOptions | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.failover import candidates_of
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import (
     POCKETSPHINX,
     asked_for,
@@ -58,6 +59,8 @@ class TranscribeRequest:
         before: the same as it was cut before its server was given limits; a job that was begun so goes on so,
             for its answers are paid for. None: no other.
         realign: the words of stored answers are timed by the sound anew; nothing is bought.
+        settled: gives the same request once it is known what the provider offers: for a job that is new, and
+            whose model nobody named. None: nothing of it depends on that.
     """
 
     settings: JobSettings
@@ -68,10 +71,23 @@ class TranscribeRequest:
     names: Mapping[str, str] = field(default_factory=dict)
     before: JobSettings | None = None
     realign: bool = False
+    settled: Callable[[], TranscribeRequest] | None = field(default=None, compare=False)
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     """Return what the options of a recording ask for. Raises SettingsError for what nobody can do."""
+    request = _request_of(context, options)
+    if options.model or context.settings.model or options.providers:
+        return request
+
+    def settled() -> TranscribeRequest:
+        refresh_offers(context.settings, Kind.TRANSCRIPTION)
+        return _request_of(context, options)
+
+    return replace(request, settled=settled)
+
+
+def _request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     check_second_opinion(context.settings)
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = context.settings.digest if options.digest is None else options.digest

@@ -25,6 +25,7 @@ from stenoflow.tasks.calls.failover import IMPATIENT, Candidate
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.transcribe import RepeatedCall, SecondOpinion, TranscribeCall
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.transcribe.due import DueOrder
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.review import Reviewer
 from stenoflow.tasks.jobs.transcribe.speakers import SpeakerClips
@@ -150,6 +151,7 @@ class SegmentTranscriber:
         sha256: of the recording.
         clips: of who speaks in it; None: the model does not tell voices apart.
         second: hears what was transcribed as well; None: nobody does.
+        due: says who is asked first, where the job is due; None: as the settings have it.
     """
 
     caller: Caller
@@ -158,6 +160,7 @@ class SegmentTranscriber:
     sha256: str
     clips: SpeakerClips | None = None
     second: SecondOpinion | None = None
+    due: DueOrder | None = None
 
     @classmethod
     def of(cls, caller: Caller, prepared: PreparedJob, second: SecondOpinion | None = None) -> Self:
@@ -165,7 +168,8 @@ class SegmentTranscriber:
         settings = prepared.settings
         vote = LanguageVote(caller.context, prepared.job.id, settings)
         clips = SpeakerClips(caller.context, prepared) if settings.speakers == Speakers.MODEL else None
-        return cls(caller, settings, vote, prepared.recording.sha256, clips, second)
+        due = DueOrder.of(caller.context, prepared)
+        return cls(caller, settings, vote, prepared.recording.sha256, clips, second, due)
 
     async def transcribe(self, index: int, sound: Path) -> None:
         """Get a segment its answer, and its translation where the job is to be translated.
@@ -214,7 +218,8 @@ class SegmentTranscriber:
         not asked.
         """
         caller = self.caller
-        *first, last = self._able(activity)
+        able = self._able(activity)
+        *first, last = able if self.due is None else await self.due.ordered(able)
         for each in first:
             if not caller.breaker.lets(each.provider):
                 continue
