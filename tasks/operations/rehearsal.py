@@ -11,13 +11,13 @@ from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.assembly.assemble import assemble
-from stenoflow.tasks.assembly.settings import JobSettings, Speakers
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.calls.chosen_models import transcription_model
 from stenoflow.tasks.calls.provider import asked_for, embedded_model
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.request import cut_rule
-from stenoflow.tasks.media.arguments import SEGMENT_BITS_PER_S
+from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.operations.model_list import abilities_of
 from stenoflow.tasks.settings import Settings, inbox_of
 from stenoflow.tasks.transcript.quality import spoken_words
