@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.runner import Runner
-from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.flows.transcribe import PUBLISHED, TranscribeWork
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.operations.rehearsal import (
     REHEARSAL_TAG,
     PastJob,
+    Rehearsal,
     RehearsedJob,
     compare_jobs,
+    find_rehearsal,
     settings_on,
 )
 from stenoflow.tasks.sources import resolve
@@ -48,11 +49,20 @@ async def rehearse(
 async def _rehearse_one(runner: Runner, past: PastJob, successor: str) -> RehearsedJob:
     context = runner.context
     wanted = settings_on(context, past, context.settings, successor)
+    there = find_rehearsal(context, past, wanted)
+    if there is not None and there.state in PUBLISHED:
+        return compare_jobs(context, past, wanted, Rehearsal(there.id, there.state))
     try:
         (source,) = resolve(past.recording.source, context.s3)
-        work = TranscribeWork(source, TranscribeRequest(wanted, tag=REHEARSAL_TAG), (), again=True)
     except StenoflowError as error:
-        return compare_jobs(context, past, wanted, rehearsal=None, status="refused", error=str(error))
-    outcome: Outcome = await runner.run_quietly(work)
+        return compare_jobs(context, past, wanted, Rehearsal(None, "refused", str(error)))
+    # One that the user began himself keeps its tag and its budget.
+    request = (
+        TranscribeRequest(wanted, REHEARSAL_TAG)
+        if there is None
+        else TranscribeRequest(wanted, there.tag, there.budget_micro)
+    )
+    outcome = await runner.run_quietly(TranscribeWork(source, request, (), again=True))
     why = None if outcome.error is None else outcome.error["message"]
-    return compare_jobs(context, past, wanted, rehearsal=outcome.job, status=outcome.status, error=why)
+    ended = Rehearsal(outcome.job, outcome.status, why, outcome.cost_micro)
+    return compare_jobs(context, past, wanted, ended)

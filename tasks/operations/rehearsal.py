@@ -9,9 +9,10 @@ from typing import Any
 from stenoflow.storage.database.reports import JobFilter
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job, Recording
+from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.assembly.assemble import assemble
-from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers, job_id
 from stenoflow.tasks.calls.chosen_models import transcription_model
 from stenoflow.tasks.calls.provider import asked_for, embedded_model
 from stenoflow.tasks.context import AppContext
@@ -26,6 +27,7 @@ from stenoflow.tasks.transcript.regions import Excerpt
 REHEARSAL_TAG = "rehearsal"
 """Jobs of rehearsals have this tag, and their costs are found by it."""
 NO_INBOX = "-"
+_HELD = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,22 @@ class PastJob:
     job: Job
     recording: Recording
     inbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """How a rehearsal ended.
+
+    Attributes:
+        job: its job; None: it was refused before it had one.
+        error: why it did not end well.
+        spent_micro: in this run, in micro-units of USD; None: the price is unknown.
+    """
+
+    job: str | None
+    status: str
+    error: str | None = None
+    spent_micro: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +188,16 @@ def _speakers(was: JobSettings, model: Model) -> str:
     return was.speakers
 
 
+def find_rehearsal(context: AppContext, past: PastJob, wanted: JobSettings) -> Job | None:
+    """Return the job of a recording with such settings; None where there is none yet."""
+    try:
+        return context.catalog.job(job_id(past.recording.id, wanted))
+    except StorageError:
+        return None
+
+
 def compare_jobs(
-    context: AppContext,
-    past: PastJob,
-    wanted: JobSettings,
-    *,
-    rehearsal: str | None,
-    status: str,
-    error: str | None,
+    context: AppContext, past: PastJob, wanted: JobSettings, rehearsal: Rehearsal
 ) -> RehearsedJob:
     """Hold a rehearsal against the past job: words, languages, price, abilities; calls nobody.
 
@@ -185,24 +205,27 @@ def compare_jobs(
         context: the tools.
         past: the job of before.
         wanted: the rehearsal's settings.
-        rehearsal: its job; None: it was refused before it had one.
-        status: how it ended.
-        error: why, where it did not end well.
+        rehearsal: how that ended.
     """
     was = JobSettings.from_dict(past.job.settings)
     segments = context.catalog.segments(past.job.id)
     sent_ms = sum(Excerpt(each.spans).duration_ms for each in segments)
     prices = [context.prices.find(each.provider, each.model) for each in (was, wanted)]
     before, after = (price.charge(sent_ms) if price else None for price in prices)
-    lost = _lost(context.models.get(was.model), context.models.get(wanted.model), was)
-    done = RehearsedJob(past, rehearsal, status, sent_ms, before, after, None, lost=lost, error=error)
-    if rehearsal is None:
-        return replace(done, spent_micro=0)
-    now = context.catalog.job(rehearsal)
-    spending = context.reports.spending([rehearsal])
-    done = replace(done, spent_micro=None if spending.unpriced else spending.actual_micro)
-    if status not in {JobState.COMPLETE, JobState.PARTIAL}:
+    done = RehearsedJob(
+        past,
+        rehearsal.job,
+        rehearsal.status,
+        sent_ms,
+        before,
+        after,
+        rehearsal.spent_micro,
+        lost=_lost(context.models.get(was.model), context.models.get(wanted.model), was),
+        error=rehearsal.error,
+    )
+    if rehearsal.job is None or rehearsal.status not in _HELD:
         return done
+    now = context.catalog.job(rehearsal.job)
     old, new = (assemble(context, each, context.catalog.segments(each.id)) for each in (past.job, now))
     heard = (old.language, new.language)
     return replace(
@@ -248,7 +271,7 @@ def by_inbox(jobs: Iterable[RehearsedJob]) -> Iterator[tuple[str, Sequence[Rehea
 
 def summed(jobs: Sequence[RehearsedJob]) -> Mapping[str, Any]:
     """Return what some jobs come to, as JSON has it; money in units of USD, None where unknown."""
-    held = [each for each in jobs if each.status in {JobState.COMPLETE, JobState.PARTIAL}]
+    held = [each for each in jobs if each.status in _HELD]
     words = sum((each.disagreement for each in held), Disagreement())
     return {
         "jobs": len(jobs),

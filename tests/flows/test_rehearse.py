@@ -75,6 +75,12 @@ def test_a_rehearsal_tells_what_differs_and_changes_nothing_of_before(
 
     again = stenoflow("rehearse", "--successor", "other:gpt-transcribe", "--json").lines[0]
     assert (again["substitutions"], len(other.calls)) == (wrong, before["segments"])
+    assert again["cost"] == 0
+
+    # By the very model that it was transcribed by, there is nothing to buy and nothing to change.
+    same = stenoflow("rehearse", "--successor", "whisper-1", "--json").lines[0]
+    assert (same["rehearsal"], same["disagreement"], len(api.calls)) == (before["job"], 0.0, bought)
+    assert _rows(home, before["job"]) == rows
 
 
 @pytest.mark.usefixtures("api")
@@ -83,7 +89,7 @@ def test_a_budget_without_room_refuses_before_anything_is_sent(
 ) -> None:
     stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json")
     done = stenoflow("rehearse", "--successor", "other:gpt-transcribe", "--budget", "0.001", "--json")
-    assert (done.exit_code, other.calls) == (3, [])
+    assert (done.exit_code, other.calls) == (3, []), done.err
     assert "budget" in json.dumps(done.lines[0]["error"])
     assert done.lines[0]["cost"] == 0
 

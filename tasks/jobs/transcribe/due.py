@@ -54,7 +54,7 @@ class DueOrder:
         if time.monotonic() - self._worked_out_at > _HOLDS_S:
             self._order = await run_blocking(self._work_out, candidates)
             self._worked_out_at = time.monotonic()
-        return [each for each in self._order if each in candidates]
+        return self._order
 
     def _work_out(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         reports = self.context.reports

@@ -219,7 +219,9 @@ class SegmentTranscriber:
         """
         caller = self.caller
         able = self._able(activity)
-        *first, last = able if self.due is None else await self.due.ordered(able)
+        if self.due is not None:
+            able = [each for each in await self.due.ordered(self.candidates) if each in able]
+        *first, last = able
         for each in first:
             if not caller.breaker.lets(each.provider):
                 continue
