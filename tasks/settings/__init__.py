@@ -236,6 +236,8 @@ class Settings(BaseSettings):
     shared_calls_a_minute: PositiveInt | None = None
     """Calls begun in a minute at most, of the same."""
     inboxes: list[InboxSettings] = Field(default_factory=list)
+    tag_providers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Who transcribes what has a tag, each what those before it cannot; where nobody is named otherwise."""
     minutes: MinutesTemplates = Field(default_factory=MinutesTemplates)
 
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -216,6 +216,20 @@ def test_the_embedded_engine_comes_last(home: Path, monkeypatch: pytest.MonkeyPa
     assert job.engine == alone.engine
 
 
+@pytest.mark.usefixtures("api", "spare")
+def test_a_tag_names_providers_too_and_a_recording_counts_before_it(home: Path) -> None:
+    settings = load_settings(home=home, tag_providers={"board": (_SPARE, _FIRST)})
+    asked = [
+        job_settings(settings, load_models(), RecordingOptions(tag=tag, providers=providers))
+        for tag, providers in (("board", None), ("board", (_FIRST, _SPARE)), (None, None))
+    ]
+    assert [(each.provider, each.others) for each in asked] == [
+        (_SPARE, ("127.0.0.1:whisper-1",)),
+        (_FIRST, ("spare:whisper-1",)),
+        (_FIRST, ()),
+    ]
+
+
 @pytest.mark.parametrize(("due", "first"), [(True, _SPARE), (False, _FIRST)])
 def test_what_is_due_goes_to_the_cheapest_that_makes_it(
     transcribe: Transcribe,

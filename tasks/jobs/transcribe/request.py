@@ -77,7 +77,7 @@ class TranscribeRequest:
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     """Return what the options of a recording ask for. Raises SettingsError for what nobody can do."""
     request = _request_of(context, options)
-    if options.model or context.settings.model or options.providers:
+    if options.model or context.settings.model or _providers(context.settings, options):
         return request
 
     def settled() -> TranscribeRequest:
@@ -105,6 +105,11 @@ def _request_of(context: AppContext, options: RecordingOptions) -> TranscribeReq
     )
 
 
+def _providers(settings: Settings, options: RecordingOptions) -> tuple[str, ...]:
+    """Return who is asked one after another: as is said of a recording or its inbox, else of its tag."""
+    return options.providers or settings.tag_providers.get(options.tag or "", ())
+
+
 def _formats(options: RecordingOptions) -> tuple[str, ...]:
     return optional(check_formats(options.formats)) if options.formats else ()
 
@@ -116,7 +121,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; the segments would be too short; or the embedded engine lacks the model.
     """
-    said = options.providers or ()
+    said = _providers(settings, options)
     chain = candidates_of(settings, said, options.model or settings.model)
     asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
     wanted = chain[0].model if chain else options.model
