@@ -113,7 +113,8 @@ def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
         "concurrency_limit": _ALONE,
         "parameters": {
             "inbox": inbox.address,
-            "options": inbox.options.model_dump(mode="json", exclude_unset=True),
+            "options": inbox.options.model_dump(mode="json", exclude_unset=True)
+            | ({"providers": list(inbox.providers)} if inbox.providers else {}),
             "reject": inbox.reject,
             "allow": sorted(inbox.allow),
             **({} if inbox.done_to is None else {"done_to": inbox.done_to}),

@@ -83,6 +83,10 @@ _COMMANDS = {
         "models",
         "List the models: what each can do, what it costs for an hour of meeting, and until when.",
     ),
+    "rehearse": (
+        "rehearse",
+        "Transcribe past recordings by another model, and tell how far it differs, what it costs and loses.",
+    ),
     "metrics": (
         "servers",
         "Serve metrics in Prometheus' format: jobs, calls, audio, spend, budgets, age of the queue.",
@@ -106,7 +110,7 @@ _PANELS = {
     "Begin": "demo init doctor",
     "Transcribe and more": "transcribe estimate resume ingest digest speak reply",
     "Look": "jobs show costs",
-    "Keep": "verify forget db",
+    "Keep": "verify forget rehearse db",
     "Run": "serve deploy engine metrics",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}

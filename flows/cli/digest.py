@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,13 @@ def digest(
         str | None,
         typer.Option(help="Artifacts to report: md, json, html, mp3, … Default: all.", show_default=False),
     ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write them by this file: Jinja, or Markdown with headings. Default: [minutes] says.",
+            show_default=False,
+        ),
+    ] = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -60,7 +68,13 @@ def digest(
         voicing = (
             VoiceOptions(speech_model, voice, format_) if speak or voice or format_ or speech_model else None
         )
-        request = MinutesRequest(model, voicing, tag=tag, budget_micro=options.budget_micro(budget))
+        request = MinutesRequest(
+            model,
+            voicing,
+            tag=tag,
+            budget_micro=options.budget_micro(budget),
+            template=template and template.absolute(),
+        )
         work = MinutesWork(of.id, job=open_minutes(context, of, request), formats=wanted, again=True)
         calls = calls_at_once(settings, concurrency)
         (outcome,) = run_works(context, [work], calls, json=json)

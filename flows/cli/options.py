@@ -45,6 +45,14 @@ Model = Annotated[
     str | None,
     typer.Option(help="The model. Default: as stenoflow models marks it.", show_default=False),
 ]
+Providers = Annotated[
+    str | None,
+    typer.Option(
+        help="Who transcribes, each what those before it cannot: openai,groq:whisper-large-v3,embedded.",
+        metavar="NAMES",
+        show_default=False,
+    ),
+]
 ChatModel = Annotated[
     str | None,
     typer.Option(

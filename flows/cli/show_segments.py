@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stenoflow.flows.cli.console import count, fact, print_rows
-from stenoflow.storage.database.cache_keys import with_translations
+from stenoflow.storage.database.cache_keys import translator_of, with_translations
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
@@ -26,7 +26,7 @@ def _requests(context: AppContext, job: Job) -> Counter[int]:
 def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
     segments, requests = context.catalog.segments(job.id), _requests(context, job)
     cache_keys = (segment.cache_key for segment in segments)
-    suspects = context.ledger.suspects(with_translations(cache_keys, job.settings.get("translator")))
+    suspects = context.ledger.suspects(with_translations(cache_keys, translator_of(job.settings)))
     diarized, names = diarize(context, job, segments), job.speakers or {}
     transcript = diarized.transcript
     opinions = opinions_on(context, job, segments, transcript)

@@ -36,6 +36,7 @@ def transcribe(
     out: options.Out = None,
     formats: options.Formats = ",".join(STANDARD),
     model: options.Model = None,
+    providers: options.Providers = None,
     language: options.Language = None,
     languages: options.Languages = None,
     glossary: options.Glossary = None,
@@ -63,6 +64,7 @@ def transcribe(
     names = options.names_of(speaker or [])
     asked = RecordingOptions(
         model=model,
+        providers=options.listed(providers) or None,
         language=language,
         segment_seconds=segment_seconds,
         align=align,

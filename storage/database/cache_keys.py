@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 
 class AlignMode(StrEnum):
@@ -45,12 +46,23 @@ def with_derived(cache_keys: Iterable[str], translator: str | None = None) -> li
     ]
 
 
+def translator_of(settings: Mapping[str, Any]) -> str | None:
+    """Return by whom a job's settings have it translated, as `translation_key` wants it.
+
+    Where the chat model is at another provider than the one that transcribes, which the transcription's key
+    names, the other one is named, too.
+    """
+    model: str | None = settings.get("translator")
+    provider = settings.get("translator_provider")
+    return f"{model} at {provider}" if model and provider else model
+
+
 def translation_key(cache_key: str, translator: str | None = None) -> str:
     """Return the cache key of a segment's translation into English, made of that of its transcription.
 
     Args:
         cache_key: of the transcription.
-        translator: the chat model that translates; None: the model that transcribes does.
+        translator: the chat model that translates, by `translator_of`; None: the model that transcribes does.
     """
     by_chat = "" if translator is None else f" by chat/1 {translator}"
     return _hash(f"{cache_key} translation/1{by_chat}")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Exists, Select, delete, exists, select, update
+from sqlalchemy import Exists, Select, delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from stenoflow.storage.database.cache_keys import translation_key, with_derived
+from stenoflow.storage.database.cache_keys import translation_key, translator_of, with_derived
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, utc_now
@@ -245,9 +245,10 @@ def _erase_answers(session: Session, jobs: Sequence[Job], unneeding: Sequence[st
     ids = [job.id for job in jobs]
     unused = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding))).all()
     _erase(session, with_derived(unused))
-    for translator in {job.settings["translator"] for job in jobs if job.settings.get("translator")}:
+    by_chat = [job for job in jobs if job.settings.get("translator")]
+    for translator, job in {translator_of(job.settings): job for job in by_chat}.items():
         # Others may have the same sound transcribed, and not translated by the same model.
-        keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding, translator))).all()
+        keys = session.scalars(_keys_of(ids).where(~_used_elsewhere(Segment, unneeding, job))).all()
         _erase(session, [translation_key(key, translator) for key in keys])
 
 
@@ -261,11 +262,15 @@ def _erase(session: Session, gone: Sequence[str]) -> None:
 
 
 def _used_elsewhere(
-    table: type[Result | Segment], job_ids: Sequence[str], translator: str | None = None
+    table: type[Result | Segment], job_ids: Sequence[str], translated_as: Job | None = None
 ) -> Exists:
-    """Tell whether another recording has a segment with the cache key of a row, and translated so."""
+    """Tell whether another recording has a segment with the cache key of a row, translated as in a job."""
     other = aliased(Segment)
     used = exists().where(other.cache_key == table.cache_key, other.job_id.not_in(job_ids))
-    if translator is None:
+    if translated_as is None:
         return used
-    return used.where(Job.id == other.job_id, Job.settings["translator"].as_string() == translator)
+    same = (
+        func.coalesce(Job.settings[name].as_string(), "") == translated_as.settings.get(name, "")
+        for name in ("translator", "translator_provider")
+    )
+    return used.where(Job.id == other.job_id, *same)

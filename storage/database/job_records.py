@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from stenoflow.storage.database.cache_keys import with_derived
+from stenoflow.storage.database.cache_keys import translator_of, with_derived
 from stenoflow.storage.database.charges import Tally, scopes
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import insert_missing
@@ -58,7 +58,7 @@ class JobRecords:
             ended = {attempt.id for attempt in attempts}
             charges = session.scalars(select(Charge).where(Charge.job_id == job_id).order_by(Charge.id))
             turns = session.scalars(select(Turn).where(Turn.job_id == job_id).order_by(Turn.number))
-            keys = with_derived((each.cache_key for each in segments), job.settings.get("translator"))
+            keys = with_derived((each.cache_key for each in segments), translator_of(job.settings))
             results = _results(session, [*keys, job.settings.get("turns")])
             return {
                 "schema": SCHEMA,

@@ -191,6 +191,16 @@ class Ledger:
             self._keep(session, attempt, attempt.answer or "", suspect)
             _mark_done(session, attempt, job_id, segment_index)
 
+    def answered_by(self, cache_keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return by cache key who gave the stored answer, as (provider, model)."""
+        query = (
+            select(Result.cache_key, Attempt.provider, Attempt.model)
+            .join(Attempt, Attempt.id == Result.attempt_id)
+            .where(Result.cache_key.in_(list(cache_keys)))
+        )
+        with self._database.read() as session:
+            return {cache_key: (provider, model) for cache_key, provider, model in session.execute(query)}
+
     def complaints(self, cache_keys: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return by cache key how the last request for it failed, as (kind, message)."""
         query = select(Attempt.cache_key, Attempt.error_kind, Attempt.error_message).where(

@@ -13,7 +13,14 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, d
 from stenoflow.storage.database.charges import CURRENCY
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import integer_sum
-from stenoflow.storage.database.states import Activity, AttemptState, ChargeKind, SegmentState
+from stenoflow.storage.database.states import (
+    Activity,
+    AttemptState,
+    ChargeKind,
+    JobKind,
+    JobState,
+    SegmentState,
+)
 from stenoflow.storage.database.tables import Attempt, Charge, Job, Recording, Segment
 
 # The kind of stenoflow.tasks.api.errors.UnreachableError: the request never left.
@@ -169,6 +176,47 @@ class Reports:
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))
+
+    def speeds(self, newest: int = 200) -> dict[tuple[str, str], float]:
+        """Tell how fast models transcribe: sound by time of one call, of the newest calls of all.
+
+        Returns:
+            By (provider, model), for those that were asked.
+        """
+        query = (
+            select(Attempt, Charge.quantity)
+            .join(Charge, (Charge.attempt_id == Attempt.id) & (Charge.kind == ChargeKind.ACTUAL))
+            .where(
+                Attempt.activity == Activity.TRANSCRIPTION, Charge.unit == _MS, Attempt.ended_at.is_not(None)
+            )
+            .order_by(Charge.id.desc())
+            .limit(newest)
+        )
+        sums: dict[tuple[str, str], list[float]] = {}
+        with self._database.read() as session:
+            for attempt, ms in session.execute(query):
+                took = (attempt.ended_at or attempt.started_at) - attempt.started_at
+                both = sums.setdefault((attempt.provider, attempt.model), [0.0, 0.0])
+                both[0] += ms
+                both[1] += max(1.0, took.total_seconds() * 1_000)
+        return {which: sound_ms / took_ms for which, (sound_ms, took_ms) in sums.items()}
+
+    def left_ms(self, source_prefix: str) -> int:
+        """Tell how much sound of unfinished transcriptions has no answer, of sources that begin so."""
+        unfinished = (
+            select(Job.id, Recording.duration_ms)
+            .join(Recording, Recording.id == Job.recording_id)
+            .where(
+                Job.kind == JobKind.TRANSCRIBE,
+                Job.state.in_([JobState.NEW, JobState.RUNNING, JobState.INTERRUPTED]),
+                Recording.source.startswith(source_prefix, autoescape=True),
+            )
+        )
+        with self._database.read() as session:
+            durations = {job_id: ms or 0 for job_id, ms in session.execute(unfinished)}
+        done = {each.job_id: each.done_samples for each in self.progress(list(durations))}
+        # Sound has 16 samples a millisecond.
+        return sum(max(0, ms - (done.get(job_id) or 0) // 16) for job_id, ms in durations.items())
 
     def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
         """Tell what jobs have cost in all their runs; all jobs if none are named."""

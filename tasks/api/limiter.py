@@ -56,14 +56,19 @@ class Limiter:
         return self._busy
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self, *, patience_s: float | None = None, stops: bool = True) -> AsyncIterator[None]:
         """Hold one place for one call, and learn from how it ends.
+
+        Args:
+            patience_s: in place of the limiter's own ``timeout_s``.
+            stops: a failure that is about the provider stops all its calls; False: somebody else decides who
+                is asked.
 
         Raises:
             CallError: the one that stopped the provider, at once; or a refusal that asks to wait longer
                 than the limiter's patience.
         """
-        await self._enter()
+        await self._enter(self._timeout_s if patience_s is None else patience_s)
         cuts = self._cuts
         try:
             async with self._outer():
@@ -75,7 +80,7 @@ class Limiter:
             self.on_rate_limited(error, cut=cuts == self._cuts)
             raise
         except CallError as error:
-            if error.scope == "provider":
+            if stops and error.scope == "provider":
                 self.stop(error)
             raise
         else:
@@ -106,8 +111,8 @@ class Limiter:
         """Let the limit grow back a little."""
         self._allowed = min(float(self._most), self._allowed + 1 / self._allowed)
 
-    async def _enter(self) -> None:
-        while not self._may_enter():
+    async def _enter(self, patience_s: float) -> None:
+        while not self._may_enter(patience_s):
             pause_s = self._opens_at - self._clock()
             try:
                 async with asyncio.timeout(pause_s if pause_s > 0 else None):
@@ -116,16 +121,16 @@ class Limiter:
                 continue
         self._busy += 1
 
-    def _may_enter(self) -> bool:
+    def _may_enter(self, patience_s: float) -> bool:
         self._refuse_if_stopped()
         pause_s = self._opens_at - self._clock()
-        if self._refusal is not None and pause_s > self._timeout_s:
-            raise _again(self._refusal)
+        if self._refusal is not None and pause_s > patience_s:
+            raise again(self._refusal)
         return pause_s <= 0 and self._busy < self.limit
 
     def _refuse_if_stopped(self) -> None:
         if self._stopped_by is not None:
-            raise _again(self._stopped_by)
+            raise again(self._stopped_by)
 
     def _notify(self) -> None:
         """Wake everyone who waits; all of this runs in one thread, so no lock is needed."""
@@ -133,6 +138,6 @@ class Limiter:
         self._changed = asyncio.Event()
 
 
-def _again(error: CallError) -> CallError:
+def again(error: CallError) -> CallError:
     """Return an equal error to raise: one object raised in many tasks would mix up their tracebacks."""
     return type(error)(*error.args)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stenoflow.storage.database.cache_keys import translation_key
+from stenoflow.storage.database.cache_keys import translation_key, translator_of
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Artifact, Charge, Job, Recording, Segment
 from stenoflow.tasks.artifacts.document import Document, SpeakerInfo
@@ -73,6 +73,8 @@ def transcription_details(
     document: Document,
     suspects: Mapping[str, str],
     translation: Document | None = None,
+    *,
+    answered_by: Mapping[str, tuple[str, str]] | None = None,
 ) -> JobDetails:
     """Describe a transcription.
 
@@ -82,6 +84,7 @@ def transcription_details(
         document: the transcript as it is published.
         suspects: reasons by cache key of the answers that are suspect.
         translation: the same of the translation; None where there is none.
+        answered_by: provider and model by cache key, where several were asked.
     """
     transcript = document.transcript
     return JobDetails(
@@ -90,6 +93,7 @@ def transcription_details(
         segments=[
             _transcribed_segment(each, job.origin_ms)
             | quality_entries(each, suspects, job, transcript.other_languages)
+            | _answered_by(each, answered_by or {})
             for each in segments
         ],
         after_segments={
@@ -104,6 +108,12 @@ def transcription_details(
             **integrity_entries(job),
         },
     )
+
+
+def _answered_by(segment: Segment, answered_by: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Name who answered a segment; nothing where one provider alone was asked."""
+    found = answered_by.get(segment.cache_key)
+    return {} if found is None else {"provider": found[0], "model": found[1]}
 
 
 def chat_details(segments: Sequence[Segment], duration_ms: int) -> JobDetails:
@@ -181,7 +191,7 @@ def quality_entries(
     segment: Segment, suspects: Mapping[str, str], job: Job, other_languages: Sequence[OtherLanguage]
 ) -> dict[str, Any]:
     """Describe what is doubtful about a segment's answers: reasons by cache key, and another language."""
-    translated = translation_key(segment.cache_key, job.settings.get("translator"))
+    translated = translation_key(segment.cache_key, translator_of(job.settings))
     languages = (each.language for each in other_languages if each.segment == segment.index)
     return {
         "suspect": suspects.get(segment.cache_key),

@@ -53,7 +53,7 @@ def render_markdown(document: MinutesDocument) -> str:
         if not points:
             continue
         lines += [f"## {titles[name]}", ""]
-        lines += [f"- {_in_markdown(point, document.page)}" for point in points]
+        lines += [f"- {point_in_markdown(point, document.page)}" for point in points]
         lines.append("")
     lines += [f"*{escaped(document.model)}*", ""]
     return "\n".join(lines)
@@ -98,7 +98,8 @@ def _escape_start(found: re.Match[str]) -> str:
     return f"\\{sign}" if sign else f"{number}\\{mark}"
 
 
-def _in_markdown(point: Point, page: str) -> str:
+def point_in_markdown(point: Point, page: str) -> str:
+    """Write a point in one line, with who and until when, and a link to its moment."""
     facts = ", ".join(escaped(each) for each in (point.owner, point.due) if each)
     said = f"{escaped(point.text)}{f' **{facts}**' if facts else ''}"
     return said if point.at_ms is None else f"{said} [{clock(point.at_ms)}]({page}#{moment(point.at_ms)})"
@@ -142,6 +143,10 @@ _TITLES: Final[Mapping[str, tuple[str, ...]]] = {
     "nl": ("Notulen", "Samenvatting", "Besluiten", "Actiepunten", "Open vragen"),
     "pt": ("Ata", "Resumo", "Decisões", "Tarefas", "Questões em aberto"),
 }
+
+
+LANGUAGES: Final = tuple(_TITLES)
+"""The languages that there are headings in."""
 
 
 def headings(language: str | None) -> dict[str, str]:

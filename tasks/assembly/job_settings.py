@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from stenoflow.storage.database.cache_keys import AlignMode, translation_key
+from stenoflow.storage.database.cache_keys import AlignMode, translation_key, translator_of
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.transcript.planning import CutRule
@@ -60,6 +60,7 @@ class JobSettings:
         engine: what the embedded engine's text depends on, where the model's name does not say so: its
             weights by their hash, and how it computes.
         align: when words are timed by the sound itself: auto, always or never.
+        others: who transcribes what the provider cannot, in order: ``PROVIDER:MODEL``.
         translator_provider: who offers it; None: who transcribes.
     """
 
@@ -80,6 +81,7 @@ class JobSettings:
     engine: str | None = None
     align: str = AlignMode.AUTO.value
     translator_provider: str | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def chat_provider(self) -> str:
@@ -131,6 +133,7 @@ class JobSettings:
         if self.keywords:
             asked.append({"keywords": self.keywords})
         asked += [{"engine": self.engine}] if self.engine else []
+        asked += [["or", *self.others]] if self.others else []
         asked += [["channel", channel]] if channel is not None else []
         asked += [["voices", *after]] if after else []
         asked += [["gain", gain_db]] if gain_db else []
@@ -140,7 +143,7 @@ class JobSettings:
 
     def translation_key(self, cache_key: str) -> str:
         """Return the cache key of a segment's translation, made of that of its transcription."""
-        return translation_key(cache_key, self.translator)
+        return translation_key(cache_key, translator_of(asdict(self)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for storing."""

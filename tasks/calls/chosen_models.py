@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, TypeVar
 
 from stenoflow.storage.database.states import JobKind
@@ -10,9 +11,10 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import load_chat_models
 from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel, order_at, today
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.api.providers import EMBEDDED, Provider
 from stenoflow.tasks.api.speech_models import load_speech_models
-from stenoflow.tasks.calls.provider import asked_for, embedded_model
+from stenoflow.tasks.calls.offers import Offers, known_offers
+from stenoflow.tasks.calls.provider import Asked, asked_for, embedded_model
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
@@ -38,18 +40,27 @@ def transcription_model(settings: Settings, wanted: str | None = None) -> str:
     Raises:
         SettingsError: none is named, and the provider offers none that lives.
     """
-    asked = asked_for(settings).provider
-    named = wanted or settings.model
-    if named or not asked.is_embedded:
-        return asked.known_name(named) if named else _default(load_models(settings.models), asked.name)
-    return embedded_model(settings, None).name
+    return transcription_model_at(settings, asked_for(settings), wanted or settings.model)
+
+
+def transcription_model_at(settings: Settings, at: Asked, named: str | None = None) -> str:
+    """Return the model that transcribes at a provider: the named one, or the default; raises as above."""
+    asked = at.provider
+    if named:
+        return asked.known_name(named)
+    if not asked.is_embedded:
+        return _default(load_models(settings.models), asked, known_offers(settings, at))
+    # What the settings name is of another provider.
+    return embedded_model(settings.model_copy(update={"model": None}), None).name
 
 
 def chat_model(settings: Settings, wanted: str | None = None) -> str:
     """Return the model that writes: the wanted one, the settings', or the default; raises as above."""
-    asked = asked_for(settings, Kind.CHAT).provider
+    at = asked_for(settings, Kind.CHAT)
     named = wanted or settings.chat_model
-    return asked.known_name(named) if named else _default(load_chat_models(settings.chat_models), asked.name)
+    if named:
+        return at.provider.known_name(named)
+    return _default(load_chat_models(settings.chat_models), at.provider, known_offers(settings, at))
 
 
 def speech_model(settings: Settings, wanted: str | None = None) -> str:
@@ -59,14 +70,12 @@ def speech_model(settings: Settings, wanted: str | None = None) -> str:
         SettingsError: none is named, and the provider offers none that lives, or the embedded engine has
             no voice on this machine.
     """
-    asked = asked_for(settings, Kind.SPEECH).provider
+    at = asked_for(settings, Kind.SPEECH)
     named = wanted or settings.speech_model
-    if named or not asked.is_embedded:
-        return (
-            asked.known_name(named)
-            if named
-            else _default(load_speech_models(settings.speech_models), asked.name)
-        )
+    if named:
+        return at.provider.known_name(named)
+    if not at.provider.is_embedded:
+        return _default(load_speech_models(settings.speech_models), at.provider, known_offers(settings, at))
     from stenoflow.tasks.engine.engine import find_synthesizers  # noqa: PLC0415 - loads slowly
 
     # The better one first; what there is depends on the programs of this machine.
@@ -79,19 +88,35 @@ def speech_model(settings: Settings, wanted: str | None = None) -> str:
     return found
 
 
-def _default(table: ModelTable[M], provider: str) -> str:
-    """Return the first model of a provider's order that is not past its end."""
+def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> str:
+    """Return the first model of a provider's order that is not past its end, of those that it offers.
+
+    Where it offers none of these, another one of its that the table has; where nobody knows what it offers,
+    the first.
+    """
+    provider = asked.name
     order, now = order_at(provider, table.kind), today()
-    for name in order:
-        last = table.get(name).last_day(provider)
-        if last is None or last >= now:
-            return name
+    living = [name for name in order if _lives(table.get(name), asked, offers, now)]
+    if offers is not None and order:
+        others = (name for name, each in table.listed.items() if _lives(each, asked, offers, now))
+        for name in (*living, *others):
+            if asked.sent_name(name) in offers:
+                return name
+    if living:
+        return living[0]
     ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in order)
     raise SettingsError(
         f"{provider} offers no model that {_DOES[table.kind]}{f': {ended}' if ended else ''}",
         f"{_SETTING[table.kind]} names a model, and STENOFLOW_{table.kind.upper()}_PROVIDER who has it (see"
         f" [providers.NAME]), or OPENAI_BASE_URL: {_servers(table)}",
     )
+
+
+def _lives(listing: Listing, asked: Provider, offers: Offers | None, now: date) -> bool:
+    """Tell whether a model is not past its end at a provider, by the table and by its own word."""
+    told = (offers or {}).get(asked.sent_name(listing.name))
+    days = [listing.last_day(asked.name), told.shutdown if told else None]
+    return all(day is None or day >= now for day in days)
 
 
 def _servers(table: ModelTable[M]) -> str:
@@ -111,6 +136,9 @@ def used_models(job: Job) -> Iterator[UsedModel]:
     settings: Mapping[str, Any] = job.settings
     kind, provider = _ASKED[JobKind(job.kind)], settings["provider"]
     yield UsedModel(kind, provider, settings["model"])
+    for other in settings.get("others", ()):
+        where, _, model = other.partition(":")
+        yield UsedModel(Kind.TRANSCRIPTION, where, model)
     if translator := settings.get("translator"):
         yield UsedModel(Kind.CHAT, settings.get("translator_provider") or provider, translator)
     if speech := settings.get("speech"):

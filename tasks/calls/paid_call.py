@@ -11,6 +11,8 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -33,6 +35,7 @@ from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.calls.failover import Breaker
 from stenoflow.tasks.calls.routes import Route, Routes
 from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
@@ -94,6 +97,9 @@ class PaidCall(ABC, Generic[A]):
         index: the segment's number.
         cache_key: the answer is stored under it.
         target: who is asked, as in prices and charges.
+        policy: how often it is tried; None: as the caller has it.
+        is_one_of_several: other providers can be asked as well, each by its name alone; the caller's breaker
+            says who is.
     """
 
     noun: ClassVar[str] = "segment"
@@ -105,6 +111,8 @@ class PaidCall(ABC, Generic[A]):
     cache_key: str
     target: Target
     activity: Activity
+    policy: RetryPolicy | None = None
+    is_one_of_several: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -165,6 +173,7 @@ class Caller:
     Attributes:
         api: of who transcribes.
         limiter: how many calls at once go there, and the stop for all of them.
+        breaker: knows which providers are broken, of those that are one of several.
         routes: to all providers; None: all calls go to that one.
         waits: what calls wait for, to be shown.
     """
@@ -175,12 +184,20 @@ class Caller:
     routes: Routes | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     waits: Waits = field(default_factory=Waits)
+    breaker: Breaker = field(default_factory=Breaker)
     # The same may be asked for twice in one run; the second waits for the first one's answer.
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    async def route(self, provider: str, kind: Kind) -> Route:
-        """Return the way to a provider."""
-        return Route(self.api, self.limiter) if self.routes is None else await self.routes.to(provider, kind)
+    async def route(self, provider: str, kind: Kind, *, exact: bool = False) -> Route:
+        """Return the way to a provider; see `Routes.to`."""
+        if self.routes is None:
+            return Route(self.api, self.limiter)
+        return await self.routes.to(provider, kind, exact=exact)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is sent to anybody."""
+        return self.limiter.is_stopped if self.routes is None else self.routes.is_stopped
 
     def stop(self, error: CallError) -> None:
         """Send nothing more to anybody."""
@@ -228,7 +245,7 @@ class Caller:
     async def _until_judged(self, call: PaidCall[Any]) -> bool:
         """Ask until an answer is accepted; False: one is kept and yet to be judged."""
         while True:
-            verdict = await with_retries(lambda _: self._attempt(call), policy=self.policy)
+            verdict = await with_retries(lambda _: self._attempt(call), policy=call.policy or self.policy)
             if isinstance(verdict, Accepted):
                 return True
             if verdict.unsure:
@@ -239,8 +256,8 @@ class Caller:
     async def _attempt(self, call: PaidCall[A]) -> Verdict:
         """Send it once: reserve, call, record."""
         ledger = self.context.ledger
-        route = await self.route(call.target.provider, call.kind)
-        async with route.limiter.slot():
+        route = await self.route(call.target.provider, call.kind, exact=call.is_one_of_several)
+        async with self._slot(call, route.limiter):
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             who = self._who(call, attempt_id)
@@ -262,6 +279,24 @@ class Caller:
             else:
                 await run_blocking(ledger.store_suspect, attempt_id, verdict.stored, bill, verdict.error)
             return verdict
+
+    @asynccontextmanager
+    async def _slot(self, call: PaidCall[Any], limiter: Limiter) -> AsyncIterator[None]:
+        """Hold a place at a provider; of several, one that broke down meanwhile is not asked."""
+        if not call.is_one_of_several:
+            async with limiter.slot():
+                yield
+            return
+        provider, patience_s = call.target.provider, None if call.policy is None else call.policy.timeout_s
+        async with limiter.slot(patience_s=patience_s, stops=False):
+            self.breaker.check(provider)
+            try:
+                yield
+            except CallError as error:
+                # Before the next one gets this place.
+                self.breaker.failed(provider, error)
+                raise
+            self.breaker.worked(provider)
 
     def _who(self, call: PaidCall[Any], attempt_id: str) -> dict[str, Any]:
         """Return the ids by which log lines of a call are found."""
@@ -286,7 +321,7 @@ class Caller:
         )
 
     async def _stop_where_all_would_fail(self, call: PaidCall[Any], error: StenoflowError) -> None:
-        if isinstance(error, UnreachableError):
+        if isinstance(error, UnreachableError) and not call.is_one_of_several:
             # Each of the others would find out as slowly.
             (await self.route(call.target.provider, call.kind)).limiter.stop(error)
         elif isinstance(error, DiskFullError | ObjectStoreError):

@@ -52,13 +52,18 @@ class Routes:
         self._opening = asyncio.Lock()
         self._stopped_by: CallError | None = None
 
-    async def to(self, provider: str, kind: Kind) -> Route:
+    async def to(self, provider: str, kind: Kind, *, exact: bool = False) -> Route:
         """Return the way to a provider; to who is asked for that kind now, where its name says nothing.
+
+        Args:
+            provider: its name.
+            kind: what is asked.
+            exact: it was named by the user; nobody else will do.
 
         Raises:
             SettingsError: it cannot be asked as the settings have it.
         """
-        asked = self._asked(provider, kind)
+        asked = self._asked(provider, kind, exact=exact)
         async with self._opening:
             route = self._routes.get(asked.provider.name)
             if route is None:
@@ -77,11 +82,16 @@ class Routes:
             route.limiter.stop(error)
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is sent to anybody."""
+        return self._stopped_by is not None
+
+    @property
     def busy(self) -> int:
         """How many calls are in flight."""
         return sum(route.limiter.busy for route in self._routes.values())
 
-    def _asked(self, provider: str, kind: Kind) -> Asked:
+    def _asked(self, provider: str, kind: Kind, *, exact: bool) -> Asked:
         """Return who is meant by a name that stands in a job, which may be older than the settings."""
         settings = self._context.settings
         usual = asked_for(settings, kind)
@@ -91,4 +101,4 @@ class Routes:
         named = next((each for each in others if each.provider.name == provider), None)
         if named is not None:
             return named
-        return find_provider(settings, provider) if provider in settings.providers else usual
+        return find_provider(settings, provider) if exact or provider in settings.providers else usual

@@ -85,7 +85,7 @@ def model_rows(tables: Tables, prices: PriceBook) -> Iterator[ModelRow]:
                     kind,
                     name,
                     provider,
-                    _abilities(listing),
+                    abilities_of(listing),
                     _hour_micro(listing, price),
                     price.currency if price else "USD",
                     listing.last_day(provider),
@@ -149,7 +149,8 @@ def _hour_micro(listing: Listing, price: Price | None) -> int | None:
     return None
 
 
-def _abilities(listing: Listing) -> tuple[str, ...]:
+def abilities_of(listing: Listing) -> tuple[str, ...]:
+    """Return what a model can do, in a few words each."""
     match listing:
         case Model():
             return tuple(_of_transcription(listing))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass, field
+from datetime import time
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
@@ -116,8 +117,45 @@ class InboxSettings(BaseModel):
     allow: frozenset[Allowable] = frozenset()
     """Options that what stands beside a recording may give, though they can cost more."""
     reject: bool = False
+    providers: tuple[str, ...] = ()
+    """Who transcribes, each what those before it cannot; the option of that name, said more shortly."""
+    due: time | None = None
+    """The time of day by which what came in is to be done: of its ``providers``, the cheapest that makes it
+    is asked first."""
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
+
+    @check_model(mode="after")
+    def _has_a_choice(self) -> Self:
+        """See that there is something to choose from where the time counts."""
+        if self.due is not None and not (self.providers or self.options.providers):
+            message = 'due needs providers to choose from: providers = ["openai", "embedded"]'
+            raise ValueError(message)
+        return self
+
+    @property
+    def prefix(self) -> str:
+        """How the addresses of recordings in it begin."""
+        address = self.address
+        if not address.lower().startswith(("s3://", "file://")):
+            address = Path(address).expanduser().resolve().as_uri()
+        return f"{address.rstrip('/')}/"
+
+
+class MinutesTemplates(BaseModel):
+    """The table ``[minutes]``: the template of minutes, and in its place those for a tag or an inbox."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template: Path | None = None
+    """A file, Jinja or Markdown; relative to the home."""
+    tags: dict[str, Path] = Field(default_factory=dict)
+    inboxes: dict[str, Path] = Field(default_factory=dict)
+    """By an inbox's name."""
+
+    def template_for(self, tag: str | None, inbox: str | None) -> Path | None:
+        """Return the file for minutes of a recording: its tag's, else its inbox's, else the general one."""
+        return self.tags.get(tag or "") or self.inboxes.get(inbox or "") or self.template
 
 
 class UserSettings(BaseModel):
@@ -204,6 +242,9 @@ class Settings(BaseSettings):
     shared_calls_a_minute: PositiveInt | None = None
     """Calls begun in a minute at most, of the same."""
     inboxes: list[InboxSettings] = Field(default_factory=list)
+    tag_providers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Who transcribes what has a tag, each what those before it cannot; where nobody is named otherwise."""
+    minutes: MinutesTemplates = Field(default_factory=MinutesTemplates)
 
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
@@ -304,6 +345,11 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def inbox_of(settings: Settings, source: str) -> str | None:
+    """Return the name of the inbox that a recording came from; None where it came from none."""
+    return next((each.name for each in settings.inboxes if source.startswith(each.prefix)), None)
 
 
 def _sqlite_url(file: Path) -> str:

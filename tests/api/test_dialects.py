@@ -110,6 +110,27 @@ async def test_a_server_that_steps_down_is_asked_so_from_then_on(segment: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("formats", "fields"),
+    [
+        (["json"], [("language", "en")]),
+        (["verbose_json"], [("timestamp_granularities", "segment")]),
+        (["diarized_json"], [("timestamp_granularities", "segment"), ("diarize", "true")]),
+    ],
+)
+async def test_mistral_is_told_the_language_or_asked_for_times_never_both(
+    segment: Path, formats: list[str], fields: list[tuple[str, str]]
+) -> None:
+    model: dict[str, object] = {"formats": formats, "keywords": True}
+    with dialect_server("mistral") as (base_url, came):
+        server = provider_at("mistral", base_url)
+        settings = AudioApiSettings(base_url, "key-1", server.name, server=server)
+        async with AudioApi(settings, load_models({"voxtral-other": model})) as api:
+            request = TranscriptionRequest("voxtral-other", language="en")
+            await api.transcribe(segment, request, duration_ms=2_000)
+    assert list(came[0].fields) == [("model", "voxtral-other"), *fields]
+
+
 async def test_azure_is_asked_by_deployment_for_chat_too() -> None:
     question = ChatRequest("gpt-4o-mini", (Message("user", "What is the time?"),), 50)
     with dialect_server("azure") as (base_url, came):

@@ -35,6 +35,7 @@ _COMMANDS = [
     "speak",
     "verify",
     "forget",
+    "rehearse",
     "db upgrade",
 ]
 

@@ -70,6 +70,34 @@ def test_minutes_are_written_published_linked_and_shown_in_the_page(
     assert line["cost"] == f"{cost / 1e6:.6f}"
 
 
+def test_a_template_of_the_command_the_tag_or_the_inbox_writes_them_without_another_question(
+    stenoflow: Command, api: AudioApiServer, home: Path, tmp_path: Path
+) -> None:
+    job = transcribed(LINES)
+    own = tmp_path / "own.md"
+    own.write_text("# Ours\n\n## Decisions\n", "utf-8")
+    usual = stenoflow("digest", job, "--json").line
+    line = stenoflow("digest", job, "--template", own, "--json").line
+    assert (line["status"], line["calls"], len(api.chat.chats)) == ("complete", 0, 1)
+    assert line["job"] != usual["job"]
+    written = read_artifact(line, "md")
+    assert written.startswith("# Ours")
+    assert "We ship on Friday." in written
+    assert "## Summary" not in written
+
+    (home / "short.j2").write_text("{{ decisions | length }} decided\n", "utf-8")
+    settings = home / "stenoflow.toml"
+    before = settings.read_text("utf-8") if settings.exists() else ""
+    settings.write_text(f'{before}\n[minutes.tags]\nminutes-of-ours = "short.j2"\n', "utf-8")
+    tagged = stenoflow("digest", job, "--tag", "minutes-of-ours", "--json").line
+    assert read_artifact(tagged, "md") == "1 decided\n"
+    assert stenoflow("digest", job, "--json").line["job"] == usual["job"]
+
+    own.write_text("{{ nobody }}", "utf-8")
+    refused = stenoflow("digest", job, "--template", own)
+    assert (refused.exit_code, len(api.chat.chats)) == (2, 1)
+
+
 def test_the_same_again_costs_nothing_and_all_is_as_recorded(stenoflow: Command, api: AudioApiServer) -> None:
     job = transcribed(LINES)
     first = stenoflow("digest", job, "--json").line

@@ -127,8 +127,20 @@ def test_a_receiver_that_does_not_take_it_changes_nothing_but_stderr(
 def test_without_a_receiver_nobody_asks_for_models(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
-    assert stenoflow("transcribe", meeting.path, "--json").exit_code == 0
+    assert stenoflow("transcribe", meeting.path, "--model", "whisper-1", "--json").exit_code == 0
     assert api.connections == 1
+
+
+def test_where_nobody_names_a_model_the_provider_is_asked_before_a_new_job_alone(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.models = [{"id": "gpt-transcribe", "object": "model"}]
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    assert line["status"] == "complete"
+    assert {call.values("model")[0] for call in api.calls} == {"gpt-transcribe"}
+    reached = api.connections
+    assert stenoflow("transcribe", meeting.path, "--json").line["job"] == line["job"]
+    assert api.connections == reached
 
 
 @pytest.mark.usefixtures("api")

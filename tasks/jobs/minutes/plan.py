@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
+from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.artifacts.minutes_template import MOST_BYTES, check_template
 from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.billing.prices import Tokens
 from stenoflow.tasks.calls.bills import check_affordable, reserve_tokens
 from stenoflow.tasks.calls.chosen_models import chat_model
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
 from stenoflow.tasks.jobs.minutes.questions import MinutesPlan
 from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
+from stenoflow.tasks.settings import inbox_of
 from stenoflow.tasks.transcript.minutes import lines_of
 
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
@@ -33,6 +38,7 @@ class MinutesRequest:
 
     Attributes:
         voicing: how the minutes are read aloud; None: they are not.
+        template: a file by which they are written; None: what ``[minutes]`` says of the tag or the inbox.
         tag: None: the transcription's.
     """
 
@@ -40,6 +46,7 @@ class MinutesRequest:
     voicing: VoiceOptions | None = None
     tag: str | None = None
     budget_micro: int | None = None
+    template: Path | None = None
 
 
 def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
@@ -55,17 +62,12 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     lines = lines_of(transcript)
     if not lines:
         raise EmptyTranscriptError(f"nothing was said in job {of.id}, so there are no minutes to make of it")
-    model = chat_model(context.settings, request.model)
-    room = context.chat_models.get(model)
-    settings = MinutesSettings(
-        of=of.id,
-        transcript=hash_of_lines(lines),
-        provider=provider_name(context.settings, Kind.CHAT),
-        model=model,
-        context=room.context,
-        answer=room.answer,
-        speech=_speech(context, request.voicing),
-    )
+    settings = _settings(context, of, request, hash_of_lines(lines))
+    if not (request.model or context.settings.chat_model) and not _is_there(
+        context, _job(of, settings, request)
+    ):
+        refresh_offers(context.settings, Kind.CHAT)
+        settings = _settings(context, of, request, hash_of_lines(lines))
     work = MinutesPlan(settings, transcript)
     _ = work.steps
     job = context.catalog.open_job(_job(of, settings, request))
@@ -74,10 +76,54 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     return job
 
 
+def _is_there(context: AppContext, job: Job) -> bool:
+    try:
+        _ = context.catalog.job(job.id)
+    except StorageError:
+        return False
+    return True
+
+
+def _settings(context: AppContext, of: Job, request: MinutesRequest, transcript: str) -> MinutesSettings:
+    model = chat_model(context.settings, request.model)
+    room = context.chat_models.get(model)
+    return MinutesSettings(
+        of=of.id,
+        transcript=transcript,
+        provider=provider_name(context.settings, Kind.CHAT),
+        model=model,
+        context=room.context,
+        answer=room.answer,
+        speech=_speech(context, request.voicing),
+        template=_template(context, of, request),
+    )
+
+
 def _speech(context: AppContext, voicing: VoiceOptions | None) -> dict[str, Any] | None:
     if voicing is None:
         return None
     return speech_settings(context.settings, context.speech_models, voicing).to_dict()
+
+
+def _template(context: AppContext, of: Job, request: MinutesRequest) -> str | None:
+    """Read the template that is meant; None: the built-in shape. Raises SettingsError for one of no use."""
+    path = request.template
+    if path is None:
+        chosen = context.settings.minutes
+        source = context.catalog.recording(of.recording_id).source
+        path = chosen.template_for(request.tag or of.tag, inbox_of(context.settings, source))
+    if path is None:
+        return None
+    path = path.expanduser()
+    path = path if path.is_absolute() else context.settings.home / path
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SettingsError(f"the template {path} is longer than {MOST_BYTES} bytes")
+        template = path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the template {path} cannot be read: {error}") from error
+    check_template(template)
+    return template
 
 
 def plan_of_minutes(context: AppContext, job: Job) -> MinutesPlan:

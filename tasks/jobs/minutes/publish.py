@@ -9,6 +9,7 @@ from stenoflow.storage.database.states import JobState, SegmentState
 from stenoflow.storage.database.tables import Artifact, Segment
 from stenoflow.tasks.artifacts.manifest import chat_details
 from stenoflow.tasks.artifacts.minutes import MinutesDocument, render_json, render_markdown
+from stenoflow.tasks.artifacts.minutes_template import render_by_template
 from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
@@ -17,10 +18,6 @@ from stenoflow.tasks.jobs.minutes.plan import plan_of_minutes
 from stenoflow.tasks.jobs.minutes.questions import MinutesAnswers
 from stenoflow.tasks.jobs.minutes.run import spoken_before
 
-_FORMATS = {
-    "md": (render_markdown, "text/markdown; charset=utf-8"),
-    "json": (render_json, "application/json"),
-}
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +55,7 @@ def publish_minutes(context: AppContext, job_id: str, spoken: Artifact | None = 
         return JobState.FAILED
     document = minutes_document(context, job, answers)
     spoken = spoken or spoken_before(context, job, work)
-    files: list[ArtifactFile | Artifact] = list(_files(document))
+    files: list[ArtifactFile | Artifact] = list(_files(document, work.settings.template))
     if spoken is not None:
         files.append(spoken)
     publish_files(context, job, files, chat_details(segments, work.transcript.duration_ms))
@@ -69,9 +66,10 @@ def publish_minutes(context: AppContext, job_id: str, spoken: Artifact | None = 
     return state
 
 
-def _files(document: MinutesDocument) -> Iterator[ArtifactFile]:
-    for ending, (render, content_type) in _FORMATS.items():
-        yield ArtifactFile(f"digest.{ending}", render(document).encode(), content_type)
+def _files(document: MinutesDocument, template: str | None) -> Iterator[ArtifactFile]:
+    text = render_markdown(document) if template is None else render_by_template(document, template)
+    yield ArtifactFile("digest.md", text.encode(), "text/markdown; charset=utf-8")
+    yield ArtifactFile("digest.json", render_json(document).encode(), "application/json")
 
 
 def _lacking(answers: MinutesAnswers, why: Segment | None) -> UnfinishedError:

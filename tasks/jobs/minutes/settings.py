@@ -27,6 +27,8 @@ class MinutesSettings:
         context: the model's, in tokens.
         answer: the most tokens of an answer.
         speech: what the spoken minutes depend on, as speech settings are stored; None: they are not spoken.
+        template: by which they are written as Markdown, whole; None: in the built-in shape. No question
+            depends on it.
     """
 
     of: str
@@ -36,6 +38,7 @@ class MinutesSettings:
     context: int
     answer: int
     speech: dict[str, Any] | None = None
+    template: str | None = None
 
     @property
     def settings_hash(self) -> str:

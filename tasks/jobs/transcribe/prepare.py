@@ -189,11 +189,19 @@ def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
 
 
 def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequest) -> TranscribeRequest:
-    """Return the request as its job was begun, if that was before its server was given limits."""
+    """Return the request as its job was begun, if that was before its server was given limits.
+
+    Of a job that is new, its provider is asked first what it offers, where nobody named a model.
+    """
     if request.before is not None:
         with suppress(StorageError):
             _ = context.catalog.job(job_id(recording.id, request.before))
             return replace(request, settings=request.before)
+    if request.settled is not None:
+        try:
+            _ = context.catalog.job(job_id(recording.id, request.settings))
+        except StorageError:
+            return request.settled()
     return request
 
 

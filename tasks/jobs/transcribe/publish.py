@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from stenoflow.storage.database.cache_keys import with_translations
+from stenoflow.storage.database.cache_keys import translator_of, with_translations
 from stenoflow.storage.database.search import IndexedPassage
 from stenoflow.storage.database.states import JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Recording, Segment, TranscriptCard
@@ -91,9 +91,10 @@ def publish(context: AppContext, job_id: str) -> JobState:
     document = document_of(context, job, segments)
     translation = translation_of(context, job, segments)
     suspects = context.ledger.suspects(
-        with_translations((segment.cache_key for segment in segments), job.settings.get("translator"))
+        with_translations((segment.cache_key for segment in segments), translator_of(job.settings))
     )
-    details = transcription_details(job, segments, document, suspects, translation)
+    by = context.ledger.answered_by(each.cache_key for each in segments) if job.settings.get("others") else {}
+    details = transcription_details(job, segments, document, suspects, translation, answered_by=by)
     files = _files(job, [document] if translation is None else [document, translation])
     publish_files(context, job, files, details)
     put_into_index(context, job, document)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
@@ -17,11 +17,14 @@ from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
+from stenoflow.tasks.calls.failover import candidates_of
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import (
     POCKETSPHINX,
     asked_for,
     check_second_opinion,
     embedded_model,
+    find_provider,
     is_embedded,
     provider_name,
 )
@@ -58,6 +61,8 @@ class TranscribeRequest:
         before: the same as it was cut before its server was given limits; a job that was begun so goes on so,
             for its answers are paid for. None: no other.
         realign: the words of stored answers are timed by the sound anew; nothing is bought.
+        settled: gives the same request once it is known what the provider offers: for a job that is new, and
+            whose model nobody named. None: nothing of it depends on that.
     """
 
     settings: JobSettings
@@ -68,10 +73,23 @@ class TranscribeRequest:
     names: Mapping[str, str] = field(default_factory=dict)
     before: JobSettings | None = None
     realign: bool = False
+    settled: Callable[[], TranscribeRequest] | None = field(default=None, compare=False)
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     """Return what the options of a recording ask for. Raises SettingsError for what nobody can do."""
+    request = _request_of(context, options)
+    if options.model or context.settings.model or _providers(context.settings, options):
+        return request
+
+    def settled() -> TranscribeRequest:
+        refresh_offers(context.settings, Kind.TRANSCRIPTION)
+        return _request_of(context, options)
+
+    return replace(request, settled=settled)
+
+
+def _request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:
     check_second_opinion(context.settings)
     budget_micro = None if options.budget is None else to_micro(options.budget)
     digest = context.settings.digest if options.digest is None else options.digest
@@ -85,7 +103,7 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
         _formats(options),
         digest=digest,
         names=options.names,
-        before=None if before == settings else before,
+        before=None if before == settings or settings.others else before,
     )
 
 
@@ -114,6 +132,11 @@ def translated(context: AppContext, job: Job) -> TranscribeRequest:
     )
 
 
+def _providers(settings: Settings, options: RecordingOptions) -> tuple[str, ...]:
+    """Return who is asked one after another: as is said of a recording or its inbox, else of its tag."""
+    return options.providers or settings.tag_providers.get(options.tag or "", ())
+
+
 def _formats(options: RecordingOptions) -> tuple[str, ...]:
     return optional(check_formats(options.formats)) if options.formats else ()
 
@@ -125,18 +148,27 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         SettingsError: a language is not known, or is of no use to the model; it cannot tell speakers apart;
             nobody translates; the segments would be too short; or the embedded engine lacks the model.
     """
-    asked = asked_for(settings).provider
-    chosen = _embedded(settings, options.model) if asked.is_embedded else None
+    said = _providers(settings, options)
+    chain = candidates_of(settings, said, options.model or settings.model)
+    asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
+    wanted = chain[0].model if chain else options.model
+    chosen = _embedded(settings, wanted) if asked.is_embedded else None
+    ours = next((_embedded(settings, each.model) for each in chain if each.provider == EMBEDDED), chosen)
     if chosen is None:
-        name = transcription_model(settings, options.model)
+        name = chain[0].model if chain else transcription_model(settings, wanted)
         model = models.get(name)
     else:
         name = chosen.name
         model = replace(models.get(name), translations=chosen.translates)
-    rule = cut_rule(asked.limited(model), options.segment_seconds)
+    limited = asked.limited(model)
+    for other in chain[1:]:
+        # What one cannot do goes to the next as it is cut.
+        least = find_provider(settings, other.provider).provider.limited(models.get(other.model))
+        limited = replace(limited, **_lower_limits(limited, least))
+    rule = cut_rule(limited, options.segment_seconds)
     language, languages = _languages(options, model)
-    if chosen is not None:
-        _check_languages(chosen, (language, *languages))
+    if ours is not None:
+        _check_languages(ours, (language, *languages))
     translator = _translator(settings, model, models) if options.translate else None
     chats = None if translator is None else provider_name(settings, Kind.CHAT)
     return JobSettings(
@@ -154,7 +186,8 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         translator_provider=None if chats == asked.name else chats,
         align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
-        engine=None if chosen is None else chosen.identity,
+        engine=None if ours is None else ours.identity,
+        others=tuple(map(str, chain[1:])),
     )
 
 
@@ -177,6 +210,13 @@ def _check_languages(chosen: ChosenModel, languages: Iterable[str | None]) -> No
         f"{chosen.name} does not recognise {NAME_OF[unable].title()}",
         f"these do: {able}; or an API: set OPENAI_API_KEY" if able else "an API may: set OPENAI_API_KEY",
     )
+
+
+def _lower_limits(one: Model, other: Model) -> dict[str, Any]:
+    """Return the limits that two models both keep to."""
+    names = ("max_seconds", "max_bytes")
+    pairs = {name: [getattr(each, name) for each in (one, other)] for name in names}
+    return {name: min(filter(None, pair), default=None) for name, pair in pairs.items()}
 
 
 def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:

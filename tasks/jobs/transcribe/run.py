@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
 
+from stenoflow.storage.database.catalog import plan_of_segment
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity, SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.api.answers import Answer, parse_answer
+from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.requests import TranscriptionRequest
+from stenoflow.tasks.api.retry import RetryPolicy
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
+from stenoflow.tasks.calls.failover import IMPATIENT, Candidate
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.transcribe import RepeatedCall, SecondOpinion, TranscribeCall
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.transcribe.due import DueOrder
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.review import Reviewer
 from stenoflow.tasks.jobs.transcribe.speakers import SpeakerClips
@@ -33,6 +39,8 @@ from stenoflow.tasks.transcript.languages import (
     likeliest,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -140,15 +148,19 @@ class SegmentTranscriber:
 
     Attributes:
         vote: on the job's language.
+        sha256: of the recording.
         clips: of who speaks in it; None: the model does not tell voices apart.
         second: hears what was transcribed as well; None: nobody does.
+        due: says who is asked first, where the job is due; None: as the settings have it.
     """
 
     caller: Caller
     settings: JobSettings
     vote: LanguageVote
+    sha256: str
     clips: SpeakerClips | None = None
     second: SecondOpinion | None = None
+    due: DueOrder | None = None
 
     @classmethod
     def of(cls, caller: Caller, prepared: PreparedJob, second: SecondOpinion | None = None) -> Self:
@@ -156,7 +168,8 @@ class SegmentTranscriber:
         settings = prepared.settings
         vote = LanguageVote(caller.context, prepared.job.id, settings)
         clips = SpeakerClips(caller.context, prepared) if settings.speakers == Speakers.MODEL else None
-        return cls(caller, settings, vote, clips, second)
+        due = DueOrder.of(caller.context, prepared)
+        return cls(caller, settings, vote, prepared.recording.sha256, clips, second, due)
 
     async def transcribe(self, index: int, sound: Path) -> None:
         """Get a segment its answer, and its translation where the job is to be translated.
@@ -182,20 +195,81 @@ class SegmentTranscriber:
         if segment.state == SegmentState.SILENT:
             return
         if segment.state != SegmentState.DONE:
-            call = self._call(segment, sound, Activity.TRANSCRIPTION)
-            if not await run_blocking(call.is_answered):
+            if not await run_blocking(self._call(segment, sound, Activity.TRANSCRIPTION).is_answered):
                 await self._reviewer.begin(segment)
-            await self.caller.obtain(call)
+            if self.settings.others:
+                await run_blocking(self._reuse, segment)
+            await self._obtain(segment, sound)
             await self.vote.answered(segment)
         await self._reviewer.review(segment, sound)
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
-            await self.caller.obtain(self._translation(segment, sound))
+            await self._translate(segment, sound)
 
-    def _translation(self, segment: Segment, sound: Path) -> TranscribeCall | TranslateCall:
-        """Return the call that translates: by the model that transcribes, or by chat."""
+    async def _obtain(
+        self,
+        segment: Segment,
+        sound: Path,
+        activity: Activity = Activity.TRANSCRIPTION,
+        kind: type[TranscribeCall] = TranscribeCall,
+    ) -> None:
+        """Get a segment its answer, of the first provider that can give one.
+
+        Who is broken is passed over, but for the last; once nothing more is sent to anybody, the others are
+        not asked.
+        """
+        caller = self.caller
+        able = self._able(activity)
+        if self.due is not None:
+            able = [each for each in await self.due.ordered(self.candidates) if each in able]
+        *first, last = able
+        for each in first:
+            if not caller.breaker.lets(each.provider):
+                continue
+            try:
+                await caller.obtain(self._call(segment, sound, activity, each, IMPATIENT, kind=kind))
+            except CallError as error:
+                if caller.is_stopped:
+                    raise
+                _log.info("segment %d goes on to the next provider: %s", segment.index, error)
+            else:
+                return
+        await caller.obtain(self._call(segment, sound, activity, last, kind=kind))
+
+    def _able(self, activity: Activity) -> list[Candidate]:
+        """Return who can be asked, in order: to translate, those whose models do."""
+        if activity is not Activity.TRANSLATION:
+            return self.candidates
+        models = self.caller.context.models
+        return [each for each in self.candidates if models.get(each.model).translations] or self.candidates[
+            :1
+        ]
+
+    def _reuse(self, segment: Segment) -> None:
+        """Take an answer that one of the providers gave to a job of its own, if there is one; blocks."""
+        ledger, cut = self.caller.context.ledger, plan_of_segment(segment)
+        if self.clips is not None or ledger.answered([segment.cache_key]):
+            return
+        for each in self.candidates:
+            form = self.caller.context.models.get(each.model).response_format
+            alone = replace(self.settings, provider=each.provider, model=each.model, format=form, others=())
+            key = alone.cache_key(self.sha256, cut.spans, channel=cut.channel, gain_db=cut.gain_db)
+            answer = ledger.answers([key]).get(key)
+            if answer is not None:
+                ledger.put_result(segment.cache_key, answer)
+                return
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Who can be asked, in order."""
+        first = Candidate(self.settings.provider, self.settings.model)
+        return [first, *map(Candidate.read, self.settings.others)]
+
+    async def _translate(self, segment: Segment, sound: Path) -> None:
+        """Get a segment its translation: by a model that transcribes, or by chat."""
         if self.settings.translator is None:
-            return self._call(segment, sound, Activity.TRANSLATION)
-        return TranslateCall.of(self.caller.context, segment, self.settings)
+            await self._obtain(segment, sound, Activity.TRANSLATION)
+        else:
+            await self.caller.obtain(TranslateCall.of(self.caller.context, segment, self.settings))
 
     @property
     def _reviewer(self) -> Reviewer:
@@ -203,16 +277,19 @@ class SegmentTranscriber:
 
     async def _ask_again(self, piece: Segment, sound: Path) -> None:
         """Have a segment that lacks words transcribed again, or a piece of it."""
-        call = self._call(piece, sound, Activity.TRANSCRIPTION, RepeatedCall)
-        await self.caller.obtain(call)
+        await self._obtain(piece, sound, kind=RepeatedCall)
 
     def _call(
         self,
         segment: Segment,
         sound: Path,
         activity: Activity,
+        asked: Candidate | None = None,
+        policy: RetryPolicy | None = None,
+        *,
         kind: type[TranscribeCall] = TranscribeCall,
     ) -> TranscribeCall:
+        asked = asked or self.candidates[0]
         settings, key = self.settings, segment.cache_key
         is_translation = activity is Activity.TRANSLATION
         clips = None if is_translation else self.clips
@@ -221,11 +298,13 @@ class SegmentTranscriber:
             job_id=segment.job_id,
             index=segment.index,
             cache_key=settings.translation_key(key) if is_translation else key,
-            target=Target(settings.provider, settings.model),
+            target=Target(asked.provider, asked.model),
+            policy=policy,
+            is_one_of_several=bool(settings.others),
             activity=activity,
             segment=segment,
             request=TranscriptionRequest(
-                settings.model,
+                asked.model,
                 languages=settings.languages,
                 prompt=settings.prompt,
                 keywords=settings.keywords,

@@ -31,7 +31,9 @@ _TABLE = "recordings"
 _MOST_BYTES = 64 * 1024
 # Either is said; the nearer one counts.
 _LANGUAGES = {"language", "languages"}
-Allowable = Literal["model", "tag", "priority", "translate", "digest", "speakers", "segment_seconds"]
+Allowable = Literal[
+    "model", "tag", "priority", "translate", "digest", "speakers", "segment_seconds", "providers"
+]
 """Options that cost more, hold others up, or are booked under another cap: an inbox must allow them."""
 ALLOWABLE: tuple[Allowable, ...] = get_args(Allowable)
 # The shortest default; longer segments than this cost no more.
@@ -61,6 +63,9 @@ class RecordingOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: str | None = Field(default=None, description="The model. Default: the provider's.")
+    providers: tuple[str, ...] | None = Field(
+        default=None, description="Who transcribes, each what those before it cannot: openai, groq, embedded."
+    )
     language: str | None = Field(
         default=None, description="The language spoken (en, de, ja, …), if it is known."
     )

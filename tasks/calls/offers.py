@@ -1,0 +1,95 @@
+"""What a provider offers by its own list: asked at most once a day, and never a reason to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.private import make_private
+from stenoflow.tasks.api.model_table import Kind, order_at, today
+from stenoflow.tasks.api.models import ListedModel, load_models
+from stenoflow.tasks.calls.provider import Asked, asked_for, open_api
+from stenoflow.tasks.settings import Settings
+
+_log = logging.getLogger(__name__)
+_FILE = "offers.json"
+# Nobody waits for longer to be told what can be assumed.
+_TIMEOUT_S = 5.0
+
+Offers = Mapping[str, ListedModel]
+"""By name."""
+
+
+def known_offers(settings: Settings, asked: Asked) -> Offers | None:
+    """Return what a provider was last known to offer; None where it has not said so. Asks nobody."""
+    entry = _read(settings).get(_key(asked))
+    listed = entry.get("models") if isinstance(entry, dict) else None
+    if not isinstance(listed, dict) or not listed:
+        return None
+    return {name: ListedModel(name, _day(last)) for name, last in listed.items()}
+
+
+def refresh_offers(settings: Settings, kind: Kind) -> None:
+    """Ask a provider for its list, where a default depends on it and it was not asked today; blocks.
+
+    Args:
+        settings: of this process.
+        kind: of the default, which nobody has named.
+    """
+    asked = asked_for(settings, kind)
+    if asked.provider.is_embedded or len(order_at(asked.provider.name, kind)) < 2:
+        return
+    entries = _read(settings)
+    entry = entries.get(_key(asked))
+    known = entry if isinstance(entry, dict) else {}
+    if known.get("day") == today().isoformat():
+        return
+    found: dict[str, Any] = {"day": today().isoformat(), "models": known.get("models")}
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            listed = pool.submit(asyncio.run, _ask(settings, asked)).result()
+    except (StenoflowError, OSError, TimeoutError) as error:
+        _log.info("%s does not say what it offers: %s", asked.provider.name, error)
+    else:
+        found["models"] = {each.name: each.shutdown and each.shutdown.isoformat() for each in listed}
+    _write(settings, {**entries, _key(asked): found})
+
+
+async def _ask(settings: Settings, asked: Asked) -> tuple[ListedModel, ...]:
+    async with asyncio.timeout(_TIMEOUT_S), open_api(settings, load_models(settings.models), asked) as api:
+        return await api.models()
+
+
+def _key(asked: Asked) -> str:
+    return f"{asked.provider.name} {asked.provider.base_url}"
+
+
+def _read(settings: Settings) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found = json.loads((settings.home / _FILE).read_text("utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _write(settings: Settings, entries: Mapping[str, Any]) -> None:
+    with suppress(OSError):
+        make_private(settings.home)
+        path: Path = settings.home / _FILE
+        beside = path.with_name(f"{_FILE}.new")
+        beside.write_text(json.dumps(entries, indent=1), "utf-8")
+        beside.replace(path)
+
+
+def _day(said: object) -> date | None:
+    with suppress(ValueError):
+        return date.fromisoformat(str(said))
+    return None

@@ -1,0 +1,75 @@
+"""Who is asked first for recordings of an inbox that has `due`: the cheapest that still makes it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+
+from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.billing.deadlines import Way, first_due, in_time
+from stenoflow.tasks.calls.failover import Candidate
+from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+
+_HOUR_MS = 3_600_000
+# Where nothing was measured yet, for one call: an API's, and of all of them the embedded engine's.
+_API_SPEED, _ENGINE_SPEED = 8.0, 1.0
+_HOLDS_S = 20.0
+
+
+@dataclass(slots=True)
+class DueOrder:
+    """Orders the providers of one job; belongs to one event loop.
+
+    Attributes:
+        prefix: how the addresses of what is in the inbox begin.
+        due_at: when the job is due.
+        concurrency: calls at once at most.
+    """
+
+    context: AppContext
+    prefix: str
+    due_at: datetime
+    concurrency: int
+    _order: list[Candidate] = field(default_factory=list)
+    _worked_out_at: float = float("-inf")
+
+    @classmethod
+    def of(cls, context: AppContext, prepared: PreparedJob) -> Self | None:
+        """Return the order for a job; None where its inbox says no time, or one provider alone is asked."""
+        source, settings = prepared.recording.source, context.settings
+        inbox = next((each for each in settings.inboxes if source.startswith(each.prefix)), None)
+        if inbox is None or inbox.due is None or not prepared.settings.others:
+            return None
+        due_at = first_due(inbox.due, prepared.job.created_at.astimezone())
+        return cls(context, inbox.prefix, due_at, settings.concurrency)
+
+    async def ordered(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return who is asked, in order, as things stand."""
+        if time.monotonic() - self._worked_out_at > _HOLDS_S:
+            self._order = await run_blocking(self._work_out, candidates)
+            self._worked_out_at = time.monotonic()
+        return self._order
+
+    def _work_out(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        reports = self.context.reports
+        speeds = reports.speeds()
+        ways = [self._way(each, speeds.get((each.provider, each.model))) for each in candidates]
+        left_ms = reports.left_ms(self.prefix)
+        until_ms = round((self.due_at - datetime.now(UTC)).total_seconds() * 1_000)
+        return [Candidate.read(way.name) for way in in_time(ways, left_ms, until_ms)]
+
+    def _way(self, candidate: Candidate, measured: float | None) -> Way:
+        price = self.context.prices.find(candidate.provider, candidate.model)
+        hour_micro = price.charge(_HOUR_MS) if price else None
+        if candidate.provider == EMBEDDED:
+            # Its calls share the processor, so that one of them says what all of them do by turns.
+            at_once = min(self.concurrency, os.cpu_count() or 1)
+            return Way(str(candidate), hour_micro, _ENGINE_SPEED if measured is None else measured * at_once)
+        speed = _API_SPEED if measured is None else measured
+        return Way(str(candidate), hour_micro, speed * self.concurrency)
