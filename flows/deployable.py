@@ -25,6 +25,7 @@ from stenoflow.flows.dispatch import (
     TAG,
     delete_idle_looks,
     dispatch,
+    empty_queue,
     ended_look,
     recover_crashed_runs,
 )
@@ -178,6 +179,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         list[Allowable] | None,
         Field(description="Options that files beside recordings may give, though they can cost more."),
     ] = None,
+    queue: Annotated[str | None, Field(description="An SQS queue of the bucket's events.")] = None,
 ) -> State[None]:
     """Start a flow run for each recording that is new and complete in a drop folder.
 
@@ -189,6 +191,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         reject: move what can never be taken out of the way.
         done_to: where complete recordings are moved to.
         allow: options that files beside recordings may give, though they can cost more.
+        queue: what it announces is taken as well, without waiting for it.
     """
     with open_flow_run_context() as context:
         box = open_inbox(inbox, context.s3)
@@ -196,7 +199,11 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
             box.check_place(done_to)
         given = options.model_dump(exclude_unset=True)
         scanner = InboxScanner(context, box, rules_of(context, given, allow or ()), StabilityTracker(looks))
-        asked = await dispatch(scanner, interval, Moves(_log.warning, reject, done_to))
+        moves = Moves(_log.warning, reject, done_to)
+        asked = 0
+        if queue is not None:
+            asked += await empty_queue(scanner, queue, moves)
+        asked += await dispatch(scanner, interval, moves)
     return ended_look(asked, f"{asked} recordings handed over")
 
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.serve import dashboard, serve_deployments
+from stenoflow.flows.serve import dashboard, open_queues, serve_deployments
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
 from stenoflow.tasks.calls.provider import embedded_engine
@@ -61,10 +61,11 @@ def serve(
     settings = load_settings()
     with open_context(settings) as context:
         context.check()
+        open_queues(context)
     with dashboard(settings, host, port) as served:
         result(served.link)
         say("Serving the desk and the deployments there; Ctrl-C ends it.")
-        serve_deployments(settings, limit, served)
+        serve_deployments(settings, limit, served, say)
 
 
 def engine(

@@ -32,6 +32,7 @@ from stenoflow.tasks.api.model_table import ModelTable
 from stenoflow.tasks.api.models import ListedModel, Model, parse_catalogue
 from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
+from stenoflow.tasks.api.request_ids import note_request_id
 from stenoflow.tasks.api.requests import TranscriptionRequest, Upload
 from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
@@ -286,6 +287,7 @@ class AudioApi:
         try:
             async with asyncio.timeout(self.settings.deadline_s):
                 async with http.stream(method, url, headers=headers, **upload.arguments()) as response:
+                    note_request_id(response.headers)
                     if response.is_success and is_page(response.headers.get("content-type", "")):
                         raise error_of_page(target, response.status_code)
                     yield response

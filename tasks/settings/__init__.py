@@ -116,6 +116,15 @@ class InboxSettings(BaseModel):
     reject: bool = False
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
+    queue: str | None = None
+    """The address of an SQS queue of the bucket's events."""
+
+    @check_model(mode="after")
+    def _check_queue(self) -> Self:
+        if self.queue is not None and not self.address.lower().startswith("s3://"):
+            message = f"the inbox {self.name} is no bucket, so that no queue can tell of it"
+            raise ValueError(message)
+        return self
 
 
 class UserSettings(BaseModel):
