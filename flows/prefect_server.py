@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
-from stenoflow.flows.dashboard_app import APP, AUTH, Login
 from stenoflow.flows.desk import ADDRESS_FILE
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
@@ -28,6 +28,9 @@ from stenoflow.storage.private import make_folder
 from stenoflow.tasks.api.network import is_loopback
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+
+if TYPE_CHECKING:
+    from stenoflow.flows.dashboard_app import Login
 
 # The first start in a new home runs a few hundred migrations.
 _TIMEOUT_S = 120.0
@@ -113,6 +116,8 @@ def start_server(
     Raises:
         OSError: the address cannot be had.
     """
+    from stenoflow.flows.dashboard_app import APP, AUTH  # noqa: PLC0415 - starlette, for those who start one
+
     environment = {**os.environ, **(environment or {})}
     folder = os.environ.get("PREFECT_HOME")
     if folder is not None:
@@ -265,6 +270,8 @@ def temporary_server(home: Path) -> Iterator[Server]:
     Args:
         home: our own, in which the server keeps its database.
     """
+    from stenoflow.flows.dashboard_app import Login  # noqa: PLC0415 - as above
+
     surround(home)
     login = Login.of_home(home)
     server = start_server(login=login, environment=_EMBEDDED)
