@@ -131,7 +131,10 @@ def create_app() -> ASGIApp:
 
     login = Login(os.environ[AUTH])
     prefect, users = create_prefect_app(), Users(load_settings().users, login.derived)
-    return HostCheck(LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), login, users))
+    return HostCheck(
+        LoginCheck(DeskBefore(create_desk(load_settings, prefect), prefect), login, users),
+        load_settings().hosts,
+    )
 
 
 class LoginCheck:

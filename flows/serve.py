@@ -17,6 +17,7 @@ from stenoflow.flows.prefect_server import (
     PREFECT_AUTH,
     PrefectError,
     Server,
+    refuse_prefects_settings_here,
     start_server,
     surround,
 )
@@ -81,6 +82,7 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
     """
     given = os.environ.get("PREFECT_API_URL")
     surround(settings.home)
+    refuse_prefects_settings_here()
     if given is not None:
         yield DashboardServer(given, given.removesuffix("/api"), lambda: True, is_own=False)
         return

@@ -18,6 +18,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StringConstraints,
     ValidationError,
 )
 from pydantic import model_validator as check_model
@@ -185,6 +186,9 @@ class Settings(BaseSettings):
     """A call that takes longer in all is given up; it may have been charged."""
     grace_s: Seconds = 10.0
     """How long calls in flight may go on after an interrupt."""
+
+    hosts: frozenset[Annotated[str, StringConstraints(to_lower=True, pattern=r"^[\w.-]+$")]] = frozenset()
+    """Further names that our servers answer to, without a port: those of a reverse proxy."""
 
     least_free_mb: NonNegativeInt = 64
     """With less space than this left for ``home``, nothing is begun."""
