@@ -13,7 +13,6 @@ import typer
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import count, fact, json_line, print_rows, result, say
 from stenoflow.flows.cli.jobs import cost_text, find_job, summary
-from stenoflow.flows.cli.show_segments import VIEWS, JobView
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job
@@ -25,7 +24,7 @@ from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.transcript.timecode import clock, seconds
 
 if TYPE_CHECKING:
-    from stenoflow.flows.cli.job_views import JobView
+    from stenoflow.flows.cli.show_segments import JobView
     from stenoflow.tasks.artifacts.document import Document
 
 
@@ -79,7 +78,7 @@ def show(
             _print_lint(document_of(context, line.job, context.catalog.segments(line.job.id)), json=json)
             return
         # Not to complete an id: a shell waits for that at each press of a key.
-        from stenoflow.flows.cli.job_views import VIEWS  # noqa: PLC0415
+        from stenoflow.flows.cli.show_segments import VIEWS  # noqa: PLC0415
 
         view, described = VIEWS[kind], summary(line)
         described |= view.describe(context, line.job) | _charges_and_artifacts(context, line.job)
