@@ -158,7 +158,8 @@ def _behind_login(prefect: PrefectApi, other: ASGIApp) -> ASGIApp:
     login, settings = Login(os.environ[AUTH]), load_settings()
     app = DeskBefore(create_desk(load_settings, prefect, login.derived), other)
     users = Users(settings.users, login.derived)
-    return HostCheck(LoginCheck(app, login, users, settings.trusted_proxies), settings.desk_url)
+    checked = LoginCheck(app, login, users, settings.trusted_proxies)
+    return HostCheck(checked, settings.hosts, settings.desk_url)
 
 
 class LoginCheck:

@@ -26,6 +26,7 @@ from stenoflow.flows.dispatch import (
     TAG,
     delete_idle_looks,
     dispatch,
+    empty_queue,
     ended_look,
     recover_crashed_runs,
 )
@@ -185,6 +186,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     done_to: str | None = None,
     *,
     allow: list[Allowable] | None = None,
+    queue: str | None = None,
 ) -> State[None]:
     """Start a flow run for each recording that is new and complete in a drop folder.
 
@@ -196,6 +198,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         reject: Move what can never be taken to rejected/ beside the inbox.
         done_to: Move complete recordings there: DIR, or s3://bucket/prefix/.
         allow: Options that files beside recordings may give, though they can cost more.
+        queue: An SQS queue of the bucket's events; what it announces is taken too, without waiting for it.
     """
     with open_flow_run_context() as context:
         box = open_inbox(inbox, context.s3)
@@ -203,7 +206,11 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
             box.check_place(done_to)
         given = options.model_dump(exclude_unset=True)
         scanner = InboxScanner(context, box, rules_of(context, given, allow or ()), StabilityTracker(looks))
-        asked = await dispatch(scanner, interval, Moves(_log.warning, reject, done_to))
+        moves = Moves(_log.warning, reject, done_to)
+        asked = 0
+        if queue is not None:
+            asked += await empty_queue(scanner, queue, moves)
+        asked += await dispatch(scanner, interval, moves)
     return ended_look(asked, f"{asked} recordings handed over")
 
 

@@ -118,5 +118,6 @@ def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
             "reject": inbox.reject,
             "allow": sorted(inbox.allow),
             **({} if inbox.done_to is None else {"done_to": inbox.done_to}),
+            **({} if inbox.queue is None else {"queue": inbox.queue}),
         },
     }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas import FlowRun, State
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
@@ -31,8 +33,12 @@ from prefect.states import Completed, Crashed
 from stenoflow.flows.ingest import Moves, move_what_ended
 from stenoflow.storage.database.leases import LEASE
 from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.sources.inbox.queue import Announcement, EventQueue
 
 DEPLOYMENT = "stenoflow"
 """What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
@@ -41,6 +47,7 @@ INGEST_RECORDING = f"ingest recording/{DEPLOYMENT}"
 RESUME = f"resume/{DEPLOYMENT}"
 # A run that ends before it has taken its recording is made anew so often.
 _TRIES = 3
+_AGAIN_S = 10
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +69,53 @@ async def dispatch(scanner: InboxScanner, interval_s: float, moves: Moves) -> in
         if looks >= scanner.looks or not scanner.growing:
             return asked
         await asyncio.sleep(interval_s)
+
+
+async def empty_queue(scanner: InboxScanner, url: str, moves: Moves) -> int:
+    """Have all that a queue announces by now transcribed, by a flow run each.
+
+    Returns:
+        How many flow runs were asked for.
+
+    Raises:
+        SettingsError: the queue cannot be used.
+        SourceOutOfReachError: it does not answer.
+    """
+    from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - boto3 takes half a second to import
+
+    asked, queue = 0, await run_blocking(open_queue, url, scanner.inbox)
+    while announcements := await run_blocking(queue.receive, 0):
+        for announcement in announcements:
+            asked += await _hand_over_announced(scanner, announcement, moves)
+    _say_notices(queue, moves)
+    return asked
+
+
+async def follow_queue(scanner: InboxScanner, queue: EventQueue, moves: Moves) -> None:
+    """Have what a queue announces transcribed at once, for ever; it blocks, and belongs into its own thread.
+
+    What is lost meanwhile, the looks into the inbox find.
+    """
+    while True:
+        try:
+            for announcement in queue.receive():
+                await _hand_over_announced(scanner, announcement, moves)
+            _say_notices(queue, moves)
+        except (StenoflowError, PrefectHTTPStatusError, httpx.HTTPError) as error:
+            moves.say(f"{error}; hearing the queue again in {_AGAIN_S} s")
+            time.sleep(_AGAIN_S)  # noqa: ASYNC251 - as receiving, it holds up this thread alone
+
+
+async def _hand_over_announced(scanner: InboxScanner, announcement: Announcement, moves: Moves) -> int:
+    scanned = await run_blocking(scanner.announced, announcement.entries)
+    asked = sum([await _hand_over(scanner, each, moves) for each in scanned])
+    await run_blocking(announcement.acknowledge)
+    return asked
+
+
+def _say_notices(queue: EventQueue, moves: Moves) -> None:
+    while queue.notices:
+        moves.say(queue.notices.pop(0))
 
 
 async def _hand_over(scanner: InboxScanner, scanned: ScannedRecording, moves: Moves) -> bool:

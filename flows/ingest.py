@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import EventQueue
 
 
-_log = logging.getLogger(__name__)
 # Of one processor, for looks into an inbox in which nothing changes.
 _LOOKS_SHARE = 0.02
 
@@ -268,16 +266,20 @@ class Ingest:
         loop = asyncio.get_running_loop()
 
         def listen() -> None:
+            said = ""
             while not self._stopped.is_set():
                 try:
                     announcements = queue.receive()
+                    said = ""
                     while queue.notices:
                         self.say(queue.notices.pop(0))
                     for announcement in announcements:
                         loop.call_soon_threadsafe(self._announced.put_nowait, announcement)
                 except SourceOutOfReachError as error:
                     # The looks into the inbox make up for it.
-                    _log.warning("%s", error)
+                    if str(error) != said:
+                        self.say(f"{error}; the looks go on")
+                    said = str(error)
                     time.sleep(self.interval_s)
                 except RuntimeError:  # the loop is closed
                     return

@@ -9,16 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
+from dotenv import dotenv_values
 
-from stenoflow.flows.dashboard_app import APP, AUTH, Login
 from stenoflow.flows.desk import ADDRESS_FILE
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.run import Run
@@ -26,8 +29,11 @@ from stenoflow.flows.runner import Runner, Work
 from stenoflow.flows.transcribe import transcribe_recording
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.api.network import is_loopback
-from stenoflow.tasks.errors import FailedError
+from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+
+if TYPE_CHECKING:
+    from stenoflow.flows.dashboard_app import Login
 
 # The first start in a new home runs a few hundred migrations.
 _TIMEOUT_S = 120.0
@@ -101,7 +107,7 @@ def start_server(
     port: int = 0,
     login: Login | None = None,
     environment: Mapping[str, str] | None = None,
-    app: str = APP,
+    app: str | None = None,
 ) -> Server:
     """Start one; `Server.wait` waits for it.
 
@@ -110,11 +116,13 @@ def start_server(
         port: 0 takes a free one.
         login: what it asks for; None: nobody is asked, and any page in a browser may use it.
         environment: of its process, over ours.
-        app: what is served behind the login.
+        app: what is served behind the login; None: the desk with Prefect.
 
     Raises:
         OSError: the address cannot be had.
     """
+    from stenoflow.flows.dashboard_app import APP, AUTH  # noqa: PLC0415 - starlette, for those who start one
+
     environment = {**os.environ, **(environment or {})}
     folder = os.environ.get("PREFECT_HOME")
     if folder is not None:
@@ -129,7 +137,7 @@ def start_server(
     with socket.create_server((host, port), family=family) as listening:
         # Handed over open, so that no other program can take the port between.
         # Who asks is told by the connection: by a header, anybody could say that they are a trusted proxy.
-        args = ["--factory", _PREFECT if login is None else app, "--fd", str(listening.fileno())]
+        args = ["--factory", _PREFECT if login is None else app or APP, "--fd", str(listening.fileno())]
         args += ["--no-proxy-headers"]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "uvicorn", *args, "--log-level", "error", "--lifespan", "on"],
@@ -189,8 +197,38 @@ def surround(home: Path) -> None:
     served = None if "PREFECT_API_URL" in os.environ else _served_from(home)
     if served is not None:
         os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = served
+    if "PREFECT_API_URL" in os.environ:
+        refuse_prefects_settings_here()
     if is_loopback(httpx.URL(os.environ.get("PREFECT_API_URL", "")).host):
         _go_round_proxies()
+
+
+def refuse_prefects_settings_here() -> None:
+    """Refuse to use Prefect in a folder with settings of its own: it would read them, and none can forbid it.
+
+    That may be a drop folder, whose files others write: they could have it trust a server of theirs.
+
+    Raises:
+        SettingsError: there are some.
+    """
+    for name in (".env", "prefect.toml", "pyproject.toml"):
+        if Path(name).is_file() and _is_of_prefect(Path(name)):
+            raise SettingsError(
+                f"{name} in this folder would become settings of Prefect's, whoever put it there",
+                "run this in another folder; put what you want of it into the environment",
+            )
+
+
+def _is_of_prefect(path: Path) -> bool:
+    """Tell whether a file has settings of Prefect's; one that cannot be read might."""
+    try:
+        text = path.read_text("utf-8-sig")
+        if path.name == ".env":
+            return any(key.upper().startswith("PREFECT_") for key in dotenv_values(stream=StringIO(text)))
+        said = tomllib.loads(text)
+        return bool(said if path.name == "prefect.toml" else said.get("tool", {}).get("prefect"))
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return True
 
 
 def _go_round_proxies() -> None:
@@ -269,7 +307,10 @@ def temporary_server(home: Path) -> Iterator[Server]:
     Args:
         home: our own, in which the server keeps its database.
     """
+    from stenoflow.flows.dashboard_app import Login  # noqa: PLC0415 - as above
+
     surround(home)
+    refuse_prefects_settings_here()
     login = Login.of_home(home)
     server = start_server(login=login, environment=_EMBEDDED)
     ours = {"PREFECT_API_URL": server.api_url, "PREFECT_API_AUTH_STRING": login.auth}

@@ -24,6 +24,7 @@ from stenoflow.tasks.calls.chosen_models import used_models
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
+from stenoflow.tasks.tracing import Span, traced
 
 T = TypeVar("T")
 
@@ -223,9 +224,18 @@ class Runner:
             asyncio.get_running_loop().call_later(grace_s, self._cancel)
 
     async def _outcome(self, work: Work, progress: Progress | None) -> Outcome:
+        with traced("job", run=self.context.run_id) as span:
+            outcome = await self._ended(work, progress, span)
+            span.note(job=outcome.job, state=outcome.status)
+            if outcome.error is not None:
+                span.fail(outcome.error["kind"])
+            return outcome
+
+    async def _ended(self, work: Work, progress: Progress | None, span: Span) -> Outcome:
         job: Job | None = None
         try:
             job = await self._open(work, progress)
+            span.note(job=job.id, kind=job.kind)
             await self._do(work, job, progress)
         except _STOPPED as stopped:
             work.error = stopped

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stenoflow.flows.dashboard_app import APP, APP_BESIDE, AUTH, LOGIN_PATH, Login, write_private
 from stenoflow.flows.desk import ADDRESS_FILE, DESK_FILE
+from stenoflow.flows.ingest import Moves
 from stenoflow.flows.prefect_server import (
     PREFECT_AUTH,
     PrefectError,
     Server,
+    refuse_prefects_settings_here,
     start_server,
     surround,
 )
-from stenoflow.tasks.context import open_context
+from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.access import is_loopback
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.settings import Settings
+from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
+from stenoflow.tasks.settings import InboxSettings, Settings
+from stenoflow.tasks.sources.inbox import open_inbox
+from stenoflow.tasks.sources.inbox.entry import StabilityTracker
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.sources.inbox.queue import EventQueue
 
 _LOOK_EVERY_S = 2.0
 
@@ -72,6 +82,7 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
     """
     given = os.environ.get("PREFECT_API_URL")
     surround(settings.home)
+    refuse_prefects_settings_here()
     served = os.environ.get("PREFECT_API_URL")
     if given is None and served is not None:
         where = served.removesuffix("/api")
@@ -97,8 +108,16 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
         server.stop()
 
 
-def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -> None:
-    """Register the deployments, and run what they are asked for until a signal; ``limit`` runs at once.
+def serve_deployments(
+    settings: Settings, limit: int, served: DashboardServer, say: Callable[[str], None]
+) -> None:
+    """Register the deployments, and run what they are asked for until a signal; hear the inboxes' queues.
+
+    Args:
+        settings: name the inboxes.
+        limit: how many runs there are at once.
+        served: the dashboard.
+        say: told what people should know.
 
     Raises:
         PrefectError: the dashboard's server has ended.
@@ -110,12 +129,13 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
     from stenoflow.flows.deployments import deployments  # noqa: PLC0415
     from stenoflow.flows.dispatch import free_slots  # noqa: PLC0415
 
-    async def work() -> None:
+    async def work(context: AppContext) -> None:
         await set_limits(settings)
         made = await deployments(settings)
         if served.is_own:
-            with open_context(settings) as context:
-                await free_slots(context)
+            await free_slots(context)
+        for heard in open_queues(context):
+            heard.follow(say)
         running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))
         while not running.done() and served.is_running():
             await asyncio.wait([running], timeout=_LOOK_EVERY_S)
@@ -124,7 +144,49 @@ def serve_deployments(settings: Settings, limit: int, served: DashboardServer) -
             raise PrefectError("the dashboard's server has ended", "start stenoflow serve again")
         await running
 
-    asyncio.run(work())
+    with open_context(settings) as context:
+        asyncio.run(work(context))
+
+
+@dataclass(frozen=True, slots=True)
+class HeardInbox:
+    """An inbox whose queue is listened to."""
+
+    settings: InboxSettings
+    scanner: InboxScanner
+    queue: EventQueue
+
+    def follow(self, say: Callable[[str], None]) -> None:
+        """Hand over what the queue announces, for as long as this process lives; ``say`` tells the rest."""
+        from stenoflow.flows.dispatch import follow_queue  # noqa: PLC0415 - as above
+
+        moves = Moves(say, self.settings.reject, self.settings.done_to)
+        # A thread that ends with the process: waiting for messages cannot be broken off.
+        threading.Thread(
+            target=lambda: asyncio.run(follow_queue(self.scanner, self.queue, moves)),
+            name=f"queue of {self.settings.name}",
+            daemon=True,
+        ).start()
+
+
+def open_queues(context: AppContext) -> list[HeardInbox]:
+    """Return the inboxes of the settings that have a queue.
+
+    Raises:
+        SettingsError: a queue cannot be used.
+    """
+    inboxes = [each for each in context.settings.inboxes if each.queue is not None]
+    if not inboxes:
+        return []
+    from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - boto3 takes half a second to import
+
+    heard = []
+    for each in inboxes:
+        inbox = open_inbox(each.address, context.s3)
+        rules = rules_of(context, each.options.model_dump(exclude_unset=True), each.allow)
+        scanner = InboxScanner(context, inbox, rules, StabilityTracker(1))
+        heard.append(HeardInbox(each, scanner, open_queue(each.queue or "", inbox)))
+    return heard
 
 
 def _start(host: str, port: int, login: Login, app: str) -> Server:

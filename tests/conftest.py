@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from stenoflow.storage.database.connection import Database, open_database, upgrade
 from tests.servers.postgres import postgres_database, postgres_server
 from tests.servers.postgres_outage import Outage, mortal_postgres_server
-from tests.servers.s3 import bucket, s3_client, s3_endpoint, seaweedfs_client, sqs_endpoint
+from tests.servers.s3 import bucket, queue, s3_client, s3_endpoint, seaweedfs_client, sqs_endpoint
 
 # How long an example takes says something of the machine, and nothing of the code.
 settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,14 +21,14 @@ settings.register_profile("thorough", deadline=None, suppress_health_check=[Heal
 settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
 settings.load_profile("thorough")
 
-__all__ = ["bucket", "s3_client", "s3_endpoint", "seaweedfs_client", "sqs_endpoint"]
+__all__ = ["bucket", "queue", "s3_client", "s3_endpoint", "seaweedfs_client", "sqs_endpoint"]
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what would change how tests run."""
     for name in os.environ:
-        if name.startswith(("STENOFLOW_", "OPENAI_")):
+        if name.startswith(("STENOFLOW_", "OPENAI_", "OTEL_")):
             monkeypatch.delenv(name)
 
 

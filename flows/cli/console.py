@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -100,17 +101,22 @@ def print_list(
     """Print a line for each row on stdout, as wide as the terminal at most, and below it its remark."""
     cells = [[_one_line(cell) for cell in row] for row in [[column.name for column in columns], *rows]]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    # The names that come last give way first: those before them have few characters to spare.
     excess = sum(widths) + _BETWEEN * (len(widths) - 1) - results.width if results.is_terminal else 0
-    for number in reversed([number for number, column in enumerate(columns) if column.give]):
-        given = max(0, min(excess, widths[number] - _LEAST_WIDTH))
-        widths[number], excess = widths[number] - given, excess - given
+    giving = [number for number, column in enumerate(columns) if column.give]
+    while excess > 0 and giving:
+        # The widest gives way first, and of two the later one.
+        widest = max(giving, key=lambda number: (widths[number], number))
+        if widths[widest] <= _LEAST_WIDTH:
+            break
+        widths[widest], excess = widths[widest] - 1, excess - 1
     for number, row in enumerate(cells):
         line = (" " * _BETWEEN).join(map(_fit, row, widths, columns)).rstrip()
         results.print(Text(line, style="dim" if number == 0 else ""))
         remark = remarks[number - 1] if number and remarks else None
         if remark:
-            results.print(Text(f"    {_one_line(remark)}", style="dim"))
+            # Broken between words, where somebody reads it.
+            indented = Padding(Text(_one_line(remark), style="dim"), (0, 0, 0, 4), expand=False)
+            results.print(indented, soft_wrap=not results.is_terminal)
 
 
 def _one_line(text: str) -> str:

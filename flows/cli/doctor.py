@@ -20,14 +20,14 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.network import open_http, proxy_for
+from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.calls.chosen_models import transcription_model
-from stenoflow.tasks.calls.provider import asked_for, is_embedded, provider_name
+from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.settings import Settings, load_settings
 
 OK, WARNING, ERROR = "ok", "warning", "error"
-_OPENAI = "https://api.openai.com/v1"
 _TIMEOUT_S = 10.0
 # S3 refuses signatures that are 15 minutes off; a month's budget begins by this clock, too.
 _CLOCK_S = 60
@@ -124,11 +124,14 @@ def _server(settings: Settings) -> Iterator[Finding]:
             "server", OK, f"the embedded engine transcribes here, by {transcription_model(settings)}"
         )
         return
-    url = settings.openai_base_url or asked_for(settings).provider.base_url or _OPENAI
+    asked = asked_for(settings)
+    server = api_settings(settings, asked)
+    # As it may be shown: the address itself may hold a password.
+    url = server.address
     proxy = proxy_for(httpx.URL(url))
     yield Finding("proxy", OK, f"{proxy[0]} is used for {url}" if proxy else "none is used")
     try:
-        answer = asyncio.run(_ask(url, settings))
+        answer = asyncio.run(_ask(server))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         hint = "check OPENAI_BASE_URL, the network and the proxy"
         yield Finding("server", ERROR, f"{url} does not answer: {_cause(error)}", hint)
@@ -138,9 +141,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
         hint = "check OPENAI_API_KEY, and what the key is allowed to do"
         yield Finding("key", ERROR, f"it is refused with status {answer.status_code}", hint)
     elif answer.is_success:
-        yield Finding(
-            "key", OK, "it is accepted" if settings.openai_api_key else "none is set, nor asked for"
-        )
+        yield Finding("key", OK, "none is set, nor asked for" if asked.key is None else "it is accepted")
     else:
         hint = "not every server lists its models; an address usually ends in /v1"
         yield Finding("key", WARNING, f"the list of models is refused with {answer.status_code}", hint)
@@ -151,12 +152,9 @@ def _cause(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-async def _ask(url: str, settings: Settings) -> httpx.Response:
-    key = settings.openai_api_key
-    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-    base = httpx.URL(url)
-    async with open_http(base, timeout=_TIMEOUT_S) as client:
-        return await client.get(base.copy_with(path=f"{base.path.rstrip('/')}/models"), headers=headers)
+async def _ask(server: AudioApiSettings) -> httpx.Response:
+    async with open_http(server.base_url, timeout=_TIMEOUT_S) as client:
+        return await client.get(server.url("models"), headers=server.key_header)
 
 
 def _clock(said: str | None) -> Iterator[Finding]:

@@ -209,9 +209,6 @@ def _given(**said: Any) -> dict[str, Any]:
 def _queue(url: str | None, inbox: Inbox) -> EventQueue | None:
     if url is None:
         return None
-    from stenoflow.tasks.sources.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
-    from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - the same
+    from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - boto3 takes half a second to import
 
-    if not isinstance(inbox, BucketInbox):
-        raise SettingsError("--queue is for an inbox in S3", "a folder is looked into at the interval")
     return open_queue(url, inbox)

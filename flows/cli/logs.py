@@ -11,7 +11,7 @@ from typing import Any
 from stenoflow.flows.cli.console import log_instead
 
 # What a log line may say beside its message; callers give these by ``extra``.
-_IDS = ("run", "job", "segment", "activity", "attempt", "model", "status", "error", "seconds")
+_IDS = ("run", "job", "segment", "activity", "attempt", "request", "error", "seconds")
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,13 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import (
+    Column,
     add_plain,
     complain,
     count,
     json_line,
     plain_table,
+    print_list,
     print_table,
     result,
     say,
@@ -23,6 +26,7 @@ from stenoflow.flows.flow_run_erasure import erase_flow_runs
 from stenoflow.storage.database.connection import back_up, open_database, pending, revision
 from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
+from stenoflow.storage.database.tables import Receipt
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.transcribe.publish import index_missing
@@ -98,6 +102,9 @@ def forget(
     expired: Annotated[
         bool, typer.Option("--expired", help="In place of a recording: what [retention] keeps no longer.")
     ] = False,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="Only list what was erased before; of one recording by its id.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: options.Json = False,
@@ -110,7 +117,11 @@ def forget(
     Example: [bold]stenoflow forget 012e573439b1f437 --dry-run[/]
     """
     settings = load_settings()
-    if (recording is None) is not expired:
+    if receipts and not expired:
+        with open_context(settings) as context:
+            _print_receipts(Erasure(context.database, context.leases).receipts(recording or ""), json=json)
+        return
+    if (recording is None) is not expired or receipts:
         raise SettingsError("say what is to be forgotten", "name a recording, or give --expired")
     with open_context(settings) as context:
         if recording is None:
@@ -132,6 +143,38 @@ def forget(
             else:
                 artifacts = count(erased, "artifact")
                 say(f"{each.name}: forgotten, with {artifacts}; what it cost stays in the ledger")
+
+
+def _print_receipts(receipts: Sequence[Receipt], *, json: bool) -> None:
+    """Print what was erased, when and why; nothing says what it was called."""
+    if json:
+        for each in receipts:
+            what = {"recording": each.recording_id, "job": each.job_id, "kind": each.kind}
+            json_line(
+                {
+                    "erased": each.erased_at.isoformat(timespec="seconds"),
+                    **what,
+                    "cause": each.cause,
+                    "items": each.items,
+                }
+            )
+        return
+    columns = [Column(name) for name in ("erased", "recording", "job", "what", "items", "cause")]
+    rows = [
+        (
+            f"{each.erased_at:%Y-%m-%d %H:%M}",
+            each.recording_id,
+            each.job_id or "all",
+            each.kind,
+            str(len(each.items)),
+            each.cause,
+        )
+        for each in receipts
+    ]
+    if rows:
+        print_list(columns, rows)
+    else:
+        say("Nothing was erased.")
 
 
 def _explain(context: AppContext, recording: ErasableRecording, *, json: bool) -> None:

@@ -25,6 +25,8 @@ from stenoflow.tasks.transcript.timecode import SAMPLE_RATE, clock
 
 _REFRESH_S = 0.5
 _PLAIN_LINE_S = 10.0
+# What is waited for is said sooner: a person asks after some seconds.
+_WAIT_S = 2.0
 # Columns of a terminal; with fewer, names and bars are shorter.
 _WIDE = 110
 
@@ -123,9 +125,15 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             say("Stopping.")
 
     def _refresh_until_over(self) -> None:
-        every_s = _PLAIN_LINE_S if self._bars is None else _REFRESH_S
+        every_s = min(_WAIT_S, _PLAIN_LINE_S) if self._bars is None else _REFRESH_S
+        looks = 1 if self._bars is not None else round(_PLAIN_LINE_S / every_s)
+        look = 0
         while not self._over.wait(every_s):
-            self._refresh(list(self._rows.values()))
+            look += 1
+            if look % looks == 0:
+                self._refresh(list(self._rows.values()))
+            else:
+                self._refresh_wait()
         if self._bars is not None:
             self._bars.wait = None
 
@@ -134,6 +142,9 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         with suppress(StorageError):
             for row in rows:
                 self._show(row)
+        self._refresh_wait()
+
+    def _refresh_wait(self) -> None:
         if self._rows or self._other_run:
             self._show_wait(self._other_run or self._waits_for())
 

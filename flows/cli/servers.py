@@ -6,7 +6,7 @@ import hmac
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.serve import dashboard, serve_deployments
+from stenoflow.flows.serve import dashboard, open_queues, serve_deployments
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
 from stenoflow.tasks.calls.provider import embedded_engine
@@ -61,10 +61,11 @@ def serve(
     settings = load_settings()
     with open_context(settings) as context:
         context.check()
+        open_queues(context)
     with dashboard(settings, host, port) as served:
         result(served.link)
         say("Serving the desk and the deployments there; Ctrl-C ends it.")
-        serve_deployments(settings, limit, served)
+        serve_deployments(settings, limit, served, say)
 
 
 def engine(
@@ -97,9 +98,6 @@ def engine(
 def metrics(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 9464,
-    public: Annotated[
-        bool, typer.Option("--public", help="Allow a --host that other machines can reach, without a key.")
-    ] = False,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -116,13 +114,17 @@ def metrics(
 
     Example: [bold]stenoflow metrics --once > /var/lib/node_exporter/stenoflow.prom[/]
     """
-    with _registry(load_settings(), _TIMEOUT_ONCE_S if once else TIMEOUT_S) as registry:
+    settings = load_settings()
+    with _registry(settings, _TIMEOUT_ONCE_S if once else TIMEOUT_S) as registry:
         if once:
             result(generate_latest(registry).decode().rstrip("\n"))
             return
         if not is_loopback(host) and not api_key:
-            _check_public(host, public=public)
-        _serve(registry, host, port, api_key)
+            raise SettingsError(
+                f"everyone who reaches {host} could read what was spent, and names of tags and models",
+                "set STENOFLOW_METRICS_KEY: scrapers send it as a bearer token",
+            )
+        _serve(registry, host, port, partial(_checked, host=host, api_key=api_key, hosts=settings.hosts))
 
 
 @contextmanager
@@ -142,10 +144,12 @@ def _registry(settings: Settings, timeout_s: float) -> Iterator[CollectorRegistr
         database.close()
 
 
-def _serve(registry: CollectorRegistry, host: str, port: int, api_key: str | None) -> None:
+def _serve(
+    registry: CollectorRegistry, host: str, port: int, checked: Callable[[WSGIApplication], WSGIApplication]
+) -> None:
     """Serve until a signal. Raises SettingsError for an address that cannot be listened on."""
     with _blocked_signals() as wait:
-        app = _checked(make_wsgi_app(registry), host, api_key)
+        app = checked(make_wsgi_app(registry))
         try:
             server = make_server(host, port, app, _server_class(host), _Handler)
         except OSError as error:
@@ -184,22 +188,13 @@ def _blocked_signals() -> Iterator[Callable[[], object]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _check_public(host: str, *, public: bool) -> None:
-    if not public:
-        raise SettingsError(
-            f"everyone who reaches {host} could read what was spent, and names of tags and models",
-            "set STENOFLOW_METRICS_KEY, or add --public if that is wanted",
-        )
-    say(f"Warning: everyone who reaches {host} can read what was spent, and names of tags and models.")
-
-
-def _checked(app: WSGIApplication, host: str, api_key: str | None) -> WSGIApplication:
+def _checked(app: WSGIApplication, host: str, api_key: str | None, hosts: Collection[str]) -> WSGIApplication:
     """Put the checks of Host, Origin and key before an app."""
 
     def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         named, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
         refusal = None
-        if not is_own_host(named, host) or not (origin is None or is_own_origin(origin, named)):
+        if not is_own_host(named, host, hosts) or not (origin is None or is_own_origin(origin, named)):
             refusal = "403 Forbidden"
         elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             refusal = "405 Method Not Allowed"

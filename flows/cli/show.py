@@ -6,30 +6,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import count, fact, json_line, print_rows, result, say
 from stenoflow.flows.cli.jobs import cost_text, find_job, summary
-from stenoflow.flows.cli.show_segments import VIEWS, JobView
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job
-from stenoflow.tasks.artifacts import manifest
-from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.publish import document_of
-from stenoflow.tasks.jobs.transcribe.publish import rename as rename_speakers
-from stenoflow.tasks.media.encode import BYTES_A_SECOND
-from stenoflow.tasks.operations.export_page import write_page
 from stenoflow.tasks.settings import load_settings
-from stenoflow.tasks.transcript.cue_rules import breaches
 from stenoflow.tasks.transcript.timecode import clock, seconds
+
+if TYPE_CHECKING:
+    from stenoflow.flows.cli.show_segments import JobView
+    from stenoflow.tasks.artifacts.document import Document
 
 
 def show(
@@ -69,14 +65,21 @@ def show(
         if kind != JobKind.TRANSCRIBE and (lint or rename or page is not None):
             raise _without_subtitles(line.job)
         if rename:
+            from stenoflow.tasks.jobs.transcribe.publish import rename as rename_speakers  # noqa: PLC0415 - for this
+
             rename_speakers(context, line.job.id, options.names_of(rename))
             line = find_job(context, line.job.id)
         if page is not None:
             _write_page(context, line.job, page, embed=embed, json=json)
             return
         if lint:
+            from stenoflow.tasks.jobs.transcribe.publish import document_of  # noqa: PLC0415 - for this
+
             _print_lint(document_of(context, line.job, context.catalog.segments(line.job.id)), json=json)
             return
+        # Not to complete an id: a shell waits for that at each press of a key.
+        from stenoflow.flows.cli.show_segments import VIEWS  # noqa: PLC0415
+
         view, described = VIEWS[kind], summary(line)
         described |= view.describe(context, line.job) | _charges_and_artifacts(context, line.job)
     if json:
@@ -98,6 +101,8 @@ def _without_subtitles(job: Job) -> SettingsError:
 
 
 def _charges_and_artifacts(context: AppContext, job: Job) -> dict[str, Any]:
+    from stenoflow.tasks.artifacts import manifest  # noqa: PLC0415 - as above
+
     return {
         "charges": [manifest.charge_entry(charge) for charge in context.reports.charges(job.id)],
         "artifacts": {
@@ -161,6 +166,8 @@ _LINT_ROWS = 50
 
 def _print_lint(document: Document, *, json: bool) -> None:
     """Print how often each rule of the subtitles is broken, and where."""
+    from stenoflow.tasks.transcript.cue_rules import breaches  # noqa: PLC0415 - for this
+
     found = list(breaches(document.cues, document.rules))
     if json:
         where = [{"rule": rule, "start": seconds(cue.start_ms), "lines": cue.lines} for rule, cue in found]
@@ -184,6 +191,10 @@ _LARGE_PAGE_BYTES = 50_000_000
 
 
 def _write_page(context: AppContext, job: Job, out: Path, *, embed: bool, json: bool) -> None:
+    # ffmpeg, numpy and templates, for this alone.
+    from stenoflow.tasks.media.encode import BYTES_A_SECOND  # noqa: PLC0415
+    from stenoflow.tasks.operations.export_page import write_page  # noqa: PLC0415
+
     duration_ms = context.catalog.recording(job.recording_id).duration_ms or 0
     expected = duration_ms // 1_000 * BYTES_A_SECOND * 4 // 3
     if embed and expected > _LARGE_PAGE_BYTES:

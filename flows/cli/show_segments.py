@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stenoflow.flows.cli.console import count, fact, print_rows
+from stenoflow.flows.cli.console import Column, count, fact, print_list, print_rows
 from stenoflow.storage.database.cache_keys import translator_of, with_translations
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Job
@@ -88,23 +88,26 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
     joined = "; seams: " + ", ".join(f"{number} {kind}" for kind, number in seams.items()) if seams else ""
     _print_counts("segments", details["segments"], "" if whole else joined)
     channel = ["channel"] if any(each["channel"] is not None for each in details["segments"]) else []
+    remarks = [each["error"] or ", ".join(_remarks(each)) for each in details["segments"]]
+    shown = [
+        (each, remark) for each, remark in zip(details["segments"], remarks, strict=True) if remark or whole
+    ]
     rows = [
         (
-            each["index"],
-            *([each["channel"] + 1] if channel else []),
+            str(each["index"]),
+            *([str(each["channel"] + 1)] if channel else []),
             _precise(each["start"]),
             _precise(each["end"]),
             f"{each['sent']:.1f} s",
             each["state"],
-            each["cut"],
-            each["attempts"],
-            remark,
+            each["cut"] or "",
+            str(each["attempts"]),
         )
-        for each in details["segments"]
-        if (remark := each["error"] or ", ".join(_remarks(each))) or whole
+        for each, _ in shown
     ]
     if rows:
-        print_rows(("segment", *channel, "from", "to", "sent", "state", "cut", "requests", "remark"), rows)
+        names = ("segment", *channel, "from", "to", "sent", "state", "cut", "requests")
+        print_list([Column(name) for name in names], rows, [remark for _, remark in shown])
     disputed = [
         (_precise(each["start"]), _precise(each["end"]), each["kind"])
         for each in details.get("second_opinion", ())

@@ -105,6 +105,16 @@ class Erasure:
         with self._database.write() as session:
             session.add(self._receipt(job.recording_id, job.id, kind, cause, items))
 
+    def receipts(self, recording: str = "") -> Sequence[Receipt]:
+        """Return the receipts of what was erased, oldest first.
+
+        Args:
+            recording: the beginning of a recording's id; of all recordings by default.
+        """
+        of_it = Receipt.recording_id.startswith(recording, autoescape=True)
+        with self._database.read() as session:
+            return session.scalars(select(Receipt).where(of_it).order_by(Receipt.id)).all()
+
     def artifacts(self, job_id: str) -> list[Item]:
         """Return a job's artifacts as a receipt names them."""
         with self._database.read() as session:

@@ -42,6 +42,15 @@ def open_http(url: httpx.URL | str, **given: Any) -> httpx.AsyncClient:
         ) from error
 
 
+def has_special_way(url: httpx.URL | str) -> bool:
+    """Tell whether the environment names a proxy or certificates for a server: only they can be wrong.
+
+    Raises:
+        SettingsError: what names a proxy is no address of one.
+    """
+    return proxy_for(httpx.URL(url)) is not None or any(map(os.environ.get, _CERTIFICATES))
+
+
 def proxy_for(url: httpx.URL) -> tuple[str, str] | None:
     """Return the proxy for a server, and the variable that names it; None: there is none.
 

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -32,6 +32,7 @@ from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.request_ids import collected_request_ids
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
@@ -39,6 +40,7 @@ from stenoflow.tasks.calls.failover import Breaker
 from stenoflow.tasks.calls.routes import Route, Routes
 from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.tracing import traced
 
 _log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
@@ -219,13 +221,17 @@ class Caller:
             StenoflowError: nothing can be made of what the API gave, or it cannot be stored; the same.
         """
         async with self._locks.setdefault(call.cache_key, asyncio.Lock()):
-            try:
-                await self._obtain(call)
-            except StenoflowError as error:
-                await self._stop_where_all_would_fail(call, error)
-                if not await self._fall_back(call, error):
-                    await run_blocking(self.context.ledger.fail_segment, call.job_id, call.index, error)
-                    raise
+            with traced("segment", job=call.job_id, segment=call.index, activity=call.activity):
+                await self._obtain_or_fail(call)
+
+    async def _obtain_or_fail(self, call: PaidCall[Any]) -> None:
+        try:
+            await self._obtain(call)
+        except StenoflowError as error:
+            await self._stop_where_all_would_fail(call, error)
+            if not await self._fall_back(call, error):
+                await run_blocking(self.context.ledger.fail_segment, call.job_id, call.index, error)
+                raise
 
     async def _obtain(self, call: PaidCall[Any]) -> None:
         """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""
@@ -260,19 +266,13 @@ class Caller:
         async with self._slot(call, route.limiter):
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
-            who = self._who(call, attempt_id)
-            begun = time.monotonic()
             try:
-                with self.waits.sending():
+                with self._told_of(call, attempt_id), self.waits.sending():
                     answer = await call.send(route.api)
-                verdict, bill = call.accept(answer), call.bill(answer)
+                    verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
-                kind = error.kind if isinstance(error, StenoflowError) else type(error).__name__
-                seconds = round(time.monotonic() - begun, 3)
-                _log.info("a call failed", extra=who | {"error": kind, "seconds": seconds})
                 await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
                 raise
-            _log.debug("a call was answered", extra=who | {"seconds": round(time.monotonic() - begun, 3)})
             if isinstance(verdict, Accepted):
                 await run_blocking(ledger.succeed, attempt_id, verdict.stored, bill, verdict.suspect)
                 await call.recorded()
@@ -298,15 +298,30 @@ class Caller:
                 raise
             self.breaker.worked(provider)
 
-    def _who(self, call: PaidCall[Any], attempt_id: str) -> dict[str, Any]:
-        """Return the ids by which log lines of a call are found."""
-        return {
+    @contextmanager
+    def _told_of(self, call: PaidCall[Any], attempt_id: str) -> Iterator[None]:
+        """Log and trace a call, with the ids by which it is found here and at the provider."""
+        who: dict[str, Any] = {
             "run": self.context.run_id,
             "job": call.job_id,
             "segment": call.index,
             "activity": call.activity,
             "attempt": attempt_id,
         }
+        begun = time.monotonic()
+        with (
+            traced("call", **who, provider=call.target.provider, model=call.target.model) as span,
+            collected_request_ids() as ids,
+        ):
+            try:
+                yield
+            except BaseException as error:
+                kind = error.kind if isinstance(error, StenoflowError) else type(error).__name__
+                _log.info("a call failed", extra=who | {"error": kind} | _came_of(begun, ids))
+                raise
+            finally:
+                span.note(request=" ".join(ids) or None)
+            _log.debug("a call was answered", extra=who | _came_of(begun, ids))
 
     def _request(self, call: PaidCall[Any]) -> Request:
         return Request(
@@ -337,6 +352,10 @@ class Caller:
             return False
         await run_blocking(self.context.ledger.accept_suspect, call.job_id, call.index, *kept)
         return True
+
+
+def _came_of(begun: float, ids: list[str]) -> dict[str, Any]:
+    return {"seconds": round(time.monotonic() - begun, 3), "request": " ".join(ids) or None}
 
 
 async def _settle_error(ledger: Ledger, attempt_id: str, error: BaseException, what: str) -> None:

@@ -99,6 +99,19 @@ def calls_at_once(settings: Settings, wanted: int | None) -> int:
     return min(settings.concurrency, os.cpu_count() or 1)
 
 
+def api_settings(settings: Settings, asked: Asked) -> AudioApiSettings:
+    """Return how a server is called, which is not the embedded engine."""
+    return AudioApiSettings(
+        base_url=asked.provider.base_url,
+        api_key=asked.key,
+        provider=asked.provider.name,
+        connect_s=settings.connect_timeout_s,
+        read_s=settings.read_timeout_s,
+        deadline_s=settings.call_deadline_s,
+        server=asked.provider,
+    )
+
+
 @asynccontextmanager
 async def open_api(
     settings: Settings, models: ModelTable[Model], asked: Asked | None = None
@@ -112,18 +125,7 @@ async def open_api(
     """
     asked = asked or asked_for(settings)
     if not asked.provider.is_embedded:
-        async with AudioApi(
-            AudioApiSettings(
-                base_url=asked.provider.base_url,
-                api_key=asked.key,
-                provider=asked.provider.name,
-                connect_s=settings.connect_timeout_s,
-                read_s=settings.read_timeout_s,
-                deadline_s=settings.call_deadline_s,
-                server=asked.provider,
-            ),
-            models,
-        ) as api:
+        async with AudioApi(api_settings(settings, asked), models) as api:
             yield api
         return
     from stenoflow.tasks.engine.admission import Admission  # noqa: PLC0415 - loads slowly, and only here

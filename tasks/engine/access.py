@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Collection
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def is_own_host(host: str, local: str) -> bool:
+def is_own_host(host: str, local: str, others: Collection[str] = ()) -> bool:
     """Tell whether a Host header names this server.
 
     A page that has its own name lead here has to name it, so addresses are believed and names are not, other
@@ -35,12 +36,13 @@ def is_own_host(host: str, local: str) -> bool:
     Args:
         host: the header.
         local: the address that the server listens on, or at which the request came in.
+        others: further names of it, which the settings have: those of a proxy before it.
     """
     match = _HOST.fullmatch(host)
     if match is None:
         return False
     name = match["name"].strip("[]").lower()
-    if is_loopback(name) or name == local:
+    if is_loopback(name) or name == local or name in others:
         return True
     return not is_loopback(local) and (_address(name) is not None or name in _own_names())
 
@@ -59,16 +61,19 @@ class HostCheck:
 
     Args:
         app: what is behind it.
+        hosts: further names of it, which the settings have.
         public: where it is reached by a proxy, like ``https://desk.example.com``; None: nowhere else.
     """
 
-    def __init__(self, app: ASGIApp, public: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = (), public: str | None = None) -> None:
         self._app = app
+        self._hosts = hosts
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        reason = refusal_of(scope, self._public) if scope["type"] in {"http", "websocket"} else None
+        is_asked = scope["type"] in {"http", "websocket"}
+        reason = refusal_of(scope, self._hosts, self._public) if is_asked else None
         if reason is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -77,18 +82,19 @@ class HostCheck:
             await PlainTextResponse(f"{reason}\n", 403)(scope, receive, send)
 
 
-def refusal_of(scope: Scope, public: str | None = None) -> str | None:
+def refusal_of(scope: Scope, others: Collection[str] = (), public: str | None = None) -> str | None:
     """Return why a request of ASGI is not answered, judged by the Host and Origin it names; None: it is.
 
     Args:
         scope: of the request.
+        others: further names of this server.
         public: this server's origin for those who reach it by a proxy, which may pass its own Host on or not.
     """
     headers = Headers(scope=scope)
     hosts = headers.getlist("host")
     local, _ = scope.get("server") or ("", None)
     is_public = public is not None and hosts == [public.partition("://")[2]]
-    if len(hosts) != 1 or not (is_public or is_own_host(hosts[0], local)):
+    if len(hosts) != 1 or not (is_public or is_own_host(hosts[0], local, others)):
         return "this server does not answer to that Host"
     origins = [origin for origin in headers.getlist("origin") if origin != public]
     if not all(is_own_origin(origin, hosts[0]) for origin in origins):

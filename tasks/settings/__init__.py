@@ -20,6 +20,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
 )
@@ -124,6 +125,15 @@ class InboxSettings(BaseModel):
     is asked first."""
     done_to: str | None = None
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
+    queue: str | None = None
+    """The address of an SQS queue of the bucket's events."""
+
+    @check_model(mode="after")
+    def _check_queue(self) -> Self:
+        if self.queue is not None and not self.address.lower().startswith("s3://"):
+            message = f"the inbox {self.name} is no bucket, so that no queue can tell of it"
+            raise ValueError(message)
+        return self
 
     @check_model(mode="after")
     def _has_a_choice(self) -> Self:
@@ -216,6 +226,9 @@ class Settings(BaseSettings):
     """A call that takes longer in all is given up; it may have been charged."""
     grace_s: Seconds = 10.0
     """How long calls in flight may go on after an interrupt."""
+
+    hosts: frozenset[Annotated[str, StringConstraints(to_lower=True, pattern=r"^[\w.-]+$")]] = frozenset()
+    """Further names that our servers answer to, without a port: those of a reverse proxy."""
 
     least_free_mb: NonNegativeInt = 64
     """With less space than this left for ``home``, nothing is begun."""

@@ -51,6 +51,7 @@ _ROOT = Path(__file__).parents[2]
 # Without one more recording complete, it hangs.
 _TIMEOUT_S = 1_800.0
 _SEGMENT_S = 60
+_DELAY_S = 5.0
 # Runs at once on one worker. With more jobs than that, both are at work.
 _RUNS = 3
 _console = Console(highlight=False, soft_wrap=True)
@@ -188,7 +189,7 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        api = stack.enter_context(audio_api_server(lambda sound, _fields: recognise(sound), delay_s=5.0))
+        api = stack.enter_context(audio_api_server(lambda sound, _fields: recognise(sound), delay_s=_DELAY_S))
         fleet = stack.enter_context(_fleet(folder, api))
         return _trial(fleet, api, _lengths(options), options.workers)
 
@@ -239,6 +240,7 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     again = len(charged) - len(sounds)
     crashed = [run.name for run in fleet.crashed()]
     _console.print(fleet.kept_by_prefect())
+    _console.print(f"the API took {_DELAY_S:g} s a call, {api.peak} at once at most")
     waits = fleet.waits()
     told = ", ".join(f"{name} {statistics.median(each):.0f} s" for name, each in waits.items() if each)
     _console.print(f"from the first to the median beginning: {told}")

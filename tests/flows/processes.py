@@ -16,6 +16,7 @@ from tests.waiting import wait_for
 __all__ = ["wait_for"]
 
 SEGMENTS = 8
+_PROGRAM = "from stenoflow.flows.cli import main; main()"
 ARGUMENTS = ("--segment-seconds", "30", "--concurrency", "2", "--json")
 
 
@@ -26,18 +27,22 @@ def running(meeting: Meeting, folder: Path) -> AbstractContextManager[subprocess
 
 @contextmanager
 def command(
-    arguments: list[str], folder: Path, stdout: int = subprocess.PIPE, prefect: str | None = None
+    arguments: list[str],
+    folder: Path,
+    stdout: int = subprocess.PIPE,
+    prefect: str | None = None,
+    program: str = _PROGRAM,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run the command in a process of its own; it is killed at the end if it has not ended.
 
-    ``prefect``: where a server of Prefect's is said to answer; None: there is none.
+    ``prefect``: where a server of Prefect's is said to answer; None: there is none. ``program``: in Python.
     """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("PREFECT_API_URL", None)
     if prefect is not None:
         environment["PREFECT_API_URL"] = prefect
     with subprocess.Popen(
-        [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=folder,
         env=environment,
         stdout=stdout,

@@ -276,4 +276,7 @@ def test_a_server_for_others_answers_to_addresses_and_to_this_machines_names() -
     assert is_own_host("198.51.100.1", "0.0.0.0")  # noqa: S104 - not bound to
     assert is_own_host("localhost:4200", "::")
     assert not is_own_host("evil.example", "0.0.0.0")  # noqa: S104
+    # A proxy's, where the settings have it.
+    assert is_own_host("desk.example:443", "127.0.0.1", {"desk.example"})
+    assert not is_own_host("desk.example.evil.example", "127.0.0.1", {"desk.example"})
     assert not is_own_host("198.51.100.1", "127.0.0.1")

@@ -25,6 +25,7 @@ from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.transcripts import transcribed
 from tests.servers.audio_api import AudioApiServer
+from tests.servers.s3 import Bucket, Queue
 
 _ROOT = Path(__file__).parents[2]
 
@@ -250,6 +251,39 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
     assert all(state.is_completed() for state in states)
     assert (before, len(runs)) == (0, 1)
     assert runs[0].parameters["options"] == {"priority": "urgent", "tag": "board"}
+
+
+@pytest.mark.usefixtures("api")
+def test_a_look_empties_the_queue_of_its_inbox(
+    prefect: Any, bucket: Bucket, queue: Queue, meeting: Meeting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("in/town hall.mp3", meeting.path.read_bytes())
+    for key in ("in/town hall.mp3", "in/town hall.mp3", "out/other.mp3"):
+        queue.announce(bucket.name, key)
+    queue.say("hello")
+
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from stenoflow.flows.deployable import ingest
+
+        await registered("ingest_recording")
+        states = [await ingest(f"{bucket.url}/in/", looks=1, queue=url, return_state=True) for url in urls]
+        async with get_client() as client:
+            return states, await client.read_flow_runs()
+
+    urls = [queue.url, f"{queue.url}-none"]
+    (done, refused), runs = prefect(act)
+    asked = [run for run in runs if run.parameters.get("inbox") == f"{bucket.url}/in/"]
+    sources = {run.parameters["source"] for run in asked if "source" in run.parameters}
+    assert (done.is_completed(), sources) == (True, {f"{bucket.url}/in/town hall.mp3"})
+    # What is no event of S3 is left to whoever else reads it.
+    assert queue.left() == 1
+    said = capsys.readouterr().err
+    assert "is passed over: " in said
+    assert f"names no recording of {bucket.url}/in/" in said
+    assert refused.is_failed()
+    assert f"the queue {urls[1]} cannot be read" in refused.message
 
 
 async def _asked_for(inbox: Path) -> list[Any]:

@@ -179,3 +179,30 @@ def test_servers_end_when_the_terminal_hangs_up_but_not_under_nohup(command: str
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_refused"),
+    [
+        (".env", "PREFECT_API_TLS_INSECURE_SKIP_VERIFY=1\n", True),
+        ("prefect.toml", '[api]\nkey = "x"\n', True),
+        ("pyproject.toml", '[tool.prefect.api]\nkey = "x"\n', True),
+        ("prefect.toml", "no toml", True),
+        ("pyproject.toml", "[tool.ruff]\nline-length = 90\n", False),
+        (".env", "OTHER=1\n", False),
+    ],
+)
+def test_no_file_of_the_folder_becomes_a_setting_of_prefects(
+    name: str,
+    text: str,
+    is_refused: bool,
+    api: AudioApiServer,
+    meeting: Meeting,
+    home: Path,
+) -> None:
+    (home.parent / name).write_text(text)
+    # Nobody answers there; who is not refused goes on without it.
+    done = _run(home, "transcribe", meeting.path, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == (2 if is_refused else 0)
+    assert (f"{name} in this folder would become settings of Prefect's" in done.stderr.decode()) is is_refused
+    assert len(api.calls) == (0 if is_refused else 1)

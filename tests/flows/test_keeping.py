@@ -97,6 +97,13 @@ def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
         else:
             assert path.suffix.startswith(".db-"), path
     assert stenoflow("forget", str(line["recording"]), "--yes", "--json").exit_code == 2
+    receipt = stenoflow("forget", "--receipts", "--json").line
+    assert (receipt["recording"], receipt["cause"]) == (line["recording"], "forget")
+    assert len(receipt["items"]) == 7
+    assert all(len(item["sha256"]) == 64 for item in receipt["items"])
+    listed = stenoflow("forget", str(line["recording"])[:6], "--receipts")
+    assert str(line["recording"]) in listed.out
+    assert "Nothing was erased." in stenoflow("forget", "0000", "--receipts").err
 
     again = stenoflow("transcribe", meeting.path, "--segment-seconds", "60", "--json").line
     assert again["calls"] == 4

@@ -89,14 +89,22 @@ def test_they_are_served_while_the_database_is_away(home: Path, monkeypatch: pyt
         assert process.poll() is None
 
 
-def test_an_address_for_everyone_is_taken_only_when_it_is_meant(stenoflow: Command, home: Path) -> None:
+def test_an_address_for_everyone_asks_for_a_key(
+    stenoflow: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for host in ("0.0.0.0", "::", "example.com", "192.0.2.1"):  # noqa: S104 - it is refused
         printed = stenoflow("metrics", "--host", host)
         assert printed.exit_code == 2
-        assert "--public" in printed.err
-    with serving(home.parent, "--host", "0.0.0.0", "--public") as (_, url):  # noqa: S104 - for a moment
+        assert "STENOFLOW_METRICS_KEY" in printed.err
+    monkeypatch.setenv("STENOFLOW_METRICS_KEY", "geheim")
+    monkeypatch.setenv("STENOFLOW_HOSTS", '["Metrics.example"]')
+    with serving(home.parent, "--host", "0.0.0.0") as (_, url):  # noqa: S104 - for a moment
         own = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
-        assert httpx.get(own, timeout=FOREVER).status_code == 200
+        named = {"Host": "metrics.example"}
+        assert httpx.get(own, timeout=FOREVER).status_code == 401
+        with_key = {"Authorization": "Bearer geheim"}
+        assert httpx.get(own, headers=with_key, timeout=FOREVER).status_code == 200
+        assert httpx.get(own, headers=with_key | named, timeout=FOREVER).status_code == 200
 
 
 def test_other_names_and_other_pages_are_refused(home: Path) -> None:

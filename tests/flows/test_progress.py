@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from stenoflow.flows.cli import console as cli_console
 from stenoflow.flows.cli import progress
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
 from tests.servers.audio_api import AudioApiServer
 
@@ -21,6 +25,7 @@ def test_a_terminal_of_80_columns_shows_all_and_what_is_waited_for(
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True)
     monkeypatch.setattr(progress, "messages", console)
+    monkeypatch.setattr(cli_console, "messages", console)
     api.delay_s = 8
     assert stenoflow("transcribe", meeting.path, "--segment-seconds", "60").exit_code == 0
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
@@ -30,6 +35,22 @@ def test_a_terminal_of_80_columns_shows_all_and_what_is_waited_for(
     assert "4/4 segments" in bars[-1]
     assert re.search(r"\d+\.\dx +0\.0240 USD", bars[-1])
     assert any("waiting for the API: a call is without an answer for " in line for line in lines)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("reason", ["waiting: the API has refused calls for 6 s", "waiting for the API: 6 s"])
+def test_a_wait_is_said_before_the_next_line_is_due(
+    reason: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_WAIT_S", 0.05)
+    with open_context(load_settings()) as context, progress.ProgressDisplay(context, lambda _: None) as shown:
+        shown.opened("talk.mp3", "no such job", 60_000, "segment")
+        shown.explain_waits_by(lambda: reason)
+        said = ""
+        while reason not in said:
+            time.sleep(0.05)
+            said += capsys.readouterr().err
+    assert "segments" not in said
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from tests.artifacts.chromium import chromium, find_chromium, open_page
 from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.processes import command, descendants, is_in_prefects_database, wait_for, wait_until_gone
 from tests.servers.audio_api import AudioApiServer
+from tests.servers.s3 import Bucket, Queue
 from tests.waiting import FOREVER
 
 if TYPE_CHECKING:
@@ -108,6 +109,43 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         process.wait()
         wait_until_gone(started)
     assert len(api.calls) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stenoflow", "api")
+def test_what_a_queue_announces_is_taken_before_the_next_look(
+    home: Path, bucket: Bucket, queue: Queue, meeting: Meeting, tmp_path: Path
+) -> None:
+    # The look that is due at the start finds nothing, and the next one is a day away.
+    address = f"{bucket.url}/in/"
+    write_settings(
+        f'[[inboxes]]\nname = "heard"\naddress = "{address}"\nevery = 86400\nqueue = "{queue.url}"\n'
+    )
+    queue.say("hello")
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        served = address_of(process.stdout.readline().strip())
+        told = process.stderr
+        assert told is not None
+        wait_for(lambda: "is passed over" in told.readline(), process)
+        with prefect_client(served, home) as client:
+            wait_for(lambda: "ingest" in _scheduled(client), process)
+        bucket.put("in/town hall.mp3", meeting.path.read_bytes())
+        queue.announce(bucket.name, "in/town hall.mp3")
+        wait_for(lambda: _complete(home) == ["town hall.mp3"], process)
+    assert queue.left() == 1
+
+
+def test_a_queue_that_cannot_be_read_ends_it_at_once(
+    stenoflow: Command, bucket: Bucket, queue: Queue, tmp_path: Path
+) -> None:
+    said = '[[inboxes]]\nname = "heard"\naddress = "{}"\nqueue = "{}"\n'
+    write_settings(said.format(f"{bucket.url}/in/", f"{queue.url}-none"))
+    refused = stenoflow("serve", "--port", "0")
+    assert (refused.exit_code, "sqs:ReceiveMessage" in refused.err) == (2, True)
+    write_settings(said.format(tmp_path, queue.url))
+    refused = stenoflow("serve", "--port", "0")
+    assert (refused.exit_code, "no queue can tell of it" in refused.err) == (2, True)
 
 
 @pytest.mark.slow

@@ -75,6 +75,24 @@ def test_the_list_of_jobs_loads_nothing_that_calls_or_decodes(stenoflow: Command
     assert not packages & _CALLING
 
 
+@pytest.mark.usefixtures("home")
+def test_completing_an_id_loads_nothing_that_calls_or_decodes(stenoflow: Command) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    asked = {"_STENOFLOW_COMPLETE": "complete_bash", "COMP_WORDS": "stenoflow show 3", "COMP_CWORD": "2"}
+    packages = loaded(**asked)
+    assert "sqlalchemy" in packages
+    assert not packages & _CALLING
+
+
+def test_showing_a_job_loads_nothing_that_calls_decodes_or_renders(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    job = stenoflow("transcribe", meeting.path, "--json").line["job"]
+    packages = loaded("show", job)
+    assert len(api.calls) == 1
+    assert not packages & (_DECODING - {"langcodes"})
+
+
 def test_an_estimate_and_a_rerun_load_nothing_that_decodes_or_renders(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import copy
 import json
+import sqlite3
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from stenoflow import migrations
 from stenoflow.storage.database.catalog import SegmentPlan
 from stenoflow.tasks.assembly.job_settings import CacheKeys, JobSettings, job_id, recording_id
 from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
@@ -150,6 +153,19 @@ def test_a_home_of_before_is_told_of_as_before(frozen: Home, said: Saved, jobs: 
     before = frozen.files()
     assert_same(scenario.ask(frozen, scenario.QUESTIONS, jobs), said["questions"])
     assert frozen.files() == before
+
+
+def test_a_home_of_before_is_upgraded_with_a_copy_and_all_of_it_is_sound(frozen: Home) -> None:
+    file = frozen.folder / "stenoflow.db"
+    would = frozen.run("db", "upgrade", "--dry-run")
+    assert (would.exit_code, "would run 0010" in would.err) == (0, True)
+    assert would.out.rstrip().endswith("is at revision 0009")
+    done = frozen.run("db", "upgrade")
+    assert (done.exit_code, done.out.rstrip().endswith(f"at revision {migrations.HEAD}")) == (0, True)
+    # What it was is a copy away; there is no other way back.
+    with closing(sqlite3.connect(file.with_name("stenoflow.db.0009"))) as before:
+        assert before.execute("SELECT version_num FROM alembic_version").fetchall() == [("0009",)]
+    assert frozen.run("verify").exit_code == 0
 
 
 def test_the_same_again_is_found_without_a_call_and_leaves_all_as_it_was(

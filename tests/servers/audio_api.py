@@ -88,6 +88,7 @@ class AudioApiServer:
         self.key = key
         self.delay_s = delay_s
         self.calls: list[Call] = []
+        self.request_ids: list[str] = []
         self.chat = ChatDesk()
         self.speech = SpeechDesk()
         self.models: list[dict[str, Any]] = [{"id": "whisper-1", "object": "model"}]
@@ -244,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
         # Over before the answer goes out: a client may call again before this thread gets back here.
         with owner.in_flight():
             fields, audio = self._form()
-            exchange = Exchange(self, owner.stopping, fields)
+            exchange = Exchange(self, owner.stopping, fields, owner.request_ids)
             if owner.key is not None and key != f"Bearer {owner.key}":
                 name, mode = "401", wrong_key(key)
             hear = owner.recogniser

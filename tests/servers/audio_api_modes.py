@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
+from secrets import token_hex
 from typing import Any
 
 JSON = "application/json"
@@ -29,8 +30,10 @@ class Exchange:
         handler: BaseHTTPRequestHandler,
         stopping: threading.Event,
         fields: tuple[tuple[str, str], ...] = (),
+        ids: list[str] | None = None,
     ) -> None:
         self._handler = handler
+        self._ids = ids
         self.stopping = stopping
         self.fields = fields
         self.heard: dict[str, Any] = {}
@@ -42,6 +45,9 @@ class Exchange:
         """Send a whole, well-formed response; a body that is not bytes goes as JSON."""
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Content-Type": JSON, "Content-Length": str(len(sent)), **(headers or {})}
+        if self._ids is not None:
+            given["X-Request-Id"] = f"req_{token_hex(8)}"
+            self._ids.append(given["X-Request-Id"])
         self.raw(_head(status, given) + sent)
 
     def raw(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ Or Ceph's, where the environment names its packages; or SeaweedFS, where it asks
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -16,8 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
+import boto3.session
 import pytest
 
 from stenoflow.storage.objects.s3_client import make_client
@@ -31,6 +34,28 @@ ACCESS_KEY = SECRET_KEY = "testing"
 # Read here: each test's own environment has nothing of this machine's settings.
 _CEPH = packages()
 _IS_SEAWEEDFS = os.environ.get(CHOSEN_BY) == "seaweedfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """An SQS queue of a bucket's events."""
+
+    url: str
+    client: Any
+
+    def announce(self, bucket: str, key: str) -> None:
+        """Put an event of S3 into it: an object has been put."""
+        s3 = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}
+        self.say(json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}))
+
+    def say(self, body: str) -> None:
+        self.client.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def left(self) -> int:
+        """Return how many messages are in it, received or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        told = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return sum(int(number) for number in told.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +142,14 @@ def sqs_endpoint(s3_endpoint: str) -> Iterator[str]:
     is_moto = _CEPH is None and not _IS_SEAWEEDFS
     with nullcontext(s3_endpoint) if is_moto else _start_moto() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def queue(bucket: Bucket, sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """An empty queue, at the server that the AWS_* settings now name, of the bucket's name."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
+    client = boto3.session.Session().client("sqs")
+    return Queue(client.create_queue(QueueName=bucket.name)["QueueUrl"], client)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.errors import SettingsError, SourceOutOfReachError
+from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.bucket import BucketInbox
 from stenoflow.tasks.sources.inbox.entry import Entry
 
@@ -54,7 +55,7 @@ class EventQueue:
                 "check its address, and that sqs:ReceiveMessage is allowed",
             ) from error
 
-    def receive(self) -> list[Announcement]:
+    def receive(self, wait_s: int = _WAIT_S) -> list[Announcement]:
         """Wait for messages, 20 s at most, and return those that are events of S3.
 
         Others are left alone: the queue may not be ours alone, and gives up on them by its own rule.
@@ -64,7 +65,7 @@ class EventQueue:
         """
         try:
             answer = self.client.receive_message(
-                QueueUrl=self.url, MaxNumberOfMessages=_MOST_MESSAGES, WaitTimeSeconds=_WAIT_S
+                QueueUrl=self.url, MaxNumberOfMessages=_MOST_MESSAGES, WaitTimeSeconds=wait_s
             )
         except (BotoCoreError, ClientError) as error:
             raise SourceOutOfReachError(f"the queue {self.url} does not answer: {error}") from error
@@ -100,12 +101,14 @@ class EventQueue:
             _log.warning("a message in %s will come again: %s", self.url, error)
 
 
-def open_queue(url: str, inbox: BucketInbox) -> EventQueue:
-    """Return the queue at an address; boto3's own settings say who we are.
+def open_queue(url: str, inbox: Inbox) -> EventQueue:
+    """Return the queue of events on an inbox; boto3's own settings say who we are.
 
     Raises:
-        SettingsError: it cannot be used.
+        SettingsError: it cannot be used, or the inbox is not in S3.
     """
+    if not isinstance(inbox, BucketInbox):
+        raise SettingsError("a queue is for an inbox in S3", "a folder is looked into at the interval")
     region = _REGION.match(url)
     config = Config(retries={"mode": "standard"}, read_timeout=_WAIT_S + 10)
     try:

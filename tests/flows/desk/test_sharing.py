@@ -106,7 +106,7 @@ def _behind_proxy(*proxies: str) -> Iterator[httpx.Client]:
     desk = create_desk(load_settings, PrefectApi.of_app(stand_in), LOGIN.derived)
     app = LoginCheck(DeskBefore(desk, stand_in), LOGIN, Users(given, LOGIN.derived), proxies)
     with (
-        served(HostCheck(app, "https://desk.example.com")) as port,
+        served(HostCheck(app, public="https://desk.example.com")) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=FOREVER, trust_env=False) as http,
     ):
         yield http
