@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
 from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.formats import STANDARD
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.context import AppContext, open_context
@@ -30,6 +31,9 @@ from stenoflow.tasks.operations.export_page import write_page
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.transcript.cue_rules import breaches
 from stenoflow.tasks.transcript.timecode import clock, seconds
+
+if TYPE_CHECKING:
+    from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted
 
 
 def show(
@@ -52,6 +56,9 @@ def show(
     embed: Annotated[
         bool, typer.Option("--embed", help="With --page: put the recording into it, about 15 MB an hour.")
     ] = False,
+    speakers: options.ByVoices = None,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
     segments: Annotated[
         bool, typer.Option("--segments", help="Show every segment, seam and charge.")
     ] = False,
@@ -63,11 +70,14 @@ def show(
     """
     if embed and page is None:
         raise SettingsError("--embed is for --page FILE")
+    voices = options.by_voices(speakers, min_speakers, max_speakers)
     with open_context(load_settings()) as context:
         line = find_job(context, job)
         kind = JobKind(line.job.kind)
-        if kind != JobKind.TRANSCRIBE and (lint or rename or page is not None):
+        if kind != JobKind.TRANSCRIBE and (lint or rename or voices or page is not None):
             raise _without_subtitles(line.job)
+        if voices is not None:
+            raise typer.Exit(_tell_voices(context, line.job, voices, json=json))
         if rename:
             rename_speakers(context, line.job.id, options.names_of(rename))
             line = find_job(context, line.job.id)
@@ -87,6 +97,18 @@ def show(
     _print_charges(described["charges"], whole=segments)
     for name, artifact in described["artifacts"].items():
         result(f"{name:16} {artifact['uri']}")
+
+
+def _tell_voices(context: AppContext, job: Job, voices: SpeakersWanted, *, json: bool) -> int:
+    """Have the voices of a job's recording told apart, as `resume` does; returns the exit code."""
+    # With them come jobs of every kind.
+    from stenoflow.flows.cli.outcomes import run_works  # noqa: PLC0415
+    from stenoflow.flows.outcome import exit_code  # noqa: PLC0415
+    from stenoflow.flows.resume import works_to_resume  # noqa: PLC0415
+    from stenoflow.tasks.calls.provider import calls_at_once  # noqa: PLC0415
+
+    works = works_to_resume(context, job, STANDARD, speakers=voices)
+    return exit_code(run_works(context, works, calls_at_once(context.settings, None), json=json))
 
 
 def _without_subtitles(job: Job) -> SettingsError:

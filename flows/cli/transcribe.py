@@ -45,6 +45,8 @@ def transcribe(
     stream: options.Stream = None,
     speakers: options.Speakers = None,
     speaker: options.SpeakerNames = None,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
     concurrency: options.Concurrency = None,
     check: options.Check = False,
     budget: options.Budget = None,
@@ -71,6 +73,8 @@ def transcribe(
         glossary=options.terms_of(glossary) or None,
         translate=translate,
         speakers=by,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
         names=names,
         tag=tag,
         budget=budget,
@@ -134,9 +138,14 @@ def resume(
         bool,
         typer.Option("--realign", help="Time the words of stored answers by the sound anew; buys nothing."),
     ] = False,
+    speakers: options.ByVoices = None,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
     json: options.Json = False,
 ) -> None:
     """Go on where jobs stopped: only what has no answer yet is sent.
+
+    With --speakers voices, the job's answers become another job with speakers; nothing is sent.
 
     Example: [bold]stenoflow resume 3f9a2c[/]
     """
@@ -145,6 +154,7 @@ def resume(
 
     settings = load_settings().with_budget(budget).with_check(wanted=check)
     wanted = check_formats(formats.split(","))
+    voices = options.by_voices(speakers, min_speakers, max_speakers)
     micro = options.budget_micro(budget)
     copies = Copies(out)
     with open_context(settings) as context:
@@ -156,6 +166,7 @@ def resume(
                 _job(context, line, micro),
                 wanted,
                 realign=realign,
+                speakers=voices,
                 more_formats=optional(wanted),
                 folder=out,
                 tell=lambda step: say(step.to_text()),

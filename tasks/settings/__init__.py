@@ -183,6 +183,11 @@ class Settings(BaseSettings):
     whisper_model: str = "auto"
     """The embedded engine's Whisper: a name, a folder, or ``auto``, the best whose weights are installed."""
 
+    diarizer: Literal["auto", "ge2e", "sherpa-onnx"] = "auto"
+    """What tells voices apart; ``auto``: sherpa-onnx where it and its models are there, else GE2E."""
+    diarization_models: Path | None = None
+    """The folder with its models; None: ``models/diarization`` in the home."""
+
     check: bool = False
     """Whether the embedded Whisper hears what an API transcribed, and marks where it differs."""
 
@@ -236,6 +241,11 @@ class Settings(BaseSettings):
     def work(self) -> Path:
         """The folder for what is needed only while a job runs."""
         return self.home / "work"
+
+    @property
+    def voice_models(self) -> Path:
+        """The folder with the models that tell voices apart."""
+        return self.diarization_models or self.home / "models" / "diarization"
 
     def with_budget(self, run: Decimal | None) -> Self:
         """Return the settings with another cap for a run; None: with their own."""
