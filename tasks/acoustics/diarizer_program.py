@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.acoustics.sherpa_voices import SherpaVoices
 from stenoflow.tasks.acoustics.voice_clustering import HeardVoices, SpeakerLimits, VoiceTurn
 from stenoflow.tasks.acoustics.voice_encoder import VoiceEncoder
 from stenoflow.tasks.acoustics.voice_listener import VoiceListener
-from stenoflow.tasks.acoustics.voice_models import GE2E
+from stenoflow.tasks.acoustics.voice_models import SHERPA
 
 _BLOCK_BYTES = 10 * 32_000
 
@@ -48,8 +49,11 @@ def main() -> None:
 
 
 def _tell_apart(model: str, files: dict[str, Path], limits: SpeakerLimits) -> list[VoiceTurn]:
-    if model != GE2E:
-        raise ValueError(f"there is no model {model}")
+    if model == SHERPA:
+        pieces = SherpaVoices(files["segmentation.onnx"], files["embedding.onnx"], limits)
+        for block in _blocks():
+            pieces.add(block)
+        return pieces.tell_apart()
     listener = VoiceListener(VoiceEncoder.read(files["pretrained.pt"]), HeardVoices(limits=limits))
     for block in _blocks():
         listener.add(block)

@@ -136,8 +136,8 @@ class HeardVoices:
         enough = sum(ms >= self.rule.least_ms for ms in spoken_ms)
         kept = order[: min(max(1, limits.at_least, enough), limits.at_most or len(order))]
         rule = ClusterRule(self.rule.same_mean, limits.at_least, limits.at_most)
-        voices, _ = _clustered(_unit(means[kept]), [spoken_ms[each] for each in kept], rule)
-        return _unit(voices)
+        voices, _ = _clustered(unit(means[kept]), [spoken_ms[each] for each in kept], rule)
+        return unit(voices)
 
     def _scores(self, voices: Floats) -> list[list[float]]:
         scores: list[list[float]] = []
@@ -158,7 +158,7 @@ class HeardVoices:
         sums = before * 1e-3
         for number, (speaker, part) in enumerate(zip(path, self.parts, strict=True)):
             sums[speaker] += self._embeddings[number].astype(np.float32) * (part.duration_ms / 1000)
-        return _unit(sums)
+        return unit(sums)
 
     def _turns(self, path: Sequence[int], scores: Sequence[Sequence[float]]) -> Iterator[VoiceTurn]:
         alike = [row[speaker] for row, speaker in zip(scores, path, strict=True)]
@@ -168,13 +168,16 @@ class HeardVoices:
             label = labels.setdefault(each.turn.speaker, letters(len(labels)))
             members = np.stack([self._embeddings[member] for member in each.members]).astype(np.float32)
             lengths = np.array([[self.parts[member].duration_ms] for member in each.members], np.float32)
-            (voice,) = _unit((members * lengths).sum(axis=0, keepdims=True))
+            (voice,) = unit((members * lengths).sum(axis=0, keepdims=True))
             yield VoiceTurn(replace(each, turn=replace(each.turn, speaker=label)), voice)
 
 
 def _clustered(means: Floats, weights: Sequence[int], rule: ClusterRule) -> tuple[Floats, list[int]]:
+    return clustered(means, weights, cluster((means @ means.T).tolist(), weights, rule))
+
+
+def clustered(means: Floats, weights: Sequence[int], labels: Sequence[int]) -> tuple[Floats, list[int]]:
     """Return the mean of each cluster, not brought to length 1, and how much it weighs."""
-    labels = cluster((means @ means.T).tolist(), weights, rule)
     sums = np.zeros((max(labels) + 1, means.shape[1]), np.float32)
     totals = [0] * len(sums)
     for label, mean, weight in zip(labels, means, weights, strict=True):
@@ -183,6 +186,7 @@ def _clustered(means: Floats, weights: Sequence[int], rule: ClusterRule) -> tupl
     return sums / np.array(totals, np.float32)[:, None], totals
 
 
-def _unit(vectors: Floats) -> Floats:
-    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return unit
+def unit(vectors: Floats) -> Floats:
+    """Bring vectors to length 1."""
+    scaled: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return scaled
