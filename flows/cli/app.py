@@ -102,11 +102,18 @@ _OF_DATABASE = {
     ),
 }
 
+_OF_VOICES = {
+    "list": ("voices", "Show whose voices are kept, and from how many recordings."),
+    "rename": ("voices", "Call somebody otherwise, in recordings to come."),
+    "merge": ("voices", "Make two names one person."),
+    "forget": ("voices", "Erase somebody's voice for good, or with --all everybody's."),
+}
+
 _PANELS = {
     "Begin": "demo init doctor",
     "Transcribe and more": "transcribe estimate resume ingest digest speak reply",
     "Look": "jobs show costs",
-    "Keep": "verify forget db",
+    "Keep": "verify forget voices db",
     "Run": "serve deploy engine metrics",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
@@ -167,6 +174,10 @@ class _DatabaseGroup(_Group):
     unloaded = _OF_DATABASE
 
 
+class _VoicesGroup(_Group):
+    unloaded = _OF_VOICES
+
+
 app = typer.Typer(
     cls=_Group,
     name="stenoflow",
@@ -180,6 +191,15 @@ app.add_typer(
     typer.Typer(cls=_DatabaseGroup, help="Upgrade or rebuild the database.", no_args_is_help=True),
     name="db",
     rich_help_panel=_PANEL_OF["db"],
+)
+app.add_typer(
+    typer.Typer(
+        cls=_VoicesGroup,
+        help="Whose voices are kept, so that they are known again: off unless \\[voices] keep = true.",
+        no_args_is_help=True,
+    ),
+    name="voices",
+    rich_help_panel=_PANEL_OF["voices"],
 )
 
 

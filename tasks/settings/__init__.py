@@ -118,6 +118,17 @@ class InboxSettings(BaseModel):
     """Where complete recordings are moved to: a folder, or ``s3://bucket/prefix/``."""
 
 
+class VoicesSettings(BaseModel):
+    """The table ``[voices]``: whether voices are known again in later recordings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep: bool = False
+    """Whether voices by which speakers were told are kept, and compared with those of later recordings."""
+    across_inboxes: bool = False
+    """Whether who is known from one inbox is known in others, too."""
+
+
 class UserSettings(BaseModel):
     """Somebody who may log in at the desk, in `stenoflow.toml` under ``[users.NAME]``."""
 
@@ -187,6 +198,10 @@ class Settings(BaseSettings):
     """What tells voices apart; ``auto``: sherpa-onnx where it and its models are there, else GE2E."""
     diarization_models: Path | None = None
     """The folder with its models; None: ``models/diarization`` in the home."""
+
+    voices: VoicesSettings = Field(default_factory=VoicesSettings)
+    voices_key: SecretStr | None = None
+    """What kept voices are encrypted by: 32 bytes in URL-safe base64."""
 
     check: bool = False
     """Whether the embedded Whisper hears what an API transcribed, and marks where it differs."""

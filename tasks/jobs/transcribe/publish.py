@@ -323,6 +323,12 @@ def rename(context: AppContext, job_id: str, wanted: Mapping[str, str], *, repub
     if job.state not in _PUBLISHED:
         raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
     told = diarize(context, job, context.catalog.segments(job_id))
-    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
+    names = labels_of(told, job.speakers or {}, wanted)
+    context.catalog.name_speakers(job_id, names)
+    if context.settings.voices.keep:
+        # With it come the libraries of sound.
+        from stenoflow.tasks.jobs.transcribe.known_voices import remember_names  # noqa: PLC0415
+
+        remember_names(context, job, names)
     if republish:
         publish(context, job_id)

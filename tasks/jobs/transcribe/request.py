@@ -180,6 +180,11 @@ def _told_by_voices(settings: Settings, wanted: SpeakersWanted) -> dict[str, Any
     least, most = wanted.at_least, wanted.at_most
     if least is not None and most is not None and least > most:
         raise SettingsError(f"at least {least} speakers and at most {most} cannot be")
+    if settings.voices.keep and settings.voices_key is not None:
+        from stenoflow.tasks.jobs.transcribe.known_voices import cipher_of  # noqa: PLC0415 - loads slowly
+
+        # Whatever is wrong with the key is said before anything is spent.
+        cipher_of(settings)
     return {"diarizer": voice_model(settings).identity, "min_speakers": least, "max_speakers": most}
 
 

@@ -17,6 +17,7 @@ from stenoflow.tasks.assembly.assemble import are_speakers_told
 from stenoflow.tasks.assembly.diarization import store_diarization
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
+from stenoflow.tasks.jobs.transcribe.known_voices import keep_voices
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.request import voice_model
 from stenoflow.tasks.media.decode import decode
@@ -41,7 +42,9 @@ class RecordingVoices:
         """
         try:
             if not retry_outage(are_speakers_told, self._context, self._prepared.settings):
-                self._store(self._told())
+                told = self._told()
+                self._store(told)
+                retry_outage(keep_voices, self._context, self._prepared.job, told)
         except StoppedError:
             _log.info("job %s: stopped before its voices were told apart", self._prepared.job.id)
         except (StenoflowError, OSError) as error:
