@@ -136,22 +136,19 @@ Tag = Annotated[
 Speakers = Annotated[
     str | None,
     typer.Option(
-        help="How to tell who speaks: none, channels (each one speaker), model, voices (by this machine; "
-        "experimental: for clear voices with long turns), or a diariser's FILE.rttm. "
-        "Default: none, or model where the model is made for it.",
+        help="How to tell who speaks: none, channels (each one speaker), model, voices (experimental), or "
+        "a diariser's FILE.rttm. Default: none, or model where the model is made for it.",
         metavar="HOW",
         show_default=False,
     ),
 ]
 MinSpeakers = Annotated[
     int | None,
-    typer.Option(help="With --speakers voices: so many speak at least.", min=1, max=50, show_default=False),
+    typer.Option(help="With --speakers voices: so many at least.", min=1, max=50, show_default=False),
 ]
 MaxSpeakers = Annotated[
     int | None,
-    typer.Option(
-        help="With --speakers voices: no more than so many speak.", min=1, max=50, show_default=False
-    ),
+    typer.Option(help="With --speakers voices: no more than these.", min=1, max=50, show_default=False),
 ]
 ByVoices = Annotated[
     str | None,

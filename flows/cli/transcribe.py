@@ -56,6 +56,10 @@ def transcribe(
 ) -> None:
     """Transcribe recordings: text, subtitles and JSON, with what each cost.
 
+    --speakers voices promises nothing: of talks made of clear clips, one voice at a time, 0 to 3 % of the
+    speech got the wrong speaker (with the model that is built in). Real meetings have voices that are alike,
+    far away, or speak at once.
+
     Example: [bold]stenoflow transcribe board-meeting.m4a recordings/ --out transcripts/[/]
     """
     settings = load_settings().with_budget(budget).with_check(wanted=check)
