@@ -122,8 +122,8 @@ _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.s
 class _Unloaded(TyperCommand):
     """A command of which only its line in the list is known; called, it gives way to the real one."""
 
-    def __init__(self, name: str, module: str, summary: str) -> None:
-        super().__init__(name, help=summary, rich_markup_mode="rich", rich_help_panel=_PANEL_OF.get(name))
+    def __init__(self, name: str, module: str, summary: str, panel: str | None) -> None:
+        super().__init__(name, help=summary, rich_markup_mode="rich", rich_help_panel=panel)
         self._module = module
 
     def load(self) -> Command:
@@ -159,7 +159,11 @@ class _Group(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        named = {name: _Unloaded(name, module, line) for name, (module, line) in self.unloaded.items()}
+        panels = _PANEL_OF if self.unloaded is _COMMANDS else {}
+        named = {
+            name: _Unloaded(name, module, line, panels.get(name))
+            for name, (module, line) in self.unloaded.items()
+        }
         self.commands = {**named, **self.commands}
 
     def get_params(self, ctx: Any) -> list[Any]:
