@@ -16,7 +16,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
-from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, translated
+from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted, TranscribeRequest, translated, with_voices
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import OptionsError
 
@@ -28,6 +28,7 @@ def works_to_resume(
     *,
     again: bool = True,
     realign: bool = False,
+    speakers: SpeakersWanted | None = None,
     more_formats: tuple[str, ...] = (),
     folder: Path | None = None,
     tell: Callable[[ReplyStep], object] = lambda _: None,
@@ -40,12 +41,15 @@ def works_to_resume(
         formats: which artifacts of a transcription the outcome names.
         again: run it even if it was set aside after crashes.
         realign: time the words of a transcription's stored answers by the sound anew.
+        speakers: tell the voices of a transcription's recording apart, which makes another job of the same
+            answers; None: as its settings say.
         more_formats: artifacts of a transcription that are asked for now.
         folder: where the sound of a text is written, called after its job; None: it stays in the store.
         tell: given the steps of a reply.
 
     Raises:
-        SettingsError: it was refused for options that lie beside its recording.
+        SettingsError: it was refused for options that lie beside its recording; or its voices cannot be told
+            apart.
         RefusedError: its recording is gone.
     """
     if job.kind == JobKind.SPEAK:
@@ -60,8 +64,9 @@ def works_to_resume(
             "mend the file beside the recording, and run ingest again",
         )
     recording = context.catalog.recording(job.recording_id)
+    settings = JobSettings.from_dict(job.settings)
     request = TranscribeRequest(
-        JobSettings.from_dict(job.settings),
+        settings if speakers is None else with_voices(context.settings, settings, speakers),
         job.tag,
         job.budget_micro,
         more_formats,

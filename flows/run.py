@@ -12,6 +12,7 @@ from typing import Self
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.assembly.job_settings import Speakers
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.provider import open_second_opinion, provider_name
 from stenoflow.tasks.calls.routes import Routes
@@ -163,3 +164,31 @@ class Segments:
 
     def _hand_over(self, index: int) -> None:
         self._loop.call_soon_threadsafe(self._ready.put_nowait, index)
+
+
+@asynccontextmanager
+async def telling_voices(run: Run, prepared: PreparedJob) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Begin to tell the voices of a recording apart, where its job asks for that.
+
+    Gives what waits for the end of it. Leaving the block before ends it.
+    """
+    if prepared.settings.speakers != Speakers.VOICES:
+        yield _nothing
+        return
+    # With it comes numpy, which most jobs need elsewhere only.
+    from stenoflow.tasks.jobs.transcribe.voices import RecordingVoices  # noqa: PLC0415
+
+    voices = RecordingVoices(run.context, prepared)
+    run.on_interrupt(voices.stop)
+    # A thread of its own: it takes as long as the recording's transcription, and must not hold up others'.
+    with ThreadPoolExecutor(1, thread_name_prefix="voices") as pool:
+        ended = asyncio.get_running_loop().run_in_executor(pool, voices.run)
+        try:
+            yield lambda: asyncio.shield(ended)
+        finally:
+            voices.stop()
+            await asyncio.wait([ended])
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""

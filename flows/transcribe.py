@@ -1,7 +1,8 @@
 """The main job, from a recording to its artifacts, top to bottom.
 
-Prepare (fetch, hash, probe, refuse), segment while decoding, transcribe each segment as it comes, stitch
-and publish, then what follows: minutes. The runner claims the job after the first, and sends the webhooks.
+Prepare (fetch, hash, probe, refuse), segment while decoding, transcribe each segment as it comes (and beside
+it tell the voices apart, where that is asked for), stitch and publish, then what follows: minutes. The runner
+claims the job after the first, and sends the webhooks.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from stenoflow.flows.outcome import (
     outcome_of_job,
     with_minutes,
 )
-from stenoflow.flows.run import Run, Segments
+from stenoflow.flows.run import Run, Segments, telling_voices
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.assembly.assemble import assemble, diarize, still_to_do
-from stenoflow.tasks.assembly.job_settings import Speakers
+from stenoflow.tasks.assembly.assemble import are_speakers_told, assemble, diarize, still_to_do
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob, prepare
@@ -49,8 +50,10 @@ async def transcribe_recording(
 ) -> JobState:
     """Transcribe a recording whose job is claimed, and publish it; its state says how that ended."""
     catalog, job_id = run.context.catalog, prepared.job.id
-    async with Segments.open(run, prepared) as segments:
+    async with Segments.open(run, prepared) as segments, telling_voices(run, prepared) as voices_told:
         broken = await _transcribe_segments(segments, transcribe_segment)
+        if broken is None:
+            await voices_told()
         if run.interrupted:
             await run_blocking(catalog.set_state, job_id, JobState.INTERRUPTED)
             return JobState.INTERRUPTED
@@ -204,7 +207,10 @@ def _notes(context: AppContext, job: Job, recording: Recording) -> Iterator[str]
             f"{recording.name}: {clipped:.1%} of the samples of speech are clipped, and words may be"
             " misheard; record it softer"
         )
-    if job.settings.get("speakers") != Speakers.MODEL or job.state not in PUBLISHED:
+    by = job.settings.get("speakers")
+    if by not in {Speakers.MODEL, Speakers.VOICES} or job.state not in PUBLISHED:
+        return
+    if by == Speakers.VOICES and not are_speakers_told(context, JobSettings.from_dict(job.settings)):
         return
     diarized = diarize(context, job, context.catalog.segments(job.id))
     if not diarized.speakers:

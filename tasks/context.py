@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stenoflow.storage.database.links import Links
     from stenoflow.storage.database.reports import Reports
     from stenoflow.storage.database.search import SearchIndex
+    from stenoflow.storage.database.voiceprints import Voiceprints
     from stenoflow.storage.objects import ObjectStore
     from stenoflow.storage.objects.s3_client import LazyClient
     from stenoflow.tasks.api.chat_models import ChatModel
@@ -137,6 +138,13 @@ class AppContext:
         from stenoflow.storage.database.links import Links
 
         return Links(self.database)
+
+    @cached_property
+    def voiceprints(self) -> Voiceprints:
+        """Voices that are kept."""
+        from stenoflow.storage.database.voiceprints import Voiceprints
+
+        return Voiceprints(self.database)
 
     @cached_property
     def search(self) -> SearchIndex:

@@ -106,11 +106,18 @@ _OF_DATABASE = {
     ),
 }
 
+_OF_VOICES = {
+    "list": ("voices", "Show whose voices are kept, and from how many recordings."),
+    "rename": ("voices", "Call somebody otherwise, in recordings to come."),
+    "merge": ("voices", "Make two names one person."),
+    "forget": ("voices", "Erase somebody's voice for good, or with --all everybody's."),
+}
+
 _PANELS = {
     "Begin": "demo init doctor",
     "Transcribe and more": "transcribe estimate resume ingest digest speak reply",
     "Look": "jobs show costs",
-    "Keep": "verify forget rehearse db",
+    "Keep": "verify forget voices rehearse db",
     "Run": "serve deploy engine metrics",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
@@ -119,8 +126,8 @@ _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.s
 class _Unloaded(TyperCommand):
     """A command of which only its line in the list is known; called, it gives way to the real one."""
 
-    def __init__(self, name: str, module: str, summary: str) -> None:
-        super().__init__(name, help=summary, rich_markup_mode="rich", rich_help_panel=_PANEL_OF.get(name))
+    def __init__(self, name: str, module: str, summary: str, panel: str | None) -> None:
+        super().__init__(name, help=summary, rich_markup_mode="rich", rich_help_panel=panel)
         self._module = module
 
     def load(self) -> Command:
@@ -156,7 +163,11 @@ class _Group(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        named = {name: _Unloaded(name, module, line) for name, (module, line) in self.unloaded.items()}
+        panels = _PANEL_OF if self.unloaded is _COMMANDS else {}
+        named = {
+            name: _Unloaded(name, module, line, panels.get(name))
+            for name, (module, line) in self.unloaded.items()
+        }
         self.commands = {**named, **self.commands}
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -169,6 +180,10 @@ class _Group(TyperGroup):
 
 class _DatabaseGroup(_Group):
     unloaded = _OF_DATABASE
+
+
+class _VoicesGroup(_Group):
+    unloaded = _OF_VOICES
 
 
 app = typer.Typer(
@@ -184,6 +199,15 @@ app.add_typer(
     typer.Typer(cls=_DatabaseGroup, help="Upgrade or rebuild the database.", no_args_is_help=True),
     name="db",
     rich_help_panel=_PANEL_OF["db"],
+)
+app.add_typer(
+    typer.Typer(
+        cls=_VoicesGroup,
+        help="Whose voices are kept, so that they are known again: off unless \\[voices] keep = true.",
+        no_args_is_help=True,
+    ),
+    name="voices",
+    rich_help_panel=_PANEL_OF["voices"],
 )
 
 

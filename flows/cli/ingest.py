@@ -80,8 +80,12 @@ def ingest(
     align: options.Align = None,
     speakers: Annotated[
         str | None,
-        typer.Option(help="How to tell who speaks.", metavar="none|channels|model", show_default=False),
+        typer.Option(
+            help="How to tell who speaks.", metavar="none|channels|model|voices", show_default=False
+        ),
     ] = None,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
     concurrency: options.Concurrency = None,
     budget: options.Budget = None,
     tag: options.Tag = None,
@@ -91,9 +95,9 @@ def ingest(
 
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
     language, languages, glossary (terms, or the name of a file beside it), translate, align,
-    segment_seconds, stream, speakers (none, channels, model), names, formats, digest, tag, budget, priority
-    (urgent, normal, bulk). It may lower a budget, not raise it; what can cost more is refused unless --allow
-    names it. A NAME.rttm beside it says who speaks when.
+    segment_seconds, stream, speakers (none, channels, model, voices), min_speakers, max_speakers, names,
+    formats, digest, tag, budget, priority (urgent, normal, bulk). It may lower a budget, not raise it; what
+    can cost more is refused unless --allow names it. A NAME.rttm beside it says who speaks when.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """
@@ -109,6 +113,8 @@ def ingest(
         segment_seconds=segment_seconds,
         align=align,
         speakers=_speakers(speakers),
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
         formats=list(optional(wanted)) or None,
         tag=tag,
         budget=budget,

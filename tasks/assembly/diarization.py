@@ -27,6 +27,7 @@ from stenoflow.tasks.transcript.speakers import (
 from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Transcript, Utterance
+from stenoflow.tasks.transcript.voice_turns import ScoredTurn
 
 
 class TurnsGoneError(FailedError):
@@ -144,10 +145,22 @@ def carried_keys(opening: Iterable[tuple[int, Sequence[Utterance]]]) -> set[str]
 
 def store_turns(ledger: Ledger, turns: Sequence[Turn]) -> str:
     """Store a recording's turns for good, and return the hash under which they are."""
-    written = json.dumps([[turn.start_ms, turn.end_ms, turn.speaker] for turn in turns], ensure_ascii=False)
+    written = _written(turns)
     key = hashlib.sha256(f"turns/1 {written}".encode()).hexdigest()
     ledger.put_result(key, written)
     return key
+
+
+def store_diarization(ledger: Ledger, key: str, turns: Sequence[ScoredTurn]) -> None:
+    """Store the turns that were told by voices under the hash of what they were told by."""
+    ledger.put_result(key, _written([each.turn for each in turns], [each.score for each in turns]))
+
+
+def _written(turns: Sequence[Turn], scores: Sequence[float] | None = None) -> str:
+    entries: list[list[object]] = [[turn.start_ms, turn.end_ms, turn.speaker] for turn in turns]
+    for entry, score in zip(entries, scores or (), strict=False):
+        entry.append(score)
+    return json.dumps(entries, ensure_ascii=False)
 
 
 def stored_turns(ledger: Ledger, key: str) -> list[Turn]:
@@ -155,7 +168,7 @@ def stored_turns(ledger: Ledger, key: str) -> list[Turn]:
     written = ledger.answers([key]).get(key)
     if written is None:
         raise TurnsGoneError("who speaks when is not stored any more", "transcribe again with the RTTM file")
-    return [Turn(start_ms, end_ms, speaker) for start_ms, end_ms, speaker in json.loads(written)]
+    return [Turn(start_ms, end_ms, speaker) for start_ms, end_ms, speaker, *_ in json.loads(written)]
 
 
 def opening_of(segments: Sequence[Segment]) -> list[Segment]:

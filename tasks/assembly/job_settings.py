@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -38,6 +38,8 @@ class Speakers(StrEnum):
     """The model tells voices apart."""
     TURNS = "turns"
     """A diariser's turns say it."""
+    VOICES = "voices"
+    """A diarizer of this machine tells the voices of the whole recording apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class JobSettings:
         format: the response format asked for.
         stream: number of the audio stream; None: the container's default.
         speakers: how it is told who speaks.
-        turns: the hash under which a diariser's turns are stored.
+        turns: the hash under which a diariser's turns are stored, or will be.
         target_ms: the length of segment aimed at.
         window_ms: how far from the target a cut may lie.
         language: ISO 639-1; None: the model finds out, and the segments agree on one.
@@ -62,6 +64,9 @@ class JobSettings:
         align: when words are timed by the sound itself: auto, always or never.
         others: who transcribes what the provider cannot, in order: ``PROVIDER:MODEL``.
         translator_provider: who offers it; None: who transcribes.
+        diarizer: what tells voices apart on this machine: its weights by their hashes, and what runs them.
+        min_speakers: so many speak at least; None: as many as are heard.
+        max_speakers: no more than so many speak.
     """
 
     provider: str
@@ -82,6 +87,9 @@ class JobSettings:
     align: str = AlignMode.AUTO.value
     translator_provider: str | None = None
     others: tuple[str, ...] = ()
+    diarizer: str | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
 
     @property
     def chat_provider(self) -> str:
@@ -141,6 +149,17 @@ class JobSettings:
             [sha256, self.stream, *(edge for span in spans for edge in span), _SOUND, _ENCODING, *asked]
         )
 
+    def with_diarization(self, sha256: str) -> JobSettings:
+        """Return the settings with the hash under which a recording's turns are stored once they are told.
+
+        Args:
+            sha256: of the recording.
+        """
+        if self.speakers != Speakers.VOICES:
+            return self
+        asked = [self.diarizer, self.min_speakers, self.max_speakers]
+        return replace(self, turns=_hash(["diarization/1", sha256, self.stream, _SOUND, *asked]))
+
     def translation_key(self, cache_key: str) -> str:
         """Return the cache key of a segment's translation, made of that of its transcription."""
         return translation_key(cache_key, translator_of(asdict(self)))
@@ -162,6 +181,11 @@ class JobSettings:
         """Return what `to_dict` gave."""
         listed = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
         return cls(**stored | listed)
+
+
+def is_experimental(settings: JobSettings) -> bool:
+    """Tell whether the voices of a job's recording are told apart by the encoder that is built in."""
+    return settings.diarizer is not None and settings.diarizer.startswith("ge2e ")
 
 
 def recording_id(source: str, sha256: str) -> str:

@@ -168,6 +168,17 @@ class MinutesTemplates(BaseModel):
         return self.tags.get(tag or "") or self.inboxes.get(inbox or "") or self.template
 
 
+class VoicesSettings(BaseModel):
+    """The table ``[voices]``: whether voices are known again in later recordings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep: bool = False
+    """Whether voices by which speakers were told are kept, and compared with those of later recordings."""
+    across_inboxes: bool = False
+    """Whether who is known from one inbox is known in others, too."""
+
+
 class UserSettings(BaseModel):
     """Somebody who may log in at the desk, in `stenoflow.toml` under ``[users.NAME]``."""
 
@@ -235,6 +246,15 @@ class Settings(BaseSettings):
 
     whisper_model: str = "auto"
     """The embedded engine's Whisper: a name, a folder, or ``auto``, the best whose weights are installed."""
+
+    diarizer: Literal["auto", "ge2e", "sherpa-onnx"] = "auto"
+    """What tells voices apart; ``auto``: sherpa-onnx where it and its models are there, else GE2E."""
+    diarization_models: Path | None = None
+    """The folder with its models; None: ``models/diarization`` in the home."""
+
+    voices: VoicesSettings = Field(default_factory=VoicesSettings)
+    voices_key: SecretStr | None = None
+    """What kept voices are encrypted by: 32 bytes in URL-safe base64."""
 
     check: bool = False
     """Whether the embedded Whisper hears what an API transcribed, and marks where it differs."""
@@ -313,6 +333,11 @@ class Settings(BaseSettings):
     def work(self) -> Path:
         """The folder for what is needed only while a job runs."""
         return self.home / "work"
+
+    @property
+    def voice_models(self) -> Path:
+        """The folder with the models that tell voices apart."""
+        return self.diarization_models or self.home / "models" / "diarization"
 
     def with_budget(self, run: Decimal | None) -> Self:
         """Return the settings with another cap for a run; None: with their own."""

@@ -235,11 +235,11 @@ def name_speakers(spoken: Iterable[str], known: Iterable[str]) -> dict[str, str]
     is_one_segment = len({_segment(key) for key in keys}) == 1
     carried = set(known) | {key for key in keys if is_one_segment}
     everywhere = [key for key in keys if key in carried]
-    names = {key: _letters(number) for number, key in enumerate(everywhere)}
+    names = {key: letters(number) for number, key in enumerate(everywhere)}
     for segment in dict.fromkeys(_segment(key) for key in keys):
         others = [key for key in keys if key not in carried and _segment(key) == segment]
         for number, key in enumerate(others, len(everywhere)):
-            names[key] = f"{_letters(number)} (segment {segment})"
+            names[key] = f"{letters(number)} (segment {segment})"
     return names
 
 
@@ -253,11 +253,11 @@ def _segment(key: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _letters(number: int) -> str:
-    """Count A to Z, AA, AB and so on."""
-    letters = ""
+def letters(number: int) -> str:
+    """Return the name of a speaker by number, from 0: A to Z, AA, AB and so on."""
+    name = ""
     number += 1
     while number:
         number, rest = divmod(number - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
+        name = chr(ord("A") + rest) + name
+    return name

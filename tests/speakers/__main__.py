@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.instrument.tracks import write_channels
+from tests.speakers import voices
 from tests.speakers.meeting import Meeting, is_there, meeting
 from tests.speakers.scoring import Score, score
 
@@ -19,7 +20,10 @@ _ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
-    """Measure."""
+    """Measure; with ``voices [N]``, how well voices are told apart, on N talks of each kind."""
+    if sys.argv[1:2] == ["voices"]:
+        voices.main(int(sys.argv[2]) if len(sys.argv) > 2 else 2)
+        return
     if not is_there():
         raise SystemExit("the recordings of real speech are not on this machine")
     _tell(f"{'meeting':48} {'words':>6} {'right':>7} {'wrong':>6} {'nobody':>7} {'WER by speaker':>15}")

@@ -19,7 +19,7 @@ from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError, TooShortError
 from stenoflow.tasks.jobs.transcribe.publish import rename
-from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, check_engine
+from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, check_diarizer, check_engine
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
@@ -85,7 +85,7 @@ def prepare(
                 bytes=fetched.size,
             )
         )
-        request = _as_begun(context, recording, request)
+        request = _as_begun(context, recording, _with_diarization(request, fetched.sha256))
         job = context.catalog.open_job(_job(recording, request))
         if job.state == JobState.COMPLETE and not request.realign and context.has_artifacts(job.id):
             if request.names:
@@ -93,6 +93,7 @@ def prepare(
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
         try:
             check_engine(context.settings, request.settings)
+            check_diarizer(context, request.settings)
             info = look(fetched.path)
             stream = choose_stream(info, request.settings.stream, source.name)
             check_length(context, stream, source.name)
@@ -186,6 +187,12 @@ def check_length(context: AppContext, stream: AudioStream, name: str) -> None:
             f"{name} lasts {clock(stream.demuxed_end_ms)}, more than {context.settings.max_hours:g} hours",
             "raise STENOFLOW_MAX_HOURS to take it",
         )
+
+
+def _with_diarization(request: TranscribeRequest, sha256: str) -> TranscribeRequest:
+    """Return the request with the hash under which the recording's turns are stored once they are told."""
+    before = None if request.before is None else request.before.with_diarization(sha256)
+    return replace(request, settings=request.settings.with_diarization(sha256), before=before)
 
 
 def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequest) -> TranscribeRequest:

@@ -17,6 +17,7 @@ from stenoflow.tasks.artifacts.manifest import transcription_details
 from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.assembly.assemble import (
     ENGLISH,
+    are_speakers_told,
     diarize,
     opinions_on,
     region_of,
@@ -24,11 +25,12 @@ from stenoflow.tasks.assembly.assemble import (
     with_corrections,
 )
 from stenoflow.tasks.assembly.diarization import (
+    DiarizedTranscript,
     TurnsGoneError,
     labels_of,
     with_names,
 )
-from stenoflow.tasks.assembly.job_settings import JobSettings
+from stenoflow.tasks.assembly.job_settings import JobSettings, is_experimental
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.document import newest_minutes
@@ -61,6 +63,12 @@ class DamagedError(IncompleteError):
     """The recording itself lacks something; what it has is published."""
 
     kind = "damaged"
+
+
+class SpeakersUntoldError(IncompleteError):
+    """The voices could not be told apart; the transcript is published without speakers."""
+
+    kind = "speakers"
 
 
 class NothingTranscribedError(FailedError):
@@ -102,6 +110,11 @@ def publish(context: AppContext, job_id: str) -> JobState:
     kind = failed[0].error_kind if failed else None
     if missing is None and translation is not None:
         missing, kind = _untranslated(context, recording, job, translation.transcript, segments)
+    if missing is None and not are_speakers_told(context, JobSettings.from_dict(job.settings)):
+        missing = SpeakersUntoldError(
+            f"{recording.name}: its voices could not be told apart; the transcript has no speakers",
+            "stenoflow resume tries that again, and sends nothing",
+        )
     state = JobState.COMPLETE if missing is None else JobState.PARTIAL
     context.catalog.set_state(job_id, state, missing, kind)
     return state
@@ -145,14 +158,14 @@ def index_missing(context: AppContext) -> int:
 def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> Document:
     """Build the document of a job from its stored answers; makes no request."""
     recording = context.catalog.recording(job.recording_id)
-    diarized, names = diarize(context, job, segments), job.speakers or {}
-    transcript = with_corrections(context, job, with_names(diarized.transcript, names))
+    diarized = diarize(context, job, segments)
+    transcript = with_corrections(context, job, with_names(diarized.transcript, job.speakers or {}))
     return Document(
         transcript,
         recording.name,
         PROFILES[context.settings.subtitles],
         recording.source,
-        SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
+        _speaking(context, job, diarized),
         suspect_answers=tuple(_suspect_answers(context, job, segments)),
         differences=opinions_on(context, job, segments, transcript),
         linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
@@ -175,9 +188,23 @@ def translation_of(context: AppContext, job: Job, segments: Sequence[Segment]) -
         recording.name,
         PROFILES[context.settings.subtitles],
         recording.source,
-        SpeakerInfo(job.settings.get("speakers"), diarized.speakers, names, throughout=diarized.throughout),
+        _speaking(context, job, diarized),
         linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
         stem=TRANSLATION,
+    )
+
+
+def _speaking(context: AppContext, job: Job, diarized: DiarizedTranscript) -> SpeakerInfo:
+    """Return the speakers of a job, and how they are told apart."""
+    settings = JobSettings.from_dict(job.settings)
+    is_told = settings.diarizer is not None and are_speakers_told(context, settings)
+    return SpeakerInfo(
+        job.settings.get("speakers"),
+        diarized.speakers,
+        job.speakers or {},
+        throughout=diarized.throughout,
+        model=settings.diarizer if is_told else None,
+        experimental=is_told and is_experimental(settings),
     )
 
 
@@ -297,6 +324,12 @@ def rename(context: AppContext, job_id: str, wanted: Mapping[str, str], *, repub
     if job.state not in _PUBLISHED:
         raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
     told = diarize(context, job, context.catalog.segments(job_id))
-    context.catalog.name_speakers(job_id, labels_of(told, job.speakers or {}, wanted))
+    names = labels_of(told, job.speakers or {}, wanted)
+    context.catalog.name_speakers(job_id, names)
+    if context.settings.voices.keep:
+        # With it come the libraries of sound.
+        from stenoflow.tasks.jobs.transcribe.known_voices import remember_names  # noqa: PLC0415
+
+        remember_names(context, job, names)
     if republish:
         publish(context, job_id)

@@ -14,7 +14,8 @@ from stenoflow.tasks.api.model_table import Kind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
-from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
+from stenoflow.tasks.assembly.assemble import are_speakers_told
+from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers, is_experimental
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.failover import candidates_of
@@ -38,8 +39,13 @@ from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
 from stenoflow.tasks.transcript.planning import CutRule
 
 if TYPE_CHECKING:
+    from stenoflow.tasks.acoustics.voice_models import FoundModel
     from stenoflow.tasks.engine.engine import ChosenModel
 
+_EXPERIMENTAL = (
+    "Telling voices apart by the model that is built in is experimental. It is for clear voices with turns of"
+    " seconds; who is alike, far from the microphone, or says a word only, may be taken for another."
+)
 _SEGMENT_S = 600
 # Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
 _UNTIMED_SEGMENT_S = 60
@@ -188,7 +194,68 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         speakers=_speakers(options.speakers, model, models),
         engine=None if ours is None else ours.identity,
         others=tuple(map(str, chain[1:])),
+        **_voices(settings, options),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersWanted:
+    """How many speakers there may be where voices are told apart; None: as many as are heard."""
+
+    at_least: int | None = None
+    at_most: int | None = None
+
+
+def with_voices(settings: Settings, of: JobSettings, wanted: SpeakersWanted) -> JobSettings:
+    """Return a job's settings with its speakers told by their voices: another job, of the same answers.
+
+    Raises:
+        SettingsError: there is no model of voices, or the job sent each channel by itself.
+    """
+    if of.speakers == Speakers.CHANNELS:
+        raise SettingsError(
+            "each channel of this recording is one speaker, and was transcribed by itself",
+            "stenoflow transcribe --speakers voices transcribes it mixed",
+        )
+    return replace(of, speakers=Speakers.VOICES.value, turns=None, **_told_by_voices(settings, wanted))
+
+
+def _voices(settings: Settings, options: RecordingOptions) -> dict[str, Any]:
+    """Return what tells voices apart, and how many speakers there may be; nothing where they are not told.
+
+    Raises:
+        SettingsError: there is no model of voices, or numbers of speakers are given for nothing.
+    """
+    least, most = options.min_speakers, options.max_speakers
+    if options.speakers != Speakers.VOICES.value:
+        if least is not None or most is not None:
+            raise SettingsError(
+                "a number of speakers is given, and voices are not told apart", "add --speakers voices"
+            )
+        return {}
+    return _told_by_voices(settings, SpeakersWanted(least, most))
+
+
+def _told_by_voices(settings: Settings, wanted: SpeakersWanted) -> dict[str, Any]:
+    least, most = wanted.at_least, wanted.at_most
+    if least is not None and most is not None and least > most:
+        raise SettingsError(f"at least {least} speakers and at most {most} cannot be")
+    if settings.voices.keep and settings.voices_key is not None:
+        from stenoflow.tasks.jobs.transcribe.known_voices import cipher_of  # noqa: PLC0415 - loads slowly
+
+        # Whatever is wrong with the key is said before anything is spent.
+        cipher_of(settings)
+    return {"diarizer": voice_model(settings).identity, "min_speakers": least, "max_speakers": most}
+
+
+def voice_model(settings: Settings) -> FoundModel:
+    """Find the model that tells voices apart. Raises SettingsError, which says what to do, without one."""
+    from stenoflow.tasks.acoustics.voice_models import find_model  # noqa: PLC0415 - for those who ask for it
+
+    try:
+        return find_model(settings.diarizer, settings.voice_models)
+    except ModelUnavailableError as error:
+        raise SettingsError(error.message, error.hint) from error
 
 
 def _embedded(settings: Settings, wanted: str | None) -> ChosenModel:
@@ -252,6 +319,8 @@ def remarks_on(settings: Settings, wanted: JobSettings, options: RecordingOption
         yield remark
     if wanted.provider == EMBEDDED and settings.check:
         yield "No API transcribes here, so there is nothing for a second opinion to check."
+    if is_experimental(wanted):
+        yield _EXPERIMENTAL
     if wanted.provider != EMBEDDED or options.model is not None or settings.model is not None:
         return
     if wanted.model == POCKETSPHINX:
@@ -278,6 +347,22 @@ def check_engine(settings: Settings, wanted: JobSettings) -> None:
         raise SettingsError(
             f"the job is of another engine ({wanted.engine}) than this machine has ({here})",
             "transcribe it anew, which makes another job; or let STENOFLOW_WHISPER_MODEL name the weights",
+        )
+
+
+def check_diarizer(context: AppContext, wanted: JobSettings) -> None:
+    """Refuse to tell voices apart by another model than the one that the job's result is stored under.
+
+    Raises:
+        SettingsError: this machine has another, or none, and it is not told yet who speaks.
+    """
+    if are_speakers_told(context, wanted):
+        return
+    here = voice_model(context.settings).identity
+    if here != wanted.diarizer:
+        raise SettingsError(
+            f"the job is of another model of voices ({wanted.diarizer}) than this machine has ({here})",
+            "transcribe it anew with --speakers voices, which makes another job, and sends nothing again",
         )
 
 

@@ -71,7 +71,7 @@ def read_rttm(path: Path) -> Rttm:
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(
             f"--speakers {shown(str(path))} cannot be read: {reason}",
-            "give none, channels, model, or an RTTM file",
+            "give none, channels, model, voices, or an RTTM file",
         ) from error
     return parsed_rttm(data, shown(str(path)))
 

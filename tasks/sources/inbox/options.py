@@ -38,6 +38,8 @@ Allowable = Literal[
 ALLOWABLE: tuple[Allowable, ...] = get_args(Allowable)
 # The shortest default; longer segments than this cost no more.
 _USUAL_SEGMENT_S = 60
+MOST_SPEAKERS = 50
+"""Who can be told apart in one recording."""
 LONGEST_TAG = 200
 """Characters; a database's index takes no key of any length."""
 
@@ -81,9 +83,15 @@ class RecordingOptions(BaseModel):
         default=None, description="When words are timed by the sound itself: auto, always, never."
     )
     stream: int | None = Field(default=None, ge=0, description="Which audio stream, from 0.")
-    speakers: Literal["none", "channels", "model"] | None = Field(
+    speakers: Literal["none", "channels", "model", "voices"] | None = Field(
         default=None,
         description="How to tell who speaks. Default: by a NAME.rttm beside the recording, or not at all.",
+    )
+    min_speakers: int | None = Field(
+        default=None, ge=1, le=MOST_SPEAKERS, description="With voices: so many speak at least."
+    )
+    max_speakers: int | None = Field(
+        default=None, ge=1, le=MOST_SPEAKERS, description="With voices: no more than so many speak."
     )
     names: dict[str, str] = Field(
         default_factory=dict, description="What speakers are to be called, by what they are called otherwise."

@@ -1,0 +1,162 @@
+"""Fetching the models that tell voices apart: resumable, and checked before anything is put in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.objects.local import file_errors
+from stenoflow.storage.private import make_folder
+from stenoflow.tasks.acoustics.voice_models import ModelFile, VoiceModel
+from stenoflow.tasks.api.network import open_http
+from stenoflow.tasks.errors import ModelUnavailableError
+
+# How often one download goes on after its connection broke.
+_CONTINUATIONS = 10
+_TIMEOUT = httpx.Timeout(60.0, connect=20.0)
+_CHUNK_BYTES = 1 << 20
+# The largest model that is known has 80 MB.
+_MOST_BYTES = 2 << 30
+
+Progress = Callable[[str, int], None]
+"""Told what is fetched, and how many bytes of it are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A file that is in its place; ``was_known``: its sha256 was, and is the same."""
+
+    path: Path
+    sha256: str
+    was_known: bool
+
+
+def fetch_model(model: VoiceModel, folder: Path, progress: Progress = lambda *_: None) -> list[FetchedFile]:
+    """Fetch what a model lacks in its folder; what is there and whole stays.
+
+    Raises:
+        ModelUnavailableError: a file cannot be had, or is not what it should be; what came of it stays, so
+            that the next fetch goes on.
+        DiskFullError, ObjectStoreError: it cannot be written.
+    """
+    place = folder / model.name
+    fetched = []
+    for file in model.files:
+        path = place / file.name
+        with file_errors("write", path):
+            make_folder(place)
+            if not path.is_file():
+                _bring(file, path, progress)
+            sha256 = _sha256(path)
+        if file.sha256 not in {None, sha256}:
+            raise ModelUnavailableError(
+                f"{path} is not the file that it should be: its sha256 is {sha256}",
+                "delete it, and fetch again",
+            )
+        fetched.append(FetchedFile(path, sha256, file.sha256 is not None))
+    return fetched
+
+
+def _bring(file: ModelFile, path: Path, progress: Progress) -> None:
+    part = path.with_name(f"{path.name}.part")
+    for _ in range(_CONTINUATIONS):
+        before = _size(part)
+        try:
+            asyncio.run(_download(file.url, part, before, lambda size: progress(file.name, size)))
+            break
+        except httpx.HTTPError as error:
+            # Without a byte more, there is no sense in going on.
+            if _size(part) <= before:
+                raise _unreachable(file, error) from error
+    else:
+        raise _unreachable(file, None)
+    expected = file.archive_sha256 if file.member is not None else file.sha256
+    if expected is not None and _sha256(part) != expected:
+        part.unlink()
+        raise ModelUnavailableError(
+            f"what {file.url} has is not what it should be: its sha256 differs", "nothing of it was kept"
+        )
+    if file.member is None:
+        part.replace(path)
+        return
+    whole = path.with_name(f"{path.name}.new")
+    try:
+        _unpack(part, file.member, whole)
+        if file.sha256 is not None and _sha256(whole) != file.sha256:
+            raise ModelUnavailableError(f"{file.member} in {file.url} is not what it should be")
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+    part.unlink()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+async def _download(url: str, part: Path, begun: int, progress: Callable[[int], None]) -> None:
+    """Append to a file what it lacks of what lies at an address; ``begun``: bytes that are there."""
+    headers = {"range": f"bytes={begun}-"} if begun else {}
+    async with (
+        open_http(url, follow_redirects=True, timeout=_TIMEOUT) as client,
+        client.stream("GET", url, headers=headers) as answer,
+    ):
+        if begun and answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            # All of it is here; its hash will tell.
+            return
+        answer.raise_for_status()
+        goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
+        with part.open("ab" if goes_on else "wb") as out:
+            async for chunk in answer.aiter_bytes(_CHUNK_BYTES):
+                out.write(chunk)
+                progress(out.tell())
+                if out.tell() > _MOST_BYTES:
+                    raise ModelUnavailableError(f"{url} gives more than {_MOST_BYTES >> 30} GB")
+            os.fsync(out.fileno())
+
+
+def _unpack(archive: Path, member: str, out: Path) -> None:
+    """Write one file of a zip or tar archive; the name comes from our table, not from the archive."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed, packed.open(member) as file, out.open("wb") as written:
+                shutil.copyfileobj(file, written)
+            return
+        with tarfile.open(archive) as tar:
+            entry: BinaryIO | None
+            with suppress(KeyError):
+                entry = tar.extractfile(member)  # type: ignore[assignment]
+                if entry is not None:
+                    with out.open("wb") as written:
+                        shutil.copyfileobj(entry, written)
+                    return
+            raise KeyError(member)
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        archive.unlink(missing_ok=True)
+        raise ModelUnavailableError(f"{archive.name} holds no {member}: {error}") from error
+
+
+def _unreachable(file: ModelFile, error: Exception | None) -> StenoflowError:
+    why = f": {error}" if error is not None and str(error) else ""
+    member = "" if file.member is None else f" (from it, {file.member})"
+    return ModelUnavailableError(
+        f"{file.url} cannot be fetched{why}",
+        f"fetch it elsewhere{member}, and put it as {file.name} into the model's folder",
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
