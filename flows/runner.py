@@ -20,11 +20,11 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError, TakenError
+from stenoflow.tasks.api.tracing import Span, traced
 from stenoflow.tasks.calls.chosen_models import used_models
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import StoppedError
-from stenoflow.tasks.tracing import Span, traced
 
 T = TypeVar("T")
 

@@ -34,13 +34,13 @@ from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.model_table import Kind
 from stenoflow.tasks.api.request_ids import collected_request_ids
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
+from stenoflow.tasks.api.tracing import traced
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.billing.prices import Price
 from stenoflow.tasks.calls.failover import Breaker
 from stenoflow.tasks.calls.routes import Route, Routes
 from stenoflow.tasks.calls.waits import Waits
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.tracing import traced
 
 _log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
