@@ -79,7 +79,7 @@ def test_a_bad_line_is_refused_by_its_number(
     assert "line 10: its duration, '-1', is no number of seconds" in " ".join(refused.err.split())
     missing = stenoflow("transcribe", talk, "--speakers", "chanels")
     assert missing.exit_code == 2
-    assert "none, channels, model, or an RTTM file" in missing.err
+    assert "none, channels, model, voices, or an RTTM file" in " ".join(missing.err.split())
     unknown = stenoflow("transcribe", talk, "--speakers", _rttm(rttm, ("x", "y")), "--speaker", "Z=Zoe")
     assert unknown.exit_code == 2
     assert "there are x, y" in unknown.err
