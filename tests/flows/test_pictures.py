@@ -122,5 +122,8 @@ def test_progress(
     bars = [line for line in lines if "━" in line]
     ended = {line.partition(" ")[0]: line for line in bars}
     times = (r"\d+:\d\d:\d\d", lambda found: re.sub(r"\d", "0", found[0]))
-    text = "\n".join(re.sub(*times, _still(line, [], tmp_path)).rstrip() for line in ended.values()) + "\n"
+    text = (
+        "\n".join(re.sub(*times, _still(line, [], tmp_path)).rstrip() for line in sorted(ended.values()))
+        + "\n"
+    )
     _compare(f"progress-{width}", text)
