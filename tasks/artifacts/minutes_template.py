@@ -10,9 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from stenoflow.tasks.artifacts.minutes import (
     LANGUAGES,
     MinutesDocument,
@@ -57,6 +54,9 @@ def check_template(template: str) -> None:
 
 
 def _by_jinja(document: MinutesDocument, template: str) -> str:
+    from jinja2 import StrictUndefined, TemplateError  # noqa: PLC0415 - for those who have a template
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - the same
+
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
