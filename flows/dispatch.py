@@ -230,7 +230,7 @@ async def delete_idle_looks() -> int:
             ),
             limit=_MOST_DELETED,
         )
-        idle = [run for run in idle if run.state_name != _CANCELLED or run.start_time is None]
+        idle = [run for run in idle if run.state_name != _CANCELLED or run.run_count == 0]
         for run in idle:
             with suppress(ObjectNotFound):
                 await client.delete_flow_run(run.id)

@@ -490,16 +490,13 @@ def test_looks_that_found_nothing_leave_no_flow_run(prefect: Any, tmp_path: Path
     async def act() -> list[str]:
         from prefect.client.orchestration import get_client
         from prefect.exceptions import ObjectNotFound
-        from prefect.states import Cancelled
 
         from stenoflow.flows.deployable import recover
         from stenoflow.flows.dispatch import ended_look
 
-        looks = {asked: UUID(await started("ingest", inbox=str(tmp_path))) for asked in (0, 2, -1)}
+        looks = {asked: UUID(await started("ingest", inbox=str(tmp_path))) for asked in (0, 2)}
         left = []
         async with get_client() as client:
-            # One that was never begun, since the one before was still at work.
-            await client.set_flow_run_state(looks[-1], Cancelled(), force=True)
             for asked in (0, 2):
                 await client.set_flow_run_state(looks[asked], ended_look(asked, "ended"), force=True)
             await recover()
