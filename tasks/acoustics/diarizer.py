@@ -34,7 +34,7 @@ _LOOK_EVERY_S = 0.5
 class DiarizationError(FailedError):
     """The voices in a recording could not be told apart."""
 
-    kind = "speakers"
+    kind = "voices"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ async def test_a_server_that_steps_down_is_asked_so_from_then_on(segment: Path) 
 async def test_mistral_is_told_the_language_or_asked_for_times_never_both(
     segment: Path, formats: list[str], fields: list[tuple[str, str]]
 ) -> None:
-    model: dict[str, object] = {"formats": formats, "keywords": True}
+    model: dict[str, object] = {"formats": formats, "granularities": ["segment"], "keywords": True}
     with dialect_server("mistral") as (base_url, came):
         server = provider_at("mistral", base_url)
         settings = AudioApiSettings(base_url, "key-1", server.name, server=server)

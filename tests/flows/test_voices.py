@@ -124,7 +124,7 @@ def test_where_voices_cannot_be_told_apart_the_transcript_is_there_and_resume_tr
     with monkeypatch.context() as broken:
         broken.setattr(diarizer, "_PROGRAM", "stenoflow.gone")
         line = stenoflow("transcribe", recording, "--speakers", "voices", *_OPTIONS).line
-    assert (line["status"], line["error"]["kind"]) == ("partial", "speakers")
+    assert (line["status"], line["error"]["kind"]) == ("partial", "voices")
     document = json.loads(read_artifact(line, "json"))
     assert document["speakers"] == []
     assert document["words"]

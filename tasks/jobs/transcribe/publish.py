@@ -68,7 +68,7 @@ class DamagedError(IncompleteError):
 class SpeakersUntoldError(IncompleteError):
     """The voices could not be told apart; the transcript is published without speakers."""
 
-    kind = "speakers"
+    kind = "voices"
 
 
 class NothingTranscribedError(FailedError):
