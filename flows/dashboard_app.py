@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -29,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stenoflow.flows.desk.users import Users
 from stenoflow.flows.desk.visitor import GUEST, Role, Visitor, is_desks, is_for_guests, let_in
+from stenoflow.storage.private import write_private
 from stenoflow.tasks.engine.access import HostCheck
 
 if TYPE_CHECKING:
@@ -116,17 +116,6 @@ class Login:
     def derived(self, purpose: str) -> str:
         """Return a secret for a purpose, from which the password cannot be told."""
         return hmac.new(self.auth.encode(), f"stenoflow {purpose}".encode(), hashlib.sha256).hexdigest()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Temporary files are made with mode 0600.
-    with NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-    ) as file:
-        file.write(text)
-    Path(file.name).replace(path)
 
 
 def create_app() -> ASGIApp:

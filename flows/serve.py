@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stenoflow.flows.dashboard_app import APP, APP_BESIDE, AUTH, LOGIN_PATH, Login, write_private
+from stenoflow.flows.dashboard_app import APP, APP_BESIDE, AUTH, LOGIN_PATH, Login
 from stenoflow.flows.desk import ADDRESS_FILE, DESK_FILE
 from stenoflow.flows.ingest import Moves
 from stenoflow.flows.prefect_server import (
@@ -21,6 +21,7 @@ from stenoflow.flows.prefect_server import (
     start_server,
     surround,
 )
+from stenoflow.storage.private import write_private
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.access import is_loopback
 from stenoflow.tasks.errors import SettingsError

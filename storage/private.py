@@ -7,12 +7,16 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What we keep in a home. Whatever else lies there is not ours to change.
-_OURS = ("stenoflow.db*", "store", "work", "logs", "prefect", "stenoflow.toml", ".env", "dashboard.url")
+_OURS = (
+    *("stenoflow.db*", "store", "work", "logs", "prefect"),
+    *("stenoflow.toml", ".env", "dashboard.url", "desk.url", "offers.json"),
+)
 
 
 def is_private(folder: Path) -> bool:
@@ -47,6 +51,17 @@ def make_private(home: Path) -> None:
                 _tighten(path)
             # Last: broken off before, it is begun anew by the next start.
             home.chmod(stat.S_IMODE(home.stat().st_mode) & ~_OTHERS)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Temporary files are made with mode 0600.
+    with NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+    ) as file:
+        file.write(text)
+    Path(file.name).replace(path)
 
 
 def _is_ours(home: Path) -> bool:

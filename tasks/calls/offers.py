@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.storage.private import make_private
+from stenoflow.storage.private import make_private, write_private
 from stenoflow.tasks.api.model_table import Kind, order_at, today
 from stenoflow.tasks.api.models import ListedModel, load_models
 from stenoflow.tasks.calls.provider import Asked, asked_for, open_api
@@ -83,10 +82,7 @@ def _read(settings: Settings) -> dict[str, Any]:
 def _write(settings: Settings, entries: Mapping[str, Any]) -> None:
     with suppress(OSError):
         make_private(settings.home)
-        path: Path = settings.home / _FILE
-        beside = path.with_name(f"{_FILE}.new")
-        beside.write_text(json.dumps(entries, indent=1), "utf-8")
-        beside.replace(path)
+        write_private(settings.home / _FILE, json.dumps(entries, indent=1))
 
 
 def _day(said: object) -> date | None:

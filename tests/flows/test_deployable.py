@@ -255,7 +255,7 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
 
 @pytest.mark.usefixtures("api")
 def test_a_look_empties_the_queue_of_its_inbox(
-    prefect: Any, bucket: Bucket, queue: Queue, meeting: Meeting, capsys: pytest.CaptureFixture[str]
+    prefect: Any, bucket: Bucket, queue: Queue, meeting: Meeting, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket.put("in/town hall.mp3", meeting.path.read_bytes())
     for key in ("in/town hall.mp3", "in/town hall.mp3", "out/other.mp3"):
@@ -279,7 +279,7 @@ def test_a_look_empties_the_queue_of_its_inbox(
     assert (done.is_completed(), sources) == (True, {f"{bucket.url}/in/town hall.mp3"})
     # What is no event of S3 is left to whoever else reads it.
     assert queue.left() == 1
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "is passed over: " in said
     assert f"names no recording of {bucket.url}/in/" in said
     assert refused.is_failed()

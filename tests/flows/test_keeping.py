@@ -94,8 +94,10 @@ def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
             database.close()
             assert name not in dump
             assert b'"word": "' + said not in dump
-        else:
-            assert path.suffix.startswith(".db-"), path
+        elif not path.suffix.startswith(".db-"):
+            kept = path.read_bytes()
+            assert name not in kept, path
+            assert b'"word": "' + said not in kept, path
     assert stenoflow("forget", str(line["recording"]), "--yes", "--json").exit_code == 2
     receipt = stenoflow("forget", "--receipts", "--json").line
     assert (receipt["recording"], receipt["cause"]) == (line["recording"], "forget")

@@ -63,7 +63,7 @@ def tuesday(tmp_path: Path) -> Path:
 
 
 def _speakers(line: dict[str, Any]) -> list[str]:
-    assert line["status"] == "complete", line
+    assert line["status"] == "complete", line["error"]
     speakers: list[str] = json.loads(read_artifact(line, "json"))["speakers"]
     return speakers
 

@@ -208,7 +208,7 @@ def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequ
         try:
             _ = context.catalog.job(job_id(recording.id, request.settings))
         except StorageError:
-            return request.settled()
+            return _with_diarization(request.settled(), recording.sha256)
     return request
 
 
