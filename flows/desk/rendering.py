@@ -22,7 +22,7 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.timecode import clock
 
 _FOLDER = Path(__file__).parent
-_ASSETS = frozenset({"desk.css", "send.js", "theme.js"})
+_ASSETS = frozenset({"desk.css", "send.js", "theme.js", "links.js"})
 
 
 def context_of(request: Request) -> AppContext:

@@ -123,8 +123,7 @@ function choose(ms) {
 
 document.getElementById("text").addEventListener("click", (event) => {
   if (!getSelection().isCollapsed) return;
-  // A link that leads elsewhere does so.
-  const time = event.target.closest("a[href^='#']");
+  const time = event.target.closest("a");
   const word = event.target.closest("p > span");
   if (!time && !word) return;
   if (time) event.preventDefault();

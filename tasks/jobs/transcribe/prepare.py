@@ -208,7 +208,11 @@ def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequ
         try:
             _ = context.catalog.job(job_id(recording.id, request.settings))
         except StorageError:
-            return _with_diarization(request.settled(), recording.sha256)
+            settled, turns = request.settled(), request.settings.turns
+            if turns is None:
+                return settled
+            told = replace(settled.settings, speakers=request.settings.speakers, turns=turns)
+            return replace(settled, settings=told)
     return request
 
 
