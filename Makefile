@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo dashboard test test-slow lint types check-imports unit soak fleet bench lock clean
+.PHONY: help setup demo dashboard test test-programs test-slow lint types check-imports unit soak fleet bench lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -21,7 +21,10 @@ dashboard: demo ## The same, and leave it to look at in Prefect's pages
 
 test: lint types check-imports unit ## Run the linters, the type checker and the tests, in minutes
 
-test-slow: .venv/.tests ## Run what `test` leaves out: browsers, crowds, kills, hostile files, more examples
+test-programs: .venv/.tests ## Run the whole program in the cases that `test` leaves out, as CI does
+	$(PYTEST) -m "program and not slow" --hypothesis-profile quick
+
+test-slow: .venv/.tests ## Run the rest: browsers, crowds, kills, hostile files, more examples
 	$(PYTEST) -m "slow or hypothesis"
 
 lint: .venv/.tests
@@ -37,7 +40,7 @@ check-imports: .venv/.tests
 	PYTHONPATH=.venv/copy $(BIN)/lint-imports --no-logo
 
 unit: .venv/.tests
-	$(PYTEST) -m "not slow" --hypothesis-profile quick
+	$(PYTEST) -m "not slow and not program" --hypothesis-profile quick
 
 bench: .venv/.tests ## Measure exactness, speed and memory against what they could be (BENCH=--quick: in minutes)
 	$(BIN)/python -m tests.bench $(BENCH)

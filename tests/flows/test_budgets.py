@@ -29,6 +29,7 @@ def council(meeting: Meeting, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.program
 def test_a_month_without_room_is_known_before_anything_is_spent(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, council: Path
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_month_without_room_is_known_before_anything_is_spent(
     assert stenoflow("resume", printed.line["job"], "--json").line["status"] == "complete"
 
 
+@pytest.mark.program
 def test_a_tag_has_a_budget_of_its_own(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, council: Path
 ) -> None:
@@ -53,6 +55,7 @@ def test_a_tag_has_a_budget_of_its_own(
     assert stenoflow("transcribe", council, "--tag", "council", "--json").exit_code == 0
 
 
+@pytest.mark.program
 def test_a_budget_is_for_all_that_one_command_does(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, council: Path
 ) -> None:
@@ -78,6 +81,7 @@ LEAST = (
 )
 
 
+@pytest.mark.program
 def test_a_minimum_a_call_is_estimated_and_checked_for_each_call(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -105,6 +109,7 @@ def test_a_cap_is_not_passed_by_whole_seconds(
     assert sum(amount for _, amount in charges(home)) <= 24_000
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("seconds", [0, -1, 999_999_999, 10**30, "NaN", None, float("nan")])
 def test_a_count_that_cannot_be_costs_what_was_sent_and_is_told(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, seconds: object
@@ -121,6 +126,7 @@ def test_a_count_that_cannot_be_costs_what_was_sent_and_is_told(
     assert "the API's own count cannot be" in shown["charges"][-1]["price"]
 
 
+@pytest.mark.program
 def test_what_is_stored_already_fits_into_any_budget(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

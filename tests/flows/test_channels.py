@@ -80,6 +80,7 @@ def test_silence_of_a_channel_is_not_paid_for(
     assert sum(call.seconds for call in api.calls) < 50, "turns of 12 s in two channels"
 
 
+@pytest.mark.program
 def test_a_killed_run_goes_on_with_the_cuts_of_each_channel(
     stenoflow: Command, api: AudioApiServer, call: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Comma
     assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
 
 
+@pytest.mark.program
 def test_the_demo_hears_the_meeting_for_nothing(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-to-be-used")
     line = stenoflow("demo", "--json").line
@@ -100,6 +101,7 @@ def _printed_lines(text: str) -> list[str]:
     return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("terminal")
 def test_lists_fit_a_terminal_of_80_columns_and_say_what_is_what(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
@@ -119,6 +121,7 @@ def test_lists_fit_a_terminal_of_80_columns_and_say_what_is_what(
     assert row.startswith(f"{datetime.now().astimezone():%d %b}")
 
 
+@pytest.mark.program
 def test_jobs_are_found_by_tag_day_state_and_name(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -142,6 +145,7 @@ def test_jobs_are_found_by_tag_day_state_and_name(
     assert "--limit shows more" in stenoflow("jobs", "--limit", "1").err
 
 
+@pytest.mark.program
 def test_show_folds_segments_and_tells_dates_and_charges(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -164,6 +168,7 @@ def test_show_folds_segments_and_tells_dates_and_charges(
     assert whole.count(" whisper-1 ") == 12
 
 
+@pytest.mark.program
 def test_costs_have_totals_and_say_what_is_left_of_a_budget(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -196,6 +201,7 @@ def test_help_shows_options_by_purpose_and_flags_without_a_type(
     assert len(first.splitlines()) <= 24 if command == "transcribe" else True
 
 
+@pytest.mark.program
 def test_a_shell_completes_ids_models_voices_languages_formats_and_tags(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +253,7 @@ def test_an_option_that_cannot_be_used_is_refused_in_plain_words(stenoflow: Comm
     assert "'--concurrency': it must be a whole number" in refused.err
 
 
+@pytest.mark.program
 def test_no_name_or_tag_is_taken_for_markup(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -263,6 +270,7 @@ def test_no_name_or_tag_is_taken_for_markup(
     assert "[recordings]" in stenoflow("ingest", "--help").out
 
 
+@pytest.mark.program
 def test_where_subtitles_do_not_keep_their_rules_is_listed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +283,7 @@ def test_where_subtitles_do_not_keep_their_rules_is_listed(
     assert f"{line['cues']} cues by the rules of bbc" in stenoflow("show", job, "--lint").out
 
 
+@pytest.mark.program
 def test_costs_are_told_by_any_heading_in_any_format(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -316,6 +325,7 @@ def test_commands_that_run_no_flow_do_not_load_prefect(home: Path) -> None:
     assert (home / "stenoflow.db").exists()
 
 
+@pytest.mark.program
 def test_json_and_nothing_else_on_stdout(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
     printed = stenoflow("transcribe", meeting.path, "--json")
     assert api.calls
@@ -324,6 +334,7 @@ def test_json_and_nothing_else_on_stdout(stenoflow: Command, api: AudioApiServer
     assert printed.err
 
 
+@pytest.mark.program
 def test_nothing_that_others_wrote_is_a_command_to_a_terminal_or_a_formula(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

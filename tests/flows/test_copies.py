@@ -16,6 +16,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_copy_replaces_what_we_wrote_and_not_what_others_did(
     stenoflow: Command, meeting: Meeting, tmp_path: Path, out: Path
@@ -41,6 +42,7 @@ def test_a_copy_replaces_what_we_wrote_and_not_what_others_did(
     assert {path.name for path in out.iterdir()} == names | {"talk-3.txt"}
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_copy_of_another_recording_of_that_name_stays(
     stenoflow: Command, meeting: Meeting, tmp_path: Path, out: Path
@@ -52,6 +54,7 @@ def test_a_copy_of_another_recording_of_that_name_stays(
     assert (out / "talk.html").read_bytes() != (out / "talk-2.html").read_bytes()
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_copy_that_we_made_before_is_brought_up_to_date(
     stenoflow: Command, meeting: Meeting, out: Path

@@ -76,6 +76,7 @@ async def registered(*names: str) -> None:
         await deployment.aapply()
 
 
+@pytest.mark.program
 def test_every_entrypoint_of_prefect_yaml_is_a_flow(home: Path) -> None:
     surround(home)
     from prefect.flows import load_flow_from_entrypoint
@@ -104,6 +105,7 @@ def test_a_text_that_was_spoken_in_part_is_resumed(
     assert (stenoflow(*speak).line["calls"], len(api.speech.calls)) == (0, 3)
 
 
+@pytest.mark.program
 def test_a_recording_is_transcribed_and_shown(
     prefect: Any, api: AudioApiServer, meeting: Meeting, stenoflow: Command
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_recording_is_transcribed_and_shown(
     assert "transcript.srt" in summary
 
 
+@pytest.mark.program
 def test_one_limit_holds_for_all_calls_of_all_runs(
     prefect: Any, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +163,7 @@ asyncio.run(both())
 """
 
 
+@pytest.mark.program
 def test_without_a_server_the_limit_of_this_process_is_all_there_is(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +182,7 @@ def test_without_a_server_the_limit_of_this_process_is_all_there_is(
     assert printed.stdout == "both are in\n"
 
 
+@pytest.mark.program
 def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meeting: Meeting) -> None:
     api.key = "another"
 
@@ -196,6 +201,7 @@ def test_no_key_is_seen_in_the_dashboard(prefect: Any, api: AudioApiServer, meet
     assert "sk-test-0123456789" not in seen
 
 
+@pytest.mark.program
 def test_what_fails_says_why_and_where_to_look_under_our_tag(
     prefect: Any, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +227,7 @@ def test_what_fails_says_why_and_where_to_look_under_our_tag(
     assert (run.name, run.tags) == (meeting.path.name, ["board"])
 
 
+@pytest.mark.program
 def test_a_recording_of_an_inbox_is_taken_in_once(prefect: Any, api: AudioApiServer, inbox: Path) -> None:
     async def act() -> Any:
         from stenoflow.flows.deployable import ingest_recording
@@ -253,6 +260,7 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
     assert runs[0].parameters["options"] == {"priority": "urgent", "tag": "board"}
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_look_empties_the_queue_of_its_inbox(
     prefect: Any, bucket: Bucket, queue: Queue, meeting: Meeting, caplog: pytest.LogCaptureFixture
@@ -294,6 +302,7 @@ async def _asked_for(inbox: Path) -> list[Any]:
     return [run for run in runs if run.parameters.get("source", "").startswith(inbox.as_uri())]
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_jobs_that_a_run_died_over_are_taken_up(prefect: Any, meeting: Meeting, stenoflow: Command) -> None:
     line = stenoflow("transcribe", meeting.path, "--json").line
@@ -373,6 +382,7 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
     assert prefect(act)[:3] == as_they_are
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("no_time_to_start")
 @pytest.mark.parametrize("is_start", [False, True])
 def test_a_look_that_died_does_not_keep_its_inbox_closed(prefect: Any, is_start: bool) -> None:
@@ -438,6 +448,7 @@ async def looks_alone(name: str) -> UUID:
     return made
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api", "no_time_to_start")
 @pytest.mark.parametrize("said_by_its_worker", [False, True])
 def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
@@ -463,6 +474,7 @@ def test_all_that_a_flow_run_was_to_do_is_asked_for_anew(
     assert prefect(act) == [("folder", "Crashed", []), ("folder", "Scheduled", ["recovered"])]
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_job_that_run_after_run_died_over_is_not_begun_for_ever(
     prefect: Any, meeting: Meeting, stenoflow: Command

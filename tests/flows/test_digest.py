@@ -70,6 +70,7 @@ def test_minutes_are_written_published_linked_and_shown_in_the_page(
     assert line["cost"] == f"{cost / 1e6:.6f}"
 
 
+@pytest.mark.program
 def test_a_template_of_the_command_the_tag_or_the_inbox_writes_them_without_another_question(
     stenoflow: Command, api: AudioApiServer, home: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_template_of_the_command_the_tag_or_the_inbox_writes_them_without_anot
     assert (refused.exit_code, len(api.chat.chats)) == (2, 1)
 
 
+@pytest.mark.program
 def test_the_same_again_costs_nothing_and_all_is_as_recorded(stenoflow: Command, api: AudioApiServer) -> None:
     job = transcribed(LINES)
     first = stenoflow("digest", job, "--json").line
@@ -113,6 +115,7 @@ def test_the_same_again_costs_nothing_and_all_is_as_recorded(stenoflow: Command,
         assert hashlib.sha256((folder / each["name"]).read_bytes()).hexdigest() == each["sha256"]
 
 
+@pytest.mark.program
 def test_a_charge_can_be_worked_out_again(stenoflow: Command, api: AudioApiServer) -> None:
     line = stenoflow("digest", transcribed(LINES), "--json").line
     (chat,) = api.chat.chats
@@ -135,6 +138,7 @@ def small(home: Path) -> None:
 LONG = tuple(f"This is what was said as number {n} of all that there was to say." for n in range(150))
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("small")
 def test_a_long_meeting_is_divided_and_summed_up(stenoflow: Command, api: AudioApiServer) -> None:
     line = stenoflow("digest", transcribed(LONG), "--json").line
@@ -152,6 +156,7 @@ def test_a_long_meeting_is_divided_and_summed_up(stenoflow: Command, api: AudioA
     assert document["decisions"][0]["line"] == 150
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("small")
 def test_what_failed_is_said_and_resume_asks_just_that(stenoflow: Command, api: AudioApiServer) -> None:
     job = transcribed(LONG)
@@ -212,6 +217,7 @@ def test_what_is_said_in_a_meeting_is_no_instruction_and_the_answer_is_not_belie
     assert not re.search(r"(?<!\\)\]\(https", markdown)
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["fenced", "cut-short", "no-usage"])
 def test_odd_answers_are_minutes_all_the_same(stenoflow: Command, api: AudioApiServer, mode: str) -> None:
     api.mode = mode
@@ -221,6 +227,7 @@ def test_odd_answers_are_minutes_all_the_same(stenoflow: Command, api: AudioApiS
     assert ("cut short" in read_artifact(line, "md")) == (mode == "cut-short")
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["content-null", "refusal"])
 def test_an_answer_that_is_no_minutes_is_asked_for_once_more_and_charged(
     stenoflow: Command, api: AudioApiServer, home: Path, mode: str
@@ -243,6 +250,7 @@ def test_a_model_that_never_answers_as_asked_fails_and_nothing_is_published(
     assert printed.line["calls"] == 2
 
 
+@pytest.mark.program
 def test_a_server_without_the_model_says_so(stenoflow: Command, api: AudioApiServer) -> None:
     api.mode = "404-model"
     printed = stenoflow("digest", transcribed(LINES), "--model", "my-llm", "--json")
@@ -318,6 +326,7 @@ def test_verify_builds_minutes_anew_without_a_call(stenoflow: Command, api: Audi
     assert len(api.chat.chats) == 1
 
 
+@pytest.mark.program
 def test_minutes_are_forgotten_with_their_recording(stenoflow: Command, api: AudioApiServer) -> None:
     line = stenoflow("digest", transcribed(LINES), "--json").line
     assert api.chat.chats
@@ -348,6 +357,7 @@ def test_minutes_are_read_aloud_in_the_format_that_is_wanted(stenoflow: Command,
     assert (len(api.chat.chats), len(api.speech.calls)) == (1, 1)
 
 
+@pytest.mark.program
 def test_minutes_that_cannot_be_spoken_are_there_as_text(stenoflow: Command, api: AudioApiServer) -> None:
     api.script(["ok", "400"])
     printed = stenoflow("digest", transcribed(LINES), "--speak", "--formats", "md,mp3", "--json")
@@ -367,6 +377,7 @@ def test_a_voice_or_format_that_there_is_none_of_is_bad_usage(
     assert not api.chat.chats
 
 
+@pytest.mark.program
 def test_minutes_follow_a_transcription_where_that_is_wished(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -415,6 +426,7 @@ def hold_chat(api: AudioApiServer) -> threading.Event:
     return go_on
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("small")
 def test_what_is_interrupted_keeps_the_calls_in_flight_and_goes_on(
     stenoflow: Command, api: AudioApiServer, home: Path
@@ -452,6 +464,7 @@ def test_no_minutes_follow_where_nothing_was_said_and_that_is_no_fault(
     assert not api.chat.chats
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("small")
 def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
     stenoflow: Command, api: AudioApiServer, home: Path
@@ -471,6 +484,7 @@ def test_what_is_killed_buys_at_most_the_calls_in_flight_again(
     assert kinds.count("possible") == 2
 
 
+@pytest.mark.program
 def test_minutes_on_postgresql(
     stenoflow: Command, api: AudioApiServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

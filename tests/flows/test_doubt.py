@@ -46,6 +46,7 @@ def test_an_empty_answer_for_speech_is_asked_for_again_and_no_word_is_missing(
     assert [call.values("temperature") for call in api.calls] == [[], ["0.2"]]
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("mode", "remark"), [("empty-text", "empty"), ("repetition", "repetition")])
 def test_two_strange_answers_are_taken_and_marked(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, mode: str, remark: str
@@ -94,6 +95,7 @@ def _past_the_end(words: list[dict[str, Any]]) -> None:
     words[-1]["end"] = 242.3
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("change", [_early, _ends_before_it_starts, _past_the_end])
 def test_one_odd_time_costs_no_text_and_no_second_call(
     stenoflow: Command,

@@ -58,6 +58,7 @@ _PROXIES = {
 }
 
 
+@pytest.mark.program
 def test_proxies_keep_nobody_from_this_machine(api: AudioApiServer, meeting: Meeting, home: Path) -> None:
     done = _run(home, "transcribe", meeting.path, "--json", **_PROXIES)
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "complete"), done.stderr
@@ -73,6 +74,7 @@ def test_a_proxy_that_cannot_be_used_is_named(meeting: Meeting, home: Path) -> N
 _NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_name_in_chinese_and_a_locale_that_has_no_such_signs(
     meeting: Meeting, home: Path, tmp_path: Path
@@ -92,6 +94,7 @@ def test_a_name_in_chinese_and_a_locale_that_has_no_such_signs(
     assert "会议" in _run(home, "jobs").stdout.decode()
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("name", ["a%20b", "a?b=c", "a#b", "a b", "日本", "%2e%2e"])
 def test_the_database_lies_in_the_home_whatever_that_is_called(name: str, tmp_path: Path) -> None:
     home = tmp_path / name
@@ -109,6 +112,7 @@ def _modes(home: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_home_is_its_owners_alone_and_an_old_one_is_tightened(meeting: Meeting, home: Path) -> None:
     assert _run(home, "transcribe", meeting.path).returncode == 0
@@ -128,6 +132,7 @@ def test_a_home_that_others_use_is_left_as_it_is(home: Path, tmp_path: Path) -> 
     assert shared.stat().st_mode & 0o7777 == 0o1777
 
 
+@pytest.mark.program
 def test_a_terminal_that_hangs_up_ends_it_as_ctrl_c_does(
     api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
@@ -161,6 +166,7 @@ def test_a_terminal_that_hangs_up_ends_it_as_ctrl_c_does(
     assert states <= {"complete", "interrupted"}
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("command", ["metrics", "engine"])
 def test_servers_end_when_the_terminal_hangs_up_but_not_under_nohup(command: str, home: Path) -> None:
     for prefix, ends in ([], True), (["nohup"], False):
@@ -181,6 +187,7 @@ def test_servers_end_when_the_terminal_hangs_up_but_not_under_nohup(command: str
         process.wait(60)
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(
     ("name", "text", "is_refused"),
     [

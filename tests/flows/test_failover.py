@@ -116,6 +116,7 @@ def _sent_ms(segments: list[Segment]) -> float:
     return sum((end - start) / 16 for each in segments for start, end in each.spans)
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["401", "402", "404-model", "429-insufficient_quota", "302"])
 def test_a_refusal_midway_sends_every_other_segment_to_the_next(
     transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting, mode: str
@@ -132,6 +133,7 @@ def test_a_refusal_midway_sends_every_other_segment_to_the_next(
     assert transcribe().outcome.calls == 0
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["503", "reset-after-body", "429-retry-after-a-day", "400"])
 def test_an_outage_midway_loses_nothing_and_the_books_agree(
     transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting, mode: str
@@ -150,6 +152,7 @@ def test_an_outage_midway_loses_nothing_and_the_books_agree(
         _check_books(ended, (_FIRST, api), (_SPARE, spare))
 
 
+@pytest.mark.program
 def test_who_is_too_slow_for_the_deadline_is_followed_by_the_next(
     transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -175,6 +178,7 @@ def test_nobody_at_the_first_address_is_found_out_without_cost(
     _check_books(ended, (_SPARE, spare))
 
 
+@pytest.mark.program
 def test_what_a_provider_answered_before_is_not_bought_of_another(
     stenoflow: Command, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -188,6 +192,7 @@ def test_what_a_provider_answered_before_is_not_bought_of_another(
     assert (len(api.calls), len(spare.calls)) == (bought, 0)
 
 
+@pytest.mark.program
 def test_where_all_fail_the_job_says_so_and_the_next_run_asks_again(
     transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer
 ) -> None:
@@ -230,6 +235,7 @@ def test_a_tag_names_providers_too_and_a_recording_counts_before_it(home: Path) 
     ]
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("due", "first"), [(True, _SPARE), (False, _FIRST)])
 def test_what_is_due_goes_to_the_cheapest_that_makes_it(
     transcribe: Transcribe,

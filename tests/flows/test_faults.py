@@ -29,6 +29,7 @@ def _sums(charged: list[tuple[str, int]]) -> dict[str, int]:
     return {kind: sum(amount for each, amount in charged if each == kind) for kind, _ in charged}
 
 
+@pytest.mark.program
 def test_a_segment_that_cannot_be_had_is_missing_in_every_artifact_and_resume_gets_just_that(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_segment_that_cannot_be_had_is_missing_in_every_artifact_and_resume_ge
     assert [word["word"] for word in whole["words"]] == [word.text for word in meeting.words]
 
 
+@pytest.mark.program
 def test_calls_that_may_have_been_charged_are_in_the_ledger(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -75,6 +77,7 @@ def test_calls_that_may_have_been_charged_are_in_the_ledger(
     ]
 
 
+@pytest.mark.program
 def test_a_refused_key_stops_at_once_and_costs_nothing(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +109,7 @@ def test_an_api_that_cannot_be_reached_is_said_to_be(
     assert "Traceback" not in printed.err
 
 
+@pytest.mark.program
 def test_waiting_for_a_rate_limit_is_no_failure(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -114,6 +118,7 @@ def test_waiting_for_a_rate_limit_is_no_failure(
     assert (line["status"], line["cost"]) == ("complete", "0.0240")
 
 
+@pytest.mark.program
 def test_a_budget_reached_midway_keeps_what_is_done(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

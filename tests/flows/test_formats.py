@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import docx
+import pytest
 
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.servers.audio_api import AudioApiServer
@@ -19,6 +20,7 @@ def _path(line: dict[str, dict[str, str]], name: str) -> Path:
     return Path(line["artifacts"][name].removeprefix("file://"))
 
 
+@pytest.mark.program
 def test_a_format_is_made_of_a_complete_job_without_a_call_and_kept(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

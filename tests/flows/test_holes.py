@@ -39,6 +39,7 @@ class Deaf:
         return _without(heard, length / 3, 2 * length / 3) if self.times >= 0 else heard
 
 
+@pytest.mark.program
 def test_what_is_missed_once_is_asked_for_again_and_no_word_is_lost(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -50,6 +51,7 @@ def test_what_is_missed_once_is_asked_for_again_and_no_word_is_lost(
     assert stenoflow("transcribe", meeting.path, *_WHOLE).line["calls"] == 0
 
 
+@pytest.mark.program
 def test_what_is_missed_twice_is_asked_for_in_a_piece(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -63,6 +65,7 @@ def test_what_is_missed_twice_is_asked_for_in_a_piece(
     assert piece < whole / 2
 
 
+@pytest.mark.program
 def test_what_is_never_heard_is_named_everywhere(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -81,6 +84,7 @@ def test_what_is_never_heard_is_named_everywhere(
     assert stenoflow("resume", line["job"], "--json").line["calls"] == 0
 
 
+@pytest.mark.program
 def test_a_hole_that_could_not_be_asked_for_again_is_tried_by_resume(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

@@ -61,6 +61,7 @@ def watching(folder: Path, *arguments: str) -> Iterator[Watching]:
         assert process.wait() == 130
 
 
+@pytest.mark.program
 def test_a_single_look_waits_no_longer_than_its_interval_however_long_looks_take(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_single_look_waits_no_longer_than_its_interval_however_long_looks_take
     assert api.calls
 
 
+@pytest.mark.program
 def test_each_recording_is_taken_once_and_costs_once(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:
@@ -132,6 +134,7 @@ def test_what_was_refused_before_goes_where_it_is_asked_to_now(
     assert moved == {"noise.mp3", "noise.mp3.reason.txt", "talk.json", "talk.mp3", "talk.mp3.reason.txt"}
 
 
+@pytest.mark.program
 def test_options_beside_a_recording_are_followed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:
@@ -151,6 +154,7 @@ def test_options_beside_a_recording_are_followed(
     assert tags == {line["job"]: "board"}
 
 
+@pytest.mark.program
 def test_a_recording_whose_options_are_mended_is_taken(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:
@@ -166,6 +170,7 @@ def test_a_recording_whose_options_are_mended_is_taken(
     assert [call.values("language") for call in api.calls] == [["fr"]]
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_the_more_urgent_is_begun_first(
     stenoflow: Command, meeting: Meeting, inbox: Path, home: Path
@@ -180,6 +185,7 @@ def test_the_more_urgent_is_begun_first(
     assert [source.rpartition("/")[2] for (source,) in taken] == ["c.mp3", "b.mp3", "a.mp3"]
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home")
 def test_a_growing_file_is_taken_when_it_has_ended(
     api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
@@ -201,6 +207,7 @@ def test_a_growing_file_is_taken_when_it_has_ended(
     assert len(api.calls) == 1, "they have the same sound"
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home")
 def test_a_watch_that_is_killed_loses_and_pays_nothing(
     api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
@@ -217,6 +224,7 @@ def test_a_watch_that_is_killed_loses_and_pays_nothing(
     assert len(api.calls) <= 2
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home")
 def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
     api: AudioApiServer,
@@ -298,6 +306,7 @@ def test_what_is_rejected_replaces_nothing(stenoflow: Command, inbox: Path, tmp_
         assert "talk.mp3" in path.with_name(f"{path.name}.reason.txt").read_text()
 
 
+@pytest.mark.program
 def test_what_a_budget_refuses_stays_and_is_taken_once_there_is_room(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, home: Path, tmp_path: Path
 ) -> None:
@@ -316,6 +325,7 @@ def test_what_a_budget_refuses_stays_and_is_taken_once_there_is_room(
     assert stenoflow("ingest", inbox, *_LOOKS).out == ""
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["401", "500"])
 def test_what_the_api_failed_at_is_taken_by_the_next_look(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, mode: str
@@ -361,6 +371,7 @@ def test_an_error_that_nobody_foresaw_is_no_end(
     assert len(api.calls) == 1
 
 
+@pytest.mark.program
 def test_what_is_complete_is_moved_and_replaces_nothing(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
 ) -> None:
@@ -384,6 +395,7 @@ def test_what_is_complete_is_moved_and_replaces_nothing(
     assert len(api.calls) == 1
 
 
+@pytest.mark.program
 def test_what_was_complete_before_is_moved_now(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
 ) -> None:
@@ -394,6 +406,7 @@ def test_what_was_complete_before_is_moved_now(
     assert (tmp_path / "done" / "talk.mp3").exists()
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home")
 def test_a_recording_that_is_written_every_now_and_then_is_bought_once(
     api: AudioApiServer, meeting: Meeting, inbox: Path, tmp_path: Path
@@ -423,6 +436,7 @@ def test_what_lacks_its_end_waits_and_says_so(
     assert stenoflow("ingest", inbox, *_LOOKS).line["damaged"] is not None
 
 
+@pytest.mark.program
 def test_what_a_folder_has_besides_recordings_is_said(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, inbox: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_what_would_become_less_is_not_built_anew(
     assert read_artifact(line, "json") == kept
 
 
+@pytest.mark.program
 def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
     stenoflow: Command,
     home: Path,
@@ -112,6 +113,7 @@ def test_a_recording_that_is_forgotten_is_gone_but_for_what_it_cost(
     assert len(api.calls) == 8
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("line")
 def test_an_answer_that_another_recording_uses_too_stays(
     stenoflow: Command, meeting: Meeting, tmp_path: Path, api: AudioApiServer
@@ -132,6 +134,7 @@ def _lose_database(home: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.program
 def test_a_database_that_was_lost_is_taken_back_from_the_store(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, line: dict[str, object]
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_database_that_was_lost_is_taken_back_from_the_store(
     assert stenoflow("costs", "--by", "tag", "--format", "json").line == costs
 
 
+@pytest.mark.program
 def test_an_older_copy_of_the_database_is_brought_up_to_date(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:
@@ -186,6 +190,7 @@ def test_an_older_copy_of_the_database_is_brought_up_to_date(
     assert len(api.calls) == 5
 
 
+@pytest.mark.program
 def test_a_record_that_cannot_be_read_is_told_and_hinders_no_other(
     stenoflow: Command, home: Path, line: dict[str, object]
 ) -> None:

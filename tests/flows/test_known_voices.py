@@ -118,6 +118,7 @@ def test_who_was_named_once_is_known_in_the_next_recording_and_forgotten(
     assert _kept(home) == []
 
 
+@pytest.mark.program
 def test_where_it_is_not_clear_somebody_confirms_it(
     stenoflow: Command, home: Path, monday: Path, tuesday: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +152,7 @@ def test_who_is_known_from_one_inbox_is_a_stranger_in_another_unless_that_is_cho
     assert _speakers(stenoflow("transcribe", other, *_VOICES).line) == ["Anna", "B"]
 
 
+@pytest.mark.program
 def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     stenoflow: Command,
     home: Path,

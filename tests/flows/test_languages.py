@@ -53,6 +53,7 @@ def agreed(home: Path) -> list[str | None]:
         database.close()
 
 
+@pytest.mark.program
 def test_three_segments_agree_and_most_others_are_told(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_three_segments_agree_and_most_others_are_told(
     assert [(each["status"], each["calls"]) for each in again] == [("complete", 0)] * 2
 
 
+@pytest.mark.program
 def test_who_hears_something_else_is_kept_and_flagged_and_its_neighbours_find_out_themselves(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_short_recording_is_told_nothing(stenoflow: Command, api: AudioApiServ
     assert {name for name, _ in call.fields} == {"model", "response_format", "timestamp_granularities[]"}
 
 
+@pytest.mark.program
 def test_of_several_languages_one_that_nobody_speaks_is_asked_for_again(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -136,6 +139,7 @@ def test_of_several_languages_one_that_nobody_speaks_is_asked_for_again(
     assert "suspect: language" in stenoflow("show", line["job"]).out
 
 
+@pytest.mark.program
 def test_a_model_that_takes_several_languages_and_keywords_gets_them(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -159,6 +163,7 @@ def test_a_model_that_takes_several_languages_and_keywords_gets_them(
         assert call.values("prompt") == call.values("language") == []
 
 
+@pytest.mark.program
 def test_a_glossary_goes_as_a_prompt_and_what_only_echoes_it_is_asked_for_without(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -208,6 +213,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_spent(
     assert not api.calls
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["refuses-language", "422-language"])
 def test_a_language_that_we_decided_on_and_the_server_refuses_is_told_no_more(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, mode: str
@@ -242,6 +248,7 @@ def _in_codes(language_of: Callable[[int], list[str]], calls: Heard) -> Recognis
     return hear
 
 
+@pytest.mark.program
 def test_gpt_transcribes_segments_agree_on_a_language_too(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:
@@ -255,6 +262,7 @@ def test_gpt_transcribes_segments_agree_on_a_language_too(
     assert json.loads(read_artifact(line, "json"))["language"] == "de"
 
 
+@pytest.mark.program
 def test_of_a_mixed_meeting_what_gpt_transcribe_names_is_believed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:

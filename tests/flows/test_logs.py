@@ -56,6 +56,7 @@ _DASHBOARD = "anna:geheimnis-4711"
 _IN_URL = "passw0rt-im-pfad"
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("mode", ["401", "400", "html-200", "reset-after-body"])
 def test_no_secret_is_in_what_failed_runs_print_store_or_log(
     mode: str,

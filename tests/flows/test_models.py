@@ -48,6 +48,7 @@ def test_the_server_is_asked_what_it_offers(stenoflow: Command, api: AudioApiSer
     assert not api.calls
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize(("days", "said"), [(59, "ends at"), (-1, "ended at"), (90, None)])
 def test_a_model_that_ends_is_warned_of_at_each_use(

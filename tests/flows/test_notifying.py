@@ -39,6 +39,7 @@ def without_waits() -> Iterator[None]:
         yield
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_recording_that_is_complete_is_told(
     stenoflow: Command, receiver: WebhookServer, meeting: Meeting
@@ -77,6 +78,7 @@ def test_a_budget_that_is_reached_is_told_once_a_run(
     assert sorted(receiver.types()) == ["budget.reached", "recording.refused", "recording.refused"]
 
 
+@pytest.mark.program
 def test_a_provider_that_stopped_is_told_once_a_run(
     stenoflow: Command, api: AudioApiServer, receiver: WebhookServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_provider_that_stopped_is_told_once_a_run(
     assert sorted(receiver.types()) == ["provider.stopped", "recording.failed", "recording.failed"]
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("days", "told"), [(10, 1), (90, 0)])
 def test_a_model_that_is_to_be_shut_down_is_told_once_a_run(
     stenoflow: Command,
@@ -106,6 +109,7 @@ def test_a_model_that_is_to_be_shut_down_is_told_once_a_run(
     assert len(receiver.taken) == 2 + told
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("fault", ["hang", "404", "410", "302"])
 def test_a_receiver_that_does_not_take_it_changes_nothing_but_stderr(
@@ -131,6 +135,7 @@ def test_without_a_receiver_nobody_asks_for_models(
     assert api.connections == 1
 
 
+@pytest.mark.program
 def test_where_nobody_names_a_model_the_provider_is_asked_before_a_new_job_alone(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -143,6 +148,7 @@ def test_where_nobody_names_a_model_the_provider_is_asked_before_a_new_job_alone
     assert api.connections == reached
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 def test_no_secret_is_anywhere(receiver: WebhookServer, meeting: Meeting, home: Path, level: str) -> None:
@@ -155,6 +161,7 @@ def test_no_secret_is_anywhere(receiver: WebhookServer, meeting: Meeting, home: 
     _check(events=_told(receiver), out=out, err=err, rows=_rows(home))
 
 
+@pytest.mark.program
 def test_no_secret_that_an_answer_repeats_is_told(
     api: AudioApiServer,
     receiver: WebhookServer,
@@ -208,6 +215,7 @@ def _check(**places: str) -> None:
     assert found == []
 
 
+@pytest.mark.program
 def test_a_failure_in_an_inbox_is_told_once_until_it_is_another(
     stenoflow: Command, api: AudioApiServer, receiver: WebhookServer, meeting: Meeting, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def _states(name: str, api_url: str) -> list[tuple[str, str]]:
         return asyncio.run(states_of(name))
 
 
+@pytest.mark.program
 def test_a_command_does_the_same_with_a_server_and_without(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_many_recordings_are_one_flow_run_with_a_task_run_each(
     assert sorted(task_runs) == [(f"{number}.wav", "Completed") for number in range(10)]
 
 
+@pytest.mark.program
 def test_a_server_that_cannot_be_reached_is_said_and_done_without(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +118,7 @@ def _overloaded() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.program
 def test_a_server_that_is_overloaded_decides_about_nothing(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

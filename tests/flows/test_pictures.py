@@ -82,6 +82,7 @@ def _compare(name: str, text: str) -> None:
     assert text == path.read_text("utf-8")
 
 
+@pytest.mark.program
 def test_lists_costs_and_a_job(
     picture: Callable[..., str], width: int, jobs: list[str], tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def _set(home: Path, text: str) -> None:
     (home / "stenoflow.toml").write_text(text, "utf-8")
 
 
+@pytest.mark.program
 def test_each_thing_is_asked_of_its_own_server(
     stenoflow: Command,
     api: AudioApiServer,
@@ -102,6 +103,7 @@ def test_a_provider_that_there_is_not_is_named(
     assert "groq" in printed.err
 
 
+@pytest.mark.program
 def test_deepgram_hears_a_whole_recording(
     stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +118,7 @@ def test_deepgram_hears_a_whole_recording(
     assert float(line["cost"]) > 0
 
 
+@pytest.mark.program
 def test_azure_is_asked_by_deployment_and_paid_by_model(
     stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

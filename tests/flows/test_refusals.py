@@ -120,6 +120,7 @@ def test_a_file_that_may_not_be_read_is_refused(stenoflow: Command, meeting: Mee
     assert "secret.mp3" in printed.line["error"]["message"]
 
 
+@pytest.mark.program
 def test_more_than_the_budget_is_refused(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
     printed = stenoflow("transcribe", meeting.path, "--budget", "0.02", "--json")
     assert printed.exit_code == 4

@@ -46,6 +46,7 @@ def _rows(home: Path, job: str) -> list[Any]:
         ]
 
 
+@pytest.mark.program
 def test_a_rehearsal_tells_what_differs_and_changes_nothing_of_before(
     stenoflow: Command, api: AudioApiServer, other: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_same_again_costs_nothing(
     assert api.chat.chats[-1].document["messages"][0]["content"] == "Be rude."
 
 
+@pytest.mark.program
 def test_a_session_keeps_the_conversation_until_its_recording_is_forgotten(
     stenoflow: Command, api: AudioApiServer, question: Path, home: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ def sound_of(process: subprocess.Popen[str]) -> BinaryIO:
     return sound
 
 
+@pytest.mark.program
 def test_the_voice_is_heard_while_the_answer_is_still_being_written(
     stenoflow: Command, api: AudioApiServer, question: Path
 ) -> None:
@@ -193,6 +195,7 @@ def test_the_voice_is_heard_while_the_answer_is_still_being_written(
     assert len(sound) > 48_000 * 0.04 * len(ANSWER.replace(" ", ""))
 
 
+@pytest.mark.program
 def test_a_closed_pipe_ends_it_cleanly(stenoflow: Command, api: AudioApiServer, question: Path) -> None:
     rest = api.chat.hold_after(3)
     with command(["reply", str(question), "-o", "-", "--format", "wav"], Path.cwd()) as process:
@@ -206,6 +209,7 @@ def test_a_closed_pipe_ends_it_cleanly(stenoflow: Command, api: AudioApiServer, 
     assert {job["state"] for job in jobs if job["kind"] == "reply"} == {"interrupted"}
 
 
+@pytest.mark.program
 def test_what_is_not_heard_is_not_answered(
     stenoflow: Command, api: AudioApiServer, question: Path, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def _expired(stenoflow: Command, *arguments: str) -> list[dict[str, Any]]:
     return printed.lines
 
 
+@pytest.mark.program
 def test_what_is_older_than_its_period_goes_and_a_receipt_stays(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_an_answer_that_a_younger_job_needs_stays(
     assert _expired(stenoflow, "--yes") == []
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("done_to", ["", 'done_to = "{}/done"\n'])
 @pytest.mark.usefixtures("api")
 def test_a_complete_recording_leaves_its_inbox_and_nothing_else_does(

@@ -109,6 +109,7 @@ def test_an_answer_that_both_agree_on_is_taken_at_once(
     assert _opinions(home) == 0
 
 
+@pytest.mark.program
 def test_words_that_are_left_out_are_asked_for_again(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, opinion: type[Opinion]
 ) -> None:
@@ -121,6 +122,7 @@ def test_words_that_are_left_out_are_asked_for_again(
     assert _shown(stenoflow, line)["segments"][0]["suspect"] is None
 
 
+@pytest.mark.program
 def test_what_differs_twice_is_marked_where_it_is(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -137,6 +139,7 @@ def test_what_differs_twice_is_marked_where_it_is(
     assert "otherwise" in stenoflow("show", line["job"]).out
 
 
+@pytest.mark.program
 def test_words_that_are_found_otherwise_are_no_longer_said_to_be_missing(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -146,6 +149,7 @@ def test_words_that_are_found_otherwise_are_no_longer_said_to_be_missing(
     assert _shown(stenoflow, line)["second_opinion"] == []
 
 
+@pytest.mark.program
 def test_where_the_budget_has_no_room_the_first_answer_is_taken_and_marked(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -166,6 +170,7 @@ async def _know_nothing(*_: object) -> None:
     return None
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("hear", [_fail, _know_nothing])
 @pytest.mark.usefixtures("api")
 def test_without_an_opinion_the_answer_is_taken_as_it_is(
@@ -181,6 +186,7 @@ def test_without_an_opinion_the_answer_is_taken_as_it_is(
     assert "second_opinion" not in _shown(stenoflow, line)
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_it_is_asked_for_by_the_settings_as_well(
     stenoflow: Command,

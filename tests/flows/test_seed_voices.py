@@ -13,6 +13,7 @@ from tests.servers.audio_api import AudioApiServer
 _VOICES = {"gemini-2-5-tts": 30, "qwen-tts": 4, "tts-1": 9, "tts-1-hd": 9}
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("model", "count"), _VOICES.items())
 def test_each_voice_can_be_heard_before_one_is_chosen(
     stenoflow: Command,

@@ -103,6 +103,7 @@ def test_the_same_again_is_not_bought_again(stenoflow: Command, api: AudioApiSer
     assert len(api.speech.calls) == 2
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("short_pieces")
 def test_a_long_text_is_spoken_in_pieces_and_joined_in_order(
     stenoflow: Command, api: AudioApiServer, tmp_path: Path
@@ -266,6 +267,7 @@ def test_what_was_spoken_is_verified_and_joined_anew(
     assert len(api.speech.calls) == 1
 
 
+@pytest.mark.program
 def test_forgetting_a_text_leaves_what_another_one_uses(
     stenoflow: Command, api: AudioApiServer, tmp_path: Path, home: Path, short_pieces: None
 ) -> None:
@@ -296,6 +298,7 @@ def test_sound_that_is_gone_from_the_store_is_had_again(
     assert (line["status"], line["calls"], len(api.speech.calls)) == ("complete", 1, 2)
 
 
+@pytest.mark.program
 def test_several_voices_can_be_heard_on_a_page(
     stenoflow: Command, api: AudioApiServer, tmp_path: Path
 ) -> None:
@@ -324,6 +327,7 @@ def test_a_terminal_and_a_device_are_not_taken_for_files(
     assert (link.is_symlink(), out.is_file(), len(api.speech.calls)) == (True, True, 1)
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("short_pieces")
 def test_a_player_that_goes_away_ends_it_and_what_is_paid_is_kept(
     stenoflow: Command, api: AudioApiServer, home: Path
@@ -346,6 +350,7 @@ def test_a_player_that_goes_away_ends_it_and_what_is_paid_is_kept(
     assert stenoflow("resume", job["job"], "--json").line["reused"] == bought
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("short_pieces")
 def test_an_interrupt_keeps_replies_in_flight_and_resume_goes_on(
     stenoflow: Command, api: AudioApiServer, home: Path

@@ -93,6 +93,7 @@ async def test_the_first_bytes_are_heard_before_the_api_has_said_all(
     assert len(api.speech.calls) == 1
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("form", ["wav", "mp3", "opus", "aac", "flac", "pcm"])
 async def test_of_several_pieces_the_first_bytes_are_heard_too(
     context: AppContext, api: AudioApiServer, form: str

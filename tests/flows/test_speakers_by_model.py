@@ -48,6 +48,7 @@ def _labels(line: dict[str, Any], words: list[SpokenNumber]) -> dict[str, set[st
     return names
 
 
+@pytest.mark.program
 def test_who_is_heard_first_has_one_name_throughout(
     stenoflow: Command, api: AudioApiServer, diariser: Diariser, recording: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_job_that_goes_on_sends_the_same_clips(
     assert len(clips) == 2, "none, and the same two in all other calls"
 
 
+@pytest.mark.program
 def test_a_server_that_takes_no_clips_still_transcribes_and_it_is_said(
     stenoflow: Command, api: AudioApiServer, recording: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_completing_an_id_loads_nothing_that_calls_or_decodes(stenoflow: Command
     assert not packages & _CALLING
 
 
+@pytest.mark.program
 def test_showing_a_job_loads_nothing_that_calls_decodes_or_renders(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -93,6 +94,7 @@ def test_showing_a_job_loads_nothing_that_calls_decodes_or_renders(
     assert not packages & (_DECODING - {"langcodes"})
 
 
+@pytest.mark.program
 def test_an_estimate_and_a_rerun_load_nothing_that_decodes_or_renders(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_job_comes_to_its_end_at_a_store_that_is_busy_and_loses_replies(
     assert copy == _stored(bucket)["transcript.srt"]
 
 
+@pytest.mark.program
 def test_a_store_that_stays_away_costs_no_second_call(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, bucket: Bucket, proxy: S3Proxy
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_store_that_stays_away_costs_no_second_call(
     assert len(api.calls) == _SEGMENTS
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("name", ["transcript.json", "manifest.json"])
 def test_no_manifest_names_what_is_replaced_while_the_store_goes_away(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, bucket: Bucket, proxy: S3Proxy, name: str

@@ -25,6 +25,7 @@ def _check_words(line: dict[str, Any], truth: list[SpokenNumber]) -> None:
     assert max(errors) < 5
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("bed", [Bed.ROOM, Bed.NOISE, Bed.MUSIC])
 def test_words_without_a_pause_stand_once_though_cuts_run_through_them(
     stenoflow: Command, api: AudioApiServer, tmp_path: Path, bed: Bed
@@ -43,6 +44,7 @@ def test_words_without_a_pause_stand_once_though_cuts_run_through_them(
     assert "overlapped" in stenoflow("show", line["job"]).out
 
 
+@pytest.mark.program
 def test_long_silences_are_not_sent_and_words_behind_them_keep_their_times(
     stenoflow: Command, api: AudioApiServer, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_the_same_recording_twice_at_once_is_bought_once(
     assert (lines[0]["job"] == lines[1]["job"]) is not renamed
 
 
+@pytest.mark.program
 def test_a_run_waits_for_one_that_is_alive_and_takes_over_when_that_is_killed(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

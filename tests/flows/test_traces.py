@@ -15,6 +15,7 @@ from tests.servers.otlp import otlp_receiver
 _KEY = "sk-proj-geheim0123456789abcdefgh"
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home")
 def test_a_job_its_segments_and_their_calls_are_one_trace_with_the_providers_ids(
     api: AudioApiServer, meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -61,6 +62,7 @@ def test_nothing_is_traced_unless_it_is_asked_for(meeting: Meeting, tmp_path: Pa
     assert (out.splitlines()[-1], process.returncode) == ("[]", 0), err
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("home", "api")
 def test_a_receiver_that_is_away_and_an_extra_that_is_not_there_stop_nothing(
     meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

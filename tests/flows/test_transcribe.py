@@ -60,6 +60,7 @@ def test_all_formats_say_the_same_words(stenoflow: Command, api: AudioApiServer,
         assert [cue.start for cue in cues] == sorted(cue.start for cue in cues)
 
 
+@pytest.mark.program
 def test_the_manifest_names_what_is_there(stenoflow: Command, api: AudioApiServer, meeting: Meeting) -> None:
     line = stenoflow("transcribe", meeting.path, *_SHORT).line
     assert api.calls
@@ -79,6 +80,7 @@ def test_the_manifest_names_what_is_there(stenoflow: Command, api: AudioApiServe
     assert all(one["end"] == two["start"] for one, two in pairwise(covered))
 
 
+@pytest.mark.program
 def test_a_second_run_and_a_rename_cost_nothing(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_second_run_and_a_rename_cost_nothing(
     assert read_artifact(other, "json") == read_artifact(first, "json")
 
 
+@pytest.mark.program
 def test_a_model_without_times_still_gives_subtitles_and_says_so(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -116,6 +119,7 @@ def test_a_model_without_times_still_gives_subtitles_and_says_so(
     assert pysubs2.SSAFile.from_string(read_artifact(line, "srt"), "srt")
 
 
+@pytest.mark.program
 def test_copies_go_where_they_are_asked_for(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -137,6 +141,7 @@ def test_copies_go_where_they_are_asked_for(
     assert set(printed.lines[0]["artifacts"]) == {"txt", "srt"}
 
 
+@pytest.mark.program
 def test_many_sources_run_side_by_side_under_one_limit(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -154,6 +159,7 @@ def test_many_sources_run_side_by_side_under_one_limit(
     assert api.peak <= 3
 
 
+@pytest.mark.program
 def test_copies_of_one_recording_in_one_call_are_all_whole_and_paid_for_once(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -167,6 +173,7 @@ def test_copies_of_one_recording_in_one_call_are_all_whole_and_paid_for_once(
     assert len(api.calls) == printed.lines[0]["segments"] == sum(line["calls"] for line in printed.lines)
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.mov"])
 @pytest.mark.parametrize("late_s", [4.0, 7.5])
 def test_a_videos_words_fit_the_video(
@@ -193,6 +200,7 @@ def test_a_videos_words_fit_the_video(
     assert max(errors) < 25
 
 
+@pytest.mark.program
 def test_a_recording_in_s3_and_a_database_on_a_server(
     stenoflow: Command,
     api: AudioApiServer,

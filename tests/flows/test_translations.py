@@ -92,6 +92,7 @@ def test_an_english_transcript_stands_beside_the_original(
     assert manifest["translation"]["missing"] == []
 
 
+@pytest.mark.program
 def test_what_is_stored_is_not_bought_again_under_any_name(
     stenoflow: Command, translating: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_what_is_stored_is_not_bought_again_under_any_name(
     assert len(api.calls) == calls
 
 
+@pytest.mark.program
 def test_a_translation_that_lacks_something_says_so_and_resume_gets_just_that(
     stenoflow: Command, translating: AudioApiServer, meeting: Meeting, home: Path
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_translation_that_lacks_something_says_so_and_resume_gets_just_that(
     database.close()
 
 
+@pytest.mark.program
 def test_a_server_without_translations_hears_all_the_same(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:

@@ -102,6 +102,7 @@ def test_what_was_heard_is_translated_with_its_times_and_paid_for_once(
     database.close()
 
 
+@pytest.mark.program
 def test_lines_that_are_left_out_are_asked_for_again_and_what_never_comes_is_said_to_lack(
     stenoflow: Command, chatting: AudioApiServer, meeting: Meeting
 ) -> None:
@@ -165,6 +166,7 @@ def test_it_is_estimated_held_against_budgets_and_refused_before_anything_is_spe
     assert not api.chat.chats
 
 
+@pytest.mark.program
 def test_a_server_without_chat_hears_all_the_same_and_what_it_hears_in_no_known_language_is_translated(
     stenoflow: Command, chatting: AudioApiServer, meeting: Meeting
 ) -> None:

@@ -6,6 +6,8 @@ import html
 import re
 from typing import Any
 
+import pytest
+
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.flows.desk.conftest import Desk
 from tests.servers.audio_api import AudioApiServer
@@ -27,6 +29,7 @@ def _first_passage(desk: Desk, job: str) -> str:
     return f"/desk/jobs/{job}/{html.unescape(link)}"
 
 
+@pytest.mark.program
 def test_a_corrected_passage_stands_in_all_artifacts_until_it_is_undone(
     desk: Desk, stenoflow: Command, api: AudioApiServer, transcribed: dict[str, Any], meeting: Meeting
 ) -> None:
@@ -81,6 +84,7 @@ def test_of_two_who_correct_the_same_the_second_is_told_and_loses_nothing(
     wait_for(lambda: "what the second wrote" in read_artifact(transcribed, "txt"))
 
 
+@pytest.mark.program
 def test_what_names_no_passage_is_refused(desk: Desk, transcribed: dict[str, Any]) -> None:
     job = transcribed["job"]
     for query in ("", "start=5&end=5", "start=x&end=9", "start=-1&end=4", f"start=1&end={'9' * 30}"):

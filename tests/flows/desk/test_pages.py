@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.flows.desk.conftest import Desk
 
 
+@pytest.mark.program
 def test_the_desk_is_at_the_address_and_prefect_at_its_own_paths(desk: Desk) -> None:
     assert "weekly meeting.flac" in desk.text("/")
     assert desk.text("/dashboard") == "Prefect's /dashboard"
@@ -24,6 +26,7 @@ def test_the_desk_is_at_the_address_and_prefect_at_its_own_paths(desk: Desk) -> 
     assert (anonymous.status_code, "weekly" in anonymous.text) == (401, False)
 
 
+@pytest.mark.program
 def test_every_page_forbids_what_is_not_its_own(desk: Desk, transcribed: dict[str, Any]) -> None:
     job = transcribed["job"]
     paths = ["/", "/desk/search?q=x", "/desk/costs", "/desk/health", f"/desk/jobs/{job}/", "/desk/nowhere"]
@@ -63,11 +66,13 @@ NOT_FOUND = (
 )
 
 
+@pytest.mark.program
 def test_the_list_is_filtered(desk: Desk) -> None:
     listed = {query: "weekly meeting.flac" in desk.text(f"/?{query}") for query in (*FOUND, *NOT_FOUND)}
     assert listed == dict.fromkeys(FOUND, True) | dict.fromkeys(NOT_FOUND, False)
 
 
+@pytest.mark.program
 def test_a_recording_is_read_heard_and_downloaded(
     desk: Desk, transcribed: dict[str, Any], meeting: Meeting
 ) -> None:
@@ -97,6 +102,7 @@ def test_a_recording_is_read_heard_and_downloaded(
     assert desk.http.get(f"/desk/jobs/{job}/transcript.exe").status_code == 404
 
 
+@pytest.mark.program
 def test_a_recording_that_is_gone_or_another_is_not_played(desk: Desk, transcribed: dict[str, Any]) -> None:
     source = Path(transcribed["source"].removeprefix("file://").replace("%20", " "))
     source.write_bytes(b"another one")
@@ -106,6 +112,7 @@ def test_a_recording_that_is_gone_or_another_is_not_played(desk: Desk, transcrib
     assert desk.http.get(f"/desk/jobs/{transcribed['job']}/").is_success
 
 
+@pytest.mark.program
 def test_details_show_segments_requests_costs_and_the_way_to_prefect(
     desk: Desk, transcribed: dict[str, Any]
 ) -> None:
@@ -139,6 +146,7 @@ def test_words_are_found_with_their_moment(desk: Desk, transcribed: dict[str, An
     assert desk.http.get("/desk/search", params={"q": "'\"\\*()<script>", "before": "9" * 40}).is_success
 
 
+@pytest.mark.program
 def test_health_says_what_needs_a_person(desk: Desk, stenoflow: Command, tmp_path: Path) -> None:
     assert "Nothing needs a person" in desk.text("/desk/health")
     assert "meetings" in desk.text("/desk/health")

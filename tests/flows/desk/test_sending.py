@@ -37,6 +37,7 @@ def _upload(desk: Desk, name: str, content: bytes, part: int = 1_000_000) -> str
     return str(begun.json()["id"])
 
 
+@pytest.mark.program
 def test_a_file_comes_in_parts_is_estimated_started_and_forgotten(
     desk: Desk, stenoflow: Command, meeting: Meeting, home: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_file_comes_in_parts_is_estimated_started_and_forgotten(
     assert list((home / "uploads").iterdir()) == []
 
 
+@pytest.mark.program
 def test_a_browser_without_javascript_sends_a_file_whole(desk: Desk, meeting: Meeting) -> None:
     with meeting.path.open("rb") as file:
         reply = desk.http.post("/desk/send", data={"csrf": LOGIN.csrf}, files={"file": ("talk.flac", file)})
@@ -90,6 +92,7 @@ def test_what_is_no_recording_or_too_long_is_refused(desk: Desk) -> None:
     assert desk.http.get(f"/desk/uploads/{'0' * 32}", headers=OURS).status_code == 409
 
 
+@pytest.mark.program
 def test_nothing_changes_without_a_form_of_ours(desk: Desk, transcribed: dict[str, Any]) -> None:
     job = f"/desk/jobs/{transcribed['job']}"
     for path in (f"{job}/act", f"{job}/forget", "/desk/send"):
@@ -141,6 +144,7 @@ def test_a_recording_is_forgotten_after_it_was_said_what_goes(
     assert b"weekly meeting" not in b"".join(each.read_bytes() for each in home.glob("stenoflow.db*"))
 
 
+@pytest.mark.program
 def test_a_recording_is_chosen_from_an_inbox_estimated_and_started(
     desk: Desk, transcribed: dict[str, Any], stenoflow: Command, meeting: Meeting
 ) -> None:
@@ -170,6 +174,7 @@ def test_a_recording_is_chosen_from_an_inbox_estimated_and_started(
     assert "nothing that was not taken" in desk.text("/desk/inboxes/meetings")
 
 
+@pytest.mark.program
 def test_a_transcript_is_translated_and_its_minutes_are_read_aloud_after_the_cost_is_told(
     desk: Desk, transcribed: dict[str, Any], api: AudioApiServer
 ) -> None:
@@ -192,6 +197,7 @@ def test_a_transcript_is_translated_and_its_minutes_are_read_aloud_after_the_cos
     assert len(api.calls) == calls
 
 
+@pytest.mark.program
 def test_a_translation_buys_no_transcription_again(
     stenoflow: Command, transcribed: dict[str, Any], api: AudioApiServer
 ) -> None:

@@ -38,6 +38,7 @@ def _links(desk: Desk, job: str) -> list[str]:
     return [html.unescape(each) for each in re.findall(r'href="([^"]+/desk/shared/[^"]+)"', page)]
 
 
+@pytest.mark.program
 def test_a_link_shows_one_transcript_with_its_sound_and_nothing_else(
     desk: Desk, transcribed: dict[str, Any], meeting: Meeting
 ) -> None:
@@ -154,6 +155,7 @@ def test_nobody_else_may_say_who_asks() -> None:
             assert http.post("/login", data={"user": "anna", "password": ""}).status_code == 403
 
 
+@pytest.mark.program
 def test_corrected_names_are_told_to_the_models_of_what_comes_next_into_the_inbox(
     desk: Desk, stenoflow: Command, transcribed: dict[str, Any], meeting: Meeting, api: Any
 ) -> None:
