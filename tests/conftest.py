@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ settings.register_profile("thorough", deadline=None, suppress_health_check=[Heal
 # `make test` takes fewer examples, `make test-slow` as many as Hypothesis means to.
 settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
 settings.load_profile("thorough")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background of a script, the commands that tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["bucket", "queue", "s3_client", "s3_endpoint", "seaweedfs_client", "sqs_endpoint"]
 
