@@ -3,11 +3,11 @@
 pocketsphinx holds the interpreter's lock for a whole alignment, so it works in a process of its own. This
 file is run by its path and imports nothing of ours.
 
-The request is a line of JSON, for each piece ``[first frame, one past the last, words]`` with, for each word
-as written, the words that are said: ``[["three", "dollars"], …]``; then 16 kHz mono 16-bit sound to the end.
-The answer is JSON: ``known``, the share of the words that the dictionary has, and ``pieces``: for each word
-as written ``[first frame, one past the last, mean log score a frame]``, 100 frames a second, or null where
-it was not found; or null for all of a piece.
+The request is a line of JSON: ``least_known``, the share of the words that the dictionary must have;
+``pieces``, for each ``[first frame, one past the last, words]`` with, for each word as written, the words
+that are said: ``[["three", "dollars"], …]``; then 16 kHz mono 16-bit sound to the end. The answer is JSON:
+for each piece, for each word as written ``[first frame, one past the last, mean log score a frame]``, 100
+frames a second, or null where it was not found; or null for all of a piece.
 """
 
 from __future__ import annotations
@@ -179,14 +179,16 @@ def joined(placed: Sequence[Placed | None], counts: Sequence[int]) -> Iterator[P
 def main() -> None:
     """Answer one request."""
     os.nice(5)
-    pieces: list[tuple[int, int, list[list[str]]]] = json.loads(sys.stdin.buffer.readline())
+    request = json.loads(sys.stdin.buffer.readline())
+    pieces: list[tuple[int, int, list[list[str]]]] = request["pieces"]
     said = [[word for each in words for word in each] for _, _, words in pieces]
     aligner = Aligner(chain.from_iterable(said), sys.stdin.buffer.read())
     answers: list[list[Placed | None] | None] = []
     for (first, end, words), spoken in zip(pieces, said, strict=True):
-        placed = aligner.align(spoken, first, end) if spoken else []
+        known = aligner.known >= request["least_known"]
+        placed = aligner.align(spoken, first, end) if spoken and known else None
         answers.append(placed and list(joined(placed, [len(each) for each in words])))
-    json.dump({"known": aligner.known, "pieces": answers}, sys.stdout)
+    json.dump(answers, sys.stdout)
 
 
 if __name__ == "__main__":

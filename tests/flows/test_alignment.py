@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stenoflow.tasks.engine.weights import packaged
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.instrument.tones import RATE
 from tests.real_speech import FOLDER, SpokenWord, clip, needs_speech, spoken_words
-from tests.servers.audio_api import AudioApiServer, seconds_of
+from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
+
+needs_whisper = pytest.mark.skipif(not packaged(), reason="no weights of Whisper are installed")
 
 _MODEL = ("--model", "gpt-4o-transcribe", "--json")
 _CLIP = "mfa-acoustic_corpus"
@@ -27,6 +31,16 @@ def talk(tmp_path: Path) -> Path:
     path = tmp_path / "talk.mp3"
     encode_mp3([clip(f"{_CLIP}.wav")], path, ffmpeg=find_ffmpeg())
     return path
+
+
+_run = subprocess.run
+
+
+def _no_program(command: list[str], **options: Any) -> Any:
+    """Run all programs but those that align."""
+    if str(command[-1]).endswith("_program.py"):
+        raise FileNotFoundError(command[-1])
+    return _run(command, **options)
 
 
 def _document(stenoflow: Command, path: Path, *options: str) -> dict[str, Any]:
@@ -69,7 +83,7 @@ def test_they_are_computed_once_and_never_bought_again(
     text = " ".join(word.text for word in spoken_words(_CLIP))
     api.recogniser = lambda _sound, _fields: {"text": text}
     first = _document(stenoflow, talk)
-    monkeypatch.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
+    monkeypatch.setattr("subprocess.run", _no_program)
     other = talk.with_name("the same.mp3")
     other.write_bytes(talk.read_bytes())
     again = stenoflow("transcribe", other, *_MODEL).line
@@ -81,7 +95,7 @@ def test_they_are_computed_once_and_never_bought_again(
 def test_an_aligner_that_fails_leaves_the_estimate(
     stenoflow: Command, api: AudioApiServer, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
+    monkeypatch.setattr("subprocess.run", _no_program)
     api.recogniser = lambda _sound, _fields: {"text": " ".join(w.text for w in spoken_words(_CLIP))}
     document = _document(stenoflow, talk)
     assert document["timing"] == "estimated"
@@ -94,7 +108,7 @@ def test_resume_aligns_anew_what_was_estimated_and_buys_nothing(
 ) -> None:
     api.recogniser = lambda _sound, _fields: {"text": " ".join(w.text for w in spoken_words(_CLIP))}
     with monkeypatch.context() as without:
-        without.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
+        without.setattr("subprocess.run", _no_program)
         line = stenoflow("transcribe", talk, *_MODEL).line
     again = stenoflow("resume", line["job"], "--realign", "--json").line
     assert (again["status"], again["calls"]) == ("complete", 0)
@@ -131,3 +145,113 @@ def test_an_answer_without_times_that_stops_early_is_found_out_by_alignment(
     line = stenoflow("transcribe", path, *_MODEL, "--segment-seconds", "100").line
     assert (line["status"], line["calls"]) == ("complete", 3)
     assert rest.split()[2:] == read_artifact(line, "txt").split()[-len(rest.split()) + 2 :]
+
+
+_READING = [f"LJ001-{number:04d}" for number in (1, 3, 4, 5, 6, 7)]
+_DEAF = slice(2, 4)
+_PAUSE = np.zeros(round(0.4 * RATE), np.int16)
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Path:
+    path = tmp_path / "reading.mp3"
+    parts = [part for name in _READING for part in (clip(f"{name}.wav"), _PAUSE)]
+    encode_mp3([np.concatenate(parts)], path, ffmpeg=find_ffmpeg())
+    return path
+
+
+def _reading_words(names: list[str] | None = None) -> list[str]:
+    return " ".join(_answer(name) for name in names or _READING).split()
+
+
+def _deaf_ms() -> tuple[float, float]:
+    """Return where the clips lie that are not heard."""
+    ends = np.cumsum([(clip(f"{name}.wav").size + _PAUSE.size) * 1000 / RATE for name in _READING])
+    return float(ends[_DEAF.start - 1]), float(ends[_DEAF.stop - 1])
+
+
+def _deaf_in_the_middle(*, once: bool) -> Any:
+    """Answer without times: the whole lacks the middle third, once or always; a piece of it has no words."""
+    heard = [name for number, name in enumerate(_READING) if number not in range(6)[_DEAF]]
+    calls: list[float] = []
+
+    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
+        calls.append(seconds_of(sound))
+        if calls[-1] < calls[0] - 1:
+            return {"text": " ".join(_reading_words(_READING[_DEAF])) if once else ""}
+        return {"text": " ".join(_reading_words(_READING if once and len(calls) > 1 else heard))}
+
+    return hear
+
+
+def _answer(clip_name: str) -> str:
+    return (FOLDER / f"{clip_name}.txt").read_text("utf-8")
+
+
+@needs_speech
+@needs_whisper
+def test_another_language_is_aligned_by_whisper_in_the_same_contract(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "rede.mp3"
+    encode_mp3([clip("mls-es-13697.opus")], path, ffmpeg=find_ffmpeg())
+    api.recogniser = lambda _sound, _fields: {"text": _answer("mls-es-13697")}
+    document = _document(stenoflow, path)
+    assert document["timing"] == "aligned"
+    assert document["aligner"].startswith("whisper-base, faster-whisper ")
+    words = document["words"]
+    assert [word["word"] for word in words] == _answer("mls-es-13697").split()
+    # By Whisper's own times, of what it heard when it was asked to transcribe the clip: nobody has the truth.
+    own = {
+        "disgusto": 1.16,
+        "gesto": 5.6,
+        "asombro": 8.18,
+        "palabras": 9.94,
+        "labios": 12.76,
+        "carlos": 14.12,
+    }
+    found = {word["word"]: word["start"] for word in words if word["word"] in own}
+    assert found == {word: pytest.approx(start, abs=0.3) for word, start in own.items()}
+
+
+@needs_speech
+@needs_whisper
+def test_a_hole_in_the_middle_of_an_answer_without_times_is_found_and_filled(
+    stenoflow: Command, api: AudioApiServer, reading: Path
+) -> None:
+    api.recogniser = _deaf_in_the_middle(once=True)
+    line = stenoflow("transcribe", reading, *_MODEL, "--segment-seconds", "100").line
+    assert (line["status"], line["missing"]) == ("complete", [])
+    assert 2 <= line["calls"] <= 3
+    assert len(read_artifact(line, "txt").split()) >= len(_reading_words())
+
+
+@needs_speech
+@needs_whisper
+def test_a_hole_in_the_middle_that_stays_is_named(
+    stenoflow: Command, api: AudioApiServer, reading: Path
+) -> None:
+    api.recogniser = _deaf_in_the_middle(once=False)
+    printed = stenoflow("transcribe", reading, *_MODEL, "--segment-seconds", "100")
+    line = printed.line
+    assert (printed.exit_code, line["status"]) == (3, "partial")
+    assert line["calls"] <= 3
+    first, end = _deaf_ms()
+    named = [*line["missing"], *line.get("suspect", [])]
+    covered = sum(min(b * 1000, end) - max(a * 1000, first) for a, b in named if a * 1000 < end)
+    assert covered >= 0.7 * (end - first)
+
+
+@needs_speech
+@needs_whisper
+def test_english_is_aligned_by_whisper_where_pocketsphinx_cannot(
+    stenoflow: Command, api: AudioApiServer, talk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = spoken_words(_CLIP)
+    api.recogniser = lambda _sound, _fields: {"text": " ".join(word.text for word in truth)}
+    monkeypatch.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
+    document = _document(stenoflow, talk)
+    assert document["aligner"].startswith("whisper-")
+    errors = _errors_ms(document, truth)
+    assert median(errors) <= 120
+    assert sum(error <= 500 for error in errors) >= 0.85 * len(errors)

@@ -23,6 +23,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.acoustics.aligner import AlignmentWeights, align
 from stenoflow.tasks.api.answers import Answer
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.assembly.review import (
@@ -35,6 +36,8 @@ from stenoflow.tasks.assembly.review import (
     timed,
 )
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.engine.weights import packaged
+from stenoflow.tasks.engine.whisper import is_installed
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.speech_audio import decode_speech
 from stenoflow.tasks.transcript.alignment import AlignmentPiece, pieces_of
@@ -172,8 +175,6 @@ class _Listening:
         is_timed = self.settings.align == AlignMode.AUTO and said.timing is Timing.WORD
         if is_timed or self.settings.align == AlignMode.NEVER or not answer.text.strip():
             return None
-        from stenoflow.tasks.acoustics.aligner import align  # noqa: PLC0415 - loads a model
-
         whole = said.timing is Timing.ESTIMATED
         local = shifted(said, -region.start_ms)
         pieces = (
@@ -183,7 +184,7 @@ class _Listening:
         )
         sound = self._decoded()[ms_to_samples(region.start_ms) : ms_to_samples(region.end_ms)]
         language = language_code(answer.language) or self.settings.language
-        return align(sound, pieces, language)
+        return align(sound, pieces, language, _weights(language))
 
     def find_holes(self, found: Review) -> tuple[Hole, ...]:
         """Return where somebody speaks and there is no word."""
@@ -281,6 +282,14 @@ class _Listening:
                 self.sound.read_bytes(), "mp3", ffmpeg=self.context.ffmpeg, rate=SAMPLE_RATE
             )
         return self._samples
+
+
+def _weights(language: str | None) -> AlignmentWeights | None:
+    """Return the best installed weights of Whisper that know a language."""
+    if not is_installed():
+        return None
+    able = (each for each in packaged() if (language or "en") in each.languages)
+    return next((AlignmentWeights(each.name, each.languages, each.files, each.pinned) for each in able), None)
 
 
 def words_of(transcript: TimedTranscript) -> list[Word]:
