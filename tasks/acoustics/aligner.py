@@ -114,7 +114,7 @@ def align(
 
 
 def _is_doubtful(placed: Sequence[tuple[int, int, float] | None] | None) -> bool:
-    """Tell whether words were not found, or one is drawn over what has none: those beside it are wrong, too."""
+    """Tell whether words were not found, or one is drawn over what has none: its neighbours are wrong."""
     return placed is None or any(each and each[1] - each[0] > _LONGEST_FRAMES for each in placed)
 
 

@@ -209,12 +209,19 @@ class _Listening:
         self.add(answer, region)
         number = len(self._parts) - 1
         found = replace(found, asked=(*found.asked, region))
+        whole = replace(found, base=number, fills=())
+        # Times from the sound are inexact beside a hole: filling it would lose or double words there.
+        if region == self.whole and self._is_aligned(number) and not self.find_holes(whole):
+            return replace(whole, holes=())
         if self._is_timed:
             filled = tuple((hole.region, number) for hole in found.holes)
             found = replace(found, fills=(*found.fills, *filled))
         elif len(words_of(self._parts[number])) > len(words_of(self._parts[found.base])):
             found = replace(found, base=number)
         return replace(found, holes=self.find_holes(found))
+
+    def _is_aligned(self, number: int) -> bool:
+        return self._parts[number].timing is Timing.ALIGNED
 
     def piece(self, cache_key: str, region: Region) -> Segment:
         """Return a part of the segment as one that can be asked for; it is not stored."""
