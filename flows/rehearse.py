@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from stenoflow.flows.runner import Runner
 from stenoflow.flows.transcribe import PUBLISHED, TranscribeWork
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.jobs.transcribe.prepare import content_of, resolve_again
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest
 from stenoflow.tasks.operations.rehearsal import (
     REHEARSAL_TAG,
@@ -17,7 +18,6 @@ from stenoflow.tasks.operations.rehearsal import (
     find_rehearsal,
     settings_on,
 )
-from stenoflow.tasks.sources import resolve
 
 
 async def rehearse(
@@ -53,15 +53,12 @@ async def _rehearse_one(runner: Runner, past: PastJob, successor: str) -> Rehear
     if there is not None and there.state in PUBLISHED:
         return compare_jobs(context, past, wanted, Rehearsal(there.id, there.state))
     try:
-        (source,) = resolve(past.recording.source, context.s3)
+        (source,) = resolve_again(context, past.recording)
     except StenoflowError as error:
         return compare_jobs(context, past, wanted, Rehearsal(None, "refused", str(error)))
     # One that the user began himself keeps its tag and its budget.
-    request = (
-        TranscribeRequest(wanted, REHEARSAL_TAG)
-        if there is None
-        else TranscribeRequest(wanted, there.tag, there.budget_micro)
-    )
+    tag, budget = (REHEARSAL_TAG, None) if there is None else (there.tag, there.budget_micro)
+    request = TranscribeRequest(wanted, tag, budget, sha256=content_of(past.recording))
     outcome = await runner.run_quietly(TranscribeWork(source, request, (), again=True))
     why = None if outcome.error is None else outcome.error["message"]
     ended = Rehearsal(outcome.job, outcome.status, why, outcome.cost_micro)

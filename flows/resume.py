@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stenoflow.flows.minutes import MinutesWork
@@ -16,8 +17,8 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.jobs.transcribe.prepare import content_of, resolve_again
 from stenoflow.tasks.jobs.transcribe.request import SpeakersWanted, TranscribeRequest, translated, with_voices
-from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import OptionsError
 
 
@@ -72,8 +73,9 @@ def works_to_resume(
         more_formats,
         digest=context.settings.digest,
         realign=realign,
+        sha256=content_of(recording),
     )
-    found = resolve(recording.source, context.s3)
+    found = resolve_again(context, recording)
     return [TranscribeWork(source, request, formats, again=again) for source in found]
 
 
@@ -85,6 +87,7 @@ def works_to_translate(context: AppContext, job_id: str, formats: Sequence[str])
         RefusedError: its recording is gone.
     """
     job = context.catalog.job(job_id)
-    request = translated(context, job)
-    found = resolve(context.catalog.recording(job.recording_id).source, context.s3)
+    recording = context.catalog.recording(job.recording_id)
+    request = replace(translated(context, job), sha256=content_of(recording))
+    found = resolve_again(context, recording)
     return [TranscribeWork(source, request, formats, again=True) for source in found]

@@ -29,6 +29,7 @@ from stenoflow.tasks.sources.uploads import Upload, UploadError, Uploads
 
 _PART_BYTES = 1 << 20
 _LARGEST_FACTS = 10_000
+_DIGITS = 18
 _FIELDS = ("model", "language", "speakers", "tag", "budget")
 _TICKS = ("translate", "digest")
 
@@ -92,7 +93,7 @@ async def begin(request: Request) -> Response:
     facts = await _small_json(request)
     try:
         name, size = str(facts["name"]), int(facts["size"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise HTTPException(400, "name and size are needed") from None
     try:
         upload = await run_in_threadpool(uploads_of(context_of(request)).begin, name, size, {})
@@ -120,7 +121,8 @@ async def part(request: Request) -> Response:
 async def _append(request: Request, uploads: Uploads, upload: Upload) -> None:
     offset = request.headers.get("upload-offset", "")
     room = upload.size - upload.received
-    with uploads.appending(upload, int(offset) if offset.isdecimal() else -1) as out:
+    said = int(offset) if offset.isdecimal() and len(offset) <= _DIGITS else -1
+    with uploads.appending(upload, said) as out:
         async for chunk in request.stream():
             room -= len(chunk)
             if room < 0:
@@ -209,7 +211,7 @@ def options_of(said: dict[str, str]) -> RecordingOptions:
 
 
 def _estimate(context: AppContext, source: str, options: RecordingOptions) -> Estimate:
-    (found,) = resolve(source, context.s3)
+    (found,) = resolve(source, context.s3, within=[each.prefix for each in context.settings.inboxes])
     writer = context.settings.chat_model if options.digest else None
     return estimate_source(context, found, job_settings(context.settings, context.models, options), writer)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-import stat
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from stenoflow.flows.desk.rendering import context_of
 from stenoflow.storage.database.tables import Job, Recording
@@ -20,7 +21,7 @@ from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.sources.fetch import copy_path
-from stenoflow.tasks.sources.local import path_of
+from stenoflow.tasks.sources.local import open_recording, path_of
 from stenoflow.tasks.sources.s3 import split_uri
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def sound(request: Request) -> Response:
 def sound_of(context: AppContext, job: Job, request: Request) -> Response:
     """Answer with the bytes of a job's recording, or with the range that a request asks for."""
     recording = context.catalog.recording(job.recording_id)
-    path = _file(context, recording)
-    if path is not None:
-        return FileResponse(path, media_type=media_type(recording.name))
+    for path in _places(context, recording):
+        handle = open_recording(path, recording.sha256, recording.bytes)
+        if handle is not None:
+            return _OpenedFile(handle, media_type(recording.name))
     if recording.source.startswith("s3://"):
         return _object(context, recording, request.headers.get("range"))
     raise HTTPException(404, _GONE)
@@ -59,18 +61,27 @@ def media_type(name: str) -> str:
     return kind if kind.startswith(("audio/", "video/")) else "application/octet-stream"
 
 
-def _file(context: AppContext, recording: Recording) -> Path | None:
-    """Return where a recording lies on this machine: at its address, or as our own copy."""
-    candidates = [copy_path(context.settings.work / "sources", recording.source, recording.version)]
+def _places(context: AppContext, recording: Recording) -> Iterator[Path]:
+    """Yield where a recording may lie on this machine: at its address, or as our own copy."""
     if recording.source.startswith("file://"):
         with suppress(RefusedError):
-            candidates.insert(0, path_of(recording.source))
-    for path in candidates:
-        with suppress(OSError):
-            facts = path.stat()
-            if stat.S_ISREG(facts.st_mode) and facts.st_size == recording.bytes:
-                return path
-    return None
+            yield path_of(recording.source)
+    yield copy_path(context.settings.work / "sources", recording.source, recording.version)
+
+
+class _OpenedFile(FileResponse):
+    """Answers with what is open, whatever stands at its name by now; closes it."""
+
+    def __init__(self, handle: int, media_type: str) -> None:
+        super().__init__(f"/dev/fd/{handle}", media_type=media_type)
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._handle)
 
 
 def _object(context: AppContext, recording: Recording, range_: str | None) -> Response:

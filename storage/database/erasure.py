@@ -128,6 +128,7 @@ class Erasure:
             session.add(self._receipt(job.recording_id, job.id, "artifacts", cause, items))
             session.execute(delete(Artifact).where(Artifact.job_id == job.id))
             erase_search(session, [job.id], scrub=True)
+            _erase_corrections_of_nothing(session, job.recording_id)
             others = select(Artifact.job_id).where(Artifact.job_id.in_(_ids_of(job.recording_id))).limit(1)
             return session.scalars(others).first() is None
 
@@ -149,6 +150,7 @@ class Erasure:
             _erase_voices(session, of)
             session.execute(update(Attempt).where(Attempt.job_id == job.id).values(answer=None))
             session.execute(delete(Turn).where(Turn.job_id == job.id))
+            _erase_corrections_of_nothing(session, job.recording_id)
 
     def _receipt(
         self, recording_id: str, job_id: str | None, kind: str, cause: str, items: Iterable[Item]
@@ -242,6 +244,23 @@ def _erase_voices(session: Session, job: Job) -> None:
     """Erase the voices that were heard for a job."""
     heard = Voiceprint.turns_key == job.settings.get("turns")
     session.execute(delete(Voiceprint).where(Voiceprint.recording_id == job.recording_id, heard))
+
+
+def _erase_corrections_of_nothing(session: Session, recording_id: str) -> None:
+    """Erase what people corrected in a recording of which there is neither an artifact nor an answer.
+
+    A correction quotes what was said.
+    """
+    ids = _ids_of(recording_id)
+    artifacts = select(Artifact.job_id).where(Artifact.job_id.in_(ids)).limit(1)
+    answers = (
+        select(Result.cache_key)
+        .join(Segment, Segment.cache_key == Result.cache_key)
+        .where(Segment.job_id.in_(ids))
+        .limit(1)
+    )
+    if session.scalars(artifacts).first() is None and session.scalars(answers).first() is None:
+        session.execute(delete(Correction).where(Correction.recording_id == recording_id))
 
 
 def _artifact_items(session: Session, job_ids: Sequence[str]) -> list[Item]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import lzma
 import os
-import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import httpx
 
@@ -29,6 +29,18 @@ _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 _CHUNK_BYTES = 1 << 20
 # The largest model that is known has 80 MB.
 _MOST_BYTES = 2 << 30
+
+# What the readers of archives raise for what is damaged, encrypted, or packed in ways that they do not know.
+_DAMAGED = (
+    KeyError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 Progress = Callable[[str, int], None]
 """Told what is fetched, and how many bytes of it are there."""
@@ -117,6 +129,8 @@ async def _download(url: str, part: Path, begun: int, progress: Callable[[int], 
             # All of it is here; its hash will tell.
             return
         answer.raise_for_status()
+        if not is_as_safe(url, [str(each.url) for each in (*answer.history, answer)]):
+            raise ModelUnavailableError(f"{url} leads on to an address that anybody could answer for")
         goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
         with part.open("ab" if goes_on else "wb") as out:
             async for chunk in answer.aiter_bytes(_CHUNK_BYTES):
@@ -127,23 +141,36 @@ async def _download(url: str, part: Path, begun: int, progress: Callable[[int], 
             os.fsync(out.fileno())
 
 
+def is_as_safe(url: str, hops: Sequence[str]) -> bool:
+    """Tell whether redirects kept what an address promises: by https, to nothing that is not encrypted."""
+    return not url.startswith("https://") or all(each.startswith("https://") for each in hops)
+
+
+def _copy(packed: IO[bytes], out: Path) -> None:
+    """Write what is packed; a small archive may hold what no disk does."""
+    size = 0
+    with out.open("wb") as written:
+        while part := packed.read(_CHUNK_BYTES):
+            size += len(part)
+            if size > _MOST_BYTES:
+                raise ModelUnavailableError(f"{out.stem} is packed to more than {_MOST_BYTES >> 30} GB")
+            written.write(part)
+
+
 def _unpack(archive: Path, member: str, out: Path) -> None:
     """Write one file of a zip or tar archive; the name comes from our table, not from the archive."""
     try:
         if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed, packed.open(member) as file, out.open("wb") as written:
-                shutil.copyfileobj(file, written)
+            with zipfile.ZipFile(archive) as packed, packed.open(member) as file:
+                _copy(file, out)
             return
         with tarfile.open(archive) as tar:
-            entry: BinaryIO | None
-            with suppress(KeyError):
-                entry = tar.extractfile(member)  # type: ignore[assignment]
-                if entry is not None:
-                    with out.open("wb") as written:
-                        shutil.copyfileobj(entry, written)
-                    return
-            raise KeyError(member)
-    except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            entry = tar.getmember(member)
+            unpacked = tar.extractfile(entry) if entry.isreg() else None
+            if unpacked is None:
+                raise KeyError(member)
+            _copy(unpacked, out)
+    except _DAMAGED as error:
         archive.unlink(missing_ok=True)
         raise ModelUnavailableError(f"{archive.name} holds no {member}: {error}") from error
 

@@ -1,13 +1,17 @@
 """Minutes by a template of the user's: Jinja in a sandbox, or Markdown whose headings name the sections.
 
 What was said in a meeting is data: every text that a template prints is escaped for Markdown, as in the
-built-in shape. The template itself is the user's own, and is printed as it stands.
+built-in shape. The template itself is the user's own, and is printed as it stands. Jinja runs in a process
+whose time and memory are bounded: a sandbox keeps a template from files, not from a loop without an end.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from stenoflow.tasks.artifacts.minutes import (
@@ -18,12 +22,17 @@ from stenoflow.tasks.artifacts.minutes import (
     moment,
     point_in_markdown,
 )
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import MediaError, SettingsError
+from stenoflow.tasks.media.running import Bounds, running
 from stenoflow.tasks.transcript.minutes import SECTIONS, Minutes, Point
 from stenoflow.tasks.transcript.timecode import clock, seconds
 
 MOST_BYTES = 64 * 1024
 """A longer template is none."""
+_PROGRAM = "stenoflow.tasks.artifacts.minutes_template_program"
+_BOUNDS = Bounds(cpu_s=5, memory_bytes=1 << 30)
+# Minutes of the longest meeting have some 100 kB.
+_MOST_PRINTED = 4 << 20
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
 _HINT = "see 'Minutes' in tasks/README.md"
 
@@ -40,20 +49,59 @@ def render_by_template(document: MinutesDocument, template: str) -> str:
     Raises:
         SettingsError: the template cannot be used; the message says where.
     """
-    is_jinja = "{{" in template or "{%" in template
-    text = _by_jinja(document, template) if is_jinja else _by_headings(document, template)
-    return f"{text.rstrip()}\n"
+    (text,) = _rendered([document], template)
+    return text
 
 
 def check_template(template: str) -> None:
     """See that a template can be used, before anything is spent. Raises SettingsError as above."""
     point = Point("What was said.", 1, 1_000, "Ada", "Friday")
     some = Minutes(*((point,) for _ in SECTIONS))
-    for minutes in (some, Minutes()):
-        render_by_template(MinutesDocument(minutes, "name", "job", "of", "page", "model", "en"), template)
+    _rendered(
+        [
+            MinutesDocument(each, "name", "job", "of", "page", "model", "en", ("remark",))
+            for each in (some, Minutes())
+        ],
+        template,
+    )
 
 
-def _by_jinja(document: MinutesDocument, template: str) -> str:
+def _rendered(documents: Sequence[MinutesDocument], template: str) -> list[str]:
+    is_jinja = "{{" in template or "{%" in template
+    texts = _apart(documents, template) if is_jinja else [_by_headings(each, template) for each in documents]
+    return [f"{text.rstrip()}\n" for text in texts]
+
+
+def _apart(documents: Sequence[MinutesDocument], template: str) -> list[str]:
+    """Have a template of Jinja rendered by a process of its own."""
+    request = {"template": template, "documents": [asdict(each) for each in documents]}
+    try:
+        with running(
+            [sys.executable, "-P", "-m", _PROGRAM],
+            what="the template of minutes",
+            writes=True,
+            reads=True,
+            bounds=_BOUNDS,
+        ) as program:
+            program.write(json.dumps(request).encode())
+            program.end_input()
+            printed = program.read(_MOST_PRINTED + 1)
+            if len(printed) > _MOST_PRINTED:
+                raise SettingsError(f"the template of minutes prints more than {_MOST_PRINTED} bytes", _HINT)
+            ended = program.finish()
+            if ended.code:
+                raise program.error("took too much time or memory", ended)
+    except MediaError as error:
+        raise SettingsError(error.message, _HINT) from error
+    answer: dict[str, Any] = json.loads(printed)
+    if "error" in answer:
+        raise SettingsError(answer["error"], _HINT)
+    texts: list[str] = answer["texts"]
+    return texts
+
+
+def by_jinja(document: MinutesDocument, template: str) -> str:
+    """Render minutes by Jinja, in this process. Raises SettingsError where the template cannot be used."""
     from jinja2 import StrictUndefined, TemplateError  # noqa: PLC0415 - for those who have a template
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - the same
 
@@ -62,7 +110,17 @@ def _by_jinja(document: MinutesDocument, template: str) -> str:
     )
     try:
         return environment.from_string(template).render(_variables(document))
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except MemoryError as error:
+        raise SettingsError("the template of minutes needs too much memory", _HINT) from error
+    except (
+        TemplateError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""
         raise SettingsError(f"the template of minutes cannot be used{where}: {error}", _HINT) from error

@@ -72,7 +72,7 @@ def _key(asked: Asked) -> str:
 
 
 def _read(settings: Settings) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads((settings.home / _FILE).read_text("utf-8"))
         if isinstance(found, dict):
             return found

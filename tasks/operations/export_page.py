@@ -20,12 +20,12 @@ from stenoflow.tasks.artifacts.page import write
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
-from stenoflow.tasks.jobs.transcribe.prepare import choose_stream
+from stenoflow.tasks.jobs.transcribe.prepare import choose_stream, resolve_again
 from stenoflow.tasks.jobs.transcribe.publish import document_of
 from stenoflow.tasks.media.decode import Decoding, decode
 from stenoflow.tasks.media.encode import encode_opus
 from stenoflow.tasks.media.probe import AudioStream, probe
-from stenoflow.tasks.sources import fetch, resolve
+from stenoflow.tasks.sources import fetch
 from stenoflow.tasks.transcript.timecode import ms_to_samples
 
 _PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
@@ -80,7 +80,7 @@ def _sound(context: AppContext, job: Job) -> Iterator[Path]:
     recording = context.catalog.recording(job.recording_id)
     work = context.settings.work / "pages"
     make_folder(work)
-    (source,) = resolve(recording.source, context.s3)
+    (source,) = resolve_again(context, recording)
     fetched = fetch(source, context.settings.work / "sources", context.s3)
     if fetched.sha256 != recording.sha256:
         raise ChangedError(

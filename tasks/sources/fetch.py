@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -30,7 +30,10 @@ _ACCEPTED: Final = "give a file, a folder, s3://bucket/key, or s3://bucket/prefi
 
 
 def resolve(
-    source: str, client: Callable[[], S3Client] | None = None, remark: Callable[[str], None] = lambda _: None
+    source: str,
+    client: Callable[[], S3Client] | None = None,
+    remark: Callable[[str], None] = lambda _: None,
+    within: Iterable[str] = (),
 ) -> list[Source]:
     """Return the recordings that a user's argument means; one at least.
 
@@ -44,6 +47,8 @@ def resolve(
         client: gives the S3 client to use, such as a `LazyClient`; otherwise
             one is built where it is needed.
         remark: told, for people, which files and folders were passed over.
+        within: how the addresses of inboxes begin: what lies in one of them is not read through a link that
+            leads out of it. Not for what the user names himself.
 
     Raises:
         SourceNotFoundError: there is nothing of the kind there.
@@ -57,7 +62,8 @@ def resolve(
 
         return resolve_s3(source, _client(client), remark)
     if scheme == "file":
-        return resolve_path(path_of(source), remark)
+        folder = next((path_of(each) for each in within if source.startswith(each)), None)
+        return resolve_path(path_of(source), remark, folder)
     if scheme:  # the address itself may hold a password
         raise SourceNotFoundError(f"recordings are not read from {scheme}:// addresses", _ACCEPTED)
     if not source:

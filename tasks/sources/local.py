@@ -23,12 +23,19 @@ from stenoflow.tasks.sources.file_names import (
 from stenoflow.tasks.sources.source import Fetched, Source
 
 
-def resolve_path(path: Path, remark: Callable[[str], None] = lambda _: None) -> list[Source]:
+def resolve_path(
+    path: Path, remark: Callable[[str], None] = lambda _: None, folder: Path | None = None
+) -> list[Source]:
     """Return the file, or the recordings in the folder and the folders below it, sorted by path.
 
     A file is taken whatever its name. In a folder, what turns out to be no readable recording is not left
     out: `read_in_place` says what is wrong with it. Links to files in the folder are followed, those to
-    folders are not. ``remark`` is told what was passed over.
+    folders are not.
+
+    Args:
+        path: the file or the folder.
+        remark: told what was passed over.
+        folder: out of which no link may lead; None: a file that is named may be a link to anywhere.
 
     Raises:
         SourceNotFoundError: there is nothing at the path, or no recording in the folder.
@@ -41,7 +48,7 @@ def resolve_path(path: Path, remark: Callable[[str], None] = lambda _: None) -> 
             return _in_folder(path, remark)
         with _opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-    return [_source(path, size)]
+    return [_source(path, size, folder)]
 
 
 def read_in_place(source: Source) -> Fetched:
@@ -64,6 +71,53 @@ def read_in_place(source: Source) -> Fetched:
             f"{shown(str(path))} changed while it was being read", "try again when it is complete"
         )
     return Fetched(path, sha256, after.st_size, after.st_mtime_ns)
+
+
+# Of files that were hashed last; who changes one cannot give it the time of change (ctime) that it had.
+_hashes: dict[tuple[int, ...], str] = {}
+_MOST_HASHES = 1000
+
+
+def open_recording(path: Path, sha256: str, size: int) -> int | None:
+    """Open a file if it is a recording as it was read; returns its descriptor, None where it is not.
+
+    Whoever may write into an inbox may put another file at the name of a recording, or a link to one.
+
+    Args:
+        path: where the recording was.
+        sha256: of its bytes.
+        size: how many they were.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        facts = os.fstat(handle)
+        if stat.S_ISREG(facts.st_mode) and facts.st_size == size and _hash_of(handle, facts) == sha256:
+            return handle
+    except OSError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def _hash_of(handle: int, facts: os.stat_result) -> str:
+    """Hash an open file; once, as long as nobody changes it."""
+    stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    known = _hashes.get(stamp)
+    if known is None:
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            known = hashlib.file_digest(file, "sha256").hexdigest()
+        if len(_hashes) >= _MOST_HASHES:
+            _hashes.clear()
+        _hashes[stamp] = known
+        # Where a descriptor is opened again by its name, macOS goes on where this one stands.
+        os.lseek(handle, 0, os.SEEK_SET)
+    return known
 
 
 def path_of(uri: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import secrets
@@ -19,6 +20,8 @@ from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.sources.file_names import display_name, is_recording
 
 FOLDER = "uploads"
+MOST_BYTES = 1 << 40
+"""No recording is larger than that."""
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _PART, _FACTS = ".part", ".json"
 
@@ -69,11 +72,13 @@ class Uploads:
         """Begin an upload.
 
         Raises:
-            UploadError: it is empty, or its name is not that of a recording.
+            UploadError: it is empty or too large, or its name is not that of a recording.
         """
         shown = display_name(name.replace("\\", "/"))
         if size <= 0:
             raise UploadError(f"{shown} is empty")
+        if size > MOST_BYTES:
+            raise UploadError(f"{shown} is larger than any recording")
         if not is_recording(shown):
             raise UploadError(f"{shown} is not called as a recording is", "name it .m4a, .mp3, .wav, …")
         upload = Upload(secrets.token_hex(16), shown, size, 0, options)
@@ -102,10 +107,16 @@ class Uploads:
         """Open an upload to append to it, at the place that the sender believes to be its end.
 
         Raises:
-            UploadError: it ends elsewhere: the sender asks where, and goes on from there.
+            UploadError: it ends elsewhere: the sender asks where, and goes on from there; or somebody else is
+                appending to it.
         """
         path = self._folder / upload.id / _PART
         with file_errors("write", path), path.open("ab") as file:
+            try:
+                # Two parts at once would lie in each other.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UploadError(f"another part of {upload.name} is coming in") from None
             if file.tell() != offset or upload.source is not None:
                 raise UploadError(f"{upload.name} is here up to {file.tell()}, not {offset}")
             yield file

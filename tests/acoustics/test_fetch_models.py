@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.acoustics.fetch_models import fetch_model
+from stenoflow.tasks.acoustics import fetch_models
+from stenoflow.tasks.acoustics.fetch_models import fetch_model, is_as_safe
 from stenoflow.tasks.acoustics.voice_models import ModelFile, VoiceModel
 from stenoflow.tasks.errors import ModelUnavailableError
 
@@ -87,7 +88,7 @@ def _model(*files: ModelFile) -> VoiceModel:
 
 def _zipped(name: str, data: bytes) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, data)
     return packed.getvalue()
 
@@ -153,3 +154,63 @@ def test_a_file_that_was_changed_is_refused(shelf: Shelf, tmp_path: Path) -> Non
         fetch_model(_model(ModelFile("a.onnx", f"{shelf.url}/a", _sha256(_DATA))), tmp_path)
     assert not shelf.asked
     assert path.read_bytes() == b"changed"
+
+
+@pytest.mark.parametrize("pack", [_zipped, _tarred])
+def test_an_archive_that_unpacks_to_more_than_a_model_is_given_up(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: type
+) -> None:
+    monkeypatch.setattr(fetch_models, "_MOST_BYTES", 10 << 20)
+    shelf.files["/a"] = pack("m", bytes(20 << 20))
+    with pytest.raises(ModelUnavailableError, match="packed to more than"):
+        fetch_model(_model(ModelFile("a.onnx", f"{shelf.url}/a", member="m")), tmp_path)
+    assert not (tmp_path / "tiny" / "a.onnx").exists()
+    assert not (tmp_path / "tiny" / "a.onnx.new").exists()
+
+
+def _damaged_zip() -> bytes:
+    found = bytearray(_zipped("m", _DATA))
+    found[40:400] = bytes(360)
+    return bytes(found)
+
+
+def _unknown_method() -> bytes:
+    found = bytearray(_zipped("m", b"x"))
+    for start in (found.index(b"PK\3\4") + 8, found.index(b"PK\1\2") + 10):
+        found[start : start + 2] = b"\x63\0"
+    return bytes(found)
+
+
+def _link_to(target: str, kind: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:bz2") as archive:
+        entry = tarfile.TarInfo("m")
+        entry.type, entry.linkname = kind, target
+        archive.addfile(entry)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        _damaged_zip(),
+        _unknown_method(),
+        _link_to("m", tarfile.SYMTYPE),
+        _link_to("/etc/passwd", tarfile.SYMTYPE),
+        _link_to("m", tarfile.LNKTYPE),
+        _link_to("m", tarfile.FIFOTYPE),
+        _tarred("m", _DATA)[:-300],
+    ],
+)
+def test_a_damaged_archive_and_links_in_one_are_said(shelf: Shelf, tmp_path: Path, packed: bytes) -> None:
+    shelf.files["/a"] = packed
+    with pytest.raises(ModelUnavailableError, match="holds no m"):
+        fetch_model(_model(ModelFile("a.onnx", f"{shelf.url}/a", member="m")), tmp_path)
+    assert not (tmp_path / "tiny" / "a.onnx").exists()
+
+
+def test_a_redirect_keeps_what_https_promises() -> None:
+    assert is_as_safe("https://a/x", ["https://a/x", "https://b/x"])
+    assert not is_as_safe("https://a/x", ["https://a/x", "http://b/x", "https://c/x"])
+    assert not is_as_safe("https://a/x", ["https://a/x", "http://b/x"])
+    assert is_as_safe("http://a/x", ["http://a/x", "http://b/x"])

@@ -86,3 +86,43 @@ def test_a_template_must_do_with_sections_that_are_empty() -> None:
     with pytest.raises(SettingsError, match="template"):
         check_template("{{ summary[0].text }}")
     check_template("{{ summary[0].text if summary }}")
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "{{ 'a' * 10**10 }}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ ([1] * 10**10) | length }}",
+        "{% macro more() %}{{ more() }}{% endmacro %}{{ more() }}",
+        "{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}",
+        "{{ 'a' * 5_000_000 }}",
+    ],
+)
+def test_a_template_that_takes_too_much_is_refused_and_takes_nobody_along(printed: str) -> None:
+    with pytest.raises(SettingsError, match="the template of minutes"):
+        check_template(printed)
+
+
+@pytest.mark.slow
+def test_a_loop_without_an_end_is_ended() -> None:
+    loops = "{% for a in 'x' * 300 %}" * 8 + "{% endfor %}" * 8
+    with pytest.raises(SettingsError, match="the template of minutes"):
+        check_template(loops)
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "{{ lipsum.__globals__['os'].popen('id').read() }}",
+        "{{ recording | attr('__class__') }}",
+        "{{ '{0.__class__}'.format(recording) }}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+        "{{ self._TemplateReference__context.__class__ }}",
+        "{{ remarks.append(1) }}",
+    ],
+)
+def test_a_template_reaches_nothing_but_what_it_is_given(printed: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be used"):
+        check_template(printed)

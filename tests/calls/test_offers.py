@@ -96,3 +96,13 @@ def test_where_no_model_is_left_servers_that_can_are_named(
     with pytest.raises(SettingsError, match="deepgram offers no model that chats") as refused:
         chat_model(settings)
     assert "stenoflow engine" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "found", ["[" * 100_000, "{", "[]", "\udcff", '{"openai": 5}', '{"a": {"models": {"x": {"y": [1]}}}}']
+)
+def test_a_file_that_is_no_list_of_offers_is_passed_over(tmp_path: Path, found: str) -> None:
+    with audio_api_server() as server:
+        server.models = [{"id": "gpt-transcribe", "object": "model"}]
+        (tmp_path / "offers.json").write_bytes(found.encode("utf-8", "surrogateescape"))
+        assert chosen(settings_at(tmp_path, server.base_url)) == "gpt-transcribe"

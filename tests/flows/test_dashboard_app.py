@@ -24,7 +24,9 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from stenoflow.flows.dashboard_app import Login, LoginCheck
+from stenoflow.flows.desk.users import Users
 from stenoflow.tasks.engine.access import HostCheck, is_own_host
+from tests.waiting import wait_for
 
 LOGIN = Login("stenoflow:secret")
 BASIC = "Basic " + base64.b64encode(LOGIN.auth.encode()).decode()
@@ -280,3 +282,46 @@ def test_a_server_for_others_answers_to_addresses_and_to_this_machines_names() -
     assert is_own_host("desk.example:443", "127.0.0.1", {"desk.example"})
     assert not is_own_host("desk.example.evil.example", "127.0.0.1", {"desk.example"})
     assert not is_own_host("198.51.100.1", "127.0.0.1")
+
+
+def test_who_guesses_passwords_keeps_nobody_else_waiting() -> None:
+    guesses, others_are_answered, at_once = 8, threading.Event(), []
+
+    class Slow(Users):
+        __slots__ = ()
+
+        def accepts(self, name: str, password: str) -> bool:
+            at_once.append(f"{name} {password}")
+            assert others_are_answered.wait()
+            return False
+
+    app = Starlette(routes=[Route("/{path:path}", _tell)])
+    with served(LoginCheck(app, LOGIN, Slow({}, LOGIN.derived))) as port:
+
+        def guess() -> None:
+            asking = _connected(port)
+            asking.request("POST", "/login", "user=anna&password=x", {"Content-Type": _FORM_TYPE})
+            assert asking.getresponse().status == 403
+            asking.close()
+
+        threads = [threading.Thread(target=guess) for _ in range(guesses)]
+        for each in threads:
+            each.start()
+        wait_for(lambda: bool(at_once))
+        asking = _connected(port)
+        asking.request("GET", "/api/flows", headers={"Authorization": BASIC})
+        assert asking.getresponse().status == 200
+        asking.close()
+        # Each takes a core and 16 MB, so they take turns.
+        assert len(at_once) == 1
+        others_are_answered.set()
+        for each in threads:
+            each.join()
+        assert len(at_once) == guesses
+
+
+_FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def _connected(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port)

@@ -173,6 +173,20 @@ def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     assert _speakers(stenoflow("transcribe", third, *_VOICES).line) == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    "damaged", ["", "no base64", "AAAA", "AAAAAAAA", "fernet:x", base64.b64encode(b"\xff" * 1024).decode()]
+)
+def test_a_voice_that_is_damaged_is_passed_over(
+    stenoflow: Command, home: Path, monday: Path, tuesday: Path, damaged: str
+) -> None:
+    stenoflow("jobs")
+    write_settings(_KEEP)
+    stenoflow("transcribe", monday, *_VOICES, "--speaker", "A=Anna", "--speaker", "B=Bob")
+    with sqlite3.connect(home / "stenoflow.db") as database:
+        database.execute("UPDATE voiceprints SET vector = ? WHERE name = 'Anna'", (damaged,))
+    assert sorted(_speakers(stenoflow("transcribe", tuesday, *_VOICES).line)) == ["B", "Bob"]
+
+
 def test_a_key_that_is_none_is_refused_before_anything_is_spent(
     stenoflow: Command, api: AudioApiServer, monday: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

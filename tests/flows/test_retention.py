@@ -138,3 +138,26 @@ def test_forgetting_is_explained_and_receipted(stenoflow: Command, meeting: Meet
     assert (kind, cause) == ("all", "forget")
     assert {item["what"] for item in json.loads(items)} >= {"recording", "transcript.txt"}
     assert meeting.path.name not in items
+
+
+@pytest.mark.usefixtures("api")
+def test_what_people_corrected_goes_with_the_last_of_what_it_quotes(
+    stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    _keep(home, "[retention]\nartifacts = 30\nanswers = 60\n")
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    said = tmp_path / "corrections.json"
+    said.write_text(json.dumps([{"start": 0, "end": 9, "text": "Hippopotamus"}]), "utf-8")
+    assert stenoflow("correct", line["job"], said).exit_code == 0
+    _end_days_ago(home, 31, line["job"])
+    assert {each["kind"] for each in _expired(stenoflow, "--yes")} == {"artifacts"}
+    assert _corrections(home) == 1, "the answers are there, and it is laid over them"
+    _end_days_ago(home, 31, line["job"])
+    assert {each["kind"] for each in _expired(stenoflow, "--yes")} == {"answers"}
+    assert _corrections(home) == 0
+
+
+def _corrections(home: Path) -> int:
+    with closing(sqlite3.connect(home / "stenoflow.db")) as database:
+        (count,) = database.execute("SELECT count(*) FROM corrections").fetchone()
+        return int(count)

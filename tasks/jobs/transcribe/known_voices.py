@@ -62,7 +62,10 @@ def keep_voices(context: AppContext, job: Job, told: Diarization) -> None:
         scope = None if context.settings.voices.across_inboxes else inbox
         named = _named(context, model, scope, job.recording_id, cipher)
         likeness = {
-            label: {name: max(float(vector @ each) for each in those) for name, those in named.items()}
+            label: {
+                name: max((float(vector @ each) for each in those if each.size == vector.size), default=0.0)
+                for name, those in named.items()
+            }
             for label, (vector, _) in voices.items()
         }
         found = known_again(likeness, _BUILT_IN if is_experimental(settings) else _SHERPA)
@@ -148,15 +151,23 @@ def _written(vector: Floats, cipher: Fernet | None) -> str:
 
 def _read(stored: str, cipher: Fernet | None) -> Floats | None:
     """Return a stored voice; None where it is encrypted by a key that is not the one that is set."""
-    if not stored.startswith("fernet:"):
-        return np.frombuffer(base64.b64decode(stored), "<f4").astype(np.float32)
-    if cipher is None:
-        return None
-    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as above
+    try:
+        if not stored.startswith("fernet:"):
+            return _numbers(base64.b64decode(stored))
+        if cipher is None:
+            return None
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as above
 
-    with suppress(InvalidToken):
-        return np.frombuffer(cipher.decrypt(stored.removeprefix("fernet:")), "<f4").astype(np.float32)
+        with suppress(InvalidToken):
+            return _numbers(cipher.decrypt(stored.removeprefix("fernet:")))
+    except ValueError:
+        _log.warning("a voice that is kept is damaged, and passed over")
     return None
+
+
+def _numbers(data: bytes) -> Floats | None:
+    found = np.frombuffer(data, "<f4").astype(np.float32)
+    return found if np.isfinite(found).all() else None
 
 
 def _inbox_of(context: AppContext, job: Job) -> str:

@@ -17,12 +17,18 @@ from stenoflow.tasks.assembly.job_settings import CacheKeys, JobSettings, Speake
 from stenoflow.tasks.assembly.review import realign
 from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve_tokens
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.errors import RefusedError, SettingsError, TooLongError, TooShortError
+from stenoflow.tasks.errors import (
+    RefusedError,
+    SettingsError,
+    SourceUnreadableError,
+    TooLongError,
+    TooShortError,
+)
 from stenoflow.tasks.jobs.transcribe.publish import rename
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, check_diarizer, check_engine
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
-from stenoflow.tasks.sources import Fetched, Source, fetch, local_path
+from stenoflow.tasks.sources import Fetched, Source, fetch, local_path, resolve
 from stenoflow.tasks.transcript.channels import channel_name
 from stenoflow.tasks.transcript.regions import SHORTEST_SENT_MS, Excerpt
 from stenoflow.tasks.transcript.timecode import clock
@@ -75,6 +81,11 @@ def prepare(
     """
     with _looking(source) as look:
         fetched = fetch(source, context.settings.work / "sources", context.s3, progress)
+        if request.sha256 not in {None, fetched.sha256}:
+            raise SourceUnreadableError(
+                f"{source.name} is another recording now than the one that was meant",
+                "stenoflow transcribe takes it as a new one",
+            )
         recording = context.catalog.add_recording(
             Recording(
                 id=recording_id(source.uri, fetched.sha256),
@@ -117,6 +128,21 @@ def prepare(
         done = [each for each in context.catalog.segments(job.id) if each.state == SegmentState.DONE]
         realign(context, request.settings, [each.cache_key for each in done])
     return PreparedJob(context.catalog.job(job.id), recording, fetched, stream, duration_ms)
+
+
+def content_of(recording: Recording) -> str | None:
+    """Return the hash of a recording's bytes; None where it could never be read."""
+    return None if recording.sha256 == _UNREAD else recording.sha256
+
+
+def resolve_again(context: AppContext, recording: Recording) -> list[Source]:
+    """Find a recording of before at its address; one of an inbox only in there.
+
+    Raises:
+        RefusedError: it is gone, or cannot be read.
+    """
+    within = [each.prefix for each in context.settings.inboxes]
+    return resolve(recording.source, context.s3, within=within)
 
 
 def refuse_unread(

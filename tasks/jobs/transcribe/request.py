@@ -69,6 +69,7 @@ class TranscribeRequest:
         realign: the words of stored answers are timed by the sound anew; nothing is bought.
         settled: gives the same request once it is known what the provider offers: for a job that is new, and
             whose model nobody named. None: nothing of it depends on that.
+        sha256: of the one recording that is meant; None: whatever lies there.
     """
 
     settings: JobSettings
@@ -80,6 +81,7 @@ class TranscribeRequest:
     before: JobSettings | None = None
     realign: bool = False
     settled: Callable[[], TranscribeRequest] | None = field(default=None, compare=False)
+    sha256: str | None = None
 
 
 def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequest:

@@ -8,6 +8,7 @@ files, so they raise no budget, and what can cost more or is booked elsewhere on
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from stenoflow.tasks.sources.inbox.entry import beside
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"
 _MOST_BYTES = 64 * 1024
+_MOST_DOTS = 100
+_STRING = re.compile(r""" "[^"\n]*" | '[^'\n]*' """, re.VERBOSE)
 # Either is said; the nearer one counts.
 _LANGUAGES = {"language", "languages"}
 Allowable = Literal[
@@ -219,7 +222,7 @@ def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any
     try:
         found = read(place, _MOST_BYTES)
         text = (found or b"{}" if place.endswith(".json") else found or b"").decode("utf-8-sig")
-        said = json.loads(text) if place.endswith(".json") else tomllib.loads(text).get(_TABLE, {})
+        said = json.loads(text) if place.endswith(".json") else _loaded(text).get(_TABLE, {})
     except (StenoflowError, OSError, ValueError, RecursionError) as error:
         raise OptionsError(f"the options in {shown(place)} cannot be read: {error}") from error
     if not isinstance(said, dict):
@@ -229,6 +232,16 @@ def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any
     if isinstance(said.get("glossary"), str):
         said["glossary"] = _glossary(place, said["glossary"], read)
     return said
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Parse TOML; raises ValueError for what is none, or has keys of more parts than any of ours.
+
+    The parser's time grows with the square of a key's parts: one of 30,000 takes a minute.
+    """
+    if any(_STRING.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise ValueError(f"a line has more than {_MOST_DOTS} dots outside of texts")
+    return tomllib.loads(text)
 
 
 def _glossary(place: str, name: str, read: Callable[[str, int], bytes | None]) -> tuple[str, ...]:

@@ -158,3 +158,24 @@ def test_what_the_settings_have_is_no_more_than_usual() -> None:
     )
     with pytest.raises(OptionsError, match="'digest'"):
         options("talk.mp3", said, allow=(), usual=usual, digest=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "recordings" + ".a" * 30_000 + " = 1",
+        "[recordings" + ".a" * 30_000 + "]",
+        "recordings = {a" + ".a" * 30_000 + " = 1}",
+        '[recordings."a"' + ' . "a"' * 9_000 + "]",
+    ],
+)
+def test_a_key_of_many_parts_keeps_nobody_busy(line: str) -> None:
+    with pytest.raises(OptionsError, match="dots outside of texts"):
+        options("a.mp3", {"stenoflow.toml": line})
+
+
+def test_dots_in_texts_are_no_parts_of_keys() -> None:
+    many = ", ".join(f'"U.S. v. {number}.{number}"' for number in range(100))
+    found = options("a.mp3", {"stenoflow.toml": f"[recordings]\nglossary = [{many}]\n"})
+    assert found.glossary is not None
+    assert len(found.glossary) == 100
