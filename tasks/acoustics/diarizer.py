@@ -35,6 +35,8 @@ class DiarizationError(FailedError):
     """The voices in a recording could not be told apart."""
 
     kind = "voices"
+    # The same computation would come to the same; `resume` tries it once more.
+    lies_in_recording = True
 
 
 @dataclass(frozen=True, slots=True)
