@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from stenoflow.tasks.transcript.regions import find_regions
 from stenoflow.tasks.transcript.speakers import Turn
 from tests.instrument.tones import RATE, Samples
 from tests.real_speech import FOLDER, clip
+from tests.servers.audio_api import Fields, seconds_of
 
 LEVEL_DB = -23.0
 PEOPLE = {
@@ -110,6 +112,16 @@ def talk(
             -babble_db / 20
         )
     return Talk(np.clip(sound, -32768, 32767).astype(np.int16), tuple(turns), tuple(spoken))
+
+
+def word_a_second(sound: bytes, _fields: Fields) -> dict[str, Any]:
+    """Hear a word in each second, whoever speaks: a recogniser of the tests' API."""
+    length = seconds_of(sound)
+    words = [
+        {"word": f"w{number}", "start": number + 0.2, "end": number + 0.6} for number in range(int(length))
+    ]
+    text = " ".join(str(word["word"]) for word in words)
+    return {"text": text, "language": "english", "duration": length, "words": words, "segments": []}
 
 
 def levelled(name: str) -> Samples:

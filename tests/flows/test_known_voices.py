@@ -21,7 +21,8 @@ from stenoflow.tasks.transcript.voice_names import NamingRule
 from tests.acoustics.test_sherpa_voices import ANN, BOB, PAUSE, tones
 from tests.acoustics.tiny_sherpa import write_models
 from tests.flows.conftest import Command, read_artifact, write_settings
-from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
+from tests.servers.audio_api import AudioApiServer
+from tests.voices import word_a_second
 
 _VOICES = ("--speakers", "voices", "--json")
 _KEEP = "[voices]\nkeep = true\n"
@@ -33,15 +34,7 @@ def _ready(api: AudioApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(diarizer, "NICENESS", 0)
     monkeypatch.setenv("STENOFLOW_DIARIZATION_MODELS", str(write_models(tmp_path / "models")))
 
-    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
-        words = [
-            {"word": f"w{number}", "start": number + 0.2, "end": number + 0.6}
-            for number in range(int(seconds_of(sound)))
-        ]
-        text = " ".join(str(word["word"]) for word in words)
-        return {"text": text, "language": "english", "duration": 26, "words": words, "segments": []}
-
-    api.recogniser = hear
+    api.recogniser = word_a_second
 
 
 def _record(folder: Path, name: str, *parts: tuple[float, float, float]) -> Path:

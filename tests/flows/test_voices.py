@@ -14,8 +14,8 @@ from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.transcript.speakers import Turn
 from tests.flows.conftest import Command, read_artifact
-from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
-from tests.voices import Talk, needs_voices, talk
+from tests.servers.audio_api import AudioApiServer
+from tests.voices import Talk, needs_voices, talk, word_a_second
 
 pytestmark = needs_voices
 
@@ -44,21 +44,7 @@ def recording(spoken: Talk, tmp_path: Path) -> Path:
 def _hears_a_word_a_second(api: AudioApiServer) -> None:
     """A word in each second, whoever speaks."""
 
-    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
-        length = seconds_of(sound)
-        words = [
-            {"word": f"w{number}", "start": number + 0.2, "end": number + 0.6}
-            for number in range(int(length))
-        ]
-        return {
-            "text": " ".join(str(word["word"]) for word in words),
-            "language": "english",
-            "duration": length,
-            "words": words,
-            "segments": [],
-        }
-
-    api.recogniser = hear
+    api.recogniser = word_a_second
 
 
 def _right(document: dict[str, Any], turns: tuple[Turn, ...], names: dict[str, str]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,8 @@ from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.acoustics.test_sherpa_voices import ANN, BOB, PAUSE, tones
 from tests.acoustics.tiny_sherpa import write_models
 from tests.flows.conftest import Command, read_artifact
-from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
+from tests.servers.audio_api import AudioApiServer
+from tests.voices import word_a_second
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +28,7 @@ def _as_urgent_as_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _hears_a_word_a_second(api: AudioApiServer) -> None:
-    def hear(sound: bytes, _fields: Fields) -> dict[str, Any]:
-        words = [
-            {"word": f"w{number}", "start": number + 0.2, "end": number + 0.6}
-            for number in range(int(seconds_of(sound)))
-        ]
-        text = " ".join(str(word["word"]) for word in words)
-        return {"text": text, "language": "english", "duration": 26, "words": words, "segments": []}
-
-    api.recogniser = hear
+    api.recogniser = word_a_second
 
 
 def test_a_recording_gets_speakers_by_models_in_the_home(
