@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import lzma
 import os
 import tarfile
@@ -17,6 +16,7 @@ from typing import IO
 import httpx
 
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.file_hashes import file_sha256
 from stenoflow.storage.objects.local import file_errors
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.acoustics.voice_models import ModelFile, VoiceModel
@@ -71,7 +71,7 @@ def fetch_model(model: VoiceModel, folder: Path, progress: Progress = lambda *_:
             make_folder(place)
             if not path.is_file():
                 _bring(file, path, progress)
-            sha256 = _sha256(path)
+            sha256 = file_sha256(path)
         if file.sha256 not in {None, sha256}:
             raise ModelUnavailableError(
                 f"{path} is not the file that it should be: its sha256 is {sha256}",
@@ -95,7 +95,7 @@ def _bring(file: ModelFile, path: Path, progress: Progress) -> None:
     else:
         raise _unreachable(file, None)
     expected = file.archive_sha256 if file.member is not None else file.sha256
-    if expected is not None and _sha256(part) != expected:
+    if expected is not None and file_sha256(part) != expected:
         part.unlink()
         raise ModelUnavailableError(
             f"what {file.url} has is not what it should be: its sha256 differs", "nothing of it was kept"
@@ -106,7 +106,7 @@ def _bring(file: ModelFile, path: Path, progress: Progress) -> None:
     whole = path.with_name(f"{path.name}.new")
     try:
         _unpack(part, file.member, whole)
-        if file.sha256 is not None and _sha256(whole) != file.sha256:
+        if file.sha256 is not None and file_sha256(whole) != file.sha256:
             raise ModelUnavailableError(f"{file.member} in {file.url} is not what it should be")
         whole.replace(path)
     finally:
@@ -182,8 +182,3 @@ def _unreachable(file: ModelFile, error: Exception | None) -> StenoflowError:
         f"{file.url} cannot be fetched{why}",
         f"fetch it elsewhere{member}, and put it as {file.name} into the model's folder",
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from stenoflow.storage.file_hashes import file_sha256
 from stenoflow.tasks.errors import ModelUnavailableError
 
 GE2E: Final = "ge2e"
@@ -115,7 +115,7 @@ def _found(model: VoiceModel, folder: Path) -> FoundModel:
             f" {' and no '.join(missing)} in {folder / model.name}",
             how_to_get(model),
         )
-    hashes = " ".join(_sha256_of(path)[:12] for path in paths.values())
+    hashes = " ".join(file_sha256(path)[:12] for path in paths.values())
     return FoundModel(model, paths, f"{engine} {hashes}/{_REVISION}")
 
 
@@ -163,16 +163,3 @@ def path_of(model: VoiceModel, file: ModelFile, folder: Path) -> Path | None:
         return None
     path = Path(spec.origin).parents[1] / file.member
     return path if path.is_file() else None
-
-
-def _sha256_of(path: Path) -> str:
-    facts = path.stat()
-    return _hashed(path, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache
-def _hashed(path: Path, size: int, changed_ns: int) -> str:
-    """Hash a file; size and time of change are there so that a file that has changed is hashed again."""
-    del size, changed_ns
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

