@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from tests.bench import whole_job
+from tests.bench import commands, whole_job
 from tests.bench.accuracy import measure_wer
 from tests.bench.drop import measure_drop
 from tests.bench.measuring import cores
@@ -36,6 +36,11 @@ _ROWS: dict[str, Callable[[Scale], Measured]] = {
     "job": whole_job.measure_job,
     "limit": whole_job.measure_limit,
     "first": whole_job.measure_first,
+    "aac": commands.measure_aac,
+    "wav": commands.measure_wav,
+    "long": commands.measure_long,
+    "crowd": commands.measure_crowd,
+    "dropped": commands.measure_dropped,
     "memory": measure_memory,
     "wer": measure_wer,
     "drop": measure_drop,

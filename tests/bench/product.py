@@ -59,6 +59,7 @@ def transcribe(
     *arguments: str | Path,
     command: str = "transcribe",
     watch: Callable[[int], None] = lambda _: None,
+    prefect: str | None = None,
 ) -> Command:
     """Run `stenoflow transcribe`, or another command that prints such lines.
 
@@ -68,14 +69,16 @@ def transcribe(
         arguments: sources and options.
         command: which.
         watch: told the process id as soon as there is one.
+        prefect: the address of a Prefect server that shows the runs.
     """
     program = Path(sys.executable).with_name("stenoflow")
     args = [str(program), command, *map(str, arguments), "--json"]
+    environment = surroundings(home, api) | ({"PREFECT_API_URL": prefect} if prefect else {})
     started = time.monotonic()
     with (
         LOG.open("w", encoding="utf-8") as said,
         subprocess.Popen(
-            args, env=surroundings(home, api), cwd=home, stdout=subprocess.PIPE, stderr=said, text=True
+            args, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=said, text=True
         ) as process,
     ):
         watch(process.pid)

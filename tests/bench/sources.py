@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import wave
@@ -81,6 +82,26 @@ def stereo(hours: float) -> Path:
     return _cached(f"stereo-{hours:g}h.mp3", lambda path: _ffmpeg(*looped, f"file:{path}"))
 
 
+def encoded(hours: float, name: str, *options: str) -> Path:
+    """Return the same meeting in another kind of file."""
+    source = stereo(hours)
+    return _cached(
+        f"stereo-{hours:g}h-{name}", lambda path: _ffmpeg("-i", f"file:{source}", *options, f"file:{path}")
+    )
+
+
+def crowd(number: int, each_s: int) -> Path:
+    """Return a folder of as many short WAV files, each with sound of its own."""
+    source = encoded(1.0, "pcm.wav")
+
+    def write(folder: Path) -> None:
+        pieces = ("-f", "segment", "-segment_time", str(each_s), "-t", str(number * each_s), "-c", "copy")
+        folder.mkdir()
+        _ffmpeg("-i", f"file:{source}", *pieces, f"file:{folder}/meeting-%03d.wav")
+
+    return _cached(f"crowd-{number}-{each_s}s", write)
+
+
 def joined(name: str, parts: list[Path]) -> Path:
     """Return WAV files of the same kind as one."""
     return _cached(f"{name}.wav", lambda path: _join(path, parts))
@@ -133,8 +154,15 @@ def _cached(name: str, make: Callable[[Path], object]) -> Path:
             make(partial)
             partial.replace(path)
         finally:
-            partial.unlink(missing_ok=True)
+            _remove(partial)
     return path
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 OURS = "our process"
 _EVERY_S = 0.05
 _MB = 1_000_000
+_TICKS = os.sysconf("SC_CLK_TCK")
 # By a part of the command line; the first that fits.
 _NAMES = {
     "_worker_server": "probe",
@@ -92,3 +93,9 @@ def resident_mb(pid: int) -> float:
 
 def _name(command_line: str) -> str:
     return next((name for part, name in _NAMES.items() if part in command_line), "others")
+
+
+def cpu_s(pid: int) -> float:
+    """Return what a process has spent of the processor, with the children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS

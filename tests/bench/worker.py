@@ -52,17 +52,17 @@ def split(path: Path) -> dict[str, Any]:
     """Cut a recording; each segment is let go the moment that it is whole."""
     handed: list[float] = []
     with _app_context() as context:
-        taken = prepare(context, *_asked(context, path))
-        cutting = RecordingSegmenter(context, taken, _AHEAD)
+        prepared = prepare(context, *_asked(context, path))
+        segmenter = RecordingSegmenter(context, prepared, _AHEAD)
 
         def let_go(index: int) -> None:
             handed.append(time.monotonic())
-            cutting.release(index)
+            segmenter.release(index)
 
         began = time.monotonic()
         with spending() as spent:
-            cutting.run(let_go)
-        cutting.close()
+            segmenter.run(let_go)
+        segmenter.close()
     return {
         "wall_s": spent.wall_s,
         "cpu_s": spent.cpu_s,
