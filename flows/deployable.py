@@ -48,7 +48,7 @@ from stenoflow.tasks.operations.verify import verify as verify_job
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.file_names import display_name
 from stenoflow.tasks.sources.inbox import open_inbox
-from stenoflow.tasks.sources.inbox.entry import StabilityTracker
+from stenoflow.tasks.sources.inbox.entry import INTERVAL_S, LOOKS, StabilityTracker
 from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
 _log = logging.getLogger(__name__)
@@ -180,8 +180,8 @@ async def ingest_recording(
 async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     inbox: str,
     options: RecordingOptions = _NOTHING_SAID,
-    looks: Annotated[int, Field(ge=1)] = 2,
-    interval: Annotated[float, Field(gt=0)] = 5.0,
+    looks: Annotated[int, Field(ge=1)] = LOOKS,
+    interval: Annotated[float, Field(gt=0)] = INTERVAL_S,
     reject: bool = False,  # noqa: FBT001, FBT002 - the form in the dashboard gives it by name
     done_to: str | None = None,
     *,

@@ -1,4 +1,4 @@
-"""One limit of calls for all workers of a Prefect server, beside each process's own."""
+"""What a deployment's flow run runs in: the limit of calls of all workers, cancelling, logs and its end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from prefect.states import Completed, Failed
 
 from stenoflow.flows.dashboard import DashboardProgress
 from stenoflow.flows.desk import why
-from stenoflow.flows.orchestration import within_flow_run
 from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.prefect_runs import within_flow_run
 from stenoflow.flows.runner import Runner
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.calls.provider import calls_at_once

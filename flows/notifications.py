@@ -18,7 +18,7 @@ from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import BudgetError, StenoflowError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, UsedModel, today
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, UsedModel, today
 from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.calls.provider import asked_for, provider_name
 from stenoflow.tasks.errors import StoppedError
@@ -45,7 +45,7 @@ class Notifications:
         settings = run.context.settings
         self._run = run
         self._deliveries = deliveries
-        self._announcer = EventFactory(run.context.run_id, provider_name(settings), _redaction(settings))
+        self._events = EventFactory(run.context.run_id, provider_name(settings), _redaction(settings))
         self._say = say
         self._watched: set[UsedModel] = set()
         self._checks: list[asyncio.Task[None]] = []
@@ -67,7 +67,7 @@ class Notifications:
         if self._deliveries is None or not isinstance(outcome.details, TranscriptDetails):
             return
         is_stopped = self._run.caller.limiter.is_stopped
-        for event in self._announcer.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
+        for event in self._events.of_outcome(outcome, utc_now(), is_stopped=is_stopped):
             self._deliveries.take(event)
 
     async def close(self) -> None:
@@ -83,7 +83,7 @@ class Notifications:
 
     async def _check(self, model: UsedModel, deliveries: DeliveryQueue) -> None:
         successor = self._run.context.listing(model).successor
-        for event in self._announcer.of_model(model, await self._shutdown(model), utc_now(), successor):
+        for event in self._events.of_model(model, await self._shutdown(model), utc_now(), successor):
             deliveries.take(event)
 
     async def _shutdown(self, model: UsedModel) -> date | None:
@@ -125,7 +125,7 @@ async def open_notifications(
 
 def _redaction(settings: Settings) -> Redaction:
     keys = [key.get_secret_value() for key in (settings.openai_api_key, settings.webhook_secret) if key]
-    others = [asked_for(settings, kind).key for kind in Kind]
+    others = [asked_for(settings, kind).key for kind in ModelKind]
     return Redaction([*keys, *others, settings.webhook_url])
 
 

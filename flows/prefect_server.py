@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,14 +23,9 @@ import httpx
 from dotenv import dotenv_values
 
 from stenoflow.flows.desk import ADDRESS_FILE
-from stenoflow.flows.outcome import Outcome
-from stenoflow.flows.run import Run
-from stenoflow.flows.runner import Runner, Work
-from stenoflow.flows.transcribe import transcribe_recording
 from stenoflow.storage.private import make_folder
 from stenoflow.tasks.api.network import is_loopback
 from stenoflow.tasks.errors import FailedError, SettingsError
-from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from stenoflow.flows.dashboard_app import Login
@@ -170,9 +165,6 @@ def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
 
-
-# With more recordings in one command, each is a task run: a flow run costs the server three times as much.
-_MOST_FLOW_RUNS = 8
 
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -335,53 +327,3 @@ async def _reach_server() -> None:
 
     async with get_client() as client:
         await client.hello()
-
-
-class Orchestration:
-    """How the recordings of a command are transcribed.
-
-    Inside runs of Prefect where somebody sees them: PREFECT_API_URL names a server, or `stenoflow serve`
-    runs from this home. Plainly where there is none, or where it cannot be reached, which is said.
-    """
-
-    def __init__(self, home: Path, say: Callable[[str], object]) -> None:
-        """Begin to reach the server, if there is one.
-
-        Args:
-            home: our own.
-            say: told that the server cannot be reached.
-        """
-        self._start = begin_start() if has_server(home) else None
-        self._say = say
-        self._is_batch = False
-
-    async def __call__(self, run: Run, prepared: PreparedJob) -> None:
-        """Transcribe a recording whose job is claimed."""
-        if not await self._is_ready():
-            await transcribe_recording(run, prepared)
-            return
-        from stenoflow.flows.orchestration import as_flow_run, as_task_run  # noqa: PLC0415 - imports Prefect
-
-        await (as_task_run if self._is_batch else as_flow_run)(run, prepared)
-
-    async def run_all(self, runner: Runner, works: Sequence[Work]) -> list[Outcome]:
-        """Run jobs: a flow run each, or of many, one flow run with a task run each."""
-        if len(works) <= _MOST_FLOW_RUNS or not await self._is_ready():
-            return await runner.run_all(works)
-        from stenoflow.flows.orchestration import in_batch_run  # noqa: PLC0415 - imports Prefect
-
-        self._is_batch = True
-        outcomes: list[Outcome] = await in_batch_run(
-            runner.context.run_id, len(works), lambda: runner.run_all(works)
-        )
-        return outcomes
-
-    async def _is_ready(self) -> bool:
-        if self._start is None:
-            return False
-        try:
-            await self._start.ready()
-        except PrefectError as error:
-            self._start = None
-            self._say(f"{error}; going on without Prefect")
-        return self._start is not None

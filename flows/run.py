@@ -11,7 +11,7 @@ from typing import Self
 
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.assembly.job_settings import Speakers
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.provider import open_second_opinion, provider_name
@@ -105,7 +105,7 @@ async def open_run(
         async with AsyncExitStack() as stack, open_second_opinion(context.settings) as second:
             routes = Routes(context, stack, concurrency, within)
             # Whatever is wrong with the way there is said before anything is begun.
-            usual = await routes.to(provider_name(context.settings), Kind.TRANSCRIPTION)
+            usual = await routes.to(provider_name(context.settings), ModelKind.TRANSCRIPTION)
             caller = Caller(context, usual.api, usual.limiter, routes)
             yield Run(context, caller, concurrency, pool, transcribe, second)
 

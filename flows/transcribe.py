@@ -1,8 +1,9 @@
 """The main job, from a recording to its artifacts, top to bottom.
 
-Prepare (fetch, hash, probe, refuse), segment while decoding, transcribe each segment as it comes (and beside
-it tell the voices apart, where that is asked for), stitch and publish, then what follows: minutes. The runner
-claims the job after the first, and sends the webhooks.
+`TranscribeWork` is what the runner runs: `open` prepares (fetch, hash, probe, refuse), the runner claims the
+job, `work` transcribes and publishes, `outcome` tells how it ended, and `follow_up` makes minutes.
+`transcribe_recording` is that work: segment while decoding, transcribe each segment as it comes (beside it
+tell the voices apart, where that is asked for), stitch and publish.
 """
 
 from __future__ import annotations
@@ -43,45 +44,6 @@ PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
 
 SegmentStep = Callable[[Segments, int], Awaitable[None]]
 """Transcribes a segment, plainly or as a task run of Prefect's."""
-
-
-async def transcribe_recording(
-    run: Run, prepared: PreparedJob, transcribe_segment: SegmentStep = Segments.transcribe
-) -> JobState:
-    """Transcribe a recording whose job is claimed, and publish it; its state says how that ended."""
-    catalog, job_id = run.context.catalog, prepared.job.id
-    async with Segments.open(run, prepared) as segments, telling_voices(run, prepared) as voices_told:
-        broken = await _transcribe_segments(segments, transcribe_segment)
-        if broken is None:
-            await voices_told()
-        if run.interrupted:
-            await run_blocking(catalog.set_state, job_id, JobState.INTERRUPTED)
-            return JobState.INTERRUPTED
-        if broken is not None:
-            await run_blocking(catalog.set_state, job_id, JobState.FAILED, broken)
-            return JobState.FAILED
-        return await run_blocking(publish, run.context, job_id)
-
-
-async def _transcribe_segments(segments: Segments, transcribe_segment: SegmentStep) -> StenoflowError | None:
-    """Transcribe the segments as they are made, and wait for all of them.
-
-    A segment that fails for a reason of its own is set aside, which its row says; the others go on.
-
-    Returns:
-        What ended the segmenting, if anything did.
-    """
-    begun: list[asyncio.Future[None]] = []
-    broken: StenoflowError | None = None
-    try:
-        async for index in segments:
-            begun += [asyncio.ensure_future(transcribe_segment(segments, index))]
-    except StenoflowError as error:
-        broken = error
-    for ended in await asyncio.gather(*begun, return_exceptions=True):
-        if isinstance(ended, BaseException) and not isinstance(ended, StenoflowError):
-            raise ended
-    return broken
 
 
 @dataclass(slots=True)
@@ -125,7 +87,7 @@ class TranscribeWork(Work):
         return True
 
     async def work(self, run: Run, job: Job) -> None:
-        """Transcribe and publish it."""
+        """Transcribe and publish it: by `transcribe_recording`, plainly or inside runs of Prefect's."""
         if self._prepared is None:
             raise RuntimeError(f"job {job.id} was not opened")
         await run.transcribe(run, self._prepared)
@@ -152,6 +114,45 @@ class TranscribeWork(Work):
             return outcome
         request = MinutesRequest(tag=asked.tag, budget_micro=asked.budget_micro)
         return with_minutes(outcome, await runner.run_quietly(MinutesWork(outcome.job, request)))
+
+
+async def transcribe_recording(
+    run: Run, prepared: PreparedJob, transcribe_segment: SegmentStep = Segments.transcribe
+) -> JobState:
+    """Transcribe a recording whose job is claimed, and publish it; its state says how that ended."""
+    catalog, job_id = run.context.catalog, prepared.job.id
+    async with Segments.open(run, prepared) as segments, telling_voices(run, prepared) as voices_told:
+        broken = await _transcribe_segments(segments, transcribe_segment)
+        if broken is None:
+            await voices_told()
+        if run.interrupted:
+            await run_blocking(catalog.set_state, job_id, JobState.INTERRUPTED)
+            return JobState.INTERRUPTED
+        if broken is not None:
+            await run_blocking(catalog.set_state, job_id, JobState.FAILED, broken)
+            return JobState.FAILED
+        return await run_blocking(publish, run.context, job_id)
+
+
+async def _transcribe_segments(segments: Segments, transcribe_segment: SegmentStep) -> StenoflowError | None:
+    """Transcribe the segments as they are made, and wait for all of them.
+
+    A segment that fails for a reason of its own is set aside, which its row says; the others go on.
+
+    Returns:
+        What ended the segmenting, if anything did.
+    """
+    begun: list[asyncio.Future[None]] = []
+    broken: StenoflowError | None = None
+    try:
+        async for index in segments:
+            begun += [asyncio.ensure_future(transcribe_segment(segments, index))]
+    except StenoflowError as error:
+        broken = error
+    for ended in await asyncio.gather(*begun, return_exceptions=True):
+        if isinstance(ended, BaseException) and not isinstance(ended, StenoflowError):
+            raise ended
+    return broken
 
 
 def transcript_outcome(context: AppContext, job: Job, formats: Iterable[str]) -> Outcome:

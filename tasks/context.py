@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stenoflow.storage.objects import ObjectStore
     from stenoflow.storage.objects.s3_client import LazyClient
     from stenoflow.tasks.api.chat_models import ChatModel
-    from stenoflow.tasks.api.model_table import Listing, ModelTable, UsedModel
+    from stenoflow.tasks.api.model_table import ModelListing, ModelTable, UsedModel
     from stenoflow.tasks.api.models import Model
     from stenoflow.tasks.api.speech_models import SpeechModel
     from stenoflow.tasks.billing.prices import PriceBook
@@ -197,14 +197,14 @@ class AppContext:
 
         return load_speech_models(self.settings.speech_models)
 
-    def listing(self, model: UsedModel) -> Listing:
+    def listing(self, model: UsedModel) -> ModelListing:
         """Return what the table says of a model of any kind."""
-        from stenoflow.tasks.api.model_table import Kind
+        from stenoflow.tasks.api.model_table import ModelKind
 
-        tables: dict[Kind, Callable[[str], Listing]] = {
-            Kind.TRANSCRIPTION: self.models.get,
-            Kind.CHAT: self.chat_models.get,
-            Kind.SPEECH: self.speech_models.get,
+        tables: dict[ModelKind, Callable[[str], ModelListing]] = {
+            ModelKind.TRANSCRIPTION: self.models.get,
+            ModelKind.CHAT: self.chat_models.get,
+            ModelKind.SPEECH: self.speech_models.get,
         }
         return tables[model.kind](model.name)
 

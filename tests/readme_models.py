@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from stenoflow.tasks.api.chat_models import load_chat_models
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.speech_models import load_speech_models
 from stenoflow.tasks.billing.amounts import from_micro
 from stenoflow.tasks.billing.prices import load_book
 from stenoflow.tasks.operations.model_list import ModelRow, Tables, model_rows
 
-_FOR = {Kind.TRANSCRIPTION: "transcription", Kind.CHAT: "minutes", Kind.SPEECH: "reading them aloud"}
+_FOR = {
+    ModelKind.TRANSCRIPTION: "transcription",
+    ModelKind.CHAT: "minutes",
+    ModelKind.SPEECH: "reading them aloud",
+}
 
 
 def table() -> str:
     """Return the table, a row a model, in the order of the table of models."""
     tables: Tables = {
-        Kind.TRANSCRIPTION: load_models(),
-        Kind.CHAT: load_chat_models(),
-        Kind.SPEECH: load_speech_models(),
+        ModelKind.TRANSCRIPTION: load_models(),
+        ModelKind.CHAT: load_chat_models(),
+        ModelKind.SPEECH: load_speech_models(),
     }
     head = ["| for | model | can | an hour | until | then |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *_rows(list(model_rows(tables, load_book())))])

@@ -79,7 +79,7 @@ def _server(settings: Settings) -> Iterator[None]:
 
 def _print_states(recording: str) -> None:
     """Print what Prefect says of the flow run and of its task runs."""
-    from stenoflow.flows.orchestration import states_of  # noqa: PLC0415 - imports Prefect
+    from stenoflow.flows.prefect_runs import states_of  # noqa: PLC0415 - imports Prefect
 
     (flow_run, *task_runs) = asyncio.run(states_of(recording)) or [(recording, "not seen by Prefect")]
     say(f"\nflow run  {flow_run[0]}: {flow_run[1]}")

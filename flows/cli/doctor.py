@@ -18,9 +18,9 @@ from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.connection import open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.network import open_http, proxy_for
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.calls.chosen_models import transcription_model
 from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError

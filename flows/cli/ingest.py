@@ -14,8 +14,8 @@ from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.outcomes import finish
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.ingest import Claims, Ingest, Moves
+from stenoflow.flows.orchestration import Orchestration
 from stenoflow.flows.outcome import Outcome, gravest
-from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.artifacts.formats import STANDARD, check_formats, optional
@@ -26,7 +26,7 @@ from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, rules_of
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import Inbox, open_inbox
-from stenoflow.tasks.sources.inbox.entry import StabilityTracker
+from stenoflow.tasks.sources.inbox.entry import INTERVAL_S, LOOKS, StabilityTracker
 from stenoflow.tasks.sources.inbox.options import ALLOWABLE, RecordingOptions
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def ingest(
         str, typer.Argument(help="A drop folder: DIR, or s3://bucket/prefix/.", show_default=False)
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep on, until Ctrl-C or SIGTERM.")] = False,
-    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 5.0,
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = INTERVAL_S,
     looks: Annotated[
         int,
         typer.Option(help="Looks in a row that must find a file unchanged; then it is complete.", min=1),
-    ] = 2,
+    ] = LOOKS,
     queue: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +119,7 @@ def ingest(
         tag=tag,
         budget=budget,
     )
-    look = _Look(watch, interval, looks, queue, _allowed(allow), Moves(say, reject, done_to))
+    look = _Looks(watch, interval, looks, queue, _allowed(allow), Moves(say, reject, done_to))
     with open_context(settings) as context:
         calls = calls_at_once(settings, concurrency)
         code = _empty(context, inbox, look, given, wanted, _Printing(Copies(out), json, calls))
@@ -127,7 +127,7 @@ def ingest(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Looks:
     """How a drop folder is looked into."""
 
     watch: bool
@@ -150,7 +150,7 @@ class _Printing:
 def _empty(
     context: AppContext,
     address: str,
-    look: _Look,
+    look: _Looks,
     given: dict[str, Any],
     formats: tuple[str, ...],
     printing: _Printing,

@@ -12,7 +12,7 @@ import typer
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, today
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
 from stenoflow.tasks.calls.provider import open_api, provider_name
@@ -20,12 +20,18 @@ from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
-_CHOOSE = {Kind.TRANSCRIPTION: transcription_model, Kind.CHAT: chat_model, Kind.SPEECH: speech_model}
+_CHOOSE = {
+    ModelKind.TRANSCRIPTION: transcription_model,
+    ModelKind.CHAT: chat_model,
+    ModelKind.SPEECH: speech_model,
+}
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
 
 
 def models(
-    kind: Annotated[Kind | None, typer.Option(help="Those of one kind only.", show_default=False)] = None,
+    kind: Annotated[
+        ModelKind | None, typer.Option(help="Those of one kind only.", show_default=False)
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
     ] = False,
@@ -86,14 +92,14 @@ def _fetch(settings: Settings, *, json: bool) -> None:
 async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRow]:
     """Ask the provider in use; raises CallError where it does not say."""
     tables = tables_of(settings)
-    async with open_api(settings, tables[Kind.TRANSCRIPTION]) as api:
+    async with open_api(settings, tables[ModelKind.TRANSCRIPTION]) as api:
         offered = await api.models()
     return compare(rows, provider_name(settings), offered)
 
 
-def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
+def _in_use(settings: Settings) -> set[tuple[ModelKind, str]]:
     """Return the models that are taken where none is named; a kind that nobody offers has none."""
-    found: set[tuple[Kind, str]] = set()
+    found: set[tuple[ModelKind, str]] = set()
     for kind, choose in _CHOOSE.items():
         try:
             found.add((kind, choose(settings)))
@@ -102,11 +108,11 @@ def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
     return found
 
 
-def _is_in_use(row: ModelRow, in_use: set[tuple[Kind, str]]) -> bool:
+def _is_in_use(row: ModelRow, in_use: set[tuple[ModelKind, str]]) -> bool:
     return row.kind is not None and (row.kind, row.name) in in_use
 
 
-def _line(row: ModelRow, in_use: set[tuple[Kind, str]]) -> dict[str, Any]:
+def _line(row: ModelRow, in_use: set[tuple[ModelKind, str]]) -> dict[str, Any]:
     return {
         "kind": row.kind,
         "model": row.name,
@@ -123,7 +129,7 @@ def _line(row: ModelRow, in_use: set[tuple[Kind, str]]) -> dict[str, Any]:
     }
 
 
-def _print(rows: Sequence[ModelRow], in_use: set[tuple[Kind, str]], *, check: bool) -> None:
+def _print(rows: Sequence[ModelRow], in_use: set[tuple[ModelKind, str]], *, check: bool) -> None:
     now = today()
     table = plain_table(*_COLUMNS, *(["offered"] if check else []))
     for row in rows:

@@ -13,7 +13,7 @@ from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError
 
-Told = Literal["none", "channels", "model", "voices"]
+SpeakersBy = Literal["none", "channels", "model", "voices"]
 """How it can be told who speaks, but by a file of turns."""
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def terms_of(glossary: Path | None) -> tuple[str, ...]:
     return () if glossary is None else read_glossary(glossary)
 
 
-def speakers_of(given: str | None) -> tuple[Told | None, Rttm | None]:
+def speakers_of(given: str | None) -> tuple[SpeakersBy | None, Rttm | None]:
     """Return how speakers are told apart, and a diariser's turns where they say it; reads these."""
     if given is None:
         return None, None

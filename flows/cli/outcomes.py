@@ -10,6 +10,7 @@ from stenoflow.flows.cli.app import INTERRUPTED
 from stenoflow.flows.cli.console import complain, count, json_line, result, say
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.progress import ProgressDisplay
+from stenoflow.flows.orchestration import Orchestration
 from stenoflow.flows.outcome import (
     MinutesDetails,
     Outcome,
@@ -17,7 +18,6 @@ from stenoflow.flows.outcome import (
     SpeechDetails,
     TranscriptDetails,
 )
-from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.runner import Runner, Work, run_until_signal
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.errors import StenoflowError, StorageError

@@ -11,8 +11,8 @@ from stenoflow.flows.cli import options
 from stenoflow.flows.cli.app import INTERRUPTED
 from stenoflow.flows.cli.console import json_line, print_rows, say
 from stenoflow.flows.cli.progress import ProgressDisplay
+from stenoflow.flows.orchestration import Orchestration
 from stenoflow.flows.outcome import FAILED
-from stenoflow.flows.prefect_server import Orchestration
 from stenoflow.flows.rehearse import rehearse as run_rehearsal
 from stenoflow.flows.runner import Runner, run_until_signal
 from stenoflow.storage.database.states import JobState

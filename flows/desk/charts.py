@@ -48,9 +48,9 @@ def coverage_bar(transcript: Transcript, suspect: Iterable[Region]) -> CoverageB
     """Draw speech, silence and what is missing, and over it what is suspect."""
     length = max(1, transcript.duration_ms)
     whole = [(Region(each.start_ms, each.end_ms), each.kind) for each in transcript.coverage]
-    doubted = [region for region, kind in whole if kind is Kind.SUSPECT]
+    suspected = [region for region, kind in whole if kind is Kind.SUSPECT]
     stretches: list[tuple[Region, Kind]] = [each for each in whole if each[1] is not Kind.SUSPECT]
-    stretches += [(region, Kind.SUSPECT) for region in _merged([*doubted, *suspect])]
+    stretches += [(region, Kind.SUSPECT) for region in _merged([*suspected, *suspect])]
     shares = dict.fromkeys((kind.value for kind in Kind), 0.0)
     for region, kind in stretches:
         shares[kind.value] += 100 * region.duration_ms / length

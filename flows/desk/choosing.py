@@ -129,7 +129,7 @@ def _choices(context: AppContext, entries: tuple[Entry, ...]) -> list[Choice]:
         if id_of(entry) in ended:
             continue
         in_hand, _ = context.arrivals.is_in_hand(id_of(entry))
-        state = "at work" if in_hand else "being written" if entry.growth is WriteState.OPEN else "new"
+        state = "at work" if in_hand else "being written" if entry.write_state is WriteState.OPEN else "new"
         found.append(Choice(entry, state))
     return found
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stenoflow.flows.desk.rendering import context_of, page
-from stenoflow.storage.database.listing import Listing, Place, Wanted
+from stenoflow.storage.database.listing import ListFilter, Listing, Place
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.settings import InboxSettings
@@ -50,7 +50,7 @@ def show(request: Request) -> Response:
     )
 
 
-def wanted_of(context: AppContext, asked: Mapping[str, str]) -> Wanted:
+def wanted_of(context: AppContext, asked: Mapping[str, str]) -> ListFilter:
     """Return what the fields of the form ask for; what cannot be read in them asks for nothing."""
 
     def said(name: str) -> str:
@@ -59,7 +59,7 @@ def wanted_of(context: AppContext, asked: Mapping[str, str]) -> Wanted:
     inbox = next((each for each in context.settings.inboxes if each.name == said("inbox")), None)
     until = _day(said("until"))
     needs = bool(said("needs"))
-    return Wanted(
+    return ListFilter(
         kind=said("kind") if said("kind") in set(JobKind) else JobKind.TRANSCRIBE,
         name=said("name"),
         state=said("state") or None,

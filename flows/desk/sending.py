@@ -18,7 +18,7 @@ from stenoflow.flows.desk.prefect_api import PrefectApi, StartError
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.flows.desk.visitor import CSRF_HEADER, Role, changing, check_csrf, check_role, visitor_of
 from stenoflow.storage.database.audit import Audit
-from stenoflow.storage.database.listing import Listing, Wanted
+from stenoflow.storage.database.listing import ListFilter, Listing
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
@@ -175,7 +175,7 @@ async def show_offer(request: Request, offer: Offer, said: dict[str, str], probl
             estimate = await run_in_threadpool(_estimate, context, offer.source, options_of(said))
     except StenoflowError as error:
         problem = problem or str(error)
-    wanted = Wanted(source_prefix=offer.source)
+    wanted = ListFilter(source_prefix=offer.source)
     jobs = (await run_in_threadpool(Listing(context.database).page, wanted)).jobs if offer.source else ()
     return page(
         request,

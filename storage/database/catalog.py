@@ -248,8 +248,8 @@ class Catalog:
             segments = session.scalars(_segments_of(job.id)).all()
             return Plan(tuple(map(plan_of_segment, segments)), job.samples, job.lost_ms, job.damage)
 
-    def retry_parked(self, job_id: str) -> None:
-        """Put parked segments back to be transcribed, and those whose answers were erased since."""
+    def retry_failed_segments(self, job_id: str) -> None:
+        """Put failed segments back to be transcribed, and those whose answers were erased since."""
         erased = (Segment.state == SegmentState.DONE) & ~exists().where(Result.cache_key == Segment.cache_key)
         with self._database.write() as session:
             session.execute(

@@ -185,7 +185,7 @@ class Postings:
         """Close a request that cost nothing."""
         self._end(attempt, AttemptState.REFUSED, error)
 
-    def lose(self, attempt: Attempt, error: StenoflowError) -> None:
+    def mark_unknown(self, attempt: Attempt, error: StenoflowError) -> None:
         """Close a request that may have been charged."""
         reserve = self._end(attempt, AttemptState.UNKNOWN, error)
         self._charge(attempt, ChargeKind.POSSIBLE, _bill_of(reserve), reserve.tag, reserve.created_at)

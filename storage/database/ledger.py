@@ -168,7 +168,7 @@ class Ledger:
                 attempt.error_kind, attempt.error_message = why.kind, storable(str(why))
 
     def first_suspect(self, cache_key: str) -> tuple[str, str] | None:
-        """Return the first answer that was doubted, as (attempt, answer); None where none was."""
+        """Return the first suspect answer, as (attempt, answer); None where none was."""
         query = select(Attempt.id, Attempt.answer).where(
             Attempt.cache_key == cache_key, Attempt.answer.is_not(None)
         )
@@ -185,7 +185,7 @@ class Ledger:
             ]
 
     def accept_suspect(self, job_id: str, segment_index: int, attempt_id: str, suspect: str | None) -> None:
-        """Take an answer that was doubted: there is no better one, or nothing is wrong with it (None)."""
+        """Take a suspect answer: there is no better one, or nothing is wrong with it (None)."""
         with self._database.write() as session:
             attempt = session.get_one(Attempt, attempt_id, with_for_update=True)
             self._keep(session, attempt, attempt.answer or "", suspect)
@@ -246,7 +246,7 @@ class Ledger:
         with self._posting() as postings:
             attempt = postings.find(attempt_id)
             if attempt.state == AttemptState.SENT:
-                postings.lose(attempt, error)
+                postings.mark_unknown(attempt, error)
 
     def recover(self, job_id: str, error: StenoflowError) -> int:
         """Turn requests of a dead run that are still marked sent into possible charges.
@@ -267,7 +267,7 @@ class Ledger:
             ).all()
             dead = [each for each in sent if not self._leases.is_alive(session, each.run_id)]
             for attempt in dead:
-                postings.lose(attempt, error)
+                postings.mark_unknown(attempt, error)
             return len(dead)
 
     def fail_segment(self, job_id: str, segment_index: int, error: StenoflowError) -> None:
@@ -310,7 +310,7 @@ class Ledger:
             return
         if open_.run_id != request.run_id and self._leases.is_alive(session, open_.run_id):
             raise _taken(request)
-        postings.lose(open_, StenoflowError("the run that made this call was broken off"))
+        postings.mark_unknown(open_, StenoflowError("the run that made this call was broken off"))
         session.flush()
 
     def check_room(self, job_id: str, run_id: str, model: str, bill: Bill) -> None:

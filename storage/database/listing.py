@@ -35,7 +35,7 @@ NEEDING = (JobState.FAILED, JobState.PARTIAL, JobState.REFUSED, JobState.INTERRU
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListFilter:
     """What a list is to show; all of it must be true of a job. None, and an empty text: whatever it is.
 
     Attributes:
@@ -104,7 +104,7 @@ class Listing:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, wanted: Wanted, after: Place | None = None, size: int = 50) -> ListPage:
+    def page(self, wanted: ListFilter, after: Place | None = None, size: int = 50) -> ListPage:
         """Return a page: the jobs behind a place, or the newest."""
         query = (
             select(Job, Recording, TranscriptCard)
@@ -180,7 +180,7 @@ def _distinct(
     return found
 
 
-def _candidates(wanted: Wanted) -> Iterator[tuple[InstrumentedAttribute[str], Select[str]]]:
+def _candidates(wanted: ListFilter) -> Iterator[tuple[InstrumentedAttribute[str], Select[str]]]:
     """Yield what narrows the list down, each with a query for the ids that it leaves."""
     if wanted.name:
         yield Job.recording_id, select(Recording.id).where(_is_named(wanted.name))
@@ -216,7 +216,7 @@ def _without_index(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
 
 
 def _conditions(
-    wanted: Wanted, column_of: Callable[[InstrumentedAttribute[Any]], ColumnElement[Any]]
+    wanted: ListFilter, column_of: Callable[[InstrumentedAttribute[Any]], ColumnElement[Any]]
 ) -> list[ColumnElement[bool]]:
     kind, state, tag, made_at = map(column_of, (Job.kind, Job.state, Job.tag, Job.created_at))
     asked = {

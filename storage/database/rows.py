@@ -1,4 +1,4 @@
-"""The time of day, so that tests can hand in another."""
+"""Rows as both databases take them: inserts that say ON CONFLICT, storable text, and the time in UTC."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class Attempt(Base):
     """One request to a provider. It is stored as sent before a byte leaves.
 
     ``open_key`` is its cache key as long as it may be answered: no two open requests ask for the same.
-    ``answer`` is kept here where it was doubted and asked for once more.
+    ``answer`` is kept here where it is suspect and was asked for once more.
     """
 
     __tablename__ = "attempts"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from stenoflow.tasks.api import types as lenient
+from stenoflow.tasks.api import types as coerce
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError, FormatRefusedError, SegmentRefusedError
 from stenoflow.tasks.api.thoughts import ThoughtFilter, without_thoughts
@@ -114,7 +114,7 @@ def parse_chat(body: bytes, target: Target) -> ChatAnswer:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         parsed = None
-    choices = lenient.entries(parsed, "choices") if isinstance(parsed, dict) else []
+    choices = coerce.entries(parsed, "choices") if isinstance(parsed, dict) else []
     if not choices:
         said = read_complaint(body).text
         message = f"{target} sent an answer without a choice in it{f': {said}' if said else ''}"
@@ -133,7 +133,7 @@ def content_of(message: Mapping[str, Any]) -> str:
     """Return the text of a message or of a piece of one: a string, or a list of parts with text in them."""
     content = message.get("content")
     if isinstance(content, str):
-        return lenient.clean(content)
+        return coerce.clean(content)
     if isinstance(content, list):
         return "".join(_text(part) for part in content if isinstance(part, dict) and not _is_thought(part))
     return ""
@@ -145,7 +145,7 @@ def _is_thought(part: Mapping[str, Any]) -> bool:
 
 def _text(part: Mapping[str, Any]) -> str:
     text = part.get("text")
-    return lenient.clean(text) if isinstance(text, str) else ""
+    return coerce.clean(text) if isinstance(text, str) else ""
 
 
 def _answer(choice: Mapping[str, Any], whole: Mapping[str, Any]) -> ChatAnswer:
@@ -155,7 +155,7 @@ def _answer(choice: Mapping[str, Any], whole: Mapping[str, Any]) -> ChatAnswer:
     usage = usage if isinstance(usage, dict) else {}
     return ChatAnswer(
         text=without_thoughts(content_of(message)),
-        refusal=lenient.written(message, "refusal"),
+        refusal=coerce.written(message, "refusal"),
         is_cut_short=choice.get("finish_reason") in {"length", "content_filter"},
         input_tokens=_count(usage, "prompt_tokens", "input_tokens"),
         output_tokens=_count(usage, "completion_tokens", "output_tokens"),
@@ -164,7 +164,7 @@ def _answer(choice: Mapping[str, Any], whole: Mapping[str, Any]) -> ChatAnswer:
 
 
 def _count(usage: Mapping[str, Any], *names: str) -> int | None:
-    found: Sequence[int | None] = [lenient.count(usage.get(name)) for name in names]
+    found: Sequence[int | None] = [coerce.count(usage.get(name)) for name in names]
     return next((each for each in found if each is not None), None)
 
 
@@ -270,13 +270,13 @@ class Pieces:
             raise self._bad(f"failed midway: {read_complaint(said.encode()).text}")
         usage = piece.get("usage")
         self._usage = usage if isinstance(usage, dict) else self._usage
-        for choice in lenient.entries(piece, "choices")[:1]:
+        for choice in coerce.entries(piece, "choices")[:1]:
             self._has_come = True
             finish = choice.get("finish_reason")
             self._finish = finish if isinstance(finish, str) else self._finish
             delta = choice.get("delta")
             if isinstance(delta, dict):
-                self._refusal.append(lenient.written(delta, "refusal"))
+                self._refusal.append(coerce.written(delta, "refusal"))
                 text = content_of(delta)
                 self._text.append(text)
                 self._tell(self._thoughts.take(text))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, load_table
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, load_table
 
 
 class ContextTooSmallError(ValueError):
@@ -16,7 +16,7 @@ class ContextTooSmallError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ChatModel(Listing):
+class ChatModel(ModelListing):
     """One chat model; sizes in tokens.
 
     Attributes:
@@ -34,4 +34,4 @@ class ChatModel(Listing):
 
 def load_chat_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable[ChatModel]:
     """Read the chat models; see `load_table`."""
-    return load_table(Kind.CHAT, ChatModel, overrides)
+    return load_table(ModelKind.CHAT, ChatModel, overrides)

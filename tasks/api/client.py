@@ -17,6 +17,7 @@ import httpx
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest, Dialect, Pieces, document_of, parse_chat
 from stenoflow.tasks.api.classification import error_of_failure, error_of_page, error_of_reply, is_page
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.dialects import DIALECTS, AskedFor
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import (
@@ -34,7 +35,6 @@ from stenoflow.tasks.api.network import has_special_way, open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
 from stenoflow.tasks.api.request_ids import note_request_id
 from stenoflow.tasks.api.requests import TranscriptionRequest, Upload
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
 from stenoflow.tasks.api.types import Reply, Target
 

@@ -24,7 +24,7 @@ OTHER = "other"
 _DATED_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-class Kind(StrEnum):
+class ModelKind(StrEnum):
     """What a model does."""
 
     TRANSCRIPTION = "transcription"
@@ -33,14 +33,14 @@ class Kind(StrEnum):
 
 
 _OVERRIDDEN_IN = {
-    Kind.TRANSCRIPTION: "models",
-    Kind.CHAT: "chat_models",
-    Kind.SPEECH: "speech_models",
+    ModelKind.TRANSCRIPTION: "models",
+    ModelKind.CHAT: "chat_models",
+    ModelKind.SPEECH: "speech_models",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class ModelListing:
     """What the table says of a model of any kind.
 
     Attributes:
@@ -93,19 +93,19 @@ class Listing:
 class UsedModel:
     """A model at a provider, as a job uses it."""
 
-    kind: Kind
+    kind: ModelKind
     provider: str
     name: str
 
 
-M = TypeVar("M", bound=Listing)
+M = TypeVar("M", bound=ModelListing)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTable(Generic[M]):
     """All models of a kind that the table names, and what to assume of the others."""
 
-    kind: Kind
+    kind: ModelKind
     listed: Mapping[str, M]
     default: M
 
@@ -126,7 +126,7 @@ def today() -> date:
 
 
 def load_table(
-    kind: Kind, of: type[M], overrides: Mapping[str, Mapping[str, object]] | None = None
+    kind: ModelKind, of: type[M], overrides: Mapping[str, Mapping[str, object]] | None = None
 ) -> ModelTable[M]:
     """Read the models of a kind and lay the user's entries over them.
 
@@ -147,18 +147,18 @@ def load_table(
     return replace(table, listed={**table.listed, **changed})
 
 
-def _entries(kind: Kind) -> Mapping[str, dict[str, object]]:
+def _entries(kind: ModelKind) -> Mapping[str, dict[str, object]]:
     shipped = _shipped()[kind]
     return {name: shipped["default"] | entry for name, entry in shipped["models"].items()}
 
 
 @cache
-def _shipped_table(kind: Kind, of: type[Any]) -> ModelTable[Any]:
+def _shipped_table(kind: ModelKind, of: type[Any]) -> ModelTable[Any]:
     listed = {name: _checked(kind, of, name, entry) for name, entry in _entries(kind).items()}
     return ModelTable(kind, listed, _checked(kind, of, "default", _shipped()[kind]["default"]))
 
 
-def order_at(provider: str, kind: Kind) -> Sequence[str]:
+def order_at(provider: str, kind: ModelKind) -> Sequence[str]:
     """Return the models that are taken by default at a provider, the first that lives."""
     orders = _shipped()["order"]
     found: Sequence[str] = orders.get(provider, orders[OTHER]).get(kind, ())
@@ -176,13 +176,13 @@ def _shipped() -> Mapping[str, Any]:
     return tomllib.loads(files(__package__).joinpath("models.toml").read_text("utf-8"))
 
 
-def _checked(kind: Kind, of: type[M], name: str, entry: Mapping[str, object]) -> M:
+def _checked(kind: ModelKind, of: type[M], name: str, entry: Mapping[str, object]) -> M:
     try:
         found: M = _adapter(cast("Hashable", of)).validate_python({**entry, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = "model" if kind is Kind.TRANSCRIPTION else f"{kind} model"
+        what = "model" if kind is ModelKind.TRANSCRIPTION else f"{kind} model"
         raise SettingsError(
             f'the entry of {what} "{name}": {where}: {first["msg"]}',
             f'see [{_OVERRIDDEN_IN[kind]}."NAME"] in stenoflow.toml',

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from stenoflow.tasks.api.errors import BadAnswerError
-from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, load_table
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, load_table
 from stenoflow.tasks.api.types import Reply, Target
 
 Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
@@ -30,7 +30,7 @@ _Limit = Annotated[int, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
-class Model(Listing):
+class Model(ModelListing):
     """The abilities of one transcription model; ``models.toml`` says what each field means.
 
     Attributes:
@@ -105,7 +105,7 @@ def _less(limit: int, headroom: int) -> int:
 
 def load_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable[Model]:
     """Read the models that transcribe; see `load_table`."""
-    return load_table(Kind.TRANSCRIPTION, Model, overrides)
+    return load_table(ModelKind.TRANSCRIPTION, Model, overrides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import httpx
 
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import BadAnswerError
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.types import Reply, Target
 
 _LARGEST_COMPLAINT_BYTES = 64 * 1024

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
 from stenoflow.tasks.api.errors import BadAnswerError
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.types import Target
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, load_table
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, load_table
 from stenoflow.tasks.api.speech import SpeechFormat
 
 # In the order in which they are asked for where pieces are to be joined: without a loss, at what cost.
@@ -16,7 +16,7 @@ _TO_BE_JOINED: tuple[SpeechFormat, ...] = ("pcm", "wav", "flac")
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechModel(Listing):
+class SpeechModel(ModelListing):
     """The abilities of one model; ``models.toml`` says what each field means."""
 
     voices: tuple[str, ...]
@@ -38,4 +38,4 @@ def load_speech_models(
     overrides: Mapping[str, Mapping[str, object]] | None = None,
 ) -> ModelTable[SpeechModel]:
     """Read the models that speak; see `load_table`."""
-    return load_table(Kind.SPEECH, SpeechModel, overrides)
+    return load_table(ModelKind.SPEECH, SpeechModel, overrides)

@@ -11,7 +11,7 @@ from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.api.chat import ChatAnswer, ChatRequest
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.calls.bills import bill_chat, reserve_chat
-from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
+from stenoflow.tasks.calls.paid_call import Accepted, PaidCall, Suspected, Verdict
 from stenoflow.tasks.errors import FailedError
 
 _TIMES = 2
@@ -68,8 +68,8 @@ class ChatCall(PaidCall[ChatAnswer]):
         if self.is_usable(answer):
             return Accepted(answer.raw, "cut-short" if answer.is_cut_short else None)
         if self._answers < _TIMES:
-            return Doubted(answer.raw)
-        return Doubted(
+            return Suspected(answer.raw)
+        return Suspected(
             answer.raw,
             UnusableAnswerError(
                 f"{self.target} answered {_TIMES} times, and not as it was asked to",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import load_chat_models
-from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel, order_at, today
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, UsedModel, order_at, today
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.providers import EMBEDDED, Provider
 from stenoflow.tasks.api.speech_models import load_speech_models
@@ -18,19 +18,19 @@ from stenoflow.tasks.calls.provider import Asked, asked_for, embedded_model
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
-M = TypeVar("M", bound=Listing)
+M = TypeVar("M", bound=ModelListing)
 
-_DOES = {Kind.TRANSCRIPTION: "transcribes", Kind.CHAT: "chats", Kind.SPEECH: "speaks"}
+_DOES = {ModelKind.TRANSCRIPTION: "transcribes", ModelKind.CHAT: "chats", ModelKind.SPEECH: "speaks"}
 _ASKED = {
-    JobKind.TRANSCRIBE: Kind.TRANSCRIPTION,
-    JobKind.MINUTES: Kind.CHAT,
-    JobKind.REPLY: Kind.CHAT,
-    JobKind.SPEAK: Kind.SPEECH,
+    JobKind.TRANSCRIBE: ModelKind.TRANSCRIPTION,
+    JobKind.MINUTES: ModelKind.CHAT,
+    JobKind.REPLY: ModelKind.CHAT,
+    JobKind.SPEAK: ModelKind.SPEECH,
 }
 _SETTING = {
-    Kind.TRANSCRIPTION: "STENOFLOW_MODEL",
-    Kind.CHAT: "STENOFLOW_CHAT_MODEL",
-    Kind.SPEECH: "STENOFLOW_SPEECH_MODEL",
+    ModelKind.TRANSCRIPTION: "STENOFLOW_MODEL",
+    ModelKind.CHAT: "STENOFLOW_CHAT_MODEL",
+    ModelKind.SPEECH: "STENOFLOW_SPEECH_MODEL",
 }
 
 
@@ -56,7 +56,7 @@ def transcription_model_at(settings: Settings, at: Asked, named: str | None = No
 
 def chat_model(settings: Settings, wanted: str | None = None) -> str:
     """Return the model that writes: the wanted one, the settings', or the default; raises as above."""
-    at = asked_for(settings, Kind.CHAT)
+    at = asked_for(settings, ModelKind.CHAT)
     named = wanted or settings.chat_model
     if named:
         return at.provider.known_name(named)
@@ -70,7 +70,7 @@ def speech_model(settings: Settings, wanted: str | None = None) -> str:
         SettingsError: none is named, and the provider offers none that lives, or the embedded engine has
             no voice on this machine.
     """
-    at = asked_for(settings, Kind.SPEECH)
+    at = asked_for(settings, ModelKind.SPEECH)
     named = wanted or settings.speech_model
     if named:
         return at.provider.known_name(named)
@@ -112,7 +112,7 @@ def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> st
     )
 
 
-def _lives(listing: Listing, asked: Provider, offers: Offers | None, now: date) -> bool:
+def _lives(listing: ModelListing, asked: Provider, offers: Offers | None, now: date) -> bool:
     """Tell whether a model is not past its end at a provider, by the table and by its own word."""
     told = (offers or {}).get(asked.sent_name(listing.name))
     days = [listing.last_day(asked.name), told.shutdown if told else None]
@@ -127,7 +127,7 @@ def _servers(table: ModelTable[M]) -> str:
         for name, each in table.listed.items()
         if EMBEDDED not in each.providers and not (each.shutdown and each.shutdown < now)
     ]
-    ours = "stenoflow engine, speaches or LocalAI" if table.kind is Kind.SPEECH else "stenoflow engine"
+    ours = "stenoflow engine, speaches or LocalAI" if table.kind is ModelKind.SPEECH else "stenoflow engine"
     return f"{ours}, or a gateway with {' or '.join(able)}" if able else ours
 
 
@@ -138,8 +138,8 @@ def used_models(job: Job) -> Iterator[UsedModel]:
     yield UsedModel(kind, provider, settings["model"])
     for other in settings.get("others", ()):
         where, _, model = other.partition(":")
-        yield UsedModel(Kind.TRANSCRIPTION, where, model)
+        yield UsedModel(ModelKind.TRANSCRIPTION, where, model)
     if translator := settings.get("translator"):
-        yield UsedModel(Kind.CHAT, settings.get("translator_provider") or provider, translator)
+        yield UsedModel(ModelKind.CHAT, settings.get("translator_provider") or provider, translator)
     if speech := settings.get("speech"):
-        yield UsedModel(Kind.SPEECH, speech["provider"], speech["model"])
+        yield UsedModel(ModelKind.SPEECH, speech["provider"], speech["model"])

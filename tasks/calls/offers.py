@@ -13,7 +13,7 @@ from typing import Any
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.private import make_private, write_private
-from stenoflow.tasks.api.model_table import Kind, order_at, today
+from stenoflow.tasks.api.model_table import ModelKind, order_at, today
 from stenoflow.tasks.api.models import ListedModel, load_models
 from stenoflow.tasks.calls.provider import Asked, asked_for, open_api
 from stenoflow.tasks.settings import Settings
@@ -36,7 +36,7 @@ def known_offers(settings: Settings, asked: Asked) -> Offers | None:
     return {name: ListedModel(name, _day(last)) for name, last in listed.items()}
 
 
-def refresh_offers(settings: Settings, kind: Kind) -> None:
+def refresh_offers(settings: Settings, kind: ModelKind) -> None:
     """Ask a provider for its list, where a default depends on it and it was not asked today; blocks.
 
     Args:

@@ -31,7 +31,7 @@ from stenoflow.storage.errors import (
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.request_ids import collected_request_ids
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.tracing import traced
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 # How often to look for the answer to what another run has asked.
 _LOOK_AGAIN_S = 1.0
 
-_KINDS = {Activity.CHAT: Kind.CHAT, Activity.SPEECH: Kind.SPEECH}
+_KINDS = {Activity.CHAT: ModelKind.CHAT, Activity.SPEECH: ModelKind.SPEECH}
 
 A = TypeVar("A")
 
@@ -72,8 +72,8 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubted:
-    """An answer is too strange to be taken; it was paid for, so it is kept.
+class Suspected:
+    """An answer is too suspect to be taken; it was paid for, so it is kept.
 
     Attributes:
         stored: the text that is kept.
@@ -86,7 +86,7 @@ class Doubted:
     unsure: bool = False
 
 
-Verdict = Accepted | Doubted
+Verdict = Accepted | Suspected
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,9 +117,9 @@ class PaidCall(ABC, Generic[A]):
     is_one_of_several: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ModelKind:
         """What the model does that is asked."""
-        return _KINDS.get(self.activity, Kind.TRANSCRIPTION)
+        return _KINDS.get(self.activity, ModelKind.TRANSCRIPTION)
 
     @property
     def price(self) -> Price | None:
@@ -190,7 +190,7 @@ class Caller:
     # The same may be asked for twice in one run; the second waits for the first one's answer.
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    async def route(self, provider: str, kind: Kind, *, exact: bool = False) -> Route:
+    async def route(self, provider: str, kind: ModelKind, *, exact: bool = False) -> Route:
         """Return the way to a provider; see `Routes.to`."""
         if self.routes is None:
             return Route(self.api, self.limiter)
@@ -344,7 +344,7 @@ class Caller:
             self.stop(NoDiskSpaceError(error.message, error.hint))
 
     async def _fall_back(self, call: PaidCall[Any], error: StenoflowError) -> bool:
-        """Take a doubted answer that is kept: it was paid for. Not where all calls are stopped."""
+        """Take a suspect answer that is kept: it was paid for. Not where all calls are stopped."""
         if isinstance(error, CallError) and error.scope == "provider":
             return False
         kept = await run_blocking(call.find_fallback)

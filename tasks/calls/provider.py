@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.in_process import InProcessTransport
-from stenoflow.tasks.api.model_table import Kind, ModelTable
+from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.api.providers import EMBEDDED, Provider, load_providers
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.settings.files import find_variable
 
@@ -38,7 +38,7 @@ class Asked:
     key: str | None = None
 
 
-def asked_for(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> Asked:
+def asked_for(settings: Settings, kind: ModelKind = ModelKind.TRANSCRIPTION) -> Asked:
     """Return who is asked for models of a kind.
 
     Raises:
@@ -61,12 +61,12 @@ def find_provider(settings: Settings, name: str) -> Asked:
     return Asked(provider, find_variable(provider.key_env) if provider.key_env else None)
 
 
-def provider_name(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> str:
+def provider_name(settings: Settings, kind: ModelKind = ModelKind.TRANSCRIPTION) -> str:
     """Name who is asked, as prices and charges do."""
     return asked_for(settings, kind).provider.name
 
 
-def is_embedded(settings: Settings, kind: Kind = Kind.TRANSCRIPTION) -> bool:
+def is_embedded(settings: Settings, kind: ModelKind = ModelKind.TRANSCRIPTION) -> bool:
     """Tell whether the embedded engine is asked."""
     return asked_for(settings, kind).provider.is_embedded
 

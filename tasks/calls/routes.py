@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.limiter import Limiter
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.calls.provider import Asked, asked_for, find_provider, open_api
 from stenoflow.tasks.context import AppContext
 
@@ -52,7 +52,7 @@ class Routes:
         self._opening = asyncio.Lock()
         self._stopped_by: CallError | None = None
 
-    async def to(self, provider: str, kind: Kind, *, exact: bool = False) -> Route:
+    async def to(self, provider: str, kind: ModelKind, *, exact: bool = False) -> Route:
         """Return the way to a provider; to who is asked for that kind now, where its name says nothing.
 
         Args:
@@ -91,13 +91,13 @@ class Routes:
         """How many calls are in flight."""
         return sum(route.limiter.busy for route in self._routes.values())
 
-    def _asked(self, provider: str, kind: Kind, *, exact: bool) -> Asked:
+    def _asked(self, provider: str, kind: ModelKind, *, exact: bool) -> Asked:
         """Return who is meant by a name that stands in a job, which may be older than the settings."""
         settings = self._context.settings
         usual = asked_for(settings, kind)
         if provider == usual.provider.name:
             return usual
-        others = (asked_for(settings, each) for each in Kind)
+        others = (asked_for(settings, each) for each in ModelKind)
         named = next((each for each in others if each.provider.name == provider), None)
         if named is not None:
             return named

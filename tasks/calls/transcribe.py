@@ -22,7 +22,7 @@ from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import LanguageRefusedError
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
 from stenoflow.tasks.calls.bills import bill_audio, reserve_audio
-from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
+from stenoflow.tasks.calls.paid_call import Accepted, PaidCall, Suspected, Verdict
 from stenoflow.tasks.errors import EngineError, MediaError
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.quality import (
@@ -68,7 +68,7 @@ class SecondOpinion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DoubtedAnswer:
+class SuspectedAnswer:
     """An answer that was not taken at once, and why."""
 
     answer: Answer
@@ -81,12 +81,12 @@ class TranscribedAnswer:
 
     Attributes:
         hints: what the model was told beforehand.
-        first: the answer before it, which was doubted; None: this is the first one.
+        first: the answer before it, which is suspect; None: this is the first one.
     """
 
     answer: Answer
     hints: str
-    first: DoubtedAnswer | None
+    first: SuspectedAnswer | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
             return
         attempt_id, stored = kept
         answer = parse_answer(stored.encode(), self.target, self._duration_ms)
-        if self._doubt(answer, self.request.hints) is not None:
+        if self._suspect_reason(answer, self.request.hints) is not None:
             return
         if self.second is not None:
             language = language_code(answer.language) or self.request.language
@@ -154,7 +154,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
     async def send(self, api: AudioApi) -> TranscribedAnswer:
         """Send the sound; the second time otherwise, or a model does the same again."""
         before = await run_blocking(self.context.ledger.first_suspect, self.cache_key)
-        first = None if before is None else self._doubted(before[1])
+        first = None if before is None else self._suspected(before[1])
         answer, hints = await self._ask(api, await self._asked(None if first is None else first.reason))
         return TranscribedAnswer(answer, hints, first)
 
@@ -173,20 +173,20 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         return answer, request.hints
 
     def accept(self, answer: TranscribedAnswer) -> Verdict:
-        """Doubt a strange answer once; of two strange ones take the better."""
+        """Ask again for a suspect answer once; of two suspect ones take the better."""
         said, first = answer.answer, answer.first
-        reason = self._doubt(said, answer.hints)
+        reason = self._suspect_reason(said, answer.hints)
         if reason is None and self._heard is not None:
             reason = SuspectReason.DIFFERS if self._compare(said) else None
         elif reason is None and first is None and self.second is not None and not self._is_translation:
             # It is paid for, so it is stored first: hearing it takes a while, in which all may end.
-            return Doubted(said.raw, unsure=True)
+            return Suspected(said.raw, unsure=True)
         if reason is None:
             self._differences = self._compare(said)
             # It is not asked for again: its text is sound, and was paid for.
             return Accepted(said.raw, SuspectReason.TIMES if said.has_odd_times else None)
         if first is None:
-            return Doubted(said.raw)
+            return Suspected(said.raw)
         better = self._more_alike(first, said) if reason is SuspectReason.DIFFERS else None
         better = better or _better(first, said, reason)
         if better is first.answer and first.reason is SuspectReason.DIFFERS:
@@ -205,12 +205,12 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
             await self.languages.answered(self.segment)
 
     def find_fallback(self) -> tuple[str, str] | None:
-        """Return the answer that was doubted, if there is one: it was paid for."""
-        doubted = self.context.ledger.first_suspect(self.cache_key)
-        if doubted is None:
+        """Return the suspect answer, if there is one: it was paid for."""
+        suspected = self.context.ledger.first_suspect(self.cache_key)
+        if suspected is None:
             return None
-        attempt_id, answer = doubted
-        reason = self._doubted(answer).reason
+        attempt_id, answer = suspected
+        reason = self._suspected(answer).reason
         self._store_opinion()
         # Nobody said what only echoes the hints: what was said is missing.
         return None if reason is SuspectReason.ECHO else (attempt_id, reason)
@@ -224,13 +224,13 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         """How long what is sent is."""
         return Excerpt(self.segment.spans).duration_ms
 
-    def _doubted(self, stored: str) -> DoubtedAnswer:
+    def _suspected(self, stored: str) -> SuspectedAnswer:
         answer = parse_answer(stored.encode(), self.target, self._duration_ms)
         # An answer that nothing is wrong with was kept for a second opinion, which differs.
         usual = SuspectReason.DIFFERS if answer.text.strip() else SuspectReason.EMPTY
-        return DoubtedAnswer(answer, self._doubt(answer, self.request.hints) or usual)
+        return SuspectedAnswer(answer, self._suspect_reason(answer, self.request.hints) or usual)
 
-    def _more_alike(self, first: DoubtedAnswer, second: Answer) -> Answer | None:
+    def _more_alike(self, first: SuspectedAnswer, second: Answer) -> Answer | None:
         """Return which of two answers differs less from the second opinion; None: the first is strange."""
         if first.reason is not SuspectReason.DIFFERS:
             return None
@@ -242,7 +242,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         opinion = Opinion(self.second.name, self._differences)
         self.context.ledger.put_result(second_opinion_key(self.cache_key), opinion.to_json())
 
-    def _doubt(self, answer: Answer, hints: str) -> SuspectReason | None:
+    def _suspect_reason(self, answer: Answer, hints: str) -> SuspectReason | None:
         """Say why an answer is strange, to a request with such hints."""
         speech = Excerpt(self.segment.spans).joined(
             [Region(start, end) for start, end in self.segment.regions], self.segment.start_sample
@@ -257,7 +257,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         return reason
 
     async def _asked(self, again: SuspectReason | None) -> TranscriptionRequest:
-        """Return the request; ``again``: why the first answer was doubted."""
+        """Return the request; ``again``: why the first answer is suspect."""
         request = self.request
         if not self._is_translation:
             request = replace(request, language=await self.languages.language_for(self.index))
@@ -294,7 +294,7 @@ class RepeatedCall(TranscribeCall):
         return None
 
 
-def _better(first: DoubtedAnswer, second: Answer, reason: SuspectReason) -> Answer:
+def _better(first: SuspectedAnswer, second: Answer, reason: SuspectReason) -> Answer:
     """Return which of two strange answers says more: the longer one, unless that only repeats itself more.
 
     What only echoes the hints was not said by anybody.

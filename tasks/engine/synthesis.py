@@ -21,8 +21,8 @@ from stenoflow.tasks.engine.request_schema import Body, number_field, text_field
 from stenoflow.tasks.engine.responses import server_sent_event
 from stenoflow.tasks.errors import EngineError, MediaError
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
-from stenoflow.tasks.media.ffmpeg_arguments import SpeechFormat, speech_args
 from stenoflow.tasks.media.running import Bounds, running
+from stenoflow.tasks.media.speech_arguments import SpeechFormat, synthesis_args
 
 LONGEST_INPUT = 4_096
 """Characters."""
@@ -167,7 +167,7 @@ def synthesize(
                 voice = stack.enter_context(
                     running(args, what="speech", writes=True, handles=[sink], bounds=bounds)
                 )
-                encoding = speech_args(
+                encoding = synthesis_args(
                     ffmpeg.path,
                     source,
                     rate=script.rate,

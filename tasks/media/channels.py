@@ -102,25 +102,25 @@ class _Past:
 class Tracks:
     """Slices the tracks of one recording side by side; each is cut where it pauses itself."""
 
-    def __init__(self, slicers: Mapping[int | None, Segmenter]) -> None:
+    def __init__(self, segmenters: Mapping[int | None, Segmenter]) -> None:
         """Prepare.
 
         Args:
-            slicers: by channel, from 0; or one, for None: all channels mixed.
+            segmenters: by channel, from 0; or one, for None: all channels mixed.
         """
-        self._slicers = slicers
-        self._past = {channel: _Past() for channel in slicers if channel is not None}
+        self._segmenters = segmenters
+        self._past = {channel: _Past() for channel in segmenters if channel is not None}
 
     def add(self, block: Samples) -> Iterator[tuple[int | None, SegmentAudio]]:
         """Take the next samples, shape (samples,) or (samples, channels); yield slices that are now whole."""
-        sounds = {channel: _alone(block, channel) for channel in self._slicers}
+        sounds = {channel: _alone(block, channel) for channel in self._segmenters}
         for number, past in self._past.items():
             past.levels.extend(past.meter.add(sounds[number]).tolist())
-        for channel, slicer in self._slicers.items():
-            for piece in slicer.add(sounds[channel]):
+        for channel, segmenter in self._segmenters.items():
+            for piece in segmenter.add(sounds[channel]):
                 yield channel, piece
         for past in self._past.values():
-            past.forget(min(slicer.held_from for slicer in self._slicers.values()) // FRAME_SAMPLES)
+            past.forget(min(segmenter.held_from for segmenter in self._segmenters.values()) // FRAME_SAMPLES)
 
     def own(self, channel: int | None, piece: SegmentAudio, listened: LevelHistogram) -> Sequence[float]:
         """Return a slice's levels without the voices of others, which stand at the floor.
@@ -144,8 +144,8 @@ class Tracks:
 
     def finish(self) -> Iterator[tuple[int | None, SegmentAudio]]:
         """Yield the last slices."""
-        for channel, slicer in self._slicers.items():
-            for piece in slicer.finish():
+        for channel, segmenter in self._segmenters.items():
+            for piece in segmenter.finish():
                 yield channel, piece
 
 

@@ -1,4 +1,4 @@
-"""What an outside program may use of the machine, so that a hostile file costs only its own job."""
+"""Run outside programs within limits of time and memory, so that a hostile file costs only its own job."""
 
 from __future__ import annotations
 

@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 
 from stenoflow.storage.objects.local import file_errors
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
-from stenoflow.tasks.media.ffmpeg_arguments import (
-    SPEECH_RATE,
-    file_url,
-    speech_decode_args,
-    speech_encode_args,
-)
+from stenoflow.tasks.media.ffmpeg_arguments import file_url
 from stenoflow.tasks.media.running import Bounds, Running, running
+from stenoflow.tasks.media.speech_arguments import SPEECH_RATE, speech_decode_args, speech_encode_args
 
 Samples = NDArray[np.int16]
 

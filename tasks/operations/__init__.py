@@ -1,1 +1,1 @@
-"""What an operator watches, as Prometheus reads it."""
+"""What is done beside jobs: verifying, erasing, metrics, webhooks, inboxes, models, rehearsals."""

@@ -131,7 +131,7 @@ class InboxScanner:
         # Another content was there when it was taken: a file that is written to again and again.
         before = self.context.arrivals.taken_before({entry.source.uri: entry.mark for entry in new})
         self._grown |= {entry.path for entry in new if entry.source.uri in before}
-        whole = {entry.path for entry in new if entry.growth is WriteState.WHOLE}
+        whole = {entry.path for entry in new if entry.write_state is WriteState.WHOLE}
         settled = (settled - self._grown) | settled_longer | whole
         return {entry.path for entry in new if entry.path in settled and not _lacks_its_end(entry)}
 
@@ -230,7 +230,7 @@ def _belongs(path: str) -> bool:
 
 def _lacks_its_end(entry: Entry) -> bool:
     """Tell whether a file visibly lacks its end, and was written to lately; nobody said that it is whole."""
-    path = None if entry.growth is WriteState.WHOLE else local_path(entry.source)
+    path = None if entry.write_state is WriteState.WHOLE else local_path(entry.source)
     if path is None:
         return False
     try:

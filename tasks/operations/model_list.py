@@ -9,7 +9,7 @@ from typing import Any
 
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.api.chat_models import ChatModel, ContextTooSmallError, load_chat_models
-from stenoflow.tasks.api.model_table import Kind, Listing, ModelTable, UsedModel
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, UsedModel
 from stenoflow.tasks.api.models import ListedModel, Model, load_models
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
 from stenoflow.tasks.api.speech_models import SpeechModel, load_speech_models
@@ -23,13 +23,13 @@ _CHARACTERS = 3_500
 _SPOKEN_MS = 240_000
 _MANY_VOICES = 4
 
-Tables = Mapping[Kind, ModelTable[Any]]
+Tables = Mapping[ModelKind, ModelTable[Any]]
 
-KIND_OF_ACTIVITY: Mapping[str, Kind] = {
-    Activity.TRANSCRIPTION: Kind.TRANSCRIPTION,
-    Activity.TRANSLATION: Kind.TRANSCRIPTION,
-    Activity.CHAT: Kind.CHAT,
-    Activity.SPEECH: Kind.SPEECH,
+KIND_OF_ACTIVITY: Mapping[str, ModelKind] = {
+    Activity.TRANSCRIPTION: ModelKind.TRANSCRIPTION,
+    Activity.TRANSLATION: ModelKind.TRANSCRIPTION,
+    Activity.CHAT: ModelKind.CHAT,
+    Activity.SPEECH: ModelKind.SPEECH,
 }
 
 
@@ -47,7 +47,7 @@ class ModelRow:
         is_offered: whether the provider lists it; None: it was not asked.
     """
 
-    kind: Kind | None
+    kind: ModelKind | None
     name: str
     provider: str
     abilities: tuple[str, ...]
@@ -63,15 +63,15 @@ class ModelRow:
 def tables_of(settings: Settings) -> Tables:
     """Return all tables, with the user's entries. Raises SettingsError for one that cannot be used."""
     return {
-        Kind.TRANSCRIPTION: load_models(settings.models),
-        Kind.CHAT: load_chat_models(settings.chat_models),
-        Kind.SPEECH: load_speech_models(settings.speech_models),
+        ModelKind.TRANSCRIPTION: load_models(settings.models),
+        ModelKind.CHAT: load_chat_models(settings.chat_models),
+        ModelKind.SPEECH: load_speech_models(settings.speech_models),
     }
 
 
 def last_day_of(tables: Tables, used: UsedModel) -> date | None:
     """Return the last day of a model at its provider."""
-    listing: Listing = tables[used.kind].get(used.name)
+    listing: ModelListing = tables[used.kind].get(used.name)
     return listing.last_day(used.provider)
 
 
@@ -132,7 +132,7 @@ def compare(rows: Collection[ModelRow], provider: str, offered: Collection[Liste
     return list({(row.kind, row.name): row for row in own}.values()) + others
 
 
-def _hour_micro(listing: Listing, price: Price | None) -> int | None:
+def _hour_micro(listing: ModelListing, price: Price | None) -> int | None:
     """Return what an hour of meeting costs."""
     if price is None:
         return None
@@ -149,7 +149,7 @@ def _hour_micro(listing: Listing, price: Price | None) -> int | None:
     return None
 
 
-def abilities_of(listing: Listing) -> tuple[str, ...]:
+def abilities_of(listing: ModelListing) -> tuple[str, ...]:
     """Return what a model can do, in a few words each."""
     match listing:
         case Model():

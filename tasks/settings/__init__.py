@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.database.charges import Budgets
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
 from stenoflow.tasks.settings.files import FILE_NAME, file_sources, find_home
@@ -321,12 +321,12 @@ class Settings(BaseSettings):
         secret = self.webhook_secret
         return Endpoint(self.webhook_url, secret.get_secret_value() if secret else "")
 
-    def provider_of(self, kind: Kind) -> str | None:
+    def provider_of(self, kind: ModelKind) -> str | None:
         """Return the provider that is named for a kind; None: the usual one is asked."""
         return {
-            Kind.TRANSCRIPTION: self.transcription_provider,
-            Kind.CHAT: self.chat_provider,
-            Kind.SPEECH: self.speech_provider,
+            ModelKind.TRANSCRIPTION: self.transcription_provider,
+            ModelKind.CHAT: self.chat_provider,
+            ModelKind.SPEECH: self.speech_provider,
         }[kind]
 
     @property

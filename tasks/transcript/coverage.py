@@ -25,12 +25,12 @@ def cover(
         Stretches in order, without gap or overlap, neighbours of different kinds.
     """
     missed = _merged(missing, duration_ms)
-    doubted = _subtract(_merged(suspect, duration_ms), missed)
-    spoken = _subtract(_merged(speech, duration_ms), [*missed, *doubted])
+    suspected = _subtract(_merged(suspect, duration_ms), missed)
+    spoken = _subtract(_merged(speech, duration_ms), [*missed, *suspected])
     marked = sorted(
         [
             *((region, Kind.MISSING) for region in missed),
-            *((region, Kind.SUSPECT) for region in doubted),
+            *((region, Kind.SUSPECT) for region in suspected),
             *((region, Kind.SPEECH) for region in spoken),
         ],
         key=lambda pair: pair[0].start_ms,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.chat import ChatRequest, Message, Shape, parse_chat
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.thoughts import ThoughtFilter, without_thoughts
 from stenoflow.tasks.api.types import Target
 from tests.servers.audio_api import AudioApiServer

@@ -27,9 +27,9 @@ from starlette.routing import Route
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.chat import ChatRequest, Message
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.models import ListedModel, load_models
 from stenoflow.tasks.api.requests import SpeakerReference, TranscriptionRequest
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.speech import SpeechRequest
 from tests.servers.audio_api import AudioApiServer, audio_api_server
 

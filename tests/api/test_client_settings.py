@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from stenoflow.tasks.api.settings import AudioApiSettings
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.errors import SettingsError
 
 

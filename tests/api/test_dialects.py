@@ -15,11 +15,11 @@ import pytest
 
 from stenoflow.tasks.api.chat import ChatRequest, Message
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.errors import CallError, KeyRefusedError, ModelNotFoundError
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.providers import Provider, load_providers
 from stenoflow.tasks.api.requests import TranscriptionRequest
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.errors import SettingsError
 from tests.servers.dialects import SERVERS, Sent, dialect_server
 

@@ -6,7 +6,7 @@ import pytest
 
 from stenoflow.tasks.api import model_table
 from stenoflow.tasks.api.chat_models import load_chat_models
-from stenoflow.tasks.api.model_table import Kind, Listing, listed_providers, order_at
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, listed_providers, order_at
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.speech_models import load_speech_models
 from stenoflow.tasks.calls import chosen_models
@@ -14,26 +14,26 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
 TABLES = {
-    Kind.TRANSCRIPTION: load_models(),
-    Kind.CHAT: load_chat_models(),
-    Kind.SPEECH: load_speech_models(),
+    ModelKind.TRANSCRIPTION: load_models(),
+    ModelKind.CHAT: load_chat_models(),
+    ModelKind.SPEECH: load_speech_models(),
 }
-ENTRIES: list[Listing] = [entry for table in TABLES.values() for entry in table.listed.values()]  # type: ignore[attr-defined]
+ENTRIES: list[ModelListing] = [entry for table in TABLES.values() for entry in table.listed.values()]  # type: ignore[attr-defined]
 NOW = date(2026, 11, 28)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_each_entry_says_who_offers_it_and_where_and_when_that_was_read(entry: Listing) -> None:
+def test_each_entry_says_who_offers_it_and_where_and_when_that_was_read(entry: ModelListing) -> None:
     assert entry.providers
     assert entry.source
     assert entry.read_on is not None
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ModelKind))
 @pytest.mark.parametrize("provider", sorted({*listed_providers(), "other"}))
-def test_an_order_names_models_of_the_table(provider: str, kind: Kind) -> None:
+def test_an_order_names_models_of_the_table(provider: str, kind: ModelKind) -> None:
     for name in order_at(provider, kind):
-        listing: Listing = TABLES[kind].listed[name]  # type: ignore[attr-defined]
+        listing: ModelListing = TABLES[kind].listed[name]  # type: ignore[attr-defined]
         assert provider in {*listing.providers, "other"}
 
 

@@ -11,10 +11,10 @@ import pytest
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.answers import Answer
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.requests import TranscriptionRequest
-from stenoflow.tasks.api.settings import AudioApiSettings
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.audio_api_modes import BILLING_CODES, MODES
 

@@ -6,8 +6,8 @@ from stenoflow.tasks.api.requests import TranscriptionRequest, form_fields
 MODELS = load_models()
 
 
-def fields_of(model: str, **wishes: object) -> list[tuple[str, str]]:
-    request = TranscriptionRequest(model, **wishes)  # type: ignore[arg-type] # the test's own keywords
+def fields_of(model: str, **hints: object) -> list[tuple[str, str]]:
+    request = TranscriptionRequest(model, **hints)  # type: ignore[arg-type] # the test's own keywords
     return form_fields(request, MODELS.get(model))
 
 
@@ -44,11 +44,11 @@ def test_several_languages_are_named_or_left_to_the_model() -> None:
 
 
 def test_keywords_go_as_keywords_or_into_the_prompt() -> None:
-    wishes = {"keywords": ("Ada", "Zuse"), "prompt": "A meeting."}
+    hints = {"keywords": ("Ada", "Zuse"), "prompt": "A meeting."}
 
-    named = fields_of("gpt-transcribe", **wishes)
+    named = fields_of("gpt-transcribe", **hints)
     assert named[2:] == [("keywords[]", "Ada"), ("keywords[]", "Zuse"), ("prompt", "A meeting.")]
-    assert fields_of("gpt-4o-transcribe", **wishes)[2:] == [("prompt", "Glossary: Ada, Zuse. A meeting.")]
+    assert fields_of("gpt-4o-transcribe", **hints)[2:] == [("prompt", "Glossary: Ada, Zuse. A meeting.")]
     assert fields_of("gpt-4o-transcribe", keywords=("Ada",))[2:] == [("prompt", "Glossary: Ada.")]
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.client import AudioApi
+from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.api.speech import (
     SPEECH_FORMATS,
     Sound,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.errors import SettingsError
@@ -21,7 +21,7 @@ def settings_at(home: Path, base_url: str) -> Settings:
 
 
 def chosen(settings: Settings) -> str:
-    refresh_offers(settings, Kind.TRANSCRIPTION)
+    refresh_offers(settings, ModelKind.TRANSCRIPTION)
     return transcription_model(settings)
 
 
@@ -83,7 +83,7 @@ def api_down() -> str:
 def test_one_choice_needs_no_list(tmp_path: Path) -> None:
     with audio_api_server() as server:
         settings = settings_at(tmp_path, server.base_url)
-        refresh_offers(settings, Kind.CHAT)
+        refresh_offers(settings, ModelKind.CHAT)
         assert server.connections == 0
         assert chat_model(settings) == "gpt-6-luna"
 

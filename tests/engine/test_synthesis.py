@@ -18,7 +18,7 @@ from stenoflow.tasks.engine.engine import Engine
 from stenoflow.tasks.engine.synthesis import SynthesisScript, stream_synthesis, synthesize
 from stenoflow.tasks.errors import EngineError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from stenoflow.tasks.media.ffmpeg_arguments import SpeechFormat
+from stenoflow.tasks.media.speech_arguments import SpeechFormat
 from tests.engine.conftest import serving
 
 # Says two seconds, and its number; then what `rest` says.

@@ -19,7 +19,7 @@ from tests.servers.postgres import postgres_database
 
 _SHIFT = """
 import datetime as real
-import stenoflow.storage.database.clock as clock
+import stenoflow.storage.database.rows as clock
 class Shifted(real.datetime):
     @classmethod
     def now(cls, tz=None):

@@ -356,12 +356,12 @@ async def came_of(*run_ids: str) -> list[tuple[str, str, list[str]]]:
 def no_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.client.schemas.objects import StateType
 
-    from stenoflow.flows import dispatch as taking_up
+    from stenoflow.flows import dispatch
 
     monkeypatch.setattr(
-        taking_up, "_STARTING", {StateType.RUNNING: timedelta(), StateType.PENDING: timedelta()}
+        dispatch, "_STARTING", {StateType.RUNNING: timedelta(), StateType.PENDING: timedelta()}
     )
-    monkeypatch.setattr(taking_up, "LEASE", timedelta())
+    monkeypatch.setattr(dispatch, "LEASE", timedelta())
 
 
 @pytest.mark.usefixtures("no_time_to_start")

@@ -15,7 +15,7 @@ from stenoflow.storage.errors import BudgetError
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.api.model_table import Kind, UsedModel
+from stenoflow.tasks.api.model_table import ModelKind, UsedModel
 from stenoflow.tasks.operations.webhooks import Event
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -124,7 +124,7 @@ def test_no_key_and_no_presigned_address_is_told() -> None:
     ],
 )
 def test_a_model_is_retiring_sixty_days_ahead(shutdown: date | None, *, warned: bool) -> None:
-    model = UsedModel(Kind.TRANSCRIPTION, "openai", "whisper-1")
+    model = UsedModel(ModelKind.TRANSCRIPTION, "openai", "whisper-1")
     told = list(announcer().of_model(model, shutdown, NOW, "gpt-transcribe"))
     assert [each.type for each in told] == ["model.retiring"] * warned
     for each in told:

@@ -6,10 +6,14 @@ import io
 import json
 import sqlite3
 from pathlib import Path
+from typing import get_args
 
 import docx
 import pytest
 
+from stenoflow.flows.cli import options
+from stenoflow.tasks.artifacts.formats import FORMATS, optional
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.servers.audio_api import AudioApiServer
 
@@ -18,6 +22,14 @@ _SHORT = ("--segment-seconds", "120", "--json")
 
 def _path(line: dict[str, dict[str, str]], name: str) -> Path:
     return Path(line["artifacts"][name].removeprefix("file://"))
+
+
+def test_the_help_and_the_options_of_an_inbox_name_each_optional_format() -> None:
+    (option,) = get_args(options.Formats)[1:]
+    described = RecordingOptions.model_fields["formats"].description
+    for name in optional(FORMATS):
+        assert name.partition(".")[0] in option.help
+        assert name.partition(".")[0] in (described or "")
 
 
 @pytest.mark.program

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import stamina
 
-from stenoflow.flows import notifications as notifying
+from stenoflow.flows import notifications
 from tests.flows.conftest import Command, Meeting
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.audio_api_modes import MODES, Mode, refuse
@@ -119,7 +119,7 @@ def test_a_receiver_that_does_not_take_it_changes_nothing_but_stderr(
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
-    monkeypatch.setattr(notifying, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(notifications, "_TIMEOUT_S", 0.5)
     receiver.mode = fault
     printed = stenoflow("transcribe", meeting.path, "--json")
     assert (printed.exit_code, printed.line["status"]) == (0, "complete")

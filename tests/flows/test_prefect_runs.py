@@ -40,7 +40,7 @@ def _states(name: str, api_url: str) -> list[tuple[str, str]]:
     """Return what Prefect knows of a flow run and its task runs."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from stenoflow.flows.orchestration import states_of
+    from stenoflow.flows.prefect_runs import states_of
 
     with temporary_settings({PREFECT_API_URL: api_url}):
         return asyncio.run(states_of(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.calls.provider import asked_for
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting
@@ -87,7 +87,7 @@ def test_a_key_comes_from_the_variable_that_the_provider_names(
     home.mkdir()
     (home / ".env").write_text("GROQ_API_KEY=gsk-of-the-home\n", "utf-8")
     settings = load_settings()
-    hears, writes = asked_for(settings), asked_for(settings, Kind.CHAT)
+    hears, writes = asked_for(settings), asked_for(settings, ModelKind.CHAT)
     assert (hears.provider.base_url, hears.key) == ("https://api.groq.com/openai/v1", "gsk-of-the-home")
     assert (writes.provider.name, writes.key) == ("openai", "sk-test-0123456789")
 

@@ -24,12 +24,12 @@ def _sound(seconds: float, seed: int = 1) -> NDArray[np.int16]:
     return sound
 
 
-def _sliced(slicer: Segmenter, sound: NDArray[np.int16], sizes: list[int]) -> list[SegmentAudio]:
+def _sliced(segmenter: Segmenter, sound: NDArray[np.int16], sizes: list[int]) -> list[SegmentAudio]:
     pieces, position = [], 0
     for size in [*sizes, sound.size]:
-        pieces += slicer.add(sound[position : position + size])
+        pieces += segmenter.add(sound[position : position + size])
         position += size
-    return pieces + slicer.finish()
+    return pieces + segmenter.finish()
 
 
 @given(st.floats(0.02, 14), st.lists(st.integers(1, 48_000), max_size=8))

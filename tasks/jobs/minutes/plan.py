@@ -12,7 +12,7 @@ from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.artifacts.minutes_template import MOST_BYTES, check_template
 from stenoflow.tasks.assembly.assemble import assemble
@@ -66,7 +66,7 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     if not (request.model or context.settings.chat_model) and not _is_there(
         context, _job(of, settings, request)
     ):
-        refresh_offers(context.settings, Kind.CHAT)
+        refresh_offers(context.settings, ModelKind.CHAT)
         settings = _settings(context, of, request, hash_of_lines(lines))
     work = MinutesPlan(settings, transcript)
     _ = work.steps
@@ -90,7 +90,7 @@ def _settings(context: AppContext, of: Job, request: MinutesRequest, transcript:
     return MinutesSettings(
         of=of.id,
         transcript=transcript,
-        provider=provider_name(context.settings, Kind.CHAT),
+        provider=provider_name(context.settings, ModelKind.CHAT),
         model=model,
         context=room.context,
         answer=room.answer,

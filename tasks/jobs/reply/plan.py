@@ -11,7 +11,7 @@ from stenoflow.storage.database.conversations import Turns
 from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat import Message
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.calls.chosen_models import chat_model
 from stenoflow.tasks.calls.provider import provider_name
@@ -78,7 +78,7 @@ def open_reply(context: AppContext, of: Job, request: ReplyRequest) -> Job:
     settings = ReplySettings(
         of=of.id,
         messages=hash_of_messages(messages),
-        provider=provider_name(context.settings, Kind.CHAT),
+        provider=provider_name(context.settings, ModelKind.CHAT),
         model=model,
         answer=limits.answer,
         room=room,

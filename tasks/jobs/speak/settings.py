@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from stenoflow.tasks.api.model_table import Kind, ModelTable
+from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.speech import SPEECH_FORMATS, SpeechFormat, SpeechRequest
 from stenoflow.tasks.api.speech_models import SpeechModel
 from stenoflow.tasks.calls.chosen_models import speech_model
@@ -103,7 +103,7 @@ def speech_settings(
         raise SettingsError(f"the speed {speed:g} is out of range", f"{SLOWEST:g} to {FASTEST:g}")
     format_ = _format(wanted.format or _DEFAULT_FORMAT)
     return SpeechSettings(
-        provider=provider_name(settings, Kind.SPEECH),
+        provider=provider_name(settings, ModelKind.SPEECH),
         model=name,
         voice=_voice(model, wanted.voice or settings.voice),
         format=format_,

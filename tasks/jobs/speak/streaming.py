@@ -19,8 +19,8 @@ from stenoflow.tasks.calls.audio_cache import StoredAudio
 from stenoflow.tasks.calls.live_stream import ListenerGoneError, LivePiece
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.script import SpeechScript
-from stenoflow.tasks.media.ffmpeg_arguments import SPEECH_RATE
 from stenoflow.tasks.media.running import Running
+from stenoflow.tasks.media.speech_arguments import SPEECH_RATE
 from stenoflow.tasks.media.speech_audio import Samples, converted, decode_speech, encoding
 
 RATE = 24_000

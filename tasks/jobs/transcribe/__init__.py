@@ -1,1 +1,1 @@
-"""Which language is spoken, agreed on by the segments; and the terms to listen for."""
+"""The job that transcribes a recording: its request, preparation, segments, review, and publication."""

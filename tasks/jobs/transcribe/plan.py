@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stenoflow.storage.database.cache_keys import MOST_AGAIN
 from stenoflow.tasks.api.chat_models import ContextTooSmallError
-from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.calls.provider import provider_name
@@ -110,7 +110,7 @@ def _with(translation: TranslationEstimate | None, micro: int | None, parts: int
 
 
 def _digest(context: AppContext, length_ms: int, name: str) -> MinutesEstimate:
-    provider = provider_name(context.settings, Kind.CHAT)
+    provider = provider_name(context.settings, ModelKind.CHAT)
     price = context.prices.find(provider, name)
     try:
         return estimate_minutes(length_ms, provider, name, context.chat_models.get(name), price)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stenoflow.storage.database.states import JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
-from stenoflow.tasks.api.model_table import Kind, ModelTable
+from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
@@ -91,7 +91,7 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
         return request
 
     def settled() -> TranscribeRequest:
-        refresh_offers(context.settings, Kind.TRANSCRIPTION)
+        refresh_offers(context.settings, ModelKind.TRANSCRIPTION)
         return _request_of(context, options)
 
     return replace(request, settled=settled)
@@ -125,7 +125,7 @@ def translated(context: AppContext, job: Job) -> TranscribeRequest:
         raise SettingsError(f"job {job.id} is no transcription")
     settings, model = JobSettings.from_dict(job.settings), context.models.get(job.settings["model"])
     translator = _translator(context.settings, model, context.models)
-    chats = None if translator is None else provider_name(context.settings, Kind.CHAT)
+    chats = None if translator is None else provider_name(context.settings, ModelKind.CHAT)
     return TranscribeRequest(
         replace(
             settings,
@@ -178,7 +178,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
     if ours is not None:
         _check_languages(ours, (language, *languages))
     translator = _translator(settings, model, models) if options.translate else None
-    chats = None if translator is None else provider_name(settings, Kind.CHAT)
+    chats = None if translator is None else provider_name(settings, ModelKind.CHAT)
     return JobSettings(
         provider=asked.name,
         model=name,
@@ -405,9 +405,9 @@ def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> 
         return None
     name = chat_model(settings)
     chat = load_chat_models(settings.chat_models).get(name)
-    if is_embedded(settings, Kind.CHAT) or not chat.translates:
+    if is_embedded(settings, ModelKind.CHAT) or not chat.translates:
         provider = provider_name(settings)
-        beside = "" if is_embedded(settings, Kind.CHAT) else f", nor does the chat model {name}"
+        beside = "" if is_embedded(settings, ModelKind.CHAT) else f", nor does the chat model {name}"
         raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
     try:
         TranslationTokenBudget.of(chat)

@@ -101,10 +101,10 @@ class Reviewer:
         await run_blocking(self.context.ledger.set_result, key, found.to_json())
 
     async def _review(self, listening: _Listening) -> Review:
-        doubted = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
+        suspects = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
         found = Review(holes=await _listen(listening.find_holes, Review()))
-        while found.holes and len(found.asked) + len(doubted) < MOST_AGAIN:
-            region = listening.next_region(found, whole=not (found.asked or doubted))
+        while found.holes and len(found.asked) + len(suspects) < MOST_AGAIN:
+            region = listening.next_region(found, whole=not (found.asked or suspects))
             if region is None:
                 break
             number = len(found.asked) + 1

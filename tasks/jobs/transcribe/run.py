@@ -1,4 +1,4 @@
-"""What the segments of a job say of its language, and what follows for those that are still to be sent."""
+"""Transcribe the segments of a job: the request for each, the vote on the language, translation, review."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Region
 
 _ENCODERS = 2
-# Slices whose sound is held while they are encoded, beside the one that is being read: 20 MB each.
-_SLICES_HELD = 2
+# Segments whose sound is held while they are encoded, beside the one that is being read: 20 MB each.
+_SEGMENTS_HELD = 2
 # Encoders pad by less than this; a decode that is shorter by more is missing something.
 _PADDING_MS = 500
 _WAIT_S = 0.2
@@ -50,24 +50,24 @@ _WAIT_S = 0.2
 class RecordingSegmenter:
     """One recording being cut; `run` blocks, the rest may be called from any thread."""
 
-    def __init__(self, context: AppContext, taken: PreparedJob, ahead: int) -> None:
+    def __init__(self, context: AppContext, prepared: PreparedJob, ahead: int) -> None:
         """Prepare.
 
         Args:
             context: the tools.
-            taken: what is cut.
+            prepared: what is cut.
             ahead: how many segments may lie encoded and unfinished, so that disk use is bounded.
         """
         self._context = context
-        self._prepared = taken
-        self._folder = context.settings.work / "segments" / f"{taken.job.id}.{os.getpid()}"
+        self._prepared = prepared
+        self._folder = context.settings.work / "segments" / f"{prepared.job.id}.{os.getpid()}"
         self._room = threading.Semaphore(ahead)
-        self._memory = threading.Semaphore(_SLICES_HELD)
+        self._memory = threading.Semaphore(_SEGMENTS_HELD)
         self._stopped = threading.Event()
-        self._apart = taken.settings.speakers == Speakers.CHANNELS
+        self._apart = prepared.settings.speakers == Speakers.CHANNELS
         self._listened: defaultdict[int | None, LevelHistogram] = defaultdict(LevelHistogram)
         self._zeros = Zeros()
-        self._keys = CacheKeys(taken.settings, taken.recording.sha256)
+        self._keys = CacheKeys(prepared.settings, prepared.recording.sha256)
         self._decoding: Decoding | None = None
         self._untranslated: set[str] = set()
         self._unreviewed: set[str] = set()
@@ -143,7 +143,9 @@ class RecordingSegmenter:
             channel: deque(segment for segment in stored if segment.channel == channel)
             for channel in (range(stream.channels) if self._apart else [None])
         }
-        tracks = Tracks({channel: self._slicer(cuts, planned=planned) for channel, cuts in known.items()})
+        tracks = Tracks(
+            {channel: self._new_segmenter(cuts, planned=planned) for channel, cuts in known.items()}
+        )
         following = len(stored)
         with (
             ThreadPoolExecutor(_ENCODERS) as encoders,
@@ -183,7 +185,7 @@ class RecordingSegmenter:
                     damage.to_dict(),
                 )
 
-    def _slicer(self, stored: Iterable[Segment], *, planned: bool) -> Segmenter:
+    def _new_segmenter(self, stored: Iterable[Segment], *, planned: bool) -> Segmenter:
         """Make what cuts where it is decided already, then where the rule says."""
         cuts = [Cut(samples_to_ms(segment.end_sample), segment.forced) for segment in stored]
         return Segmenter(self._prepared.settings.rule, deque(cuts[:-1] if planned else cuts))

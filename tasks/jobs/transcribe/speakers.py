@@ -134,9 +134,9 @@ class SpeakerClips:
     sends the same ones.
     """
 
-    def __init__(self, context: AppContext, taken: PreparedJob) -> None:
+    def __init__(self, context: AppContext, prepared: PreparedJob) -> None:
         self._context = context
-        self._prepared = taken
+        self._prepared = prepared
         self._moved = asyncio.Condition()
         self._cut: dict[tuple[str, ...], tuple[SpeakerReference, ...]] = {}
         self._cutting = asyncio.Lock()

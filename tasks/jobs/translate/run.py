@@ -26,7 +26,7 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.assembly.review import read_answer, reviewed
 from stenoflow.tasks.calls.bills import bill_chat, reserve_chat
-from stenoflow.tasks.calls.paid_call import Accepted, Doubted, PaidCall, Verdict
+from stenoflow.tasks.calls.paid_call import Accepted, PaidCall, Suspected, Verdict
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.jobs.translate.plan import TranslationTokenBudget
@@ -119,7 +119,7 @@ class TranslateCall(PaidCall[ChatAnswer]):
         few = 2 * len(known.lacking) <= len(known.lines)
         if not known.lacking or (few and exhausted):
             return Accepted(known.stored, UNTRANSLATED if known.lacking else None)
-        return Doubted(_kept(answer, self._numbers), self._left_out(known, answer) if exhausted else None)
+        return Suspected(_kept(answer, self._numbers), self._left_out(known, answer) if exhausted else None)
 
     def bill(self, answer: ChatAnswer) -> Bill:
         """Charge the tokens."""

@@ -9,6 +9,11 @@ from enum import Enum
 
 from stenoflow.tasks.sources.source import Source
 
+LOOKS = 2
+"""How many looks in a row must find a file unchanged, unless another number is asked for."""
+INTERVAL_S = 5.0
+"""Seconds between two looks, unless others are asked for: with `LOOKS`, how long a file must rest."""
+
 
 class WriteState(Enum):
     """What can be told of a file's being whole by looking at it once."""
@@ -29,13 +34,13 @@ class Entry:
         path: below the inbox, with ``/`` between its parts.
         source: where it is.
         mark: changes whenever its content does: size and time of change of a file, ETag of an object.
-        growth: what this look tells.
+        write_state: what this look tells.
     """
 
     path: str
     source: Source
     mark: str
-    growth: WriteState
+    write_state: WriteState
 
     @property
     def hash(self) -> str:
@@ -84,10 +89,10 @@ class StabilityTracker:
         return [entry for entry in look.entries if self._is_complete(entry)]
 
     def _times(self, entry: Entry) -> int:
-        if entry.growth is WriteState.OPEN:
+        if entry.write_state is WriteState.OPEN:
             return 0
         mark, times = self._seen.get(entry.path, (entry.mark, 0))
         return times + 1 if mark == entry.mark else 1
 
     def _is_complete(self, entry: Entry) -> bool:
-        return entry.growth is WriteState.WHOLE or self._seen[entry.path][1] >= self.looks
+        return entry.write_state is WriteState.WHOLE or self._seen[entry.path][1] >= self.looks

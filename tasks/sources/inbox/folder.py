@@ -164,7 +164,9 @@ class FolderInbox:
     def _entries(self, recordings: list[str], others: dict[str, str]) -> Iterator[Entry]:
         for relative in recordings:
             path = self.folder / relative
-            yield Entry(relative, source_at(path, self.folder), _mark(path), _growth(path, relative, others))
+            yield Entry(
+                relative, source_at(path, self.folder), _mark(path), _write_state(path, relative, others)
+            )
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
@@ -205,7 +207,7 @@ def _is_linked_folder(path: Path) -> bool:
     return path.is_symlink() and path.is_dir()
 
 
-def _growth(path: Path, relative: str, others: dict[str, str]) -> WriteState:
+def _write_state(path: Path, relative: str, others: dict[str, str]) -> WriteState:
     if any(marker in others for marker in beside(relative, ".done")):
         return WriteState.WHOLE
     return WriteState.OPEN if _is_open_for_writing(path) else WriteState.UNKNOWN

@@ -143,10 +143,10 @@ async def test_gone_is_gone(receiver: WebhookServer) -> None:
 async def _courier(receiver: WebhookServer, events: list[Event], timeout_s: float = NEVER_S) -> list[str]:
     said: list[str] = []
     async with open_sender(Endpoint(receiver.url, SECRET), PATIENT) as sender:
-        courier = DeliveryQueue(sender.send, said.append)
+        queue = DeliveryQueue(sender.send, said.append)
         for each in events:
-            courier.take(each)
-        await courier.close(timeout_s)
+            queue.take(each)
+        await queue.close(timeout_s)
     return said
 
 
@@ -176,10 +176,10 @@ async def test_the_end_does_not_wait_for_a_receiver_that_hangs(receiver: Webhook
     receiver.mode = "hang"
     said: list[str] = []
     async with open_sender(Endpoint(receiver.url, SECRET), PATIENT) as sender:
-        courier = DeliveryQueue(sender.send, said.append)
+        queue = DeliveryQueue(sender.send, said.append)
         for of in "abc":
-            courier.take(event(of))
-        await courier.close(0.2)
+            queue.take(event(of))
+        await queue.close(0.2)
     assert [of for of in "abc" if any(f"of {of}:" in line for line in said)] == ["a", "b", "c"]
 
 
@@ -192,10 +192,10 @@ async def test_a_fault_of_our_own_does_not_end_the_deliveries() -> None:
         sent.append(each.of)
 
     said: list[str] = []
-    courier = DeliveryQueue(send_, said.append)
-    courier.take(event("a"))
-    courier.take(event("b"))
-    await courier.close(NEVER_S)
+    queue = DeliveryQueue(send_, said.append)
+    queue.take(event("a"))
+    queue.take(event("b"))
+    await queue.close(NEVER_S)
     assert sent == ["b"]
     assert "RuntimeError" in said[0]
     assert "canary" not in said[0]
@@ -206,9 +206,9 @@ async def test_a_receiver_that_is_away_fills_no_memory() -> None:
         await asyncio.Event().wait()
 
     said: list[str] = []
-    courier = DeliveryQueue(never, said.append)
+    queue = DeliveryQueue(never, said.append)
     for number in range(3_000):
-        courier.take(event(str(number)))
+        queue.take(event(str(number)))
     assert 1_900 < len(said) < 3_000
-    await courier.close(0)
+    await queue.close(0)
     assert len(said) == 3_000

@@ -24,7 +24,7 @@ def test_objects_are_whole_as_soon_as_they_are_there(bucket: Bucket, inbox: Buck
         bucket.put(key, b"x")
     look = inbox.look()
     assert [entry.path for entry in look.entries] == ["a.mp3", "sub/../b.wav"]
-    assert {entry.growth for entry in look.entries} == {WriteState.WHOLE}
+    assert {entry.write_state for entry in look.entries} == {WriteState.WHOLE}
     assert set(look.others) == {"a.json", "c.mp3.part"}
     assert inbox.read("a.json", 10) == b"x"
     assert inbox.read("b.json", 10) is None

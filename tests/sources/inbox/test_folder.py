@@ -51,10 +51,10 @@ def test_a_file_that_a_program_writes_to_is_seen_to_be_open(inbox: FolderInbox) 
     with path.open("wb") as file:
         file.write(b"the beginning")
         file.flush()
-        assert only(inbox).growth is WriteState.OPEN
-    assert only(inbox).growth is WriteState.UNKNOWN
+        assert only(inbox).write_state is WriteState.OPEN
+    assert only(inbox).write_state is WriteState.UNKNOWN
     with path.open("rb"):
-        assert only(inbox).growth is WriteState.UNKNOWN
+        assert only(inbox).write_state is WriteState.UNKNOWN
 
 
 def test_who_opens_a_file_while_it_is_looked_at_disturbs_nobody(inbox: FolderInbox) -> None:
@@ -81,7 +81,7 @@ def test_who_opens_a_file_while_it_is_looked_at_disturbs_nobody(inbox: FolderInb
 def test_a_marker_says_that_a_file_is_whole(inbox: FolderInbox, marker: str) -> None:
     (inbox.folder / "talk.mp3").write_bytes(b"whole")
     (inbox.folder / marker).touch()
-    assert only(inbox).growth is WriteState.WHOLE
+    assert only(inbox).write_state is WriteState.WHOLE
 
 
 def test_what_is_refused_goes_beside_the_inbox_with_its_reason(inbox: FolderInbox) -> None:

@@ -13,8 +13,8 @@ def entry(mark: str, growth: WriteState = WriteState.UNKNOWN, path: str = "talk.
     return Entry(path, Source(f"file:///inbox/{path}", path, None, 1), mark, growth)
 
 
-def looks_at(settling: StabilityTracker, marks: list[str]) -> list[bool]:
-    return [bool(settling.complete(Snapshot((entry(mark),)))) for mark in marks]
+def looks_at(tracker: StabilityTracker, marks: list[str]) -> list[bool]:
+    return [bool(tracker.complete(Snapshot((entry(mark),)))) for mark in marks]
 
 
 @given(marks=MARKS, looks=st.integers(1, 4))
@@ -29,9 +29,9 @@ def test_a_file_is_complete_when_so_many_looks_in_a_row_find_it_as_it_is(
 
 
 def test_an_open_file_begins_anew() -> None:
-    settling = StabilityTracker(2)
+    tracker = StabilityTracker(2)
     open_, closed = entry("a", WriteState.OPEN), entry("a")
-    seen = [settling.complete(Snapshot((each,))) for each in (closed, open_, closed, closed)]
+    seen = [tracker.complete(Snapshot((each,))) for each in (closed, open_, closed, closed)]
     assert [bool(each) for each in seen] == [False, False, False, True]
 
 
@@ -40,10 +40,10 @@ def test_what_is_known_to_be_whole_is_not_waited_for() -> None:
 
 
 def test_a_file_that_was_away_begins_anew() -> None:
-    settling = StabilityTracker(2)
-    settling.complete(Snapshot((entry("a"),)))
-    settling.complete(Snapshot(()))
-    assert not settling.complete(Snapshot((entry("a"),)))
+    tracker = StabilityTracker(2)
+    tracker.complete(Snapshot((entry("a"),)))
+    tracker.complete(Snapshot(()))
+    assert not tracker.complete(Snapshot((entry("a"),)))
 
 
 def test_what_belongs_to_a_recording_has_its_name_with_or_without_the_suffix() -> None:

@@ -183,7 +183,7 @@ class World:
         if self.jobs[job].states[index] != "done":
             self.jobs[job].states[index] = "failed"
 
-    def retry_parked(self, job: str) -> None:
+    def retry_failed_segments(self, job: str) -> None:
         known = self.jobs[job]
         known.states = ["cut" if state == "failed" else state for state in known.states]
 

@@ -196,7 +196,7 @@ def test_parked_segments_are_put_back_and_no_others(catalog: Catalog, database: 
             session.merge(segment)
     # Done is what has an answer.
     Ledger(database).put_result(catalog.segment(job_id, 1).cache_key, "{}")
-    catalog.retry_parked(job_id)
+    catalog.retry_failed_segments(job_id)
     first, *rest = catalog.segments(job_id)
     assert (first.state, first.error_kind, first.error_message) == (SegmentState.CUT, None, None)
     assert [segment.state for segment in rest] == states[1:]

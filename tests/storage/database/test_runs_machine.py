@@ -164,8 +164,8 @@ class RunsMachine(RuleBasedStateMachine):
         with meeting(refusal):
             self.catalog(run).claim(self.job_ids[job], again=again)
         if refusal is None:
-            self.catalog(run).retry_parked(self.job_ids[job])
-            self.world.retry_parked(job)
+            self.catalog(run).retry_failed_segments(self.job_ids[job])
+            self.world.retry_failed_segments(job)
 
     @rule(host=HOSTS, job=JOBS)
     def die_over(self, host: str, job: str) -> None:
