@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from stenoflow.flows.notifications import Notifications, open_notifications
@@ -251,7 +251,8 @@ class Runner:
             return await run_blocking(work.outcome, self.context, job, work.error)
         except StenoflowError as lost:
             # The job cannot say so itself: the database is gone.
-            return await asyncio.to_thread(work.outcome, self.context, None, work.error or lost)
+            outcome = await asyncio.to_thread(work.outcome, self.context, None, work.error or lost)
+            return outcome if job is None else replace(outcome, job=job.id)
 
     async def _open(self, work: Work, progress: Progress | None) -> Job:
         self.active.check_interrupted()

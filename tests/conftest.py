@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -65,10 +67,38 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with its tables."""
-    database = open_database(database_url)
+@pytest.fixture(scope="session")
+def postgres_tables_url(postgres_url: str) -> Iterator[str]:
+    """The address of a database with all tables and nothing in them, to be copied."""
+    with postgres_database(postgres_url) as url:
+        _with_tables(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables and nothing in them: a copy spares each test the migrations."""
+    path = tmp_path_factory.mktemp("database") / "stenoflow.db"
+    _with_tables(f"sqlite:///{path}")
+    return path
+
+
+def _with_tables(url: str) -> None:
+    database = open_database(url)
     upgrade(database)
-    yield database
     database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database with its tables, of each kind in turn."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "stenoflow.db")
+            url = f"sqlite:///{tmp_path}/stenoflow.db"
+        else:
+            server, like = map(request.getfixturevalue, ("postgres_url", "postgres_tables_url"))
+            url = stack.enter_context(postgres_database(server, like))
+        database = open_database(url)
+        stack.callback(database.close)
+        yield database

@@ -15,7 +15,6 @@ import pytest
 
 from stenoflow.flows.cli import main
 from stenoflow.flows.prefect_server import temporary_server
-from stenoflow.storage.database.connection import make_ready, open_database
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import SpokenNumber, script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server
@@ -82,14 +81,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("STENOFLOW_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with all tables and nothing in them: a copy spares each test the migrations."""
-    path = tmp_path_factory.mktemp("database") / "stenoflow.db"
-    make_ready(open_database(f"sqlite:///{path}")).close()
-    return path
 
 
 @pytest.fixture

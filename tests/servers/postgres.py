@@ -22,12 +22,13 @@ def postgres_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def postgres_database(server_url: str) -> Iterator[str]:
-    """Make an empty database on a server, and drop it at the end; gives its address."""
+def postgres_database(server_url: str, like: str | None = None) -> Iterator[str]:
+    """Make a database on a server, empty or like another of it, and drop it at the end; gives its address."""
     name = f"test_{uuid4().hex}"
+    template = "template1" if like is None else make_url(like).database
     engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:

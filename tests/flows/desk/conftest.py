@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,16 +101,41 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Meeting:
     return Meeting(write(path, words, 240), words, 240)
 
 
+@pytest.fixture(scope="session")
+def desk_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for all tests of the desk."""
+    return tmp_path_factory.mktemp("desk")
+
+
 @pytest.fixture
-def transcribed(stenoflow: Command, api: object, meeting: Meeting, tmp_path: Path) -> dict[str, Any]:
-    """A recording in an inbox of the settings that was transcribed, under a tag."""
+def tmp_path(desk_folder: Path) -> Path:
+    """An empty folder, at one path for all tests: what is stored names it."""
+    folder = desk_folder / "test"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def transcribed(
+    stenoflow: Command, api: object, meeting: Meeting, tmp_path: Path, desk_folder: Path
+) -> dict[str, Any]:
+    """A recording in an inbox of the settings that was transcribed, under a tag: once, for all tests."""
     assert api
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    (inbox / meeting.path.name).write_bytes(meeting.path.read_bytes())
-    write_settings(f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\n\n[budgets]\nmonth = 30\n')
-    source = inbox / meeting.path.name
-    return stenoflow("transcribe", source, "--tag", "board & <co>", "--segment-seconds", "60", "--json").line
+    kept = desk_folder / "transcribed"
+    if not kept.exists():
+        inbox = tmp_path / "inbox"
+        inbox.mkdir()
+        source = inbox / meeting.path.name
+        source.write_bytes(meeting.path.read_bytes())
+        write_settings(f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\n\n[budgets]\nmonth = 30\n')
+        options = ("--tag", "board & <co>", "--segment-seconds", "60", "--json")
+        (tmp_path / "line.json").write_text(stenoflow("transcribe", source, *options).out)
+        shutil.copytree(tmp_path, kept)
+    else:
+        shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    line: dict[str, Any] = json.loads((tmp_path / "line.json").read_text())
+    return line
 
 
 @pytest.fixture
