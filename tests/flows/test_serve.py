@@ -158,7 +158,7 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
     inbox.mkdir()
     shutil.copy(meeting.path, inbox / "trustees.mp3")
     said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
-    (tmp_path / "here" / "stenoflow.toml").write_text(said)
+    write_settings(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         address = address_of(process.stdout.readline().strip())

@@ -227,8 +227,7 @@ class GrowingLiveStream(LiveStream):
 
     def begin(self) -> None:
         """Begin to listen."""
-        self._task = asyncio.create_task(self._listen_to_all())
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._begin(self._listen_to_all())
 
     def add(self, pause_ms: int | None) -> LivePiece:
         """Add a piece; returns where its sound is to be put."""
@@ -245,26 +244,22 @@ class GrowingLiveStream(LiveStream):
         self._pauses.put_nowait(None)
 
     async def _listen_to_all(self) -> None:
-        try:
-            joiner = Joiner()
-            form = self._script.settings.format
-            with self._encoder(form) as encoder:
-                sink = Sink(encoder, self._write, form)
-                number = 0
-                while True:
-                    pause = await self._pauses.get()
-                    if self._has_all and number == len(self._grown):
-                        break
-                    joiner.begin(pause)
-                    async for samples in self._samples(number, self._script):
-                        await run_blocking(sink.take, joiner.feed(samples))
-                    await run_blocking(sink.take, joiner.end())
-                    number += 1
-                await run_blocking(sink.take, joiner.finish())
-                await run_blocking(sink.close)
-        except BrokenPipeError:
-            self._gone()
-            raise
+        joiner = Joiner()
+        form = self._script.settings.format
+        with self._encoder(form) as encoder:
+            sink = Sink(encoder, self._write, form)
+            number = 0
+            while True:
+                pause = await self._pauses.get()
+                if self._has_all and number == len(self._grown):
+                    break
+                joiner.begin(pause)
+                async for samples in self._samples(number, self._script):
+                    await run_blocking(sink.take, joiner.feed(samples))
+                await run_blocking(sink.take, joiner.end())
+                number += 1
+            await run_blocking(sink.take, joiner.finish())
+            await run_blocking(sink.close)
 
     def _write(self, data: bytes) -> None:
         super()._write(data)

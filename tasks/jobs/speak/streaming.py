@@ -7,8 +7,9 @@ import os
 import select
 import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,9 +163,7 @@ class LiveStream:
     def listen(self, script: SpeechScript) -> Sequence[LivePiece]:
         """Begin to listen; returns where the sound of each piece is to be put."""
         self._pieces = [LivePiece() for _ in script.spans]
-        self._task = asyncio.create_task(self._listen(script))
-        # It is looked at even if nobody waits for it.
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._begin(self._listen(script))
         return self._pieces
 
     async def ended(self) -> None:
@@ -188,15 +187,39 @@ class LiveStream:
             piece.let(_gone())
             piece.hang_up(_gone())
 
+    def _begin(self, listening: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.create_task(self._while_heard(listening))
+        # It is looked at even if nobody waits for it.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _while_heard(self, listening: Coroutine[Any, Any, None]) -> None:
+        """Listen, and look for the listener: while a voice stalls nothing is written, and no pipe breaks."""
+        task, is_told = asyncio.ensure_future(listening), False
+        try:
+            while not (await asyncio.wait({task}, timeout=_LOOK_AGAIN_S))[0]:
+                if not is_told and self._is_unheard():
+                    is_told = True
+                    self._gone()
+            await task
+        except BrokenPipeError:
+            if not is_told:
+                self._gone()
+            raise
+        finally:
+            task.cancel()
+
+    def _is_unheard(self) -> bool:
+        """Tell whether the other end of what is written to is closed; a file has none."""
+        looking = select.poll()
+        looking.register(self._out, 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in looking.poll(0))
+
     async def _listen(self, script: SpeechScript) -> None:
         try:
             if len(script.spans) == 1 and script.asked == script.settings.format:
                 await self._pass_on(script)
             else:
                 await self._join(script)
-        except BrokenPipeError:
-            self._gone()
-            raise
         finally:
             for piece in self._pieces:
                 piece.let(_gone())
