@@ -14,18 +14,20 @@ from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
 from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
+from stenoflow.tasks.calls.chosen_models import CHOOSE
 from stenoflow.tasks.calls.provider import open_api, provider_name
 from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
-_CHOOSE = {Kind.TRANSCRIPTION: transcription_model, Kind.CHAT: chat_model, Kind.SPEECH: speech_model}
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
 
 
 def models(
-    kind: Annotated[Kind | None, typer.Option(help="Those of one kind only.", show_default=False)] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(help="Those of one kind only: transcription, chat or speech.", show_default=False),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
     ] = False,
@@ -94,7 +96,7 @@ async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRo
 def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
     """Return the models that are taken where none is named; a kind that nobody offers has none."""
     found: set[tuple[Kind, str]] = set()
-    for kind, choose in _CHOOSE.items():
+    for kind, choose in CHOOSE.items():
         try:
             found.add((kind, choose(settings)))
         except StenoflowError as error:
