@@ -24,7 +24,10 @@ class _PoolType(StrEnum):
 def deploy(
     pool: Annotated[str, typer.Option(help="The work pool; it is made if it is not there.", metavar="NAME")],
     type_: Annotated[
-        _PoolType, typer.Option("--type", help="What its workers start for each flow run.")
+        _PoolType,
+        typer.Option(
+            "--type", help="What its workers start for each flow run: process, docker or kubernetes."
+        ),
     ] = _PoolType.PROCESS,
     image: Annotated[
         str | None,

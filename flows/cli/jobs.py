@@ -20,15 +20,11 @@ from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 def jobs(
     state: Annotated[
-        JobState | None, typer.Option(help="Only jobs in this state.", show_default=False)
+        JobState | None,
+        typer.Option(help=f"Only jobs in this state: {', '.join(JobState)}.", show_default=False),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.", show_default=False)] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            help="Only jobs made on this day (UTC) or later.", formats=["%Y-%m-%d"], show_default=False
-        ),
-    ] = None,
+    since: options.Since = None,
     search: Annotated[
         str | None,
         typer.Option(help="Only recordings with this in their name or address.", show_default=False),
@@ -40,7 +36,7 @@ def jobs(
 
     Example: [bold]stenoflow jobs --state partial --since 2026-11-01[/]
     """
-    only = JobFilter(state=state, tag=tag, since=since and since.replace(tzinfo=UTC), search=search)
+    only = JobFilter(state=state, tag=tag, since=since, search=search)
     with open_context(load_settings()) as context:
         found = context.reports.jobs(only, limit=limit + 1)
     lines, more = found[:limit], len(found) > limit
