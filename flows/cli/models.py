@@ -9,8 +9,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
+from stenoflow.flows.cli import console, options
+from stenoflow.flows.cli.console import (
+    Column,
+    add_plain,
+    json_line,
+    plain_table,
+    print_list,
+    print_table,
+    result,
+    say,
+)
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
 from stenoflow.tasks.billing.amounts import show
@@ -127,6 +136,9 @@ def _line(row: ModelRow, in_use: set[tuple[Kind, str]]) -> dict[str, Any]:
 
 def _print(rows: Sequence[ModelRow], in_use: set[tuple[Kind, str]], *, check: bool) -> None:
     now = today()
+    if console.results.is_terminal:
+        _print_below(rows, in_use, now, check=check)
+        return
     table = plain_table(*_COLUMNS, *(["offered"] if check else []))
     for row in rows:
         add_plain(
@@ -135,13 +147,38 @@ def _print(rows: Sequence[ModelRow], in_use: set[tuple[Kind, str]], *, check: bo
             f"{row.name}{' *' if _is_in_use(row, in_use) else ''}",
             row.provider,
             ", ".join(row.abilities),
-            "unknown" if row.hour_micro is None else f"{show(row.hour_micro)} {row.currency}",
+            _hour(row),
             _until(row.last_day, now),
             row.successor or "",
             *(["yes" if row.is_offered else "no"] if check else []),
             style=_style(row.last_day, now),
         )
     print_table(table)
+
+
+def _print_below(rows: Sequence[ModelRow], in_use: set[tuple[Kind, str]], now: date, *, check: bool) -> None:
+    """Print names whole, and what is long below them: no terminal is as wide as all of it."""
+    names = ("kind", "model", "provider", "an hour", *(["offered"] if check else []))
+    cells = [
+        (
+            row.kind or "",
+            f"{row.name}{' *' if _is_in_use(row, in_use) else ''}",
+            row.provider,
+            _hour(row),
+            *(["yes" if row.is_offered else "no"] if check else []),
+        )
+        for row in rows
+    ]
+    remarks = []
+    for row in rows:
+        then = f", then {row.successor}" if row.successor else ""
+        until = [f"until {_until(row.last_day, now)}{then}"] if row.last_day else []
+        remarks.append("; ".join([", ".join(row.abilities), *until]) or None)
+    print_list([Column(name) for name in names], cells, remarks)
+
+
+def _hour(row: ModelRow) -> str:
+    return "unknown" if row.hour_micro is None else f"{show(row.hour_micro)} {row.currency}"
 
 
 def _until(last: date | None, now: date) -> str:

@@ -98,15 +98,55 @@ def test_lists_fit_a_terminal_of_80_columns_and_say_what_is_what(
     long.write_bytes(meeting.path.read_bytes())
     line = stenoflow("transcribe", long, "--tag", "a rather long tag for a customer", "--json").line
     assert api.calls
-    for command in (["jobs"], ["costs", "--by", "recording"], ["costs", "--by", "tag"]):
+    for command in (
+        ["jobs"],
+        ["costs", "--by", "recording"],
+        ["costs", "--by", "tag"],
+        ["estimate", long, "--digest", "--chat-model", "gpt-4o-mini"],
+    ):
         lines = _printed_lines(stenoflow(*command).out)
         assert max(map(cell_len, lines)) <= 80
         assert f"{line['cost']} USD" in "".join(lines)
+    word = read_artifact(line, "txt").split()[0]
+    lines = _printed_lines(stenoflow("search", word).out)
+    assert max(map(cell_len, lines)) <= 80
+    assert f"{line['job'][:8]}  00:00:00" in lines[1]
     (row,) = _printed_lines(stenoflow("jobs").out)[1:]
     assert f" {line['job'][:8]} " in row
     assert row.endswith("…")
     assert "00:04:00" in row
     assert row.startswith(f"{datetime.now().astimezone():%d %b}")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_why_a_recording_is_refused_is_said_once(stenoflow: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp3").write_text("none")
+    refused = stenoflow("transcribe", tmp_path / "notes.mp3")
+    assert refused.exit_code == 4
+    assert (refused.out + refused.err).count("is not sound or video") == 1
+
+
+@pytest.mark.usefixtures("terminal")
+def test_models_are_named_whole_on_a_terminal_of_80_columns(stenoflow: Command) -> None:
+    names = [line["model"] for line in stenoflow("models", "--json").lines]
+    lines = _printed_lines(stenoflow("models").out)
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split()[1] for line in lines[1:] if not line.startswith(" ")] == names
+    assert any("until" in line for line in lines)
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("terminal")
+def test_what_lost_replies_may_have_cost_stands_below_a_job(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.script(["503"] * 20)
+    line = stenoflow("transcribe", meeting.path, "--tag", "a rather long tag for a customer", "--json").line
+    possible = stenoflow("jobs", "--json").line["possible_cost"]
+    assert (line["status"], float(possible) > 0) == ("failed", True)
+    lines = _printed_lines(stenoflow("jobs").out)
+    assert max(map(cell_len, lines)) <= 80
+    assert f"lost replies may have cost {possible} USD more" in " ".join(map(str.strip, lines[2:]))
 
 
 @pytest.mark.program
