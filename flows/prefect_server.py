@@ -69,6 +69,11 @@ class Server:
             return _answers(client, api_url)
 
     @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether its process has not ended."""
         return self._process.poll() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -142,11 +143,29 @@ def serve_deployments(
             await asyncio.wait([running], timeout=_LOOK_EVERY_S)
         if not running.done():
             # Its own end would wait for the server that is gone.
-            raise PrefectError("the dashboard's server has ended", "start stenoflow serve again")
+            raise _gone()
         await running
 
     with open_context(settings) as context:
         asyncio.run(work(context))
+
+
+def serve_desk(served: DashboardServer) -> None:
+    """Serve the desk until a signal, and leave all flow runs to workers: nothing is registered.
+
+    Raises:
+        PrefectError: the dashboard's server has ended.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(_LOOK_EVERY_S):
+        if not served.is_running():
+            raise _gone()
+
+
+def _gone() -> PrefectError:
+    return PrefectError("the dashboard's server has ended", "start stenoflow serve again")
 
 
 @dataclass(frozen=True, slots=True)

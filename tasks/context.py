@@ -241,10 +241,11 @@ def open_context(settings: Settings, run_id: str | None = None) -> Iterator[AppC
 
     Args:
         settings: where things are.
-        run_id: what this run is called; None: it gets a name of its own.
+        run_id: what this run is called, by whoever started it and had a database then: one that restarts just
+            now is waited for. None: it gets a name of its own.
     """
     make_private(settings.home)
-    database = open_database(settings.database_url)
+    database = open_database(settings.database_url, reached=run_id is not None)
     try:
         ready = make_ready(database)
         yield AppContext(settings, ready) if run_id is None else AppContext(settings, ready, run_id)

@@ -131,11 +131,14 @@ class StaleError(FailedError):
 _REASONS = {
     "bool": "it must be true or false",
     "date": "it must be a date, such as 2026-11-28",
+    "datetime": "it must be a time, such as 2026-11-28T08:00:00",
     "decimal": "it must be a number",
     "dict": "it must be a table",
+    "enum": "it must be {expected}",
     "extra": "there is none of this name",
     "finite": "it must be a number",
     "float": "it must be a number",
+    "frozen": "it must be a list",
     "greater_than": "it must be more than {gt}",
     "greater_than_equal": "it must be at least {ge}",
     "int": "it must be a whole number",
@@ -143,13 +146,18 @@ _REASONS = {
     "less_than_equal": "it must be at most {le}",
     "list": "it must be a list",
     "literal": "it must be {expected}",
-    "enum": "it must be {expected}",
+    "mapping": "it must be a table",
     "missing": "it is missing",
     "model": "it must be a table",
+    "path": "it must be the path of a file or folder",
+    "set": "it must be a list",
     "string": "it must be a text",
     "string_pattern_mismatch": "it may not have such characters",
     "string_too_long": "it may have {max_length} characters",
+    "string_too_short": "it must have {min_length} characters at least",
+    "time": "it must be a time of day, such as 08:00",
     "tuple": "it must be a list",
+    "unexpected": "there is none of this name",
     "value": "{error}",
 }
 
@@ -162,6 +170,23 @@ def reason(details: Mapping[str, Any]) -> str:
     """
     kind, values = str(details["type"]), details.get("ctx") or {}
     words = _REASONS.get(kind) or _REASONS.get(kind.split("_", maxsplit=1)[0])
-    return (
-        str(details["msg"]).replace("Input should", "it should") if words is None else words.format(**values)
-    )
+    return "it is of another kind" if words is None else words.format(**values)
+
+
+def place(details: Mapping[str, Any], given: Any) -> str:
+    """Say where in what was given a value cannot be used: ``prices.openai``.
+
+    Args:
+        details: as of `reason`; behind the place, they may name the kind that was wanted.
+        given: what was checked.
+    """
+    names: list[str] = []
+    for part in details["loc"]:
+        if not isinstance(given, Mapping | list | tuple):
+            break
+        names.append(str(part))
+        try:
+            given = given[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return ".".join(names)

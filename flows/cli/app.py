@@ -61,7 +61,7 @@ _COMMANDS = {
         "correct",
         "Correct a transcript by a file: over whatever a model says, in all artifacts; calls nobody.",
     ),
-    "costs": ("costs", "Show what was spent, and of that on hearing, chat and speaking."),
+    "costs": ("costs", "Show what was spent, and of that on transcription, chat and speech."),
     "verify": (
         "maintenance",
         "Hold every artifact against its recorded sha256, and the store against the database.",
@@ -116,8 +116,8 @@ _OF_VOICES = {
 _PANELS = {
     "Begin": "demo init doctor",
     "Transcribe and more": "transcribe estimate resume ingest digest speak reply",
-    "Look": "jobs show costs",
-    "Keep": "verify forget voices rehearse db",
+    "Look": "jobs show search costs models",
+    "Keep": "correct verify forget voices rehearse db",
     "Run": "serve deploy engine metrics",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
@@ -149,7 +149,7 @@ class _Unloaded(TyperCommand):
         try:
             return self.load().make_context(info_name, args, parent, **extra)
         except typer.BadParameter as error:
-            # A value that pydantic refused, of whose words nobody should need to make sense.
+            # A value that a library refused, of whose words nobody should need to make sense.
             errors = getattr(error.__cause__, "errors", None)
             if errors is not None:
                 error.message = reason(errors()[0])

@@ -37,7 +37,8 @@ class LogFormat(StrEnum):
 
 
 _LogFormat = Annotated[
-    LogFormat, typer.Option("--log-format", help="How progress, logs and errors are written on stderr.")
+    LogFormat,
+    typer.Option("--log-format", help="How progress, logs and errors are written on stderr: text or json."),
 ]
 
 
@@ -46,8 +47,17 @@ class CommandLine(typer.Typer):
 
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register a command, as Typer does."""
-        register = super().command(*args, cls=DescribedCommand, **kwargs)
-        return lambda function: register(_with_config(function))
+        return lambda function: super(CommandLine, self).command(
+            *args, cls=DescribedCommand, help=_flowing(inspect.getdoc(function) or ""), **kwargs
+        )(_with_config(function))
+
+
+def _flowing(text: str) -> str:
+    """Return a docstring whose paragraphs are as wide as the terminal is; examples keep their lines."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        each if each.startswith("Example:") else each.replace("\n", " ") for each in paragraphs
+    )
 
 
 def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:

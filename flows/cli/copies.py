@@ -40,7 +40,9 @@ class Copies:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"cannot make the folder {folder}: {error.strerror}") from error
+            raise SettingsError(
+                f"cannot make the folder {folder}: {(error.strerror or str(error)).lower()}"
+            ) from error
 
     def name(self, sources: Sequence[str]) -> None:
         """Give each source its name, by the order in which they were given and not by who ends first."""

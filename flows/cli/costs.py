@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import (
     Column,
     harmless_cell,
@@ -34,22 +34,21 @@ class _Format(StrEnum):
 
 
 def costs(
-    by: Annotated[CostsBy, typer.Option(help="What to sum by.")] = CostsBy.DAY,
-    since: Annotated[
-        datetime | None,
-        typer.Option(help="Charges from this day on (UTC).", formats=["%Y-%m-%d"], show_default=False),
-    ] = None,
-    format_: Annotated[_Format, typer.Option("--format", help="How to print it.")] = _Format.TABLE,
+    by: Annotated[CostsBy, typer.Option(help=f"What to sum by: {', '.join(CostsBy)}.")] = CostsBy.DAY,
+    since: options.Since = None,
+    format_: Annotated[
+        _Format, typer.Option("--format", help="How to print it: table, csv or json.")
+    ] = _Format.TABLE,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Show what was spent, and of that on hearing, chat and speaking.
+    """Show what was spent, and of that on transcription, chat and speech.
 
     "possible" is what lost replies may have cost beside that.
 
     Example: [bold]stenoflow costs --by tag --since 2026-11-01 --format csv[/]
     """
     with open_context(load_settings()) as context:
-        lines = context.reports.costs(by, since and since.replace(tzinfo=UTC))
+        lines = context.reports.costs(by, since)
         budgets = context.ledger.budgets_of_the_month()
     rows = [_cost_row(by, line) for line in lines]
     if json or format_ is _Format.JSON:

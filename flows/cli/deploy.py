@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.prefect_server import PrefectError, surround
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import load_settings
+
+if TYPE_CHECKING:
+    from httpx import Response
 
 
 class _PoolType(StrEnum):
@@ -24,7 +27,10 @@ class _PoolType(StrEnum):
 def deploy(
     pool: Annotated[str, typer.Option(help="The work pool; it is made if it is not there.", metavar="NAME")],
     type_: Annotated[
-        _PoolType, typer.Option("--type", help="What its workers start for each flow run.")
+        _PoolType,
+        typer.Option(
+            "--type", help="What its workers start for each flow run: process, docker or kubernetes."
+        ),
     ] = _PoolType.PROCESS,
     image: Annotated[
         str | None,
@@ -50,17 +56,36 @@ def deploy(
         )
     surround(settings.home)
     # Prefect reads its settings when it is imported.
-    from httpx import HTTPError  # noqa: PLC0415
-    from prefect.exceptions import PrefectHTTPStatusError  # noqa: PLC0415
+    from httpx import HTTPError, HTTPStatusError  # noqa: PLC0415
 
     from stenoflow.flows.deployments import deploy_to_pool  # noqa: PLC0415
 
     try:
         names = asyncio.run(deploy_to_pool(settings, pool, type_.value, image))
-    except (HTTPError, PrefectHTTPStatusError) as error:
+    except HTTPStatusError as error:
+        status = error.response.status_code
+        hint = "check PREFECT_API_AUTH_STRING" if status == _UNAUTHORIZED else "check PREFECT_API_URL"
         raise PrefectError(
-            f"the deployments could not be registered: {error}", "check PREFECT_API_URL"
+            f"the deployments could not be registered: the server answers {status}{_said(error.response)}",
+            hint,
+        ) from error
+    except HTTPError as error:
+        why = str(error) or type(error).__name__
+        raise PrefectError(
+            f"the deployments could not be registered: {why}", "check PREFECT_API_URL"
         ) from error
     for name in names:
         result(name)
     say(f"Workers: prefect worker start --pool {pool}")
+
+
+_UNAUTHORIZED = 401
+
+
+def _said(response: Response) -> str:
+    """Return why a server says that it refuses."""
+    try:
+        said = response.json()
+        return f": {said['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -7,7 +7,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -19,20 +20,21 @@ from stenoflow.storage.database.connection import open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
-from stenoflow.tasks.api.models import load_models
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
-from stenoflow.tasks.calls.chosen_models import transcription_model
+from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
 from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.operations.model_list import last_day_of, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
+from stenoflow.tasks.settings.files import unknown_settings
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 _TIMEOUT_S = 10.0
 # S3 refuses signatures that are 15 minutes off; a month's budget begins by this clock, too.
 _CLOCK_S = 60
-# As long before a model's last day, a webhook warns of it.
-_SOON = timedelta(days=30)
+_SOON = timedelta(days=NOTICE_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,22 @@ def _run(check: _Check, settings: Settings) -> Iterator[Finding]:
         yield from look(settings)
     except StenoflowError as error:
         yield Finding(name, ERROR, error.message, error.hint)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    """Check that what stands in the environment and in files means something: a typo is passed over else."""
+    unknown = list(unknown_settings(type(settings)))
+    for name, where in unknown:
+        near = get_close_matches(name.lower().removeprefix("stenoflow_"), type(settings).model_fields, 1)
+        hint = f"is {near[0]} meant? " if near else ""
+        yield Finding(
+            "settings",
+            WARNING,
+            f"{name} in {where} means nothing there",
+            f"{hint}stenoflow init --print lists them",
+        )
+    if not unknown:
+        yield Finding("settings", OK, "all that are said are known")
 
 
 def _ffmpeg(_: Settings) -> Iterator[Finding]:
@@ -171,16 +189,28 @@ def _clock(said: str | None) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    """Check the last day of the model that is used, by the table."""
-    name = transcription_model(settings)
-    last = load_models(settings.models).get(name).last_day(provider_name(settings))
-    if last is None:
-        yield Finding("model", OK, f"{name}; no last day is known")
-        return
-    today = date.today()  # noqa: DTZ011 - a provider names days, not times
-    gone, soon = last < today, last < today + _SOON
-    hint = "let STENOFLOW_MODEL name another" if soon else ""
-    yield Finding("model", ERROR if gone else WARNING if soon else OK, f"{name}; its last day: {last}", hint)
+    """Check the last days of the models that are used, by the table; not every job chats or speaks."""
+    tables = tables_of(settings)
+    for kind, choose in CHOOSE.items():
+        is_needed = kind is ModelKind.TRANSCRIPTION
+        name = "model" if is_needed else f"{kind} model"
+        try:
+            model, provider = choose(settings), provider_name(settings, kind)
+        except StenoflowError as error:
+            yield Finding(name, ERROR if is_needed else WARNING, error.message, error.hint)
+            continue
+        last = last_day_of(tables, UsedModel(kind, provider, model))
+        if last is None:
+            yield Finding(name, OK, f"{model}; no last day is known")
+            continue
+        gone, soon = last < today(), last < today() + _SOON
+        condition = OK if not soon else ERROR if gone and is_needed else WARNING
+        yield Finding(
+            name,
+            condition,
+            f"{model}; its last day: {last}",
+            f"let {SETTING[kind]} name another" if soon else "",
+        )
 
 
 def _prefect(_: Settings) -> Iterator[Finding]:
@@ -199,6 +229,7 @@ def _prefect(_: Settings) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[_Check, ...] = (
+    ("settings", _settings),
     ("ffmpeg", _ffmpeg),
     ("home", _disk),
     ("database", _database),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, say
+from stenoflow.flows.cli import console, options
+from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.flows.cli.outcomes import print_outcome
 from stenoflow.flows.cli.transcribe import find_sources
 from stenoflow.flows.outcome import TranscriptDetails, exit_code, outcome_of_error
@@ -70,7 +69,7 @@ def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
             json_line(_estimate_line(each))
         return
     if estimates:
-        print_table(_estimates_table(estimates))
+        _print_list(estimates)
     if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
     most = _total([each.most_micro for each in estimates])
@@ -116,32 +115,43 @@ def _transcription(each: Estimate) -> dict[str, Any]:
     }
 
 
-def _estimates_table(estimates: list[Estimate]) -> Table:
+def _print_list(estimates: list[Estimate]) -> None:
+    """Print a line for each recording, and the sums."""
     digests = [each.digest for each in estimates if each.digest is not None]
-    minutes = [f"minutes by {digests[0].model}, about"] if digests else []
-    table = plain_table("recording", "duration", "segments", "model", "a segment", "cost", *minutes)
-    for each in estimates:
-        add_plain(
-            table,
+    by = f" by {digests[0].model}, about" if digests and not console.results.is_terminal else ""
+    columns = [
+        Column("recording", give=True),
+        Column("duration", right=True),
+        Column("segments", right=True),
+        Column("model", give=True),
+        Column("a segment", right=True),
+        Column("cost", right=True),
+        *([Column(f"minutes{by}", right=True)] if digests else []),
+    ]
+    rows = [
+        (
             each.source.name,
             clock(each.duration_ms),
-            str(each.segments),
+            f"{each.segments:,}",
             each.model,
             _money(each.segment_micro),
             _money(each.cost_micro),
             *([_money(each.digest.cost_micro)] if each.digest else []),
         )
-    add_plain(
-        table,
+        for each in estimates
+    ]
+    total = (
         "in total",
         clock(sum(each.duration_ms for each in estimates)),
-        str(sum(each.segments for each in estimates)),
+        f"{sum(each.segments for each in estimates):,}",
         "",
         "",
         _money(_total([each.cost_micro for each in estimates])),
         *([_money(_total([each.cost_micro for each in digests]))] if digests else []),
     )
-    return table
+    print_list(columns, [*rows, total])
+    if digests and not by:
+        say(f"Minutes are by {digests[0].model}, which is paid by the word: that is about as much.")
 
 
 def _total(costs: list[int | None]) -> int | None:

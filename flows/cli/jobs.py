@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,15 +21,11 @@ from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
 def jobs(
     state: Annotated[
-        JobState | None, typer.Option(help="Only jobs in this state.", show_default=False)
+        JobState | None,
+        typer.Option(help=f"Only jobs in this state: {', '.join(JobState)}.", show_default=False),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.", show_default=False)] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            help="Only jobs made on this day (UTC) or later.", formats=["%Y-%m-%d"], show_default=False
-        ),
-    ] = None,
+    since: options.Since = None,
     search: Annotated[
         str | None,
         typer.Option(help="Only recordings with this in their name or address.", show_default=False),
@@ -40,7 +37,7 @@ def jobs(
 
     Example: [bold]stenoflow jobs --state partial --since 2026-11-01[/]
     """
-    only = JobFilter(state=state, tag=tag, since=since and since.replace(tzinfo=UTC), search=search)
+    only = JobFilter(state=state, tag=tag, since=since, search=search)
     with open_context(load_settings()) as context:
         found = context.reports.jobs(only, limit=limit + 1)
     lines, more = found[:limit], len(found) > limit
@@ -49,7 +46,7 @@ def jobs(
             json_line(summary(line))
         return
     if lines:
-        print_list(_COLUMNS, [_row(line) for line in lines], [line.job.error_message for line in lines])
+        print_list(_COLUMNS, [_row(line) for line in lines], [_remark(line) for line in lines])
     elif only == JobFilter():
         say("There are no jobs yet. Begin with: stenoflow transcribe RECORDING, or: stenoflow demo")
     else:
@@ -67,21 +64,32 @@ _COLUMNS = (
     Column("tag", give=True),
     Column("name", give=True),
 )
-_SHORT_ID = 8
+SHORT_ID = 8
+"""Characters of an id where people read it."""
 
 
 def _row(line: JobLine) -> tuple[str, ...]:
-    name = line.recording.name
+    name, spent = line.recording.name, line.spending
+    if console.results.is_terminal:
+        # What is possible beside that stands below, where there is room for it.
+        spent = replace(spent, possible_micro=0)
     return (
         short_date(line.job.created_at),
         # Copied from a terminal, the beginning of an id will do; programs get all of it.
-        line.job.id[:_SHORT_ID] if console.results.is_terminal else line.job.id,
+        line.job.id[:SHORT_ID] if console.results.is_terminal else line.job.id,
         clock(_duration_ms(line)),
         line.job.state,
-        cost_text(line.spending, line.currency),
+        cost_text(spent, line.currency),
         line.job.tag or "",
         name if line.job.kind == JobKind.TRANSCRIBE else f"{line.job.kind}: {name}",
     )
+
+
+def _remark(line: JobLine) -> str | None:
+    said = [line.job.error_message or ""]
+    if console.results.is_terminal and (possible := line.spending.possible_micro):
+        said.append(f"lost replies may have cost {show_money(possible)} {line.currency} more")
+    return "; ".join(filter(None, said)) or None
 
 
 _MOST_NAMED = 3

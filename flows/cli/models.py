@@ -9,28 +9,33 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
+from stenoflow.flows.cli import console, options
+from stenoflow.flows.cli.console import (
+    Column,
+    add_plain,
+    json_line,
+    plain_table,
+    print_list,
+    print_table,
+    result,
+    say,
+)
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, today
 from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
+from stenoflow.tasks.calls.chosen_models import CHOOSE
 from stenoflow.tasks.calls.provider import open_api, provider_name
 from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
-_CHOOSE = {
-    ModelKind.TRANSCRIPTION: transcription_model,
-    ModelKind.CHAT: chat_model,
-    ModelKind.SPEECH: speech_model,
-}
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
 
 
 def models(
     kind: Annotated[
-        ModelKind | None, typer.Option(help="Those of one kind only.", show_default=False)
+        ModelKind | None,
+        typer.Option(help="Those of one kind only: transcription, chat or speech.", show_default=False),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
@@ -100,7 +105,7 @@ async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRo
 def _in_use(settings: Settings) -> set[tuple[ModelKind, str]]:
     """Return the models that are taken where none is named; a kind that nobody offers has none."""
     found: set[tuple[ModelKind, str]] = set()
-    for kind, choose in _CHOOSE.items():
+    for kind, choose in CHOOSE.items():
         try:
             found.add((kind, choose(settings)))
         except StenoflowError as error:
@@ -131,6 +136,9 @@ def _line(row: ModelRow, in_use: set[tuple[ModelKind, str]]) -> dict[str, Any]:
 
 def _print(rows: Sequence[ModelRow], in_use: set[tuple[ModelKind, str]], *, check: bool) -> None:
     now = today()
+    if console.results.is_terminal:
+        _print_below(rows, in_use, now, check=check)
+        return
     table = plain_table(*_COLUMNS, *(["offered"] if check else []))
     for row in rows:
         add_plain(
@@ -139,13 +147,40 @@ def _print(rows: Sequence[ModelRow], in_use: set[tuple[ModelKind, str]], *, chec
             f"{row.name}{' *' if _is_in_use(row, in_use) else ''}",
             row.provider,
             ", ".join(row.abilities),
-            "unknown" if row.hour_micro is None else f"{show(row.hour_micro)} {row.currency}",
+            _hour(row),
             _until(row.last_day, now),
             row.successor or "",
             *(["yes" if row.is_offered else "no"] if check else []),
             style=_style(row.last_day, now),
         )
     print_table(table)
+
+
+def _print_below(
+    rows: Sequence[ModelRow], in_use: set[tuple[ModelKind, str]], now: date, *, check: bool
+) -> None:
+    """Print names whole, and what is long below them: no terminal is as wide as all of it."""
+    names = ("kind", "model", "provider", "an hour", *(["offered"] if check else []))
+    cells = [
+        (
+            row.kind or "",
+            f"{row.name}{' *' if _is_in_use(row, in_use) else ''}",
+            row.provider,
+            _hour(row),
+            *(["yes" if row.is_offered else "no"] if check else []),
+        )
+        for row in rows
+    ]
+    remarks = []
+    for row in rows:
+        then = f", then {row.successor}" if row.successor else ""
+        until = [f"until {_until(row.last_day, now)}{then}"] if row.last_day else []
+        remarks.append("; ".join([", ".join(row.abilities), *until]) or None)
+    print_list([Column(name) for name in names], cells, remarks)
+
+
+def _hour(row: ModelRow) -> str:
+    return "unknown" if row.hour_micro is None else f"{show(row.hour_micro)} {row.currency}"
 
 
 def _until(last: date | None, now: date) -> str:

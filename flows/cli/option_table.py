@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Annotated, Any, get_args
 
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
 from typer.models import ArgumentInfo, OptionInfo
 
 from stenoflow.flows.cli import completion
@@ -23,20 +23,25 @@ _OTHER = "Other"
 _ORDER = (_WHAT, _HOW, _MONEY, _OUTPUT, _OTHER)
 _PANELS = {
     _WHAT: (
-        "language languages glossary speakers speaker translate stream digest text "
-        "file voice speed instructions session sample watch allow queue looks interval done_to reject"
+        "language languages glossary speakers speaker translate stream digest text file voice speed "
+        "instructions session sample watch allow queue looks interval done_to reject speak template rename"
     ),
-    _HOW: "model chat_model speech_model segment_seconds concurrency align min_speakers max_speakers",
+    _HOW: (
+        "model chat_model speech_model providers segment_seconds concurrency align realign check "
+        "min_speakers max_speakers"
+    ),
     _MONEY: "budget tag",
-    _OUTPUT: "out formats format_ json",
+    _OUTPUT: "out formats format_ json page embed lint segments",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 # With fewer options than this, panels would be longer than what is in them.
 _MANY = 10
 
 _METAVARS = {
+    "align": "WHEN",
     "allow": "NAMES",
     "api_key": "KEY",
+    "by": "HEADING",
     "chat_model": "MODEL",
     "concurrency": "N",
     "done_to": "PLACE",
@@ -44,8 +49,12 @@ _METAVARS = {
     "format_": "FORMAT",
     "formats": "NAMES",
     "host": "ADDRESS",
+    "inbox": "NAME",
     "instructions": "TEXT",
     "interval": "SECONDS",
+    "job": "JOB",
+    "jobs": "N",
+    "kind": "KIND",
     "language": "LANGUAGE",
     "languages": "LANGUAGES",
     "limit": "N",
@@ -64,9 +73,19 @@ _METAVARS = {
     "since": "DATE",
     "speech_model": "MODEL",
     "speed": "FACTOR",
+    "state": "STATE",
     "stream": "N",
     "tag": "NAME",
+    "template": "FILE",
+    "type_": "TYPE",
     "voice": "VOICE",
+}
+# Of what a command is given without an option's name; others are called as they are in the code.
+_ARGUMENTS = {
+    "sources": "SOURCE",
+    "jobs": "JOB",
+    "words": "WORD",
+    "text": "TEXT|-",
 }
 _COMPLETIONS = {
     "chat_model": completion.chat_models,
@@ -101,7 +120,12 @@ class DescribedCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return arguments and options, those of a panel together."""
-        return sorted(super().get_params(ctx), key=lambda each: _rank(_panel(each)))
+        params = super().get_params(ctx)
+        for each in params:
+            if isinstance(each, TyperArgument):
+                # The types of the code: what it is called says what it is.
+                each.display_type_rich = lambda ctx: None  # type: ignore[method-assign] # noqa: ARG005
+        return sorted(params, key=lambda each: _rank(_panel(each)))
 
 
 def _panel(parameter: Any) -> str | None:
@@ -131,6 +155,8 @@ def _described(command: str, parameter: inspect.Parameter, *, in_panels: bool) -
             info.rich_help_panel = _PANEL_OF.get(parameter.name, _OTHER)
         if info.metavar is None:
             info.metavar = "" if bool in {kind, *get_args(kind)} else _METAVARS.get(parameter.name)
+    elif info.metavar is None:
+        info.metavar = _ARGUMENTS.get(parameter.name, parameter.name.upper())
     if info.autocompletion is None:
         general = _COMPLETIONS.get(parameter.name)
         info.autocompletion = _COMPLETIONS_OF.get((command, parameter.name), general)

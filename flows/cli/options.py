@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +12,7 @@ import typer
 
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import SettingsError, reason
 
 SpeakersBy = Literal["none", "channels", "model", "voices"]
 """How it can be told who speaks, but by a file of turns."""
@@ -31,6 +32,14 @@ def _amount(text: str) -> Decimal:
         message = f"{text!r} is not an amount of money from 0 to {LARGEST}"
         raise typer.BadParameter(message)
     return amount
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        message = reason({"type": "date"})
+        raise typer.BadParameter(message) from error
 
 
 def _tag(text: str | None) -> str | None:
@@ -53,7 +62,7 @@ Model = Annotated[
 Providers = Annotated[
     str | None,
     typer.Option(
-        help="Who transcribes, each what those before it cannot: openai,groq:whisper-large-v3,embedded.",
+        help="Who transcribes, each what those before it cannot: openai, groq:whisper-1, …",
         metavar="NAMES",
         show_default=False,
     ),
@@ -166,6 +175,10 @@ ByVoices = Annotated[
         metavar="voices",
         show_default=False,
     ),
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(help="From the beginning of this day on (UTC).", parser=_day, show_default=False),
 ]
 SpeakerNames = Annotated[
     list[str] | None,

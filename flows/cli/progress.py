@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from stenoflow.flows.cli import console
 from stenoflow.flows.cli.console import count, harmless, is_live, messages, say, shorten
 from stenoflow.flows.outcome import Outcome
 from stenoflow.storage.database.reports import Progress as JobProgress
@@ -112,7 +113,9 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Show a job's end."""
         if outcome.job in self._rows:
             self._refresh([self._rows.pop(outcome.job)])
-        if outcome.error is not None:
+        # Why a recording is refused is said by the result, too: one terminal shows both.
+        is_said = outcome.status == "refused" and console.results.is_terminal
+        if outcome.error is not None and not is_said:
             say(f"{outcome.status}: {outcome.error['message']}")
         self._on_outcome(outcome)
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from stenoflow.flows.cli import options
-from stenoflow.flows.cli.console import json_line, print_rows, say
-from stenoflow.flows.cli.jobs import find_job
+from stenoflow.flows.cli import console, options
+from stenoflow.flows.cli.console import Column, json_line, print_list, print_rows, say
+from stenoflow.flows.cli.jobs import SHORT_ID, find_job
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import load_settings
@@ -51,6 +51,10 @@ def search(
                     "text": hit.text,
                 }
             )
+    elif hits and console.results.is_terminal:
+        columns = (Column("recording", give=True), Column("job"), Column("at"), Column("speaker", give=True))
+        rows = [(hit.name, hit.job_id[:SHORT_ID], clock(hit.start_ms), hit.speaker or "") for hit in hits]
+        print_list(columns, rows, [hit.text for hit in hits])
     elif hits:
         print_rows(
             ("recording", "job", "at", "speaker", "text"),

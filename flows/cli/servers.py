@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from stenoflow.flows.cli.console import result, say
-from stenoflow.flows.serve import dashboard, open_queues, serve_deployments
+from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, Snapshot
 from stenoflow.tasks.calls.provider import embedded_engine
@@ -27,6 +27,7 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import TIMEOUT_S, DatabaseCollector
 from stenoflow.tasks.operations.model_list import last_day_of, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
+from stenoflow.tasks.settings.files import ENGINE_KEY, METRICS_KEY, find_variable
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,7 +42,10 @@ def serve(
         str, typer.Option(help="The address to listen on; any but the loopback asks for a password.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 4200,
-    limit: Annotated[int, typer.Option(help="Flow runs at once, each a process.", min=1)] = 4,
+    limit: Annotated[
+        int,
+        typer.Option(help="Flow runs at once, each a process; 0: none, where workers run them.", min=0),
+    ] = 4,
     hash_password: Annotated[
         bool,
         typer.Option("--hash-password", help="Only ask for a password, and print its hash for \\[users]."),
@@ -49,7 +53,8 @@ def serve(
 ) -> None:
     """Serve the desk, and run what is started there or is due: until Ctrl-C.
 
-    With PREFECT_API_URL set, the deployments are registered with that server instead.
+    With PREFECT_API_URL set, the deployments are registered with that server instead; with --limit 0 they are
+    those of stenoflow deploy.
 
     Example: [bold]stenoflow serve[/]
     """
@@ -61,11 +66,16 @@ def serve(
     settings = load_settings()
     with open_context(settings) as context:
         context.check()
-        open_queues(context)
+        if limit:
+            open_queues(context)
     with dashboard(settings, host, port) as served:
         result(served.link)
-        say("Serving the desk and the deployments there; Ctrl-C ends it.")
-        serve_deployments(settings, limit, served, say)
+        if limit:
+            say("Serving the desk and the deployments there; Ctrl-C ends it.")
+            serve_deployments(settings, limit, served, say)
+        else:
+            say("Serving the desk there; what is started is left to workers. Ctrl-C ends it.")
+            serve_desk(served)
 
 
 def engine(
@@ -73,7 +83,7 @@ def engine(
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8178,
     api_key: Annotated[
         str | None,
-        typer.Option(envvar="STENOFLOW_ENGINE_KEY", help="Ask callers for this key.", show_default=False),
+        typer.Option(envvar=ENGINE_KEY, help="Ask callers for this key.", show_default=False),
     ] = None,
 ) -> None:
     """Serve the embedded engine, so that any OpenAI client can use it.
@@ -86,11 +96,13 @@ def engine(
     """
     from stenoflow.tasks.engine.app import serve  # noqa: PLC0415 - loads slowly, and only here
 
+    settings = load_settings()
     serve(
-        embedded_engine(load_settings()),
+        embedded_engine(settings),
         host=host,
         port=port,
-        api_key=api_key,
+        api_key=api_key or find_variable(ENGINE_KEY),
+        hosts=settings.hosts,
         on_ready=lambda base_url: say(f"Serving. For clients: OPENAI_BASE_URL={base_url}"),
     )
 
@@ -100,9 +112,7 @@ def metrics(
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 9464,
     api_key: Annotated[
         str | None,
-        typer.Option(
-            envvar="STENOFLOW_METRICS_KEY", help="Ask scrapers for this bearer token.", show_default=False
-        ),
+        typer.Option(envvar=METRICS_KEY, help="Ask scrapers for this bearer token.", show_default=False),
     ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Print them and end: for node_exporter's textfile collector.")
@@ -119,6 +129,7 @@ def metrics(
         if once:
             result(generate_latest(registry).decode().rstrip("\n"))
             return
+        api_key = api_key or find_variable(METRICS_KEY)
         if not is_loopback(host) and not api_key:
             raise SettingsError(
                 f"everyone who reaches {host} could read what was spent, and names of tags and models",
@@ -153,7 +164,10 @@ def _serve(
         try:
             server = make_server(host, port, app, _server_class(host), _Handler)
         except OSError as error:
-            raise SettingsError(f"metrics cannot be served on {host} port {port}: {error}") from error
+            reason = (error.strerror or str(error)).lower()
+            raise SettingsError(
+                f"metrics cannot be served on {host} port {port}: {reason}", "check --host and --port"
+            ) from error
         threading.Thread(target=server.serve_forever, daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         say(f"Serving: http://{shown}:{server.server_port}/metrics")

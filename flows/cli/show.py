@@ -18,6 +18,7 @@ from stenoflow.storage.database.states import ChargeKind, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.billing.amounts import to_micro
+from stenoflow.tasks.billing.prices import Unit
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import load_settings
@@ -166,8 +167,11 @@ def _span(begun: datetime, ended: datetime) -> str:
 def _print_charges(charges: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
     """Print the sums of the ledger's entries by kind and model, or each of them."""
     if whole and charges:
-        shown = ("kind", "provider", "model", "quantity", "unit", "amount", "currency")
-        print_rows(("charge", *shown[1:]), [[each[name] for name in shown] for each in charges])
+        rows = [
+            (each["kind"], each["provider"], each["model"], _quantity(each), each["amount"], each["currency"])
+            for each in charges
+        ]
+        print_rows(("charge", "provider", "model", "for", "amount", "currency"), rows)
         return
     sums: dict[tuple[str, str, str], list[Decimal | None]] = {}
     for each in charges:
@@ -178,6 +182,14 @@ def _print_charges(charges: Sequence[Mapping[str, Any]], *, whole: bool) -> None
         known = show_money(to_micro(sum((amount for amount in amounts if amount is not None), Decimal(0))))
         unknown = f", {amounts.count(None)} of unknown price" if None in amounts else ""
         fact("charges", f"{count(len(amounts), f'{kind} charge')} by {model}: {known} {currency}{unknown}")
+
+
+def _quantity(charge: Mapping[str, Any]) -> str:
+    """Write what a charge is for; a release takes back what was reserved."""
+    quantity, unit = charge["quantity"], charge["unit"]
+    if quantity is None:
+        return ""
+    return f"{quantity / 1000:,.1f} s" if unit == Unit.MS else count(quantity, unit)
 
 
 _SETTLED = {ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE}

@@ -21,6 +21,7 @@ from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.listing import ListFilter, Listing
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.errors import reason
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
 from stenoflow.tasks.jobs.transcribe.request import job_settings
 from stenoflow.tasks.sources import resolve
@@ -205,7 +206,7 @@ def options_of(said: dict[str, str]) -> RecordingOptions:
         return RecordingOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        raise StartError(f"{first['loc'][0]}: {first['msg']}") from error
+        raise StartError(f"{first['loc'][0]}: {reason(first)}") from error
     except ArithmeticError as error:
         raise StartError("budget: that is no amount") from error
 

@@ -99,11 +99,12 @@ class Database:
             raise DatabaseError(what, "try again with a lower --concurrency") from error
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, reached: bool = False) -> Database:
     """Open a database without touching its tables.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST/NAME``.
+        reached: its server was there before; one that is away now is waited for.
 
     Raises:
         AddressError: the address cannot be used.
@@ -111,7 +112,7 @@ def open_database(url: str) -> Database:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return Database(_open_sqlite(parsed))
-    return Database(_open_postgresql(parsed))
+    return Database(_open_postgresql(parsed, reached=reached))
 
 
 def _parse(url: str) -> URL:
@@ -150,10 +151,10 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _open_postgresql(url: URL) -> Engine:
+def _open_postgresql(url: URL, *, reached: bool) -> Engine:
     wait = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
     engine = create_engine(url, connect_args=wait, pool_pre_ping=True, pool_timeout=_TIMEOUT_S)
-    event.listen(engine, "do_connect", Backoff().connect)
+    event.listen(engine, "do_connect", Backoff(reached=reached).connect)
     return engine
 
 

@@ -27,8 +27,9 @@ class Backoff:
     out, the rest of the program fails fast instead of waiting as long at each further step.
     """
 
-    def __init__(self) -> None:
-        self._reached = False
+    def __init__(self, *, reached: bool = False) -> None:
+        """Begin; ``reached``: it was there before, for whoever has started this program."""
+        self._reached = reached
         self._away_since: float | None = None
 
     def connect(self, dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import SettingsError, place, reason
 
 NOTICE_DAYS = 60
 """How long before a model's last day its use is warned of."""
@@ -181,10 +181,9 @@ def _checked(kind: ModelKind, of: type[M], name: str, entry: Mapping[str, object
         found: M = _adapter(cast("Hashable", of)).validate_python({**entry, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         what = "model" if kind is ModelKind.TRANSCRIPTION else f"{kind} model"
         raise SettingsError(
-            f'the entry of {what} "{name}": {where}: {first["msg"]}',
+            f'the entry of {what} "{name}": {place(first, entry)} cannot be used: {reason(first)}',
             f'see [{_OVERRIDDEN_IN[kind]}."NAME"] in stenoflow.toml',
         ) from error
     return found

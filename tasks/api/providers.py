@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from stenoflow.tasks.api.models import Model
-from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.errors import SettingsError, place, reason
 
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
@@ -144,8 +144,9 @@ def _checked(name: str, entry: Mapping[str, Any]) -> Provider:
         provider = _adapter().validate_python({**entry, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f'the provider "{name}": {where}: {first["msg"]}', _HINT) from error
+        raise SettingsError(
+            f'the provider "{name}": {place(first, entry)} cannot be used: {reason(first)}', _HINT
+        ) from error
     models = list(provider.deployments.values())
     if twice := {each for each in models if models.count(each) > 1}:
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, TypeVar
 
@@ -27,11 +27,12 @@ _ASKED = {
     JobKind.REPLY: ModelKind.CHAT,
     JobKind.SPEAK: ModelKind.SPEECH,
 }
-_SETTING = {
+SETTING = {
     ModelKind.TRANSCRIPTION: "STENOFLOW_MODEL",
     ModelKind.CHAT: "STENOFLOW_CHAT_MODEL",
     ModelKind.SPEECH: "STENOFLOW_SPEECH_MODEL",
 }
+"""What names the model of a kind."""
 
 
 def transcription_model(settings: Settings, wanted: str | None = None) -> str:
@@ -88,6 +89,14 @@ def speech_model(settings: Settings, wanted: str | None = None) -> str:
     return found
 
 
+CHOOSE: Mapping[ModelKind, Callable[[Settings], str]] = {
+    ModelKind.TRANSCRIPTION: transcription_model,
+    ModelKind.CHAT: chat_model,
+    ModelKind.SPEECH: speech_model,
+}
+"""What returns the model of a kind that is taken where a command names none."""
+
+
 def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> str:
     """Return the first model of a provider's order that is not past its end, of those that it offers.
 
@@ -107,7 +116,7 @@ def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> st
     ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in order)
     raise SettingsError(
         f"{provider} offers no model that {_DOES[table.kind]}{f': {ended}' if ended else ''}",
-        f"{_SETTING[table.kind]} names a model, and STENOFLOW_{table.kind.upper()}_PROVIDER who has it (see"
+        f"{SETTING[table.kind]} names a model, and STENOFLOW_{table.kind.upper()}_PROVIDER who has it (see"
         f" [providers.NAME]), or OPENAI_BASE_URL: {_servers(table)}",
     )
 

@@ -23,14 +23,18 @@ class Waits:
 
     clock: Callable[[], float] = time.monotonic
     _sent_at: dict[int, float] = field(default_factory=dict)
+    # Of these, which the embedded engine answers.
+    _here: set[int] = field(default_factory=set)
     _refused_since: float | None = None
     _opens_at: float = 0.0
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Count a call as in flight, and learn from how it ends."""
+    def sending(self, *, here: bool = False) -> Iterator[None]:
+        """Count a call as in flight, and learn from how it ends; ``here``: the embedded engine answers it."""
         number = max(self._sent_at, default=0) + 1
         self._sent_at[number] = self.clock()
+        if here:
+            self._here.add(number)
         try:
             yield
         except RateLimitedError as error:
@@ -42,17 +46,20 @@ class Waits:
             self._refused_since = None
         finally:
             del self._sent_at[number]
+            self._here.discard(number)
 
     def reason(self) -> str | None:
         """Say what is waited for, and for how long; None where nothing is, or not for long."""
-        now, since, sent = self.clock(), self._refused_since, list(self._sent_at.values())
+        now, since, sent = self.clock(), self._refused_since, dict(self._sent_at)
         if since is not None:
             left = self._opens_at - now
             if left >= 1:
                 return f"waiting: the API takes no calls for another {left:.0f} s (too many requests)"
             if now - since >= _LEAST_S:
                 return f"waiting: the API has refused calls for {now - since:.0f} s (too many requests)"
-        silent = now - min(sent, default=now)
-        if silent >= _LEAST_S:
-            return f"waiting for the API: a call is without an answer for {silent:.0f} s"
-        return None
+        longest = min(sent, key=lambda number: sent[number], default=None)
+        if longest is None or (silent := now - sent[longest]) < _LEAST_S:
+            return None
+        if longest in self._here:
+            return f"the embedded engine has been at work on a call for {silent:.0f} s"
+        return f"waiting for the API: a call is without an answer for {silent:.0f} s"

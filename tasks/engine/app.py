@@ -12,7 +12,7 @@ import hmac
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 
 from starlette.applications import Starlette
@@ -43,13 +43,19 @@ from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 _LARGEST_JSON = 2 * 1024 * 1024
 
 
-def create_app(engine: Engine, api_key: str | None = None, admission: Admission | None = None) -> Starlette:
+def create_app(
+    engine: Engine,
+    api_key: str | None = None,
+    admission: Admission | None = None,
+    hosts: Collection[str] = (),
+) -> Starlette:
     """Put the API before an engine.
 
     Args:
         engine: the models; the caller closes it.
         api_key: the bearer token that clients must send; None lets in everyone.
         admission: how many requests to recognise are let in; None: the usual number.
+        hosts: further names that it answers to.
     """
     recognition = RecognitionEndpoints(engine, admission or Admission())
     app = Starlette(
@@ -63,7 +69,10 @@ def create_app(engine: Engine, api_key: str | None = None, admission: Admission 
             Route("/v1/models/{model}", show_model),
             Route("/metrics", recognition.metrics),
         ],
-        middleware=[Middleware(HostCheck), *([Middleware(KeyCheck, api_key=api_key)] if api_key else [])],
+        middleware=[
+            Middleware(HostCheck, hosts=hosts),
+            *([Middleware(KeyCheck, api_key=api_key)] if api_key else []),
+        ],
         exception_handlers=HANDLERS,
     )
     app.state.engine = engine
@@ -144,6 +153,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8178,
     api_key: str | None = None,
+    hosts: Collection[str] = (),
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve the engine until SIGINT or SIGTERM, then close it.
@@ -153,6 +163,7 @@ def serve(
         host: other than loopback only with a key.
         port: 0 takes a free one.
         api_key: the bearer token that clients must send; None lets in everyone.
+        hosts: further names that it answers to, beside its own and the loopback's.
         on_ready: called with the base URL once connections are accepted.
 
     Raises:
@@ -162,7 +173,7 @@ def serve(
         raise SettingsError(f"the engine would be open to everyone who reaches {host}", "set a key for it")
     import uvicorn  # noqa: PLC0415 - loads slowly, and is not needed in process
 
-    app = create_app(engine, api_key)
+    app = create_app(engine, api_key, hosts=hosts)
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
     )
@@ -190,8 +201,11 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise SettingsError(f"the engine cannot listen on {host} port {port}: {error}") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"the engine cannot listen on {host} port {port}: {reason}", "try --port"
+        ) from error
 
 
 def _base_url(host: str, listener: socket.socket) -> str:

@@ -32,7 +32,7 @@ from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
-from stenoflow.tasks.settings.files import FILE_NAME, file_sources, find_home
+from stenoflow.tasks.settings.files import FILE_NAME, Environment, file_sources, find_home
 from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
 _PLACES = f"it comes from the environment, from --config FILE, or from .env or {FILE_NAME} in the home"
@@ -193,7 +193,12 @@ class Settings(BaseSettings):
     """Everything that can be set from outside; options of commands come on top."""
 
     model_config = SettingsConfigDict(
-        env_prefix="STENOFLOW_", extra="ignore", env_ignore_empty=True, allow_inf_nan=False
+        env_prefix="STENOFLOW_",
+        extra="ignore",
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+        # In a file of TOML, all settings are called alike: openai_base_url.
+        populate_by_name=True,
     )
 
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
@@ -354,12 +359,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class gives it
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class gives it
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the files behind the environment; tables are merged key by key."""
-        return init_settings, env_settings, *file_sources(settings_cls)
+        return init_settings, Environment(settings_cls), *file_sources(settings_cls)
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -373,6 +378,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{"home": find_home()} | overrides)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise SettingsError(f"the settings cannot be used: {reason(first)}", _PLACES) from error
         name, *inside = (str(part) for part in first["loc"])
         variable = name if name.isupper() else f"STENOFLOW_{name.upper()}"
         where = f"[{'.'.join([name, *inside])}]" if inside else variable
@@ -448,7 +455,7 @@ def _is_usable(url: str) -> bool:
 
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return False
     return parsed.scheme in {"http", "https"} and bool(parsed.host)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 
 import platformdirs
 from dotenv import dotenv_values
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
 )
@@ -30,6 +32,10 @@ CONFIG_VARIABLE = "STENOFLOW_CONFIG"
 """Names a file of settings, as --config does."""
 _HOME_VARIABLE = "STENOFLOW_HOME"
 _OURS = ("STENOFLOW_", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+ENGINE_KEY = "STENOFLOW_ENGINE_KEY"
+METRICS_KEY = "STENOFLOW_METRICS_KEY"
+_KEYS = {ENGINE_KEY, METRICS_KEY}
+_OF_ENVIRONMENT = {CONFIG_VARIABLE, "STENOFLOW_DEBUG", "STENOFLOW_FFMPEG"}
 # More than any file of settings has.
 _MOST_BYTES = 1_000_000
 
@@ -84,6 +90,30 @@ def passed_over() -> list[Path]:
     return [path for path in others if _has_settings(path)]
 
 
+def unknown_settings(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Yield what looks like a setting and is none, with where it stands; it is passed over.
+
+    Raises:
+        SettingsError: a file cannot be read; the message names it.
+    """
+    fields = settings.model_fields
+    variables = {f"STENOFLOW_{name.upper()}" for name in fields} | _KEYS
+    yield from ((name, "the environment") for name in _ours(os.environ) - variables - _OF_ENVIRONMENT)
+    keys = {*fields, *(each.validation_alias for each in fields.values()), "recordings"}
+    home = find_home()
+    for path in filter(None, (named_file(), home / ENV_NAME, home / FILE_NAME)):
+        text = _read(path)
+        if _is_env(path):
+            unknown = _ours(dotenv_values(stream=StringIO(text))) - variables
+        else:
+            unknown = _parse_toml(path, text).keys() - keys
+        yield from ((name, str(path)) for name in unknown)
+
+
+def _ours(names: Iterable[str]) -> set[str]:
+    return {upper for name in names if (upper := name.upper()).startswith("STENOFLOW_")}
+
+
 def _source(settings: type[BaseSettings], path: Path) -> PydanticBaseSettingsSource:
     text = _read(path)
     if _is_env(path):
@@ -91,7 +121,21 @@ def _source(settings: type[BaseSettings], path: Path) -> PydanticBaseSettingsSou
     return InitSettingsSource(settings, _parse_toml(path, text))
 
 
-class _EnvText(DotEnvSettingsSource):
+class Environment(EnvSettingsSource):
+    """The settings in the environment: lists and tables are in JSON there."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Parse a list or a table. Raises SettingsError for what is no JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(
+                f"the setting STENOFLOW_{field_name.upper()} cannot be used: it is no JSON",
+                """in the environment and in .env, a list is written ["a", "b"], and a table {"name": "x"}""",
+            ) from error
+
+
+class _EnvText(Environment, DotEnvSettingsSource):
     """The settings in a file like ``.env``, whose text was read already."""
 
     def __init__(self, settings: type[BaseSettings], path: Path, text: str) -> None:

@@ -47,3 +47,14 @@ def test_refusals_are_said_until_a_call_is_answered(clock: _Clock) -> None:
     with waits.sending():
         pass
     assert waits.reason() is None
+
+
+def test_what_is_computed_here_is_no_wait_for_an_api(clock: _Clock) -> None:
+    waits = Waits(clock)
+    with waits.sending(here=True):
+        assert waits.reason() is None
+        clock.now += 7
+        assert waits.reason() == "the embedded engine has been at work on a call for 7 s"
+    with waits.sending():
+        clock.now += 7
+        assert (waits.reason() or "").startswith("waiting for the API")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,10 +46,15 @@ def write_wav(path: Path, samples: Samples) -> Path:
 
 
 @contextmanager
-def serving(engine: Engine, api_key: str | None = None, admission: Admission | None = None) -> Iterator[str]:
+def serving(
+    engine: Engine,
+    api_key: str | None = None,
+    admission: Admission | None = None,
+    hosts: Collection[str] = (),
+) -> Iterator[str]:
     """Serve an engine on loopback; gives the base URL."""
     config = uvicorn.Config(
-        create_app(engine, api_key, admission), port=0, lifespan="off", log_level="warning"
+        create_app(engine, api_key, admission, hosts), port=0, lifespan="off", log_level="warning"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -15,13 +15,14 @@ import pytest
 
 from stenoflow.tasks.engine import chat
 from stenoflow.tasks.engine.app import serve
-from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.engine import Engine, open_engine
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.running import Bounds
+from tests.engine.conftest import serving
 from tests.waiting import FOREVER
 
 _PROGRAM = """
-from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.engine import Engine, open_engine
 from stenoflow.tasks.engine.app import serve
 serve(open_engine(), port=0, on_ready=lambda url: print(url, flush=True))
 print("ended", flush=True)
@@ -62,7 +63,7 @@ def test_sigterm_ends_it_while_a_thread_works_and_a_client_sends() -> None:
 _BUSY_PROGRAM = """
 import time
 from stenoflow.tasks.engine import chat
-from stenoflow.tasks.engine.engine import open_engine
+from stenoflow.tasks.engine.engine import Engine, open_engine
 from stenoflow.tasks.engine.app import serve
 
 def hang(form):
@@ -90,6 +91,35 @@ CHAT = {"model": "extractive-summary", "messages": [{"role": "user", "content": 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8178", "192.0.2.1", ""])
 def test_a_foreign_host_is_refused(client: openai.OpenAI, host: str) -> None:
     assert httpx.get(f"{client.base_url}models", headers={"Host": host}).status_code == 403
+
+
+def test_a_host_that_the_settings_name_is_answered_and_no_other(engine: Engine) -> None:
+    with serving(engine, hosts=frozenset({"speech.example.com"})) as url:
+        for host, status in (
+            ("speech.example.com", 200),
+            ("Speech.Example.com:443", 200),
+            ("evil.example", 403),
+        ):
+            assert httpx.get(f"{url}/models", headers={"Host": host}).status_code == status
+        theirs = {"Host": "speech.example.com", "Origin": "http://speech.example.com"}
+        assert httpx.get(f"{url}/models", headers=theirs).status_code == 200
+        assert httpx.get(f"{url}/models", headers=theirs | {"Origin": "http://evil"}).status_code == 403
+
+
+def test_the_command_answers_to_the_hosts_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("STENOFLOW_HOSTS", '["Speech.example.com"]')
+    program = "from stenoflow.flows.cli import main; main()"
+    arguments = [sys.executable, "-c", program, "engine", "--port", "0"]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, cwd=root) as server:
+        assert server.stderr is not None
+        url = server.stderr.readline().rpartition("OPENAI_BASE_URL=")[2].strip()
+        asked = [
+            httpx.get(f"{url}/models", headers={"Host": f"{each}.example.com"}) for each in ("speech", "evil")
+        ]
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+    assert [each.status_code for each in asked] == [200, 403]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])

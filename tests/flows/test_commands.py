@@ -18,26 +18,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from stenoflow.flows.cli import console
+from stenoflow.flows.cli.app import _COMMANDS as _TOP
 from stenoflow.tasks.engine.sample import script_text
 from stenoflow.tasks.transcript.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
 from tests.servers.audio_api import AudioApiServer
 
-_COMMANDS = [
-    "demo",
-    "transcribe",
-    "estimate",
-    "jobs",
-    "show",
-    "resume",
-    "costs",
-    "engine",
-    "speak",
-    "verify",
-    "forget",
-    "rehearse",
-    "db upgrade",
-]
+_COMMANDS = [*_TOP, "db upgrade", "db rebuild", "voices list", "voices rename", "voices merge"]
 
 
 def test_the_version_is_the_one_that_is_installed(stenoflow: Command) -> None:
@@ -49,6 +36,7 @@ def test_the_version_is_the_one_that_is_installed(stenoflow: Command) -> None:
 def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Command) -> None:
     printed = stenoflow(*command.split(), "--help")
     assert printed.exit_code == 0
+    assert not re.search(r"<(?!=)", printed.out.split("╭─", 1)[1]), "a type of the code's"
     assert "Example:" in printed.out
     assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
 
@@ -110,15 +98,55 @@ def test_lists_fit_a_terminal_of_80_columns_and_say_what_is_what(
     long.write_bytes(meeting.path.read_bytes())
     line = stenoflow("transcribe", long, "--tag", "a rather long tag for a customer", "--json").line
     assert api.calls
-    for command in (["jobs"], ["costs", "--by", "recording"], ["costs", "--by", "tag"]):
+    for command in (
+        ["jobs"],
+        ["costs", "--by", "recording"],
+        ["costs", "--by", "tag"],
+        ["estimate", long, "--digest", "--chat-model", "gpt-4o-mini"],
+    ):
         lines = _printed_lines(stenoflow(*command).out)
         assert max(map(cell_len, lines)) <= 80
         assert f"{line['cost']} USD" in "".join(lines)
+    word = read_artifact(line, "txt").split()[0]
+    lines = _printed_lines(stenoflow("search", word).out)
+    assert max(map(cell_len, lines)) <= 80
+    assert f"{line['job'][:8]}  00:00:00" in lines[1]
     (row,) = _printed_lines(stenoflow("jobs").out)[1:]
     assert f" {line['job'][:8]} " in row
     assert row.endswith("…")
     assert "00:04:00" in row
     assert row.startswith(f"{datetime.now().astimezone():%d %b}")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_why_a_recording_is_refused_is_said_once(stenoflow: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp3").write_text("none")
+    refused = stenoflow("transcribe", tmp_path / "notes.mp3")
+    assert refused.exit_code == 4
+    assert (refused.out + refused.err).count("is not sound or video") == 1
+
+
+@pytest.mark.usefixtures("terminal")
+def test_models_are_named_whole_on_a_terminal_of_80_columns(stenoflow: Command) -> None:
+    names = [line["model"] for line in stenoflow("models", "--json").lines]
+    lines = _printed_lines(stenoflow("models").out)
+    assert max(map(cell_len, lines)) <= 80
+    assert [line.split()[1] for line in lines[1:] if not line.startswith(" ")] == names
+    assert any("until" in line for line in lines)
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("terminal")
+def test_what_lost_replies_may_have_cost_stands_below_a_job(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.script(["503"] * 20)
+    line = stenoflow("transcribe", meeting.path, "--tag", "a rather long tag for a customer", "--json").line
+    possible = stenoflow("jobs", "--json").line["possible_cost"]
+    assert (line["status"], float(possible) > 0) == ("failed", True)
+    lines = _printed_lines(stenoflow("jobs").out)
+    assert max(map(cell_len, lines)) <= 80
+    assert f"lost replies may have cost {possible} USD more" in " ".join(map(str.strip, lines[2:]))
 
 
 @pytest.mark.program
@@ -201,6 +229,12 @@ def test_help_shows_options_by_purpose_and_flags_without_a_type(
     assert len(first.splitlines()) <= 24 if command == "transcribe" else True
 
 
+def test_the_list_of_commands_has_each_in_a_panel_by_purpose(stenoflow: Command) -> None:
+    text = stenoflow("--help").out
+    panels = [line.strip("╭─╮ ") for line in text.splitlines() if line.startswith("╭─")]
+    assert sorted(panels) == ["Begin", "Keep", "Look", "Options", "Run", "Transcribe and more"]
+
+
 @pytest.mark.program
 def test_a_shell_completes_ids_models_voices_languages_formats_and_tags(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
@@ -251,6 +285,10 @@ def test_an_option_that_cannot_be_used_is_refused_in_plain_words(stenoflow: Comm
     refused = stenoflow("transcribe", "talk.mp3", "--concurrency", "many")
     assert refused.exit_code == 2
     assert "'--concurrency': it must be a whole number" in refused.err
+    for command in ("jobs", "costs"):
+        refused = stenoflow(command, "--since", "2026-13-01")
+        assert refused.exit_code == 2
+        assert "'--since': it must be a date, such as 2026-11-28" in refused.err
 
 
 @pytest.mark.program

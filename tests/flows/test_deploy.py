@@ -7,7 +7,11 @@ import os
 import subprocess
 import sys
 import sysconfig
+import threading
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -102,3 +106,56 @@ def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     refused = stenoflow("deploy", "--pool", "x", "--type", "docker")
     assert (refused.exit_code, "--image" in refused.err) == (2, True)
+
+
+@pytest.mark.program
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (401, '{"detail": "Unauthorized"}', "PREFECT_API_AUTH_STRING"),
+        (403, "[]", "PREFECT_API_URL"),
+        (404, "no page", "PREFECT_API_URL"),
+    ],
+)
+def test_a_server_that_refuses_is_said_in_plain_words(
+    status: int, said: str, hint: str, stenoflow: Command, home: Path
+) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    with answering(status, said) as url:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, "deploy", "--pool", "x"],
+            env=os.environ | {"PREFECT_API_URL": f"{url}/api", "PREFECT_CLIENT_MAX_RETRIES": "0"},
+            cwd=_ROOT.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    words = " ".join(done.stderr.split())
+    assert (done.returncode, f"the server answers {status}" in words, hint in words) == (3, True, True), words
+    assert "http" not in words.partition("registered")[2]
+    assert home.exists()
+
+
+@contextmanager
+def answering(status: int, said: str) -> Iterator[str]:
+    """Serve one answer to every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        do_POST = do_GET  # noqa: N815 - http.server looks for these
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -15,6 +15,7 @@ from stenoflow import migrations
 from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.connection import revision as read_revision
 from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.settings.files import unknown_settings
 from tests.flows.conftest import Command, write_settings
 from tests.servers.audio_api import AudioApiServer
 
@@ -70,6 +71,20 @@ def test_a_model_whose_last_day_is_past_is_an_error(stenoflow: Command, api: Aud
     assert (code, found["model"][0]) == (3, "error")
 
 
+def test_a_writer_whose_last_day_is_past_is_warned_of(stenoflow: Command, api: AudioApiServer) -> None:
+    assert not api.calls
+    write_settings('chat_model = "old-one"\n[chat_models.old-one]\nshutdown = 2026-01-01\n')
+    code, found = _conditions(stenoflow)
+    assert (code, found["chat model"]) == (0, ("warning", "let STENOFLOW_CHAT_MODEL name another"))
+
+
+def test_a_setting_with_a_typo_is_warned_of(stenoflow: Command) -> None:
+    write_settings("concurency = 3\n")
+    code, found = _conditions(stenoflow)
+    assert (code, found["settings"][0]) == (0, "warning")
+    assert "is concurrency meant?" in found["settings"][1]
+
+
 def test_without_a_key_the_embedded_engine_is_sound(stenoflow: Command) -> None:
     code, found = _conditions(stenoflow)
     assert (code, found["server"][0]) == (0, "ok")
@@ -88,6 +103,10 @@ def test_settings_are_written_once_and_all_their_lines_can_be_used(stenoflow: Co
     used = [line.removeprefix("# ") for line in lines if not line.startswith("# ---")]
     path.write_text("\n".join(used), "utf-8")
     settings = load_settings()
+    # What is secret, or says where this file is, does not belong into it.
+    elsewhere = {"home", "openai_api_key", "dashboard_auth", "voices_key", "webhook_url", "webhook_secret"}
+    assert set(type(settings).model_fields) - set(tomllib.loads(path.read_text("utf-8"))) == elsewhere
+    assert list(unknown_settings(type(settings))) == []
     assert settings.budgets.tags
     assert settings.inboxes[0].done_to
     assert settings.prices["openai"]["whisper-1"].per == "minute"

@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from stenoflow.flows.cli.app import _COMMANDS, app
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, write_settings
 from tests.instrument.recording import script, write
@@ -21,6 +24,17 @@ _ROOT = Path(__file__).parents[2]
 _PAGES = ["README.md", "flows/README.md", "flows/cli/README.md", "tasks/README.md", "storage/README.md"]
 # What does not end by itself, or needs a server of Prefect's, and has tests of its own.
 _ELSEWHERE = {"deploy": "test_deploy.py", "serve": "test_serve.py", "engine": "tests/engine"}
+# What a shell runs beside the program, and why no test runs it.
+_NOT_RUN = {
+    r"make [a-z-]+": "installs, or runs tests: the targets are compared with the Makefile",
+    r"pip install ": "needs a network; the wheel is installed by test_deploy.py",
+    r"export [A-Z_]+=": "names what the reader has",
+    r"prefect (server|worker) start": "does not end by itself; test_serve.py and `make fleet` start both",
+    r"\.venv/bin/python -m tests\.": "takes minutes, or speech of one's own: the programs are there",
+    r"mkdir |apt-get |for package ": "needs Debian's packages of Ceph",
+    r"(STENOFLOW_TEST_\w+=\S+ )?\.venv/bin/pytest ": "runs tests: the folders are there",
+    r"pre-commit install": "changes the clone",
+}
 _JOB, _RECORDING = "3f9a2c", "012e573439b1f437"
 
 
@@ -34,6 +48,66 @@ def _commands(page: str) -> list[list[str]]:
     lines = [line for block in _blocks(page, "sh") for line in block.splitlines()]
     calls = [shlex.split(line, comments=True) for line in lines if line.startswith("stenoflow ")]
     return [call[1 : call.index("|")] if "|" in call else call[1:] for call in calls]
+
+
+_ALL_PAGES = [*_PAGES, "tests/README.md", ".github/CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", _ALL_PAGES)
+def test_every_line_for_a_shell_is_run_or_known_why_not(page: str) -> None:
+    lines = [line for block in _blocks(page, "sh") for line in block.splitlines()]
+    lines += [
+        line[2:] for block in _blocks(page, "console") for line in block.splitlines() if line[:2] == "$ "
+    ]
+    for line in lines:
+        assert line.startswith("stenoflow ") or any(re.match(each, line) for each in _NOT_RUN), line
+        for folder in re.findall(r"tests/\S+", line) if ".venv/bin/pytest" in line else ():
+            assert (_ROOT / folder).exists(), line
+
+
+def _programs() -> list[str]:
+    text = "\n".join(block for page in _ALL_PAGES for block in _blocks(page, "sh"))
+    return sorted(set(re.findall(r"\.venv/bin/python -m (tests\S+)", text)))
+
+
+@pytest.mark.parametrize("module", _programs())
+def test_every_program_of_the_tests_is_there(module: str) -> None:
+    found = find_spec(module)
+    assert found is not None
+    assert find_spec(f"{module}.__main__") if found.submodule_search_locations else found
+
+
+def _options(words: list[str]) -> set[str]:
+    """Return the options of a command, and those of all."""
+    command = get_command(app)
+    for word in words:
+        command = command.commands[word]  # type: ignore[attr-defined]
+        command = command.load() if hasattr(command, "load") else command
+    return {option for each in command.params for option in [*each.opts, *each.secondary_opts]} | {"--help"}
+
+
+@pytest.mark.parametrize("page", _ALL_PAGES)
+def test_every_command_in_the_text_has_the_options_that_are_said_of_it(page: str) -> None:
+    text = (_ROOT / page).read_text("utf-8")
+    for said in re.findall(r"`stenoflow ([a-z][^`]*)`", text):
+        words = said.replace("\n", " ").split()
+        names = words[: 2 if words[0] in {"db", "voices"} else 1]
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert given <= _options(names), said
+
+
+def test_the_table_of_options_has_each_option_of_each_command_and_no_other() -> None:
+    text = (_ROOT / "flows/cli/README.md").read_text("utf-8")
+    shared = set(
+        re.findall(r"`(--[a-z-]+)", text[text.index("Many commands share") : text.index("**The others")])
+    )
+    rows = re.findall(r"^\| `([a-z ]+)` \| (.*) \|$", text[text.index("**The others") :], re.MULTILINE)
+    told = {name: set(re.findall(r"(--[a-z-]+)", options)) for name, options in rows}
+    for name in [*_COMMANDS, "db upgrade"]:
+        # --backup is what is done anyway.
+        options = {each for each in _options(name.split()) if each.startswith("--")} - {"--help", "--backup"}
+        assert told.get(name, set()) <= options, name
+        assert options <= told.get(name, set()) | shared, name
 
 
 @pytest.fixture

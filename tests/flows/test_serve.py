@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -196,6 +198,49 @@ def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
         assert job["state"] == "interrupted"
     resumed = stenoflow("resume", job["job"], "--json").line
     assert (resumed["status"], resumed["reused"], len(api.calls)) == ("complete", sent, resumed["segments"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stenoflow")
+def test_a_desk_leaves_all_flow_runs_to_the_workers_of_its_server(
+    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+) -> None:
+    with command(["serve", "--port", "0", "--limit", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        address = address_of(process.stdout.readline().strip())
+        theirs = {
+            "PREFECT_API_URL": f"{address}/api",
+            "PREFECT_API_AUTH_STRING": (home / "dashboard.secret").read_text("utf-8"),
+        }
+        with prefect_client(address, home) as client:
+            assert client.read_deployments() == []
+            elsewhere = os.environ | theirs | {"PREFECT_HOME": str(tmp_path / "prefect")}
+            program = "from stenoflow.flows.cli import main; main()"
+            root = Path(__file__).parents[2]
+            subprocess.run(
+                [sys.executable, "-c", program, "deploy", "--pool", "ours"],
+                env=elsewhere,
+                cwd=root,
+                check=True,
+            )
+            deployment = client.read_deployment_by_name("transcribe/stenoflow")
+            run = client.create_flow_run_from_deployment(
+                deployment.id, parameters={"source": str(meeting.path)}
+            )
+            waiting = {each.id for each in client.read_flow_runs() if each.state_name == "Scheduled"}
+            assert run.id in waiting
+            worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "ours", "--limit", "1"]
+            with subprocess.Popen(worker, env=elsewhere, cwd=root, start_new_session=True) as working:
+                try:
+                    wait_for(lambda: client.read_flow_run(run.id).state_name == "Completed", process)
+                finally:
+                    os.killpg(working.pid, signal.SIGTERM)
+        started = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+        wait_until_gone(started)
+    assert (_complete(home), len(api.calls)) == ([meeting.path.name], 1)
+    assert not list(home.glob("*.url"))
 
 
 _ATTACK = """

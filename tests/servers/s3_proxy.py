@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,10 +96,12 @@ class S3Proxy:
 
     Attributes:
         requests: what came in, as (method, end of the path).
+        delay_s: how long each request is held up.
     """
 
     def __init__(self, behind: str) -> None:
         self.requests: list[tuple[str, str]] = []
+        self.delay_s = 0.0
         self.behind = urlsplit(behind)
         self._faults: list[tuple[str, str, Fault]] = []
         self._lock = threading.Lock()
@@ -177,6 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _exchange(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         sent = Sent(self.command, self.path, dict(self.headers.items()), body)
+        time.sleep(self.server.owner.delay_s)
         exchange = Exchange(sent, self)
         fault = self.server.owner.next_fault(sent)
         if fault is None:

@@ -116,7 +116,9 @@ def open_queue(url: str, inbox: Inbox) -> EventQueue:
             "sqs", region_name=region[1] if region else None, config=config
         )
     except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"the queue {url} cannot be used: {error}") from error
+        raise SettingsError(
+            f"the queue {url} cannot be used: {error}", "check its address, and AWS_REGION"
+        ) from error
     queue = EventQueue(url, inbox, client)
     queue.check()
     return queue
@@ -158,8 +160,8 @@ def read_event(body: str) -> list[Named]:
         if isinstance(said, dict) and said.get("Type") == "Notification":
             said = json.loads(said["Message"])
         return list(_named(said))
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"no event of S3: {error!r}"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = "it is no event of S3"
         raise ValueError(message) from error
 
 

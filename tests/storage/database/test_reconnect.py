@@ -22,6 +22,8 @@ from stenoflow.storage.database.reconnect import OutageError, retry_outage
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.tables import Run
 from stenoflow.storage.errors import DatabaseError, StenoflowError
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 from tests.servers.postgres_outage import Outage
 from tests.storage.database.breaking import Moment, breaking
 from tests.storage.database.rows import RESERVE, bill, cache_key, open_job, request
@@ -168,6 +170,26 @@ def test_a_server_that_was_never_there_is_an_error_at_once(
     with pytest.raises(DatabaseError, match="connection"):
         Catalog(open_database(outage.url)).job("any")
     monkeypatch.undo()
+
+
+def test_a_run_that_something_else_started_waits_for_a_server_that_restarts(
+    outage: Outage, postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = open_job(Catalog(postgres))
+    monkeypatch.setenv("STENOFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("STENOFLOW_DATABASE_URL", outage.url)
+
+    def read() -> str:
+        with open_context(load_settings(), "a flow run") as context:
+            return context.catalog.job(job_id).id
+
+    outage.begin()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        time.sleep(1)
+        assert not reading.done()
+        outage.end()
+        assert reading.result() == job_id
 
 
 def test_silence_while_the_server_was_away_makes_nobody_dead(
