@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -18,21 +18,20 @@ from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.connection import open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
-from stenoflow.tasks.api.models import load_models
+from stenoflow.tasks.api.model_table import Kind, Listing, today
 from stenoflow.tasks.api.network import open_http, proxy_for
 from stenoflow.tasks.api.settings import AudioApiSettings
-from stenoflow.tasks.calls.chosen_models import transcription_model
+from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
 from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
+from stenoflow.tasks.operations.model_list import tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 _TIMEOUT_S = 10.0
 # S3 refuses signatures that are 15 minutes off; a month's budget begins by this clock, too.
 _CLOCK_S = 60
-# As long before a model's last day, a webhook warns of it.
-_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +170,25 @@ def _clock(said: str | None) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    """Check the last day of the model that is used, by the table."""
-    name = transcription_model(settings)
-    last = load_models(settings.models).get(name).last_day(provider_name(settings))
-    if last is None:
-        yield Finding("model", OK, f"{name}; no last day is known")
-        return
-    today = date.today()  # noqa: DTZ011 - a provider names days, not times
-    gone, soon = last < today, last < today + _SOON
-    hint = "let STENOFLOW_MODEL name another" if soon else ""
-    yield Finding("model", ERROR if gone else WARNING if soon else OK, f"{name}; its last day: {last}", hint)
+    """Check the last days of the models that are used; without one that speaks, jobs run all the same."""
+    tables, now = tables_of(settings), today()
+    for kind, choose in CHOOSE.items():
+        is_needed = kind is Kind.TRANSCRIPTION
+        check = "model" if is_needed else f"{kind} model"
+        try:
+            name = choose(settings)
+        except StenoflowError as error:
+            yield Finding(check, ERROR if is_needed else WARNING, error.message, error.hint)
+            continue
+        listing: Listing = tables[kind].get(name)
+        provider = provider_name(settings, kind)
+        last, remark = listing.last_day(provider), listing.remark(provider, now)
+        if remark is None:
+            until = "no last day is known" if last is None else f"its last day: {last}"
+            yield Finding(check, OK, f"{name}; {until}")
+            continue
+        is_over = is_needed and last is not None and last < now
+        yield Finding(check, ERROR if is_over else WARNING, remark, f"let {SETTING[kind]} name another")
 
 
 def _prefect(_: Settings) -> Iterator[Finding]:

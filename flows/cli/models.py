@@ -12,22 +12,22 @@ import typer
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
 from stenoflow.tasks.billing.amounts import show
-from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
-from stenoflow.tasks.calls.provider import open_api, provider_name
+from stenoflow.tasks.calls.chosen_models import CHOOSE
+from stenoflow.tasks.calls.provider import asked_for, open_api
 from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 
-_CHOOSE = {Kind.TRANSCRIPTION: transcription_model, Kind.CHAT: chat_model, Kind.SPEECH: speech_model}
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
 
 
 def models(
     kind: Annotated[Kind | None, typer.Option(help="Those of one kind only.", show_default=False)] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
+        bool, typer.Option("--check", help="Ask the servers in use which models they offer (/v1/models).")
     ] = False,
     fetch: Annotated[
         Literal["diarization"] | None,
@@ -51,7 +51,7 @@ def models(
         return
     rows = list(model_rows(tables_of(settings), load_prices(settings)))
     if check:
-        rows = asyncio.run(_checked(settings, rows))
+        rows = asyncio.run(_checked(settings, rows, [kind] if kind else list(Kind)))
     rows = [row for row in rows if kind is None or row.kind in {kind, None}]
     in_use = _in_use(settings)
     if json:
@@ -83,18 +83,28 @@ def _fetch(settings: Settings, *, json: bool) -> None:
                 result(f"{file.path}  sha256 {file.sha256} ({known})")
 
 
-async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRow]:
-    """Ask the provider in use; raises CallError where it does not say."""
-    tables = tables_of(settings)
-    async with open_api(settings, tables[Kind.TRANSCRIPTION]) as api:
-        offered = await api.models()
-    return compare(rows, provider_name(settings), offered)
+async def _checked(settings: Settings, rows: Sequence[ModelRow], kinds: Sequence[Kind]) -> list[ModelRow]:
+    """Ask who is asked for each kind, once; raises CallError where none of them says what it offers."""
+    table, found = tables_of(settings)[Kind.TRANSCRIPTION], []
+    failure: CallError | None = None
+    for asked in {
+        each.provider.name: each for each in (asked_for(settings, kind) for kind in kinds)
+    }.values():
+        try:
+            async with open_api(settings, table, asked) as api:
+                found += compare(rows, asked.provider.name, await api.models())
+        except CallError as error:
+            say(f"{error.message}: {error.hint}")
+            failure = error
+    if failure is not None and not found:
+        raise failure
+    return found
 
 
 def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
     """Return the models that are taken where none is named; a kind that nobody offers has none."""
     found: set[tuple[Kind, str]] = set()
-    for kind, choose in _CHOOSE.items():
+    for kind, choose in CHOOSE.items():
         try:
             found.add((kind, choose(settings)))
         except StenoflowError as error:

@@ -101,13 +101,14 @@ def calls_at_once(settings: Settings, wanted: int | None) -> int:
 
 def api_settings(settings: Settings, asked: Asked) -> AudioApiSettings:
     """Return how a server is called, which is not the embedded engine."""
+    own_s = asked.provider.deadline_s
     return AudioApiSettings(
         base_url=asked.provider.base_url,
         api_key=asked.key,
         provider=asked.provider.name,
         connect_s=settings.connect_timeout_s,
-        read_s=settings.read_timeout_s,
-        deadline_s=settings.call_deadline_s,
+        read_s=own_s or settings.read_timeout_s,
+        deadline_s=own_s or settings.call_deadline_s,
         server=asked.provider,
     )
 

@@ -21,7 +21,7 @@ _HOUR_MS = 3_600_000
 # Minutes of an hour, read aloud.
 _CHARACTERS = 3_500
 _SPOKEN_MS = 240_000
-_MANY_VOICES = 4
+_MANY = 4
 
 Tables = Mapping[Kind, ModelTable[Any]]
 
@@ -168,7 +168,7 @@ def _of_transcription(model: Model) -> Iterator[str]:
         yield "times of words"
     else:
         yield "times"
-    if model.tells_speakers:
+    if model.can_tell_speakers:
         yield "speakers"
     if model.response_format == "verbose_json" or model.detects:
         yield "says the language"
@@ -193,10 +193,13 @@ def _of_chat(model: ChatModel) -> Iterator[str]:
 def _of_speech(model: SpeechModel) -> Iterator[str]:
     count = len(model.voices)
     if count:
-        yield f"{count} voices" if count > _MANY_VOICES else f"voices {', '.join(model.voices)}"
+        yield f"{count} voices" if count > _MANY else f"voices {', '.join(model.voices)}"
     yield f"{model.max_characters:,} characters"
     if set(model.formats) != set(SPEECH_FORMATS):
         yield "/".join(model.formats)
+    if model.languages:
+        many = len(model.languages) > _MANY
+        yield f"at least {len(model.languages)} languages" if many else f"speaks {', '.join(model.languages)}"
     if model.instructions:
         yield "instructions"
     if model.prc:
