@@ -13,12 +13,12 @@ from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import add_plain, json_line, plain_table, print_table, result, say
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.errors import CallError
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, today
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, UsedModel, today
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.chosen_models import CHOOSE
-from stenoflow.tasks.calls.provider import asked_for, open_api
+from stenoflow.tasks.calls.provider import asked_for, open_api, provider_name
 from stenoflow.tasks.context import load_prices
-from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
+from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of, unlisted_rows
 from stenoflow.tasks.settings import Settings, load_settings
 
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
@@ -49,11 +49,18 @@ def models(
     if fetch is not None:
         _fetch(settings, json=json)
         return
-    rows = list(model_rows(tables_of(settings), load_prices(settings)))
+    tables, prices = tables_of(settings), load_prices(settings)
+    rows = list(model_rows(tables, prices))
     if check:
         rows = asyncio.run(_checked(settings, rows, [kind] if kind else list(Kind)))
-    rows = [row for row in rows if kind is None or row.kind in {kind, None}]
     in_use = _in_use(settings)
+    if not check:
+        rows += unlisted_rows(
+            tables,
+            prices,
+            [UsedModel(each, provider_name(settings, each), name) for each, name in sorted(in_use)],
+        )
+    rows = [row for row in rows if kind is None or row.kind in {kind, None}]
     if json:
         for row in rows:
             json_line(_line(row, in_use))
@@ -113,7 +120,7 @@ def _in_use(settings: Settings) -> set[tuple[Kind, str]]:
 
 
 def _is_in_use(row: ModelRow, in_use: set[tuple[Kind, str]]) -> bool:
-    return row.kind is not None and (row.kind, row.name) in in_use
+    return any(row.name == name and row.kind in {kind, None} for kind, name in in_use)
 
 
 def _line(row: ModelRow, in_use: set[tuple[Kind, str]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -80,19 +80,30 @@ def model_rows(tables: Tables, prices: PriceBook) -> Iterator[ModelRow]:
     for kind, table in tables.items():
         for name, listing in table.listed.items():
             for provider in listing.providers or ("",):
-                price = prices.find(provider, name)
-                yield ModelRow(
-                    kind,
-                    name,
-                    provider,
-                    abilities_of(listing),
-                    _hour_micro(listing, price),
-                    price.currency if price else "USD",
-                    listing.last_day(provider),
-                    listing.successor,
-                    listing.source,
-                    listing.read_on,
-                )
+                yield _row(kind, listing, provider, prices.find(provider, name))
+
+
+def unlisted_rows(tables: Tables, prices: PriceBook, used: Iterable[UsedModel]) -> Iterator[ModelRow]:
+    """Yield a row for each model in use that the tables do not name."""
+    for each in used:
+        if each.name not in tables[each.kind].listed:
+            price = prices.find(each.provider, each.name)
+            yield _row(each.kind, tables[each.kind].get(each.name), each.provider, price)
+
+
+def _row(kind: Kind, listing: Listing, provider: str, price: Price | None) -> ModelRow:
+    return ModelRow(
+        kind,
+        listing.name,
+        provider,
+        abilities_of(listing),
+        _hour_micro(listing, price),
+        price.currency if price else "USD",
+        listing.last_day(provider),
+        listing.successor,
+        listing.source,
+        listing.read_on,
+    )
 
 
 def compare(rows: Collection[ModelRow], provider: str, offered: Collection[ListedModel]) -> list[ModelRow]:

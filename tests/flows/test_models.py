@@ -89,3 +89,17 @@ def test_each_kinds_server_is_asked(stenoflow: Command, api: AudioApiServer, hom
     printed = stenoflow("models", "--check", "--json")
     assert (printed.exit_code, [row["model"] for row in printed.lines]) == (0, ["whisper-1"])
     assert writer.base_url in printed.err
+
+
+@pytest.mark.usefixtures("api")
+def test_a_model_in_use_that_the_table_lacks_is_listed_too(
+    stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_CHAT_MODEL", "my-own")
+    used = [
+        (row["kind"], row["model"], row["provider"])
+        for row in stenoflow("models", "--json").lines
+        if row["in_use"]
+    ]
+    assert ("chat", "my-own", "127.0.0.1") in used
+    assert {kind for kind, _, _ in used} == {"transcription", "chat", "speech"}
