@@ -284,7 +284,7 @@ def summed(jobs: Sequence[RehearsedJob]) -> Mapping[str, Any]:
         "price_after": _money(each.after_micro for each in held),
         "cost": _money(each.spent_micro for each in jobs),
         "lost": sorted({lost for each in jobs for lost in each.lost}),
-        "other_language": sum(each.languages is not None for each in held),
+        "other_language": sum(bool(each.languages and all(each.languages)) for each in held),
     }
 
 

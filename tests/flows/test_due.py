@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from stenoflow.storage.database.arrivals import arrival_id
 from stenoflow.storage.database.tables import Job, Recording
+from stenoflow.tasks.calls.failover import Candidate
 from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.jobs.transcribe.due import DueOrder, Speeds
 from stenoflow.tasks.jobs.transcribe.request import job_settings
 from stenoflow.tasks.jobs.transcribe.waiting import left_ms
 from stenoflow.tasks.settings import load_settings
@@ -89,3 +93,18 @@ def test_an_inbox_that_is_gone_has_nothing_that_waits(context: AppContext, tmp_p
     _open(context, source, 320_000, 7_000)
     shutil.rmtree(tmp_path / "inbox")
     assert left_ms(context, _prefix(tmp_path)) == 7_000
+
+
+@pytest.mark.parametrize(("hours", "first"), [(0, "embedded:whisper-base"), (30, "openai:whisper-1")])
+def test_what_waits_decides_who_makes_it(context: AppContext, tmp_path: Path, hours: int, first: str) -> None:
+    """This machine is free, and makes one recording in two hours; not all that wait behind it."""
+    _open(context, _put(tmp_path, "a.mp3", 160_000), 160_000, 40_000)
+    for number in range(hours):
+        # As long as its like for so many bytes.
+        with (tmp_path / "inbox" / f"{number}.mp3").open("wb") as file:
+            file.truncate(3_600 * 4_000)
+    asked = [Candidate("openai", "whisper-1"), Candidate("embedded", "whisper-base")]
+    order = DueOrder(
+        context, Speeds(context), _prefix(tmp_path), datetime.now(UTC) + timedelta(hours=2), concurrency=2
+    )
+    assert str(asyncio.run(order.ordered(asked))[0]) == first
