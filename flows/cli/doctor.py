@@ -18,10 +18,11 @@ from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.connection import open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
-from stenoflow.tasks.api.model_table import Kind, Listing, today
+from stenoflow.tasks.api.model_table import Kind, Listing, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
 from stenoflow.tasks.api.settings import AudioApiSettings
 from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
+from stenoflow.tasks.calls.offers import told_last_day
 from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
@@ -182,7 +183,8 @@ def _models(settings: Settings) -> Iterator[Finding]:
             continue
         listing: Listing = tables[kind].get(name)
         provider = provider_name(settings, kind)
-        last, remark = listing.last_day(provider), listing.remark(provider, now)
+        told = told_last_day(settings, UsedModel(kind, provider, name))
+        last, remark = told or listing.last_day(provider), listing.remark(provider, now, told)
         if remark is None:
             until = "no last day is known" if last is None else f"its last day: {last}"
             yield Finding(check, OK, f"{name}; {until}")

@@ -16,6 +16,7 @@ from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, Kind, UsedModel, today
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.chosen_models import CHOOSE
+from stenoflow.tasks.calls.offers import keep_offers
 from stenoflow.tasks.calls.provider import asked_for, open_api, provider_name
 from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of, unlisted_rows
@@ -99,10 +100,14 @@ async def _checked(settings: Settings, rows: Sequence[ModelRow], kinds: Sequence
     }.values():
         try:
             async with open_api(settings, table, asked) as api:
-                found += compare(rows, asked.provider.name, await api.models())
+                offered = await api.models()
         except CallError as error:
             say(f"{error.message}: {error.hint}")
             failure = error
+        else:
+            if not asked.provider.is_embedded:
+                keep_offers(settings, asked, offered)
+            found += compare(rows, asked.provider.name, offered)
     if failure is not None and not found:
         raise failure
     return found

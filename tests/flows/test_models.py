@@ -103,3 +103,12 @@ def test_a_model_in_use_that_the_table_lacks_is_listed_too(
     ]
     assert ("chat", "my-own", "127.0.0.1") in used
     assert {kind for kind, _, _ in used} == {"transcription", "chat", "speech"}
+
+
+def test_an_end_that_only_the_provider_tells_is_warned_of(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    api.models = [{"id": "my-tts", "shutdown_date": _in_days(9)}]
+    assert stenoflow("models", "--check").exit_code == 0
+    printed = stenoflow("speak", "Good night.", "-o", tmp_path / "night.mp3", "--model", "my-tts")
+    assert f"Warning: my-tts ends at 127.0.0.1 on {_in_days(9)}" in printed.err
