@@ -113,8 +113,11 @@ def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> st
         for name in (*living, *others, *_called_so(order, table, asked, offers)):
             if asked.sent_name(name) in offers:
                 return name
-    if living:
-        return living[0]
+    # What is deployed at Azure, the settings say.
+    deployed = (name for name in asked.deployments.values() if name in table.listed)
+    for name in (*living, *deployed):
+        if _lives(table.get(name), asked, offers, now):
+            return name
     ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in named)
     raise SettingsError(
         f"{provider} offers no model that {_DOES[table.kind]}{f': {ended}' if ended else ''}",

@@ -115,3 +115,13 @@ def test_the_end_of_a_model_of_ones_own_is_told_of_who_is_asked() -> None:
     """An entry of the user's need not say who offers it."""
     mine = load_models({"mine": {"shutdown": NOW}}).get("mine")
     assert mine.remark("server.example", NOW) == f"mine ends at server.example on {NOW}, in 0 days"
+
+
+def test_at_azure_the_first_deployment_of_its_kind_is_taken() -> None:
+    deployed = {"my-gpt": "gpt-4o-mini", "my-ears": "gpt-4o-transcribe", "my-whisper": "whisper-1"}
+    own = {"azure": {"base_url": "https://mine.openai.azure.com", "deployments": deployed}}
+    settings = Settings(provider="azure", providers=own)
+    assert chosen_models.transcription_model(settings) == "gpt-4o-transcribe"
+    assert chosen_models.chat_model(settings) == "gpt-4o-mini"
+    with pytest.raises(SettingsError, match="azure offers no model that speaks"):
+        chosen_models.speech_model(settings)

@@ -320,6 +320,19 @@ def test_an_estimate_prices_all_who_may_be_asked(stenoflow: Command, meeting: Me
     assert f"All of it by whisper-1 at {_SPARE}" in " ".join(said.split())
 
 
+@pytest.mark.program
+def test_a_hiccup_of_the_last_is_sat_out(
+    transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
+) -> None:
+    """Nobody is asked after it, so that it is not left alone as one of several is."""
+    api.mode = "401"
+    spare.script(["503"] * 3)
+    ended = transcribe(at_once=3)
+    assert (ended.outcome.status, ended.outcome.error) == ("complete", None)
+    assert ended.said == [word.text for word in meeting.words]
+    assert ended.booked("possible").keys() == {_SPARE}
+
+
 @pytest.mark.parametrize("said", ["127.0.0.1", "127.0.0.1,nobody", "spare,spare"])
 @pytest.mark.usefixtures("api", "spare")
 def test_a_list_that_makes_no_sense_is_refused(stenoflow: Command, meeting: Meeting, said: str) -> None:

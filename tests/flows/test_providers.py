@@ -93,6 +93,16 @@ def test_a_key_comes_from_the_variable_that_the_provider_names(
     assert (writes.provider.name, writes.key) == ("openai", "sk-test-0123456789")
 
 
+def test_a_known_host_is_asked_with_the_key_that_is_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://mine.openai.azure.com")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key-of-azure")
+    assert asked_for(load_settings(home=home)).key == "key-of-azure"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    assert asked_for(load_settings(home=home)).key == "sk-test-0123456789"
+
+
 @pytest.mark.usefixtures("api")
 def test_a_provider_that_there_is_not_is_named(
     stenoflow: Command, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
