@@ -20,6 +20,7 @@ from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Redaction
 from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, UsedModel, today
 from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.calls.offers import told_last_day
 from stenoflow.tasks.calls.provider import asked_for, provider_name
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
@@ -56,7 +57,8 @@ class Notifications:
             if model in self._watched:
                 continue
             self._watched.add(model)
-            remark = self._run.context.listing(model).remark(model.provider, today())
+            told = told_last_day(self._run.context.settings, model)
+            remark = self._run.context.listing(model).remark(model.provider, today(), told)
             if remark is not None:
                 self._say(f"Warning: {remark}")
             if self._deliveries is not None:

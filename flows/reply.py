@@ -246,10 +246,10 @@ def _step(
         if each.activity == activity and each.state == SegmentState.DONE
     ]
     answered = {each.segment_index for each in mine}
-    model = job.settings["speech"]["model"] if activity is Activity.SPEECH else job.settings["model"]
+    asked = job.settings["speech"] if activity is Activity.SPEECH else job.settings
     return ReplyStep(
         activity,
-        f"{model} at {job.settings['provider']}",
+        f"{asked['model']} at {asked['provider']}",
         ms,
         first_ms,
         len(mine),

@@ -31,7 +31,16 @@ from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer, audio_api_server
 
-_MODES = ("402", "401", "429-insufficient_quota", "reset-after-body", "429-retry-after-a-day", "400", "503")
+_MODES = (
+    "402",
+    "401",
+    "429-insufficient_quota",
+    "reset-after-body",
+    "429-retry-after-a-day",
+    "400",
+    "503",
+    "hang",
+)
 _SECONDS = 240
 _ANSWERS = 4
 _LINE = "{:24}{:>10}{:>13}{:>6}{:>14}{:>10}{:>10}{:>12}\n"

@@ -7,8 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -20,13 +19,14 @@ from stenoflow.storage.database.connection import open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, UsedModel, today
+from stenoflow.tasks.api.model_table import ModelKind, ModelListing, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
 from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
+from stenoflow.tasks.calls.offers import told_last_day
 from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from stenoflow.tasks.operations.model_list import last_day_of, tables_of
+from stenoflow.tasks.operations.model_list import tables_of
 from stenoflow.tasks.settings import Settings, load_settings
 from stenoflow.tasks.settings.files import unknown_settings
 
@@ -34,7 +34,6 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 _TIMEOUT_S = 10.0
 # S3 refuses signatures that are 15 minutes off; a month's budget begins by this clock, too.
 _CLOCK_S = 60
-_SOON = timedelta(days=NOTICE_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,28 +188,26 @@ def _clock(said: str | None) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    """Check the last days of the models that are used, by the table; not every job chats or speaks."""
-    tables = tables_of(settings)
+    """Check the last days of the models that are used; without one that speaks, jobs run all the same."""
+    tables, now = tables_of(settings), today()
     for kind, choose in CHOOSE.items():
         is_needed = kind is ModelKind.TRANSCRIPTION
-        name = "model" if is_needed else f"{kind} model"
+        check = "model" if is_needed else f"{kind} model"
         try:
-            model, provider = choose(settings), provider_name(settings, kind)
+            name = choose(settings)
         except StenoflowError as error:
-            yield Finding(name, ERROR if is_needed else WARNING, error.message, error.hint)
+            yield Finding(check, ERROR if is_needed else WARNING, error.message, error.hint)
             continue
-        last = last_day_of(tables, UsedModel(kind, provider, model))
-        if last is None:
-            yield Finding(name, OK, f"{model}; no last day is known")
+        listing: ModelListing = tables[kind].get(name)
+        provider = provider_name(settings, kind)
+        told = told_last_day(settings, UsedModel(kind, provider, name))
+        last, remark = told or listing.last_day(provider), listing.remark(provider, now, told)
+        if remark is None:
+            until = "no last day is known" if last is None else f"its last day: {last}"
+            yield Finding(check, OK, f"{name}; {until}")
             continue
-        gone, soon = last < today(), last < today() + _SOON
-        condition = OK if not soon else ERROR if gone and is_needed else WARNING
-        yield Finding(
-            name,
-            condition,
-            f"{model}; its last day: {last}",
-            f"let {SETTING[kind]} name another" if soon else "",
-        )
+        is_over = is_needed and last is not None and last < now
+        yield Finding(check, ERROR if is_over else WARNING, remark, f"let {SETTING[kind]} name another")
 
 
 def _prefect(_: Settings) -> Iterator[Finding]:

@@ -27,10 +27,12 @@ from stenoflow.tasks.transcript.timecode import clock, seconds
 def estimate(
     sources: options.Sources,
     model: options.Model = None,
+    providers: options.Providers = None,
     segment_seconds: options.SegmentSeconds = None,
     stream: options.Stream = None,
     speakers: options.Speakers = None,
     translate: options.Translate = False,
+    tag: options.Tag = None,
     digest: Annotated[bool, typer.Option("--digest", help="Price minutes of them, too.")] = False,
     chat_model: Annotated[
         str | None,
@@ -48,7 +50,13 @@ def estimate(
         found, outcomes = find_sources(context, sources)
         by, _ = options.speakers_of(speakers)
         asked = RecordingOptions(
-            model=model, segment_seconds=segment_seconds, stream=stream, translate=translate, speakers=by
+            model=model,
+            providers=options.listed(providers) or None,
+            segment_seconds=segment_seconds,
+            stream=stream,
+            translate=translate,
+            speakers=by,
+            tag=tag,
         )
         request = job_settings(settings, context.models, asked)
         writer = chosen_model(settings, chat_model) if digest or chat_model or settings.digest else None
@@ -72,6 +80,7 @@ def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
         _print_list(estimates)
     if any(each.cost_micro is None or (each.digest and each.digest.cost_micro is None) for each in estimates):
         say("The price of this model is unknown; add it under [prices] in stenoflow.toml.")
+    _say_others(estimates)
     most = _total([each.most_micro for each in estimates])
     if most:
         say(f"At most {_money(most)}, if the model left a hole in every segment.")
@@ -80,10 +89,29 @@ def _print_estimates(estimates: list[Estimate], *, json: bool) -> None:
         say(f"About, with the translation by {', '.join(sorted(translators))}, which is paid by the word.")
 
 
+def _say_others(estimates: list[Estimate]) -> None:
+    """Say what it would cost where others do what the first provider cannot."""
+    for same in zip(*(each.others for each in estimates), strict=True):
+        cost = _total([each.cost_micro for each in same])
+        said = "unknown" if cost is None else f"{show(cost)} {same[0].currency}"
+        say(f"All of it by {same[0].model} at {same[0].provider}, if it came to that: {said}.")
+
+
 def _estimate_line(each: Estimate) -> dict[str, Any]:
     line = _transcription(each)
     if each.translation is not None:
         line["translation"] = _chat(each.translation) | {"requests": each.translation.requests}
+    if each.others:
+        line["others"] = [
+            {
+                "provider": other.provider,
+                "model": other.model,
+                "price": other.price,
+                "cost": None if other.cost_micro is None else show(other.cost_micro),
+                "currency": other.currency,
+            }
+            for other in each.others
+        ]
     if each.digest is not None:
         line["digest"] = _chat(each.digest) | {"questions": each.digest.questions}
     return line

@@ -21,12 +21,14 @@ from stenoflow.flows.cli.console import (
     say,
 )
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, today
+from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.api.model_table import NOTICE_DAYS, ModelKind, UsedModel, today
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.chosen_models import CHOOSE
-from stenoflow.tasks.calls.provider import open_api, provider_name
+from stenoflow.tasks.calls.offers import keep_offers
+from stenoflow.tasks.calls.provider import asked_for, open_api, provider_name
 from stenoflow.tasks.context import load_prices
-from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of
+from stenoflow.tasks.operations.model_list import ModelRow, compare, model_rows, tables_of, unlisted_rows
 from stenoflow.tasks.settings import Settings, load_settings
 
 _COLUMNS = ("kind", "model", "provider", "can", "an hour", "until", "then")
@@ -38,7 +40,7 @@ def models(
         typer.Option(help="Those of one kind only: transcription, chat or speech.", show_default=False),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Ask the server in use which models it offers (/v1/models).")
+        bool, typer.Option("--check", help="Ask the servers in use which models they offer (/v1/models).")
     ] = False,
     fetch: Annotated[
         Literal["diarization"] | None,
@@ -60,11 +62,18 @@ def models(
     if fetch is not None:
         _fetch(settings, json=json)
         return
-    rows = list(model_rows(tables_of(settings), load_prices(settings)))
+    tables, prices = tables_of(settings), load_prices(settings)
+    rows = list(model_rows(tables, prices))
     if check:
-        rows = asyncio.run(_checked(settings, rows))
-    rows = [row for row in rows if kind is None or row.kind in {kind, None}]
+        rows = asyncio.run(_checked(settings, rows, [kind] if kind else list(ModelKind)))
     in_use = _in_use(settings)
+    if not check:
+        rows += unlisted_rows(
+            tables,
+            prices,
+            [UsedModel(each, provider_name(settings, each), name) for each, name in sorted(in_use)],
+        )
+    rows = [row for row in rows if kind is None or row.kind in {kind, None}]
     if json:
         for row in rows:
             json_line(_line(row, in_use))
@@ -94,12 +103,28 @@ def _fetch(settings: Settings, *, json: bool) -> None:
                 result(f"{file.path}  sha256 {file.sha256} ({known})")
 
 
-async def _checked(settings: Settings, rows: Sequence[ModelRow]) -> list[ModelRow]:
-    """Ask the provider in use; raises CallError where it does not say."""
-    tables = tables_of(settings)
-    async with open_api(settings, tables[ModelKind.TRANSCRIPTION]) as api:
-        offered = await api.models()
-    return compare(rows, provider_name(settings), offered)
+async def _checked(
+    settings: Settings, rows: Sequence[ModelRow], kinds: Sequence[ModelKind]
+) -> list[ModelRow]:
+    """Ask who is asked for each kind, once; raises CallError where none of them says what it offers."""
+    table, found = tables_of(settings)[ModelKind.TRANSCRIPTION], []
+    failure: CallError | None = None
+    for asked in {
+        each.provider.name: each for each in (asked_for(settings, kind) for kind in kinds)
+    }.values():
+        try:
+            async with open_api(settings, table, asked) as api:
+                offered = await api.models()
+        except CallError as error:
+            say(f"{error.message}: {error.hint}")
+            failure = error
+        else:
+            if not asked.provider.is_embedded:
+                keep_offers(settings, asked, offered)
+            found += compare(rows, asked.provider.name, offered)
+    if failure is not None and not found:
+        raise failure
+    return found
 
 
 def _in_use(settings: Settings) -> set[tuple[ModelKind, str]]:
@@ -114,7 +139,7 @@ def _in_use(settings: Settings) -> set[tuple[ModelKind, str]]:
 
 
 def _is_in_use(row: ModelRow, in_use: set[tuple[ModelKind, str]]) -> bool:
-    return row.kind is not None and (row.kind, row.name) in in_use
+    return any(row.name == name and row.kind in {kind, None} for kind, name in in_use)
 
 
 def _line(row: ModelRow, in_use: set[tuple[ModelKind, str]]) -> dict[str, Any]:

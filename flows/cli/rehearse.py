@@ -126,7 +126,8 @@ def _row(each: RehearsedJob) -> tuple[str, ...]:
     before, after = ("unknown" if value is None else show(value) for value in micro)
     remark = each.error or ""
     if each.languages is not None:
-        remark = f"language {each.languages[0]}, now {each.languages[1]}" + (f"; {remark}" if remark else "")
+        told, now = (said or "not told" for said in each.languages)
+        remark = f"language {told}, now {now}" + (f"; {remark}" if remark else "")
     differs = _share(each.disagreement.rate) if each.status in _HELD else each.status
     return each.past.inbox, each.past.recording.name, differs, before, after, ", ".join(each.lost), remark
 

@@ -165,7 +165,7 @@ def _span(begun: datetime, ended: datetime) -> str:
 
 
 def _print_charges(charges: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
-    """Print the sums of the ledger's entries by kind and model, or each of them."""
+    """Print the sums of the ledger's entries by kind and who was asked, or each of them."""
     if whole and charges:
         rows = [
             (each["kind"], each["provider"], each["model"], _quantity(each), each["amount"], each["currency"])
@@ -173,15 +173,17 @@ def _print_charges(charges: Sequence[Mapping[str, Any]], *, whole: bool) -> None
         ]
         print_rows(("charge", "provider", "model", "for", "amount", "currency"), rows)
         return
+    is_alone = len({each["provider"] for each in charges}) == 1
     sums: dict[tuple[str, str, str], list[Decimal | None]] = {}
     for each in charges:
         if each["kind"] in _SETTLED:
             amount = None if each["amount"] is None else Decimal(each["amount"])
-            sums.setdefault((each["kind"], each["model"], each["currency"]), []).append(amount)
-    for (kind, model, currency), amounts in sums.items():
+            who = each["model"] if is_alone else f"{each['model']} at {each['provider']}"
+            sums.setdefault((each["kind"], who, each["currency"]), []).append(amount)
+    for (kind, who, currency), amounts in sums.items():
         known = show_money(to_micro(sum((amount for amount in amounts if amount is not None), Decimal(0))))
         unknown = f", {amounts.count(None)} of unknown price" if None in amounts else ""
-        fact("charges", f"{count(len(amounts), f'{kind} charge')} by {model}: {known} {currency}{unknown}")
+        fact("charges", f"{count(len(amounts), f'{kind} charge')} by {who}: {known} {currency}{unknown}")
 
 
 def _quantity(charge: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -201,10 +202,14 @@ class Reports:
                 both[1] += max(1.0, took.total_seconds() * 1_000)
         return {which: sound_ms / took_ms for which, (sound_ms, took_ms) in sums.items()}
 
-    def left_ms(self, source_prefix: str) -> int:
-        """Tell how much sound of unfinished transcriptions has no answer, of sources that begin so."""
+    def unfinished(self, source_prefix: str) -> dict[str, int]:
+        """Tell how many ms of sound have no answer yet, by source, of unfinished transcriptions.
+
+        Args:
+            source_prefix: how the sources begin.
+        """
         unfinished = (
-            select(Job.id, Recording.duration_ms)
+            select(Job.id, Recording.source, Recording.duration_ms)
             .join(Recording, Recording.id == Job.recording_id)
             .where(
                 Job.kind == JobKind.TRANSCRIBE,
@@ -213,10 +218,25 @@ class Reports:
             )
         )
         with self._database.read() as session:
-            durations = {job_id: ms or 0 for job_id, ms in session.execute(unfinished)}
-        done = {each.job_id: each.done_samples for each in self.progress(list(durations))}
-        # Sound has 16 samples a millisecond.
-        return sum(max(0, ms - (done.get(job_id) or 0) // 16) for job_id, ms in durations.items())
+            jobs = {job_id: (source, ms or 0) for job_id, source, ms in session.execute(unfinished)}
+        done = {each.job_id: each.done_samples for each in self.progress(list(jobs))}
+        left: Counter[str] = Counter()
+        for job_id, (source, ms) in jobs.items():
+            # Sound has 16 samples a millisecond.
+            left[source] += max(0, ms - (done.get(job_id) or 0) // 16)
+        return dict(left)
+
+    def newest_sizes(self, newest: int = 200) -> Sequence[tuple[str, int, int]]:
+        """Return the source, the bytes and the ms of the newest recordings that were transcribed."""
+        query = (
+            select(Recording.source, Recording.bytes, Recording.duration_ms)
+            .join(Job, Job.recording_id == Recording.id)
+            .where(Job.kind == JobKind.TRANSCRIBE)
+            .order_by(Job.created_at.desc())
+            .limit(newest)
+        )
+        with self._database.read() as session:
+            return [(source, size, ms) for source, size, ms in session.execute(query) if size and ms]
 
     def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
         """Tell what jobs have cost in all their runs; all jobs if none are named."""

@@ -229,12 +229,13 @@ class Pieces:
 
     Attributes:
         on_text: given each piece of text as it comes, without what is thought aloud.
+        thoughts: takes that out.
     """
 
     target: Target
     on_text: Callable[[str], object]
+    thoughts: ThoughtFilter = field(default_factory=ThoughtFilter)
     _text: list[str] = field(default_factory=list)
-    _thoughts: ThoughtFilter = field(default_factory=ThoughtFilter)
     _refusal: list[str] = field(default_factory=list)
     _finish: str | None = None
     _usage: Mapping[str, Any] = field(default_factory=dict)
@@ -262,7 +263,7 @@ class Pieces:
             raise self._bad("sent a stream without a choice in it")
         if not self._has_ended and self._finish is None:
             raise self._bad("ended its answer midway")
-        self._tell(self._thoughts.close())
+        self._tell(self.thoughts.close())
         return answer_of("".join(self._text), "".join(self._refusal), self._finish, self._usage)
 
     def _take(self, piece: Mapping[str, Any], said: str) -> None:
@@ -279,7 +280,7 @@ class Pieces:
                 self._refusal.append(coerce.written(delta, "refusal"))
                 text = content_of(delta)
                 self._text.append(text)
-                self._tell(self._thoughts.take(text))
+                self._tell(self.thoughts.take(text))
 
     def _tell(self, text: str) -> None:
         if text:

@@ -24,12 +24,14 @@ class ChatModel(ModelListing):
         answer: what an answer is allowed.
         translates: whether it can be asked to.
         reasoning_effort: what is asked for; None: the field is not sent.
+        marks_thoughts: whether what it thinks aloud, if anything, always begins with a mark.
     """
 
     context: Annotated[int, Field(ge=1024)]
     answer: Annotated[int, Field(ge=256)]
     translates: bool = True
     reasoning_effort: str | None = None
+    marks_thoughts: bool = False
 
 
 def load_chat_models(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ModelTable[ChatModel]:

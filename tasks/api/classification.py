@@ -53,7 +53,20 @@ _ABOUT: tuple[tuple[re.Pattern[str], type[errors.SegmentRefusedError]], ...] = (
     ),
     (re.compile(r"language(?! model)", re.IGNORECASE), errors.LanguageRefusedError),
 )
-# A proxy passes a refusal on as its own failure: only one that says so in these words was free.
+# A proxy passes a refusal on as its own failure, and says so in the words of its client library.
+_WRAPPED = re.compile(r"\bError code: (4\d\d)\b|\b(?:litellm|openai)\.(\w+)Error\b")
+_WRAPPED_STATUS = {
+    "BadRequest": 400,
+    "UnsupportedParams": 400,
+    "ContextWindowExceeded": 400,
+    "ContentPolicyViolation": 400,
+    "Authentication": 401,
+    "PermissionDenied": 403,
+    "NotFound": 404,
+    "UnprocessableEntity": 422,
+    "RateLimit": 429,
+}
+# Else only one that says so in these words was free.
 _REFUSES = re.compile(
     r"support|invalid|bad ?request|not allowed|compatible|unknown|unrecognized|must be|should be",
     re.IGNORECASE,
@@ -90,12 +103,22 @@ def error_of_reply(reply: Reply, target: Target, now: datetime) -> errors.CallEr
 
 def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
     if status >= 500:
-        return _kind_of_failure_told(complaint)
+        wrapped = _wrapped_status(complaint.text)
+        return _kind_of_failure_told(complaint) if wrapped is None else _kind(wrapped, complaint)
     if complaint.code in _BILLING_CODES:
         return errors.BillingStoppedError
     if complaint.code in _MODEL_CODES:
         return errors.ModelNotFoundError
     return _BY_STATUS.get(status) or _kind_of_refusal(status, complaint)
+
+
+def _wrapped_status(text: str) -> int | None:
+    """Return the status of the refusal that a proxy tells of; None where it tells of none."""
+    for found in _WRAPPED.finditer(text):
+        status = int(found[1]) if found[1] else _WRAPPED_STATUS.get(found[2])
+        if status is not None:
+            return status
+    return None
 
 
 def _kind_of_refusal(status: int, complaint: Complaint) -> type[errors.CallError]:

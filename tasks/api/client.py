@@ -36,6 +36,7 @@ from stenoflow.tasks.api.reading import read_lines, read_reply
 from stenoflow.tasks.api.request_ids import note_request_id
 from stenoflow.tasks.api.requests import TranscriptionRequest, Upload
 from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
+from stenoflow.tasks.api.thoughts import ThoughtFilter
 from stenoflow.tasks.api.types import Reply, Target
 
 R = TypeVar("R", TranscriptionRequest, ChatRequest, SpeechRequest)
@@ -189,13 +190,22 @@ class AudioApi:
 
         return await self._in_its_dialect(request.model, ask)
 
-    async def stream_chat(self, request: ChatRequest, on_text: Callable[[str], object]) -> ChatAnswer:
-        """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`."""
+    async def stream_chat(
+        self, request: ChatRequest, on_text: Callable[[str], object], *, marks_thoughts: bool = True
+    ) -> ChatAnswer:
+        """Ask a chat model, and be told its answer piece by piece as it comes; else as `chat`.
+
+        Args:
+            request: the question.
+            on_text: told.
+            marks_thoughts: whether a thought begins with a mark; False: nothing is told before one has ended,
+                or the answer has.
+        """
         target = self._target(request.model)
 
         async def ask(dialect: Dialect) -> ChatAnswer:
             upload = Upload(document=document_of(self._sent(request), dialect, stream=True))
-            pieces = Pieces(target, on_text)
+            pieces = Pieces(target, on_text, ThoughtFilter(waits=not marks_thoughts))
             async with self._response("POST", _CHAT, target, upload, headers={"Accept": _EVENTS}) as response:
                 if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
                     # Refused, or a server that does not stream.

@@ -90,7 +90,7 @@ class MistralDialect:
         elif request.language or len(request.languages) == 1:
             fields.append(("language", request.language or request.languages[0]))
         fields += [("context_bias", term) for term in _terms(request.keywords)]
-        if model.tells_speakers:
+        if model.tells_speakers or (request.diarize and model.diarizes):
             fields.append(("diarize", "true"))
         if request.temperature is not None:
             fields.append(("temperature", f"{request.temperature:g}"))

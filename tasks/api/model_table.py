@@ -80,7 +80,9 @@ class ModelListing:
         told, last = last, last or self.last_day(provider)
         if last is None or (last - now).days > NOTICE_DAYS:
             return None
-        who = provider if told or provider in listed_providers() else self.providers[0]
+        # Of an entry that names nobody, it is who is asked.
+        maker = next(iter(self.providers), provider)
+        who = provider if told or provider in listed_providers() else maker
         text = f"{self.name} {'ended' if last < now else 'ends'} at {who} on {last}"
         if last >= now:
             text += f", in {(last - now).days} days"

@@ -40,6 +40,7 @@ class Model(ModelListing):
         max_keywords: in one call; None where there is no limit.
         translations: whether it translates into English.
         detects: whether it says which language it heard though it gives no times.
+        diarizes: whether it tells speakers apart where it is asked to, and only then.
     """
 
     formats: tuple[Format, ...]
@@ -55,6 +56,7 @@ class Model(ModelListing):
     max_keywords: int | None = None
     translations: bool = False
     detects: bool = False
+    diarizes: bool = False
 
     @property
     def response_format(self) -> Format:
@@ -70,6 +72,15 @@ class Model(ModelListing):
     def tells_speakers(self) -> bool:
         """Whether its answers tell speakers apart."""
         return self.response_format == "diarized_json"
+
+    @property
+    def can_tell_speakers(self) -> bool:
+        """Whether it can tell speakers apart."""
+        return self.tells_speakers or self.diarizes
+
+    def format_for(self, *, speakers: bool) -> Format:
+        """Return the format of a job's answers; ``speakers``: it is asked to tell them apart."""
+        return "diarized_json" if speakers and self.diarizes else self.response_format
 
     def plain(self) -> Model:
         """Return the same model asked for bare text, for servers that refuse the richer formats."""

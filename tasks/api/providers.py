@@ -22,6 +22,7 @@ _HINT = "see [providers.NAME] in stenoflow.toml"
 
 DialectName = Literal["openai", "azure", "mistral", "deepgram", "whisper.cpp"]
 _Limit = Annotated[int, Field(gt=0)] | None
+_LONGEST_CALL_S = 24 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Provider:
     deployments: Mapping[str, str] = field(default_factory=dict)
     max_seconds: _Limit = None
     max_bytes: _Limit = None
+    deadline_s: Annotated[float, Field(gt=0, le=_LONGEST_CALL_S)] | None = None
     source: str = ""
     read_on: date | None = None
 

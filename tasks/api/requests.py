@@ -31,6 +31,7 @@ class TranscriptionRequest:
         keywords: names and terms that are likely to be said.
         temperature: 0 to 1; None: the provider's default.
         voices: who may speak, at most four.
+        diarize: speakers are to be told apart.
     """
 
     model: str
@@ -40,6 +41,7 @@ class TranscriptionRequest:
     keywords: tuple[str, ...] = ()
     temperature: float | None = None
     voices: tuple[SpeakerReference, ...] = ()
+    diarize: bool = False
 
     @property
     def hints(self) -> str:

@@ -109,7 +109,7 @@ async def read_sound(
         if len(body) > settings.largest_answer_bytes:
             raise _bad(target, f"more than {settings.largest_answer_bytes} bytes", response)
         if form is None and not is_text and len(body) >= _ENOUGH_TO_TELL:
-            form = form_of(bytes(body[:_ENOUGH_TO_TELL]), request.format)
+            form = form_of(bytes(body[:_ENOUGH_TO_TELL]), request.format, told)
         if form == request.format:
             take(bytes(body[given:]))
             given = len(body)
@@ -142,27 +142,30 @@ def _bad(target: Target, what: str, response: httpx.Response) -> BadAnswerError:
 Form = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
 _MARKS: dict[bytes, Form] = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "opus", b"ID3": "mp3"}
+_FRAMED = ("audio/mpeg", "audio/mp3", "audio/aac")
 _OGG_HEADER = 27
 _LAST_PAGE = 4
 # What is written in place of a size by who does not know it yet.
 _UNKNOWN_SIZES = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
 
 
-def form_of(head: bytes, wanted: Form) -> Form | None:
+def form_of(head: bytes, wanted: Form, told: str = "") -> Form | None:
     """Tell what begins with these bytes; None: no sound that we know.
 
     Args:
         head: 12 bytes or more.
         wanted: what was asked for; bare samples begin with anything, so only this tells of them.
+        told: what the server calls it, in lower case; some give MP3 whatever is asked for.
     """
     marked = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
     if marked is not None:
         return "aac" if marked == "mp3" and wanted == "aac" else marked
-    if wanted == "pcm":
+    # Both begin with eleven set bits; AAC has 0 where MP3 names its layer.
+    is_framed = head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    if wanted == "pcm" and not (is_framed and told.startswith(_FRAMED)):
         # Quiet samples are near zero, of either sign; an error in JSON is not.
         return None if head.lstrip().startswith(b'{"') else "pcm"
-    # Both begin with eleven set bits; AAC has 0 where MP3 names its layer.
-    if head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    if not is_framed:
         return None
     return "aac" if head[1] & 0xF6 == 0xF0 else "mp3"
 

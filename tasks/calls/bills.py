@@ -119,8 +119,8 @@ def check_affordable(context: AppContext, job: Job, expected: Iterable[tuple[Tar
     if not bills:
         return
     # A bill that no budget can count is refused in the name of its own model.
-    target, bill = min(bills, key=lambda each: _is_countable(each[1]))
-    if _is_countable(bill):
+    target, bill = min(bills, key=lambda each: is_countable(each[1]))
+    if is_countable(bill):
         bill = replace(bill, amount_micro=sum(each.amount_micro or 0 for _, each in bills))
     try:
         context.ledger.check_room(job.id, context.run_id, str(target), bill)
@@ -132,7 +132,8 @@ def check_affordable(context: AppContext, job: Job, expected: Iterable[tuple[Tar
         raise
 
 
-def _is_countable(bill: Bill) -> bool:
+def is_countable(bill: Bill) -> bool:
+    """Tell whether a budget can count a bill: its price is known, and in the budgets' currency."""
     return bill.amount_micro is not None and bill.currency == CURRENCY
 
 

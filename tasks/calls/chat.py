@@ -55,12 +55,13 @@ class ChatCall(PaidCall[ChatAnswer]):
 
     async def send(self, api: AudioApi) -> ChatAnswer:
         """Send the question."""
-        request = replace(
-            self.request, effort=self.context.chat_models.get(self.request.model).reasoning_effort
-        )
+        model = self.context.chat_models.get(self.request.model)
+        request = replace(self.request, effort=model.reasoning_effort)
         if self._answers:
             request = replace(request, temperature=_SECOND_TEMPERATURE)
-        return await (api.chat(request) if self.on_text is None else api.stream_chat(request, self.on_text))
+        if self.on_text is None:
+            return await api.chat(request)
+        return await api.stream_chat(request, self.on_text, marks_thoughts=model.marks_thoughts)
 
     def accept(self, answer: ChatAnswer) -> Verdict:
         """Take an answer that can be used; the second that cannot is the last."""

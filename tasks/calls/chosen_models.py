@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from stenoflow.storage.database.states import JobKind
@@ -32,7 +33,7 @@ SETTING = {
     ModelKind.CHAT: "STENOFLOW_CHAT_MODEL",
     ModelKind.SPEECH: "STENOFLOW_SPEECH_MODEL",
 }
-"""What names the model of a kind."""
+"""What names a model of a kind."""
 
 
 def transcription_model(settings: Settings, wanted: str | None = None) -> str:
@@ -94,31 +95,43 @@ CHOOSE: Mapping[ModelKind, Callable[[Settings], str]] = {
     ModelKind.CHAT: chat_model,
     ModelKind.SPEECH: speech_model,
 }
-"""What returns the model of a kind that is taken where a command names none."""
+"""What says which model is taken where none is named."""
 
 
 def _default(table: ModelTable[M], asked: Provider, offers: Offers | None) -> str:
     """Return the first model of a provider's order that is not past its end, of those that it offers.
 
-    Where it offers none of these, another one of its that the table has; where nobody knows what it offers,
-    the first.
+    Where it offers none of these, another one of its that the table has, or one that is called as the order
+    says; where nobody knows what it offers, the first.
     """
     provider = asked.name
     order, now = order_at(provider, table.kind), today()
-    living = [name for name in order if _lives(table.get(name), asked, offers, now)]
+    named = [name for name in order if "*" not in name]
+    living = [name for name in named if _lives(table.get(name), asked, offers, now)]
     if offers is not None and order:
         others = (name for name, each in table.listed.items() if _lives(each, asked, offers, now))
-        for name in (*living, *others):
+        for name in (*living, *others, *_called_so(order, table, asked, offers)):
             if asked.sent_name(name) in offers:
                 return name
-    if living:
-        return living[0]
-    ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in order)
+    # What is deployed at Azure, the settings say.
+    deployed = (name for name in asked.deployments.values() if name in table.listed)
+    for name in (*living, *deployed):
+        if _lives(table.get(name), asked, offers, now):
+            return name
+    ended = ", ".join(f"{name} ended on {table.get(name).last_day(provider)}" for name in named)
     raise SettingsError(
         f"{provider} offers no model that {_DOES[table.kind]}{f': {ended}' if ended else ''}",
         f"{SETTING[table.kind]} names a model, and STENOFLOW_{table.kind.upper()}_PROVIDER who has it (see"
         f" [providers.NAME]), or OPENAI_BASE_URL: {_servers(table)}",
     )
+
+
+def _called_so(order: Sequence[str], table: ModelTable[M], asked: Provider, offers: Offers) -> Iterator[str]:
+    """Yield what a provider offers and is called as the order says by names with a ``*``."""
+    for pattern in order:
+        for name in offers if "*" in pattern else ():
+            if fnmatchcase(name.lower(), pattern) and _lives(table.get(name), asked, offers, today()):
+                yield name
 
 
 def _lives(listing: ModelListing, asked: Provider, offers: Offers | None, now: date) -> bool:

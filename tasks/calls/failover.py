@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from stenoflow.tasks.api.errors import CallError, UnreachableError
@@ -23,6 +24,11 @@ _MOST_FAILURES = 3
 
 IMPATIENT = RetryPolicy(free_attempts=2, doubtful_attempts=1, timeout_s=20.0)
 """Where another provider can be asked, nobody waits for long, and no lost reply is risked twice."""
+# So long is waited at least, and so many times as long as an answer should take; but of the time until it is
+# due, no more than this part: the next one needs some, too.
+_LEAST_PATIENCE_S = 30.0
+_TIMES_AS_LONG = 3.0
+_PART_OF_DUE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class Candidate:
         """Read what is written so."""
         provider, _, model = text.partition(":")
         return cls(provider, model)
+
+    @classmethod
+    def chain(cls, provider: str, model: str, others: Iterable[str]) -> list[Candidate]:
+        """Return all who can be asked for a job, in order, as its settings have them."""
+        return [cls(provider, model), *map(cls.read, others)]
 
 
 def candidates_of(settings: Settings, said: Sequence[str], model: str | None) -> list[Candidate]:
@@ -71,12 +82,27 @@ def candidates_of(settings: Settings, said: Sequence[str], model: str | None) ->
     return found
 
 
+def patience_s(sound_ms: int, speed: float, until_due_s: float | None = None) -> float:
+    """Return how long an answer is waited for where another provider can be asked.
+
+    Args:
+        sound_ms: how much sound is sent.
+        speed: how much of it the model takes in a time, as a multiple of that time.
+        until_due_s: how long it is until the recording is due; None: it is not.
+    """
+    waited_s = _LEAST_PATIENCE_S + _TIMES_AS_LONG * sound_ms / 1_000 / max(speed, 0.01)
+    if until_due_s is not None:
+        waited_s = min(waited_s, _PART_OF_DUE * until_due_s)
+    return max(_LEAST_PATIENCE_S, waited_s)
+
+
 @dataclass(slots=True)
 class Breaker:
     """Knows which providers are broken; one a run.
 
     It decides for calls that somebody else can answer: none of those stops a provider's limiter, so that
-    nobody takes a provider that is only left alone for one to which nothing is sent any more.
+    nobody takes a provider that is only left alone for one to which nothing is sent any more. One that has
+    rested is tried by a single call; the others go on to the next until that has its answer.
 
     Attributes:
         clock: monotonic seconds.
@@ -85,33 +111,57 @@ class Breaker:
     clock: Callable[[], float] = time.monotonic
     _failures: Counter[str] = field(default_factory=Counter)
     _rests: dict[str, tuple[float, CallError]] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
 
     def lets(self, provider: str) -> bool:
         """Tell whether a provider may be asked: it is not known to be broken, or has rested."""
         return self._broken_by(provider) is None
 
-    def check(self, provider: str) -> None:
-        """Raise the CallError that a provider is broken by, if it is: for calls that waited meanwhile."""
-        error = self._broken_by(provider)
-        if error is not None:
-            raise again(error)
+    @contextmanager
+    def trying(self, provider: str, *, is_last: bool = False) -> Iterator[None]:
+        """Make a call, and note what comes of it; not to who broke down while its place was waited for.
 
-    def failed(self, provider: str, error: CallError) -> None:
+        Args:
+            provider: who is asked.
+            is_last: nobody can be asked after it, so it is not left alone for what another call may not meet.
+
+        Raises:
+            CallError: what a provider is broken by; nothing was sent.
+        """
+        error = self._broken_by(provider)
+        if error is not None and not (is_last and not _is_over(error)):
+            raise again(error)
+        is_trial = provider in self._rests
+        if is_trial:
+            self._tried.add(provider)
+        try:
+            yield
+        except CallError as failure:
+            self._failed(provider, failure)
+            raise
+        else:
+            self._failures.pop(provider, None)
+            self._rests.pop(provider, None)
+        finally:
+            if is_trial:
+                self._tried.discard(provider)
+
+    def _failed(self, provider: str, error: CallError) -> None:
         """Note a failure. What lies in one segment says nothing of the provider."""
         if error.scope == "segment":
             return
         self._failures[provider] += 1
-        is_over = isinstance(error, UnreachableError) or error.scope == "provider"
-        if is_over or self._failures[provider] >= _MOST_FAILURES:
-            if self.lets(provider):
+        if _is_over(error) or self._failures[provider] >= _MOST_FAILURES:
+            until, _ = self._rests.get(provider, (0.0, None))
+            if self.clock() >= until:
                 _log.warning("%s is left alone for %.0f s: %s", provider, _REST_S, error)
             self._rests[provider] = self.clock() + _REST_S, error
 
-    def worked(self, provider: str) -> None:
-        """Note an answer."""
-        self._failures.pop(provider, None)
-        self._rests.pop(provider, None)
-
     def _broken_by(self, provider: str) -> CallError | None:
         until, error = self._rests.get(provider, (0.0, None))
-        return error if self.clock() < until else None
+        return error if self.clock() < until or provider in self._tried else None
+
+
+def _is_over(error: CallError) -> bool:
+    """Tell whether the next call to the provider would fail in the same way."""
+    return isinstance(error, UnreachableError) or error.scope == "provider"

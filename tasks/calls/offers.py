@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
@@ -13,9 +13,10 @@ from typing import Any
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.private import make_private, write_private
-from stenoflow.tasks.api.model_table import ModelKind, order_at, today
+from stenoflow.tasks.api.model_table import ModelKind, UsedModel, order_at, today
 from stenoflow.tasks.api.models import ListedModel, load_models
-from stenoflow.tasks.calls.provider import Asked, asked_for, open_api
+from stenoflow.tasks.calls.provider import Asked, asked_for, find_provider, open_api
+from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,23 @@ def known_offers(settings: Settings, asked: Asked) -> Offers | None:
     return {name: ListedModel(name, _day(last)) for name, last in listed.items()}
 
 
+def told_last_day(settings: Settings, used: UsedModel) -> date | None:
+    """Return the last day of a model by its provider's list, as it was last known; asks nobody."""
+    with suppress(SettingsError):
+        asked = asked_for(settings, used.kind)
+        if asked.provider.name != used.provider:
+            asked = find_provider(settings, used.provider)
+        listed = (known_offers(settings, asked) or {}).get(asked.provider.sent_name(used.name))
+        return listed.shutdown if listed else None
+    return None
+
+
+def keep_offers(settings: Settings, asked: Asked, listed: Iterable[ListedModel]) -> None:
+    """Keep what a provider said today that it offers."""
+    models = {each.name: each.shutdown and each.shutdown.isoformat() for each in listed}
+    _keep(settings, asked, models)
+
+
 def refresh_offers(settings: Settings, kind: ModelKind) -> None:
     """Ask a provider for its list, where a default depends on it and it was not asked today; blocks.
 
@@ -46,25 +64,28 @@ def refresh_offers(settings: Settings, kind: ModelKind) -> None:
     asked = asked_for(settings, kind)
     if asked.provider.is_embedded or len(order_at(asked.provider.name, kind)) < 2:
         return
-    entries = _read(settings)
-    entry = entries.get(_key(asked))
+    entry = _read(settings).get(_key(asked))
     known = entry if isinstance(entry, dict) else {}
     if known.get("day") == today().isoformat():
         return
-    found: dict[str, Any] = {"day": today().isoformat(), "models": known.get("models")}
     try:
         with ThreadPoolExecutor(1) as pool:
             listed = pool.submit(asyncio.run, _ask(settings, asked)).result()
     except (StenoflowError, OSError, TimeoutError) as error:
         _log.info("%s does not say what it offers: %s", asked.provider.name, error)
+        _keep(settings, asked, known.get("models"))
     else:
-        found["models"] = {each.name: each.shutdown and each.shutdown.isoformat() for each in listed}
-    _write(settings, {**entries, _key(asked): found})
+        keep_offers(settings, asked, listed)
 
 
 async def _ask(settings: Settings, asked: Asked) -> tuple[ListedModel, ...]:
     async with asyncio.timeout(_TIMEOUT_S), open_api(settings, load_models(settings.models), asked) as api:
         return await api.models()
+
+
+def _keep(settings: Settings, asked: Asked, models: object) -> None:
+    entry = {"day": today().isoformat(), "models": models}
+    _write(settings, {**_read(settings), _key(asked): entry})
 
 
 def _key(asked: Asked) -> str:

@@ -32,7 +32,6 @@ from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.model_table import ModelKind
-from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.api.request_ids import collected_request_ids
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.tracing import traced
@@ -103,6 +102,8 @@ class PaidCall(ABC, Generic[A]):
         policy: how often it is tried; None: as the caller has it.
         is_one_of_several: other providers can be asked as well, each by its name alone; the caller's breaker
             says who is.
+        is_last: nobody can be asked after it.
+        patience_s: how long an answer is waited for, where that is less than the client does.
     """
 
     noun: ClassVar[str] = "segment"
@@ -116,6 +117,8 @@ class PaidCall(ABC, Generic[A]):
     activity: Activity
     policy: RetryPolicy | None = None
     is_one_of_several: bool = False
+    is_last: bool = True
+    patience_s: float | None = None
 
     @property
     def kind(self) -> ModelKind:
@@ -268,9 +271,8 @@ class Caller:
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             try:
-                here = call.target.provider == EMBEDDED
-                with self._told_of(call, attempt_id), self.waits.sending(here=here):
-                    answer = await call.send(route.api)
+                with self._told_of(call, attempt_id), self.waits.sending():
+                    answer = await _in_time(call, route.api)
                     verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:
                 await _settle_error(ledger, attempt_id, error, f"{call.noun} {call.index}")
@@ -291,14 +293,9 @@ class Caller:
             return
         provider, patience_s = call.target.provider, None if call.policy is None else call.policy.timeout_s
         async with limiter.slot(patience_s=patience_s, stops=False):
-            self.breaker.check(provider)
-            try:
+            # What comes of it is noted before the next one gets this place.
+            with self.breaker.trying(provider, is_last=call.is_last):
                 yield
-            except CallError as error:
-                # Before the next one gets this place.
-                self.breaker.failed(provider, error)
-                raise
-            self.breaker.worked(provider)
 
     @contextmanager
     def _told_of(self, call: PaidCall[Any], attempt_id: str) -> Iterator[None]:
@@ -354,6 +351,20 @@ class Caller:
             return False
         await run_blocking(self.context.ledger.accept_suspect, call.job_id, call.index, *kept)
         return True
+
+
+async def _in_time(call: PaidCall[A], api: AudioApi) -> A:
+    """Send a call, and wait for its answer as long as it has patience; what is given up may be charged."""
+    try:
+        async with asyncio.timeout(call.patience_s) as limit:
+            return await call.send(api)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise UnknownOutcomeError(
+            f"{call.target} did not answer in {call.patience_s:.0f} s",
+            f"deadline_s under [providers.{call.target.provider}] gives it longer",
+        ) from error
 
 
 def _came_of(begun: float, ids: list[str]) -> dict[str, Any]:

@@ -58,7 +58,12 @@ def find_provider(settings: Settings, name: str) -> Asked:
     if name == usual.provider.name:
         return usual
     provider = load_providers(settings.providers).get(name)
-    return Asked(provider, find_variable(provider.key_env) if provider.key_env else None)
+    return Asked(provider, _key_of(provider))
+
+
+def _key_of(provider: Provider) -> str | None:
+    """Return the key in the variable that a provider names."""
+    return find_variable(provider.key_env) if provider.key_env else None
 
 
 def provider_name(settings: Settings, kind: ModelKind = ModelKind.TRANSCRIPTION) -> str:
@@ -81,10 +86,10 @@ def _usual(settings: Settings) -> Asked:
             # A name that is known says how the server behaves, too.
             known = table.listed.get(settings.provider, found)
             found = replace(known, name=settings.provider, base_url=settings.openai_base_url)
-        return Asked(found, key)
+        return Asked(found, key or _key_of(found))
     if settings.provider is not None and settings.provider in {*table.listed, EMBEDDED} - {_OPENAI}:
         provider = table.get(settings.provider)
-        return Asked(provider, find_variable(provider.key_env) if provider.key_env else None)
+        return Asked(provider, _key_of(provider))
     if key is None:
         return Asked(table.get(EMBEDDED))
     return Asked(replace(table.get(_OPENAI), name=settings.provider or _OPENAI), key)
@@ -101,13 +106,14 @@ def calls_at_once(settings: Settings, wanted: int | None) -> int:
 
 def api_settings(settings: Settings, asked: Asked) -> AudioApiSettings:
     """Return how a server is called, which is not the embedded engine."""
+    own_s = asked.provider.deadline_s
     return AudioApiSettings(
         base_url=asked.provider.base_url,
         api_key=asked.key,
         provider=asked.provider.name,
         connect_s=settings.connect_timeout_s,
-        read_s=settings.read_timeout_s,
-        deadline_s=settings.call_deadline_s,
+        read_s=own_s or settings.read_timeout_s,
+        deadline_s=own_s or settings.call_deadline_s,
         server=asked.provider,
     )
 

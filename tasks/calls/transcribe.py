@@ -164,11 +164,12 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         try:
             answer = await ask(self.sound, request, duration_ms=self._duration_ms)
         except LanguageRefusedError:
-            # Nobody asked for it, and the refusal was free.
-            if request.language is None or request.language == self.request.language:
+            # The refusal was free, and a model finds out by itself.
+            if request.language is None and not request.languages:
                 raise
-            self.languages.refused(request.language)
-            request = replace(request, language=None)
+            if request.language is not None:
+                self.languages.refused(request.language)
+            request = replace(request, language=None, languages=())
             answer = await ask(self.sound, request, duration_ms=self._duration_ms)
         return answer, request.hints
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -21,7 +21,7 @@ _HOUR_MS = 3_600_000
 # Minutes of an hour, read aloud.
 _CHARACTERS = 3_500
 _SPOKEN_MS = 240_000
-_MANY_VOICES = 4
+_MANY = 4
 
 Tables = Mapping[ModelKind, ModelTable[Any]]
 
@@ -80,19 +80,30 @@ def model_rows(tables: Tables, prices: PriceBook) -> Iterator[ModelRow]:
     for kind, table in tables.items():
         for name, listing in table.listed.items():
             for provider in listing.providers or ("",):
-                price = prices.find(provider, name)
-                yield ModelRow(
-                    kind,
-                    name,
-                    provider,
-                    abilities_of(listing),
-                    _hour_micro(listing, price),
-                    price.currency if price else "USD",
-                    listing.last_day(provider),
-                    listing.successor,
-                    listing.source,
-                    listing.read_on,
-                )
+                yield _row(kind, listing, provider, prices.find(provider, name))
+
+
+def unlisted_rows(tables: Tables, prices: PriceBook, used: Iterable[UsedModel]) -> Iterator[ModelRow]:
+    """Yield a row for each model in use that the tables do not name."""
+    for each in used:
+        if each.name not in tables[each.kind].listed:
+            price = prices.find(each.provider, each.name)
+            yield _row(each.kind, tables[each.kind].get(each.name), each.provider, price)
+
+
+def _row(kind: ModelKind, listing: ModelListing, provider: str, price: Price | None) -> ModelRow:
+    return ModelRow(
+        kind,
+        listing.name,
+        provider,
+        abilities_of(listing),
+        _hour_micro(listing, price),
+        price.currency if price else "USD",
+        listing.last_day(provider),
+        listing.successor,
+        listing.source,
+        listing.read_on,
+    )
 
 
 def compare(rows: Collection[ModelRow], provider: str, offered: Collection[ListedModel]) -> list[ModelRow]:
@@ -168,7 +179,7 @@ def _of_transcription(model: Model) -> Iterator[str]:
         yield "times of words"
     else:
         yield "times"
-    if model.tells_speakers:
+    if model.can_tell_speakers:
         yield "speakers"
     if model.response_format == "verbose_json" or model.detects:
         yield "says the language"
@@ -193,10 +204,13 @@ def _of_chat(model: ChatModel) -> Iterator[str]:
 def _of_speech(model: SpeechModel) -> Iterator[str]:
     count = len(model.voices)
     if count:
-        yield f"{count} voices" if count > _MANY_VOICES else f"voices {', '.join(model.voices)}"
+        yield f"{count} voices" if count > _MANY else f"voices {', '.join(model.voices)}"
     yield f"{model.max_characters:,} characters"
     if set(model.formats) != set(SPEECH_FORMATS):
         yield "/".join(model.formats)
+    if model.languages:
+        many = len(model.languages) > _MANY
+        yield f"at least {len(model.languages)} languages" if many else f"speaks {', '.join(model.languages)}"
     if model.instructions:
         yield "instructions"
     if model.prc:

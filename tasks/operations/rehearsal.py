@@ -162,16 +162,17 @@ def settings_on(context: AppContext, past: PastJob, settings: Settings, successo
     segments = context.catalog.segments(past.job.id)
     fits = longest_ms is None or all(Excerpt(each.spans).duration_ms <= longest_ms for each in segments)
     rule = was.rule if fits else cut_rule(limited, None)
+    speakers = _speakers(was, model)
     return replace(
         was,
         provider=asked.name,
         model=name,
-        format=model.response_format,
+        format=model.format_for(speakers=speakers == Speakers.MODEL),
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
         keywords=was.keywords if model.keywords or model.prompt else (),
         languages=was.languages if model.languages or model.response_format == "verbose_json" else (),
-        speakers=_speakers(was, model),
+        speakers=speakers,
         turns=was.turns,
         engine=chosen.identity if chosen else None,
         # What is rehearsed is the model that hears.
@@ -183,7 +184,7 @@ def settings_on(context: AppContext, past: PastJob, settings: Settings, successo
 
 
 def _speakers(was: JobSettings, model: Model) -> str:
-    if was.speakers == Speakers.MODEL and not model.tells_speakers:
+    if was.speakers == Speakers.MODEL and not model.can_tell_speakers:
         return Speakers.NONE.value
     return was.speakers
 
@@ -283,7 +284,7 @@ def summed(jobs: Sequence[RehearsedJob]) -> Mapping[str, Any]:
         "price_after": _money(each.after_micro for each in held),
         "cost": _money(each.spent_micro for each in jobs),
         "lost": sorted({lost for each in jobs for lost in each.lost}),
-        "other_language": sum(each.languages is not None for each in held),
+        "other_language": sum(bool(each.languages and all(each.languages)) for each in held),
     }
 
 

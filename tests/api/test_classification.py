@@ -117,7 +117,14 @@ def test_what_is_refused_is_told_by_the_field(answer: Reply, kind: type[errors.C
         ("litellm.BadRequestError: only support response_format text or json", errors.FormatRefusedError),
         ("BadRequestError: invalid language 'jw'", errors.LanguageRefusedError),
         ("failed to write the verbose_json", errors.UnknownOutcomeError),
-        ("Error code: 400 - this file is not supported", errors.UnknownOutcomeError),
+        ("Error code: 400 - this file is not supported", errors.SegmentRefusedError),
+        ("litellm.BadRequestError: OpenAIException - Invalid file format.", errors.SegmentRefusedError),
+        ("litellm.APIConnectionError: XException - Error code: 413 - too large", errors.SegmentTooLargeError),
+        ("litellm.NotFoundError: no such model", errors.ModelNotFoundError),
+        ("litellm.RateLimitError: slow down", errors.RateLimitedError),
+        ("litellm.InternalServerError: OpenAIException - Error code: 500", errors.UnknownOutcomeError),
+        ("litellm.Timeout: no answer in 600 s", errors.UnknownOutcomeError),
+        ("FileNotFoundError: /tmp/x", errors.UnknownOutcomeError),
     ],
 )
 def test_a_refusal_that_a_proxy_wraps_was_free(said: str, kind: type[errors.CallError]) -> None:

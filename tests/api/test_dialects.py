@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from stenoflow.tasks.api.errors import CallError, KeyRefusedError, ModelNotFound
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.providers import Provider, load_providers
 from stenoflow.tasks.api.requests import TranscriptionRequest
+from stenoflow.tasks.api.speech import SpeechRequest
 from stenoflow.tasks.errors import SettingsError
 from tests.servers.dialects import SERVERS, Sent, dialect_server
 
@@ -57,6 +59,35 @@ async def asked(name: str, sound: Path) -> tuple[Any, list[Sent]]:
             return await api.transcribe(sound, request_for(name), duration_ms=2_000), came
 
 
+_TRANSCRIBE_ONLY = {"deepgram", "whisper.cpp"}
+OTHERS = sorted(SERVERS.keys() - _TRANSCRIBE_ONLY)
+
+
+async def asked_otherwise(name: str) -> list[Sent]:
+    """Ask a question, have something spoken, and ask for the list; whatever is answered."""
+    question = ChatRequest("gpt-4o-mini", (Message("user", "What is the time?"),), 50, effort="low")
+    with dialect_server(name) as (base_url, came):
+        async with api_of(name, base_url) as api:
+            with suppress(CallError):
+                await api.chat(question)
+            with suppress(CallError):
+                await api.speak(SpeechRequest("tts-1", "It is nine.", "alloy", "mp3"))
+            assert [each.name for each in await api.models()] == ["whisper-1"]
+    return came
+
+
+def shown_otherwise(came: list[Sent]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": sent.path,
+            "query": [list(pair) for pair in sent.query],
+            "key": {name: value for name, value in sent.headers.items() if name in _KEY_HEADERS},
+            "document": sent.document,
+        }
+        for sent in came
+    ]
+
+
 def shown(came: list[Sent]) -> list[dict[str, Any]]:
     """Return requests as the golden file has them."""
     return [
@@ -86,6 +117,13 @@ async def test_what_is_sent_and_what_is_taken(name: str, segment: Path) -> None:
     counted = {"mistral": 1, "deepgram": 1.25}.get(name)
     assert (answer.usage_seconds is None) == (counted is None)
     assert counted is None or float(answer.usage_seconds) == counted
+
+
+@pytest.mark.parametrize("name", OTHERS)
+async def test_what_is_sent_to_who_writes_speaks_and_lists(name: str) -> None:
+    assert (
+        shown_otherwise(await asked_otherwise(name)) == json.loads(GOLDEN.read_text("utf-8"))["others"][name]
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS.keys() - _KEYLESS))
@@ -191,7 +229,8 @@ def _write() -> None:
     with tempfile.NamedTemporaryFile(suffix=".mp3") as file:
         file.write(b"sound")
         file.flush()
-        sent = {name: shown(asyncio.run(asked(name, Path(file.name)))[1]) for name in SERVERS}
+        sent: dict[str, Any] = {name: shown(asyncio.run(asked(name, Path(file.name)))[1]) for name in SERVERS}
+    sent["others"] = {name: shown_otherwise(asyncio.run(asked_otherwise(name))) for name in OTHERS}
     GOLDEN.write_text(json.dumps(sent, indent=1) + "\n", "utf-8")
 
 

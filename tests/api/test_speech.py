@@ -126,6 +126,14 @@ def test_a_form_is_told_by_its_beginning(format_: SpeechFormat) -> None:
     assert form_of(json.dumps({"error": "no"}).encode()[:12], format_) is None
 
 
+def test_mp3_in_place_of_samples_is_told_by_its_label() -> None:
+    """Samples may begin with anything; what is labelled as MP3 and begins so is none."""
+    frame = bytes.fromhex("fffb90c4") + bytes(8)
+    assert form_of(frame, "pcm") == form_of(frame, "pcm", "audio/pcm") == "pcm"
+    assert form_of(frame, "pcm", "audio/mpeg; x=1") == "mp3"
+    assert form_of(bytes(12), "pcm", "audio/mpeg") == "pcm"
+
+
 def test_models_are_data_and_users_add_theirs() -> None:
     table = load_speech_models({"mine": {"voices": ["anna"], "voice": "anna", "formats": ["wav"]}})
     assert "onyx" in table.get("tts-1-hd").voices

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from stenoflow.tasks.api.model_table import ModelKind
-from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
+from stenoflow.tasks.calls import chosen_models
+from stenoflow.tasks.calls.chosen_models import chat_model, speech_model, transcription_model
 from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings, load_settings
 from tests.servers.audio_api import audio_api_server
+
+
+@pytest.fixture(autouse=True)
+def _in_december(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All models of these tests live then."""
+    monkeypatch.setattr(chosen_models, "today", lambda: date(2026, 12, 1))
 
 
 def settings_at(home: Path, base_url: str) -> Settings:
@@ -31,6 +39,8 @@ def chosen(settings: Settings) -> str:
         (["gpt-transcribe", "whisper-1"], "whisper-1"),
         (["gpt-transcribe", "gpt-6-luna"], "gpt-transcribe"),
         (["whisper-large-v3-turbo"], "whisper-large-v3-turbo"),
+        (["kokoro", "Systran/faster-whisper-small", "whisper-x"], "Systran/faster-whisper-small"),
+        (["my-whisper", "gpt-4o-transcribe"], "gpt-4o-transcribe"),
         (["something-else"], "whisper-1"),
         ([], "whisper-1"),
     ],
@@ -82,10 +92,29 @@ def api_down() -> str:
 
 def test_one_choice_needs_no_list(tmp_path: Path) -> None:
     with audio_api_server() as server:
-        settings = settings_at(tmp_path, server.base_url)
+        settings = settings_at(tmp_path, server.base_url).model_copy(update={"provider": "openai"})
         refresh_offers(settings, ModelKind.CHAT)
         assert server.connections == 0
         assert chat_model(settings) == "gpt-6-luna"
+
+
+@pytest.mark.parametrize(
+    ("kind", "offered", "taken"),
+    [
+        (ModelKind.CHAT, ["gpt-4o", "openai/gpt-oss-20b"], "openai/gpt-oss-20b"),
+        (ModelKind.CHAT, ["gpt-4o", "gpt-3.5-turbo"], "gpt-4o"),
+        (ModelKind.SPEECH, ["gemini-2-5-tts", "qwen-tts"], "gemini-2-5-tts"),
+        (ModelKind.SPEECH, ["tts-1-hd", "whisper-1"], "tts-1-hd"),
+    ],
+)
+def test_who_writes_and_speaks_is_chosen_by_the_list_too(
+    tmp_path: Path, kind: ModelKind, offered: list[str], taken: str
+) -> None:
+    with audio_api_server() as server:
+        server.models = [{"id": name, "object": "model"} for name in offered]
+        settings = settings_at(tmp_path, server.base_url)
+        refresh_offers(settings, kind)
+        assert (chat_model if kind is ModelKind.CHAT else speech_model)(settings) == taken
 
 
 def test_where_no_model_is_left_servers_that_can_are_named(

@@ -18,10 +18,17 @@ import pytest
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.tables import Segment
-from stenoflow.tasks.api.errors import BillingStoppedError, SegmentRefusedError, UnknownOutcomeError
+from stenoflow.tasks.api.errors import (
+    BillingStoppedError,
+    CallError,
+    SegmentRefusedError,
+    UnknownOutcomeError,
+)
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.calls.failover import Breaker
+from stenoflow.tasks.calls import failover
+from stenoflow.tasks.calls.failover import Breaker, Candidate, patience_s
 from stenoflow.tasks.context import AppContext, open_context
+from stenoflow.tasks.jobs.transcribe.due import Speeds
 from stenoflow.tasks.jobs.transcribe.request import job_settings, request_of
 from stenoflow.tasks.settings import InboxSettings, load_settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
@@ -153,11 +160,16 @@ def test_an_outage_midway_loses_nothing_and_the_books_agree(
 
 
 @pytest.mark.program
-def test_who_is_too_slow_for_the_deadline_is_followed_by_the_next(
-    transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
+def test_who_hangs_is_followed_by_the_next_long_before_the_deadline(
+    transcribe: Transcribe,
+    api: AudioApiServer,
+    spare: AudioApiServer,
+    meeting: Meeting,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(failover, "_LEAST_PATIENCE_S", 3.0)
     api.mode = "hang"
-    ended = transcribe(call_deadline_s=20.0)
+    ended = transcribe()
     assert ended.outcome.status == "complete"
     assert ended.said == [word.text for word in meeting.words]
     # Two of those that had a place were replaced before the third failure in a row.
@@ -253,16 +265,72 @@ def test_what_is_due_goes_to_the_cheapest_that_makes_it(
         providers=(_FIRST, _SPARE),
         due=(datetime.now().astimezone() - timedelta(minutes=1)).time() if due else None,
     )
-    prices = {
-        _FIRST: {"whisper-1": {"amount": "0.6", "per": "minute"}},
-        _SPARE: {"whisper-1": {"amount": "0.1", "per": "minute"}},
-    }
-    ended = transcribe(inboxes=[inbox], prices=prices)
+    ended = transcribe(inboxes=[inbox], prices=_PRICES)
     assert ended.outcome.status == "complete"
     asked = {_FIRST: api, _SPARE: spare}
     assert [name for name, server in asked.items() if server.calls] == [first]
     again = transcribe()
     assert (again.outcome.job, again.outcome.calls) == (ended.outcome.job, 0)
+
+
+_PRICES = {
+    _FIRST: {"whisper-1": {"amount": "0.6", "per": "minute"}},
+    _SPARE: {"whisper-1": {"amount": "0.006", "per": "minute"}},
+}
+
+
+@pytest.mark.program
+def test_who_costs_more_than_the_budget_has_room_for_is_passed_over(
+    transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
+) -> None:
+    """The cheaper one does the rest; without it, what there is room for is done, and no more."""
+    budget = {"run": "0.8"}
+    ended = transcribe(prices=_PRICES, budgets=budget)
+    assert (ended.outcome.status, ended.outcome.error) == ("complete", None)
+    assert ended.said == [word.text for word in meeting.words]
+    assert 0 < len(api.calls) <= 4 < len(spare.calls)
+    assert ended.context.reports.spending().actual_micro <= 800_000
+    _check_books(ended, (_FIRST, api), (_SPARE, spare))
+
+
+def test_a_job_that_not_even_the_cheapest_can_do_is_refused(
+    transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer
+) -> None:
+    refused = transcribe(prices=_PRICES, budgets={"run": "0.01"}).outcome
+    assert (refused.status, (refused.error or {})["kind"]) == ("refused", "budget")
+    assert not [*api.calls, *spare.calls]
+
+
+@pytest.mark.usefixtures("api", "spare")
+def test_an_estimate_prices_all_who_may_be_asked(stenoflow: Command, meeting: Meeting, home: Path) -> None:
+    with (home / "stenoflow.toml").open("a", encoding="utf-8") as file:
+        file.write('[prices.spare.whisper-1]\namount = "6"\nper = "minute"\n')
+        file.write(f'[tag_providers]\nb = ["{_FIRST}", "spare"]\n')
+    alone, both, tagged = (
+        stenoflow("estimate", meeting.path, *options, "--json").line
+        for options in ((), ("--providers", f"{_FIRST},{_SPARE}"), ("--tag", "b"))
+    )
+    assert "others" not in alone
+    assert both == tagged
+    ((other,), cost) = both["others"], float(both["cost"])
+    assert (other["provider"], other["price"]) == (_SPARE, "6 USD a minute")
+    assert float(other["cost"]) == pytest.approx(1_000 * cost, rel=0.01)
+    assert float(both["most"]) > float(other["cost"]) > float(alone["most"])
+    said = stenoflow("estimate", meeting.path, "--tag", "b").err
+    assert f"All of it by whisper-1 at {_SPARE}" in " ".join(said.split())
+
+
+@pytest.mark.program
+def test_a_hiccup_of_the_last_is_sat_out(
+    transcribe: Transcribe, api: AudioApiServer, spare: AudioApiServer, meeting: Meeting
+) -> None:
+    """Nobody is asked after it, so that it is not left alone as one of several is."""
+    api.mode = "401"
+    spare.script(["503"] * 3)
+    ended = transcribe(at_once=3)
+    assert (ended.outcome.status, ended.outcome.error) == ("complete", None)
+    assert ended.said == [word.text for word in meeting.words]
+    assert ended.booked("possible").keys() == {_SPARE}
 
 
 @pytest.mark.parametrize("said", ["127.0.0.1", "127.0.0.1,nobody", "spare,spare"])
@@ -271,22 +339,94 @@ def test_a_list_that_makes_no_sense_is_refused(stenoflow: Command, meeting: Meet
     assert stenoflow("transcribe", meeting.path, "--providers", said).exit_code == 2
 
 
+def _fails(breaker: Breaker, error: CallError, *, is_last: bool = False) -> None:
+    with pytest.raises(type(error)), breaker.trying("openai", is_last=is_last):
+        raise error
+
+
 def test_a_broken_provider_is_left_alone_for_a_while_and_tried_again() -> None:
     now = [0.0]
     breaker = Breaker(lambda: now[0])
-    breaker.failed("openai", SegmentRefusedError("this segment"))
+    _fails(breaker, SegmentRefusedError("this segment"))
     assert breaker.lets("openai")
     for _ in range(2):
-        breaker.failed("openai", UnknownOutcomeError("no answer"))
+        _fails(breaker, UnknownOutcomeError("no answer"))
     assert breaker.lets("openai")
-    breaker.failed("openai", UnknownOutcomeError("no answer"))
+    _fails(breaker, UnknownOutcomeError("no answer"))
     assert not breaker.lets("openai")
-    with pytest.raises(UnknownOutcomeError):
-        breaker.check("openai")
+    with pytest.raises(UnknownOutcomeError), breaker.trying("openai"):
+        pytest.fail("it was sent")
     assert breaker.lets("groq")
     now[0] = 60.0
     assert breaker.lets("openai")
-    breaker.failed("openai", BillingStoppedError("no credit"))
+    _fails(breaker, BillingStoppedError("no credit"))
     assert not breaker.lets("openai")
-    breaker.worked("openai")
+    now[0] = 120.0
+    with breaker.trying("openai"):
+        pass
     assert breaker.lets("openai")
+
+
+def test_one_call_alone_tries_whether_a_provider_has_recovered() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    _fails(breaker, BillingStoppedError("no credit"))
+    now[0] = 60.0
+    with breaker.trying("openai"):
+        assert not breaker.lets("openai")
+        with pytest.raises(BillingStoppedError), breaker.trying("openai"):
+            pytest.fail("it was sent")
+    assert breaker.lets("openai")
+    _fails(breaker, BillingStoppedError("no credit"))
+    now[0] = 120.0
+    # One that ends otherwise says nothing, and keeps nobody from trying.
+    with pytest.raises(LookupError), breaker.trying("openai"):
+        raise LookupError
+    assert breaker.lets("openai")
+
+
+def test_the_last_is_asked_all_the_same_unless_it_refuses_everybody() -> None:
+    breaker = Breaker()
+    for _ in range(4):
+        _fails(breaker, UnknownOutcomeError("no answer"), is_last=True)
+    assert not breaker.lets("openai")
+    with breaker.trying("openai", is_last=True):
+        pass
+    assert breaker.lets("openai")
+    _fails(breaker, BillingStoppedError("no credit"), is_last=True)
+    with pytest.raises(BillingStoppedError), breaker.trying("openai", is_last=True):
+        pytest.fail("it was sent")
+
+
+@pytest.mark.parametrize(
+    ("sound_s", "speed", "until_due_s", "waited_s"),
+    [
+        (60, 8.0, None, 52.5),
+        (600, 8.0, None, 255.0),
+        # Who was fast before has answered long since; who is slow is given its time.
+        (600, 100.0, None, 48.0),
+        (600, 1.0, None, 1_830.0),
+        # Half of what is left is the next one's; but nobody answers in no time.
+        (600, 8.0, 200.0, 100.0),
+        (600, 8.0, -5.0, 30.0),
+        (600, 0.0, 80_000.0, 40_000.0),
+    ],
+)
+def test_it_is_waited_as_long_as_an_answer_may_take(
+    sound_s: int, speed: float, until_due_s: float | None, waited_s: float
+) -> None:
+    assert patience_s(sound_s * 1_000, speed, until_due_s) == pytest.approx(waited_s)
+
+
+@pytest.mark.parametrize(("given_s", "waited_s"), [(None, 52.5), (900.0, 900.0)])
+def test_a_provider_may_be_given_a_time_of_its_own(
+    home: Path, empty_database: Path, given_s: float | None, waited_s: float
+) -> None:
+    home.mkdir(mode=0o700)
+    shutil.copy(empty_database, home / "stenoflow.db")
+    own = {_SPARE: {"base_url": "http://127.0.0.1:9/v1", "deadline_s": given_s}}
+    with open_context(load_settings(home=home, providers=own)) as context:
+        speeds = Speeds(context)
+        asked = Candidate(_SPARE, "whisper-1"), Candidate("embedded", "whisper-base")
+        waited = [asyncio.run(speeds.patience_s(each, 60_000, None)) for each in asked]
+    assert waited == [waited_s, None]

@@ -226,12 +226,17 @@ def test_a_language_that_we_decided_on_and_the_server_refuses_is_told_no_more(
     assert sum("language" in dict(call.fields) for call in api.calls) == 1
 
 
-def test_a_language_that_the_user_named_and_the_server_refuses_is_not_passed_over(
-    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+@pytest.mark.parametrize(
+    "asked", [("--language", "jv"), ("--languages", "jv,en", "--model", "gpt-transcribe")]
+)
+def test_a_language_that_the_user_named_and_the_server_refuses_is_told_no_more(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, asked: tuple[str, ...]
 ) -> None:
-    api.mode = "400"
-    printed = stenoflow("transcribe", meeting.path, "--language", "jv", *_WHOLE)
-    assert printed.exit_code == 3
+    api.mode = "refuses-language"
+    printed = stenoflow("transcribe", meeting.path, *asked, *_WHOLE)
+    assert (printed.exit_code, printed.line["status"]) == (0, "complete")
+    refused, *others = api.calls
+    assert (refused.charged, {call.charged for call in others}) == (False, {True})
 
 
 def _in_codes(language_of: Callable[[int], list[str]], calls: Heard) -> Recogniser:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import Command, Meeting
-from tests.servers.audio_api import AudioApiServer
+from tests.servers.audio_api import AudioApiServer, audio_api_server
 
 
 def _in_days(days: int) -> str:
@@ -71,3 +71,44 @@ def test_voices_and_chat_models_that_end_are_warned_of_too(
     assert printed.err.count("Warning: tts-1 ends at openai") == 1
     again = stenoflow("metrics", "--once").out
     assert 'stenoflow_model_last_day_timestamp_seconds{kind="speech",model="tts-1"' in again
+
+
+def test_each_kinds_server_is_asked(stenoflow: Command, api: AudioApiServer, home: Path) -> None:
+    api.models = [{"id": "whisper-1"}]
+    with audio_api_server() as writer:
+        _set(home, f'chat_provider = "writes"\n[providers.writes]\nbase_url = "{writer.base_url}"\n')
+        writer.models = [{"id": "gpt-6-luna"}]
+        rows = stenoflow("models", "--check", "--json").lines
+        assert [(row["provider"], row["model"]) for row in rows if row["offered"]] == [
+            ("127.0.0.1", "whisper-1"),
+            ("writes", "gpt-6-luna"),
+        ]
+        ours = stenoflow("models", "--check", "--kind", "chat", "--json").lines
+        assert {row["provider"] for row in ours} == {"writes"}
+    # One that does not answer hides nothing of the other.
+    printed = stenoflow("models", "--check", "--json")
+    assert (printed.exit_code, [row["model"] for row in printed.lines]) == (0, ["whisper-1"])
+    assert writer.base_url in printed.err
+
+
+@pytest.mark.usefixtures("api")
+def test_a_model_in_use_that_the_table_lacks_is_listed_too(
+    stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_CHAT_MODEL", "my-own")
+    used = [
+        (row["kind"], row["model"], row["provider"])
+        for row in stenoflow("models", "--json").lines
+        if row["in_use"]
+    ]
+    assert ("chat", "my-own", "127.0.0.1") in used
+    assert {kind for kind, _, _ in used} == {"transcription", "chat", "speech"}
+
+
+def test_an_end_that_only_the_provider_tells_is_warned_of(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    api.models = [{"id": "my-tts", "shutdown_date": _in_days(9)}]
+    assert stenoflow("models", "--check").exit_code == 0
+    printed = stenoflow("speak", "Good night.", "-o", tmp_path / "night.mp3", "--model", "my-tts")
+    assert f"Warning: my-tts ends at 127.0.0.1 on {_in_days(9)}" in printed.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.calls.provider import asked_for
 from stenoflow.tasks.settings import load_settings
-from tests.flows.conftest import Command, Meeting
+from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.servers.audio_api import AudioApiServer, audio_api_server
 from tests.servers.dialects import dialect_server
 
@@ -92,6 +93,16 @@ def test_a_key_comes_from_the_variable_that_the_provider_names(
     assert (writes.provider.name, writes.key) == ("openai", "sk-test-0123456789")
 
 
+def test_a_known_host_is_asked_with_the_key_that_is_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://mine.openai.azure.com")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "key-of-azure")
+    assert asked_for(load_settings(home=home)).key == "key-of-azure"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    assert asked_for(load_settings(home=home)).key == "sk-test-0123456789"
+
+
 @pytest.mark.usefixtures("api")
 def test_a_provider_that_there_is_not_is_named(
     stenoflow: Command, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +127,23 @@ def test_deepgram_hears_a_whole_recording(
     assert {dict(sent.query)["model"] for sent in came} == {"nova-3"}
     # It is believed how many seconds it counted, as far as that can be.
     assert float(line["cost"]) > 0
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("speakers", ["model", "none"])
+def test_mistral_tells_speakers_apart_where_it_is_asked_to(
+    stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch, speakers: str
+) -> None:
+    monkeypatch.setenv("STENOFLOW_TRANSCRIPTION_PROVIDER", "mistral")
+    with dialect_server("mistral") as (base_url, came):
+        _set(home, f'[providers.mistral]\nbase_url = "{base_url}"\n')
+        line = stenoflow("transcribe", meeting.path, "--speakers", speakers, "--language", "en", *_ALONE).line
+    assert line["calls"] == len(came) > 0
+    told = ["true"] if speakers == "model" else []
+    assert {tuple(sent.values("diarize")) for sent in came} == {tuple(told)}
+    assert all(sent.values("timestamp_granularities") and not sent.values("language") for sent in came)
+    transcript = json.loads(read_artifact(line, "json"))
+    assert bool(transcript["speakers"]) == bool(told)
 
 
 @pytest.mark.program

@@ -196,6 +196,20 @@ def test_the_voice_is_heard_while_the_answer_is_still_being_written(
 
 
 @pytest.mark.program
+def test_a_thought_that_begins_without_a_mark_is_not_played(
+    stenoflow: Command, api: AudioApiServer, question: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model that nobody knows, nothing is spoken before its thought, or its answer, has ended."""
+    monkeypatch.setenv("STENOFLOW_CHAT_MODEL", "qwq-32b")
+    api.chat.chatter = lambda _: f"They want the time. Is it nine, or is it ten?\n</think>\n\n{ANSWER}"
+    assert stenoflow("jobs").exit_code == 0
+    with command(["reply", str(question), "-o", "-", "--format", "wav"], Path.cwd()) as process:
+        sound_of(process).read()
+        assert process.wait() == 0
+    assert " ".join(sorted((call.text for call in api.speech.calls), key=ANSWER.index)) == ANSWER
+
+
+@pytest.mark.program
 def test_a_closed_pipe_ends_it_cleanly(stenoflow: Command, api: AudioApiServer, question: Path) -> None:
     rest = api.chat.hold_after(3)
     with command(["reply", str(question), "-o", "-", "--format", "wav"], Path.cwd()) as process:

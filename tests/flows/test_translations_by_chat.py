@@ -71,6 +71,7 @@ def test_what_was_heard_is_translated_with_its_times_and_paid_for_once(
     assert (line["status"], line["segments"], line["calls"]) == ("complete", 4, 7)
     assert (len(api.calls), len(api.translations), len(api.chat.chats)) == (4, 0, 3)
     asked = api.chat.chats[0].document
+    assert {chat.document["reasoning_effort"] for chat in api.chat.chats} == {"low"}
     assert (asked["model"], asked["response_format"]["type"]) == ("gpt-6-luna", "json_schema")
     tokens = sum(0.10 * chat.read + 0.50 * chat.written for chat in api.chat.chats)
     assert _charged(home, "token") == pytest.approx(tokens, abs=2)

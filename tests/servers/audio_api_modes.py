@@ -206,7 +206,7 @@ def _wants_times(exchange: Exchange) -> bool:
 
 
 def _tells_language(exchange: Exchange) -> bool:
-    return exchange.field("language") is not None
+    return exchange.field("language") is not None or exchange.field("languages[]") is not None
 
 
 def _refuse_voices(exchange: Exchange) -> None:

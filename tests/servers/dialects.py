@@ -47,6 +47,7 @@ VERBOSE: Json = {
     "segments": SEGMENTS,
     "words": WORDS,
 }
+LIST: Json = {"object": "list", "data": [{"id": "whisper-1", "shutdown_date": "2027-02-26"}]}
 CHAT: Json = {"choices": [{"message": {"role": "assistant", "content": "Nine."}, "finish_reason": "stop"}]}
 
 
@@ -132,6 +133,8 @@ def _speaches(_: Sent) -> Answer:
 
 
 def _litellm(sent: Sent) -> Answer:
+    if sent.path == "/v1/chat/completions":
+        return 200, CHAT
     if sent.values("response_format") != ["json"]:
         text = "litellm.BadRequestError: OpenAIException - response_format 'verbose_json' is not compatible"
         return 500, {"error": {"message": text, "type": None, "param": None, "code": "500"}}
@@ -178,11 +181,14 @@ def dialect_server(name: str) -> Iterator[tuple[str, list[Sent]]]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             sent = _read(self.path, {key.lower(): value for key, value in self.headers.items()}, body)
             came.append(sent)
-            status, document = answer(sent)
+            status, document = (200, LIST) if self.command == "GET" else answer(sent)
             data = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

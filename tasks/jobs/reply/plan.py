@@ -14,6 +14,7 @@ from stenoflow.tasks.api.chat import Message
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.assembly.assemble import assemble
 from stenoflow.tasks.calls.chosen_models import chat_model
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import EmptyTranscriptError, SettingsError, StaleError
@@ -48,6 +49,8 @@ def check_request(context: AppContext, request: ReplyRequest) -> None:
         raise SettingsError(f"the name of a session has 1 to {LONGEST_SESSION} characters")
     if request.instructions is not None and len(request.instructions) > _LONGEST_INSTRUCTIONS:
         raise SettingsError(f"the instructions are longer than {_LONGEST_INSTRUCTIONS} characters")
+    if not (request.model or context.settings.chat_model):
+        refresh_offers(context.settings, ModelKind.CHAT)
     _ = speech_settings(context.settings, context.speech_models, request.voicing)
     # An entry that cannot be used is told of now.
     _ = context.chat_models, context.prices

@@ -11,6 +11,7 @@ from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.speech import SPEECH_FORMATS, SpeechFormat, SpeechRequest
 from stenoflow.tasks.api.speech_models import SpeechModel
 from stenoflow.tasks.calls.chosen_models import speech_model
+from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import Settings
@@ -91,6 +92,8 @@ def speech_settings(
     Raises:
         SettingsError: the model has no such voice or takes no instructions, or a value is out of range.
     """
+    if not (wanted.model or settings.speech_model):
+        refresh_offers(settings, ModelKind.SPEECH)
     name = speech_model(settings, wanted.model)
     model = models.get(name)
     if model.prc and not settings.allow_prc:

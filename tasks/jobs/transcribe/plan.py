@@ -9,6 +9,8 @@ from stenoflow.tasks.api.chat_models import ContextTooSmallError
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.job_settings import JobSettings
+from stenoflow.tasks.billing.prices import Price
+from stenoflow.tasks.calls.failover import Candidate
 from stenoflow.tasks.calls.provider import provider_name
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.minutes.budget import MinutesEstimate, estimate_minutes
@@ -17,6 +19,17 @@ from stenoflow.tasks.jobs.transcribe.prepare import check_length, check_speakers
 from stenoflow.tasks.jobs.translate.plan import TranslationEstimate, estimate_translation
 from stenoflow.tasks.media.probe import probe
 from stenoflow.tasks.sources import Source, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEstimate:
+    """What a source would cost if another provider did all of it."""
+
+    provider: str
+    model: str
+    price: str | None
+    cost_micro: int | None
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +42,11 @@ class Estimate:
         segment_micro: what a segment of mean length costs at most, in micro-units.
         cost_micro: what the whole costs at most, were it speech throughout, each call by itself; with its
             translation, if it is to be translated and in another language than English.
-        most_micro: the same if every segment had to be asked for again as often as it may be.
+        most_micro: the same if every segment had to be asked for again as often as it may be, at the dearest
+            provider; None where a price is unknown.
         translation: about what a translation by chat takes, which ``cost_micro`` counts; None: there is none.
         digest: about what minutes of it take besides; None: none are asked for.
+        others: who is asked for what the provider cannot, in order.
     """
 
     source: Source
@@ -46,6 +61,7 @@ class Estimate:
     currency: str
     translation: TranslationEstimate | None = None
     digest: MinutesEstimate | None = None
+    others: tuple[OtherEstimate, ...] = ()
 
 
 def estimate_source(
@@ -69,26 +85,47 @@ def estimate_source(
     check_speakers(settings, (), stream, source.name)
     tracks = tracks_of(settings, stream)
     segments = tracks * max(1, round(length_ms / settings.target_ms))
-    price = context.prices.find(settings.provider, settings.model)
+    asked = Candidate.chain(settings.provider, settings.model, settings.others)
+    price, *other_prices = (context.prices.find(each.provider, each.model) for each in asked)
     translation = _translation(context, settings, tracks * length_ms, segments)
     mean_ms = -(-tracks * length_ms // segments)
-    call_micro = None if price is None else price.reserve(mean_ms)
-    segment_micro = None if call_micro is None else call_micro * settings.calls_a_segment
-    most_micro = None if call_micro is None else call_micro * (settings.calls_a_segment + MOST_AGAIN)
+    calls = [None if each is None else each.reserve(mean_ms) for each in (price, *other_prices)]
+    segment_micro = _times(calls[0], settings.calls_a_segment)
+    is_alike = None not in calls and len({each.currency for each in (price, *other_prices) if each}) == 1
+    dearest = max(each or 0 for each in calls) if is_alike else None
+    most_micro = _times(dearest, settings.calls_a_segment + MOST_AGAIN)
     return Estimate(
         source,
         stream.demuxed_end_ms,
         segments,
         settings.provider,
         settings.model,
-        f"{price.amount} {price.currency} a {price.per}" if price else None,
+        _written(price),
         _with(translation, segment_micro, segments),
-        _with(translation, None if segment_micro is None else segment_micro * segments),
-        _with(translation, None if most_micro is None else most_micro * segments),
+        _with(translation, _times(segment_micro, segments)),
+        _with(translation, _times(most_micro, segments)),
         price.currency if price else "USD",
         translation,
         None if chat_model is None else _digest(context, length_ms, chat_model),
+        tuple(
+            OtherEstimate(
+                each.provider,
+                each.model,
+                _written(other),
+                _times(call_micro, settings.calls_a_segment * segments),
+                other.currency if other else "USD",
+            )
+            for each, other, call_micro in zip(asked[1:], other_prices, calls[1:], strict=True)
+        ),
     )
+
+
+def _times(micro: int | None, times: int) -> int | None:
+    return None if micro is None else micro * times
+
+
+def _written(price: Price | None) -> str | None:
+    return f"{price.amount} {price.currency} a {price.per}" if price else None
 
 
 def _translation(

@@ -15,7 +15,8 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.job_settings import CacheKeys, JobSettings, Speakers, job_id, recording_id
 from stenoflow.tasks.assembly.review import realign
-from stenoflow.tasks.calls.bills import check_affordable, reserve_audio, reserve_tokens
+from stenoflow.tasks.calls.bills import check_affordable, is_countable, reserve_audio, reserve_tokens
+from stenoflow.tasks.calls.failover import Candidate
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import (
     RefusedError,
@@ -308,6 +309,9 @@ def expected_bills(
 ) -> Iterator[tuple[Target, Bill]]:
     """Yield who is to be paid for a job, and what at most, for each call that sends sound.
 
+    Of several who can be asked, the cheapest counts: what the others would cost, each of their calls is held
+    against the budget for.
+
     Args:
         context: the tools.
         job: the job.
@@ -316,13 +320,26 @@ def expected_bills(
     """
     settings = JobSettings.from_dict(job.settings)
     due = _due(context, job, settings, sha256) or _Due.of_all(settings, duration_ms)
-    target = Target(settings.provider, settings.model)
-    price = context.prices.find(target.provider, target.model)
-    yield from ((target, reserve_audio(price, ms)) for ms in due.sound_ms)
+    yield from min((_sound_bills(context, each, due.sound_ms) for each in _asked(settings)), key=_cost)
     if settings.translator is not None and due.chat_ms:
         target = Target(settings.chat_provider, settings.translator)
         tokens = most_tokens(due.chat_ms, due.chat_segments, context.chat_models.get(target.model))
         yield target, reserve_tokens(context.prices.find(target.provider, target.model), tokens)
+
+
+def _asked(settings: JobSettings) -> list[Candidate]:
+    return Candidate.chain(settings.provider, settings.model, settings.others)
+
+
+def _sound_bills(context: AppContext, asked: Candidate, sound_ms: Iterable[int]) -> list[tuple[Target, Bill]]:
+    target = Target(asked.provider, asked.model)
+    price = context.prices.find(asked.provider, asked.model)
+    return [(target, reserve_audio(price, ms)) for ms in sound_ms]
+
+
+def _cost(bills: Iterable[tuple[Target, Bill]]) -> float:
+    """Return what bills come to; what no budget can count comes to more than anything."""
+    return sum((each.amount_micro or 0) if is_countable(each) else float("inf") for _, each in bills)
 
 
 @dataclass(frozen=True, slots=True)

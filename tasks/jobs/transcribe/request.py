@@ -92,6 +92,8 @@ def request_of(context: AppContext, options: RecordingOptions) -> TranscribeRequ
 
     def settled() -> TranscribeRequest:
         refresh_offers(context.settings, ModelKind.TRANSCRIPTION)
+        if options.translate and not context.settings.chat_model:
+            refresh_offers(context.settings, ModelKind.CHAT)
         return _request_of(context, options)
 
     return replace(request, settled=settled)
@@ -179,10 +181,11 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         _check_languages(ours, (language, *languages))
     translator = _translator(settings, model, models) if options.translate else None
     chats = None if translator is None else provider_name(settings, ModelKind.CHAT)
+    speakers = _speakers(options.speakers, model, models)
     return JobSettings(
         provider=asked.name,
         model=name,
-        format=model.response_format,
+        format=model.format_for(speakers=speakers == Speakers.MODEL),
         target_ms=rule.target_ms,
         window_ms=rule.window_ms,
         language=language,
@@ -193,7 +196,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         translator=translator,
         translator_provider=None if chats == asked.name else chats,
         align=(options.align or settings.align).value,
-        speakers=_speakers(options.speakers, model, models),
+        speakers=speakers,
         engine=None if ours is None else ours.identity,
         others=tuple(map(str, chain[1:])),
         **_voices(settings, options),
@@ -308,8 +311,8 @@ def _speakers(wanted: str | None, model: Model, models: ModelTable[Model]) -> st
     """Say how speakers are told apart; a model that is made for it does so unless it is told not to."""
     if wanted is None:
         return Speakers.MODEL.value if model.tells_speakers else Speakers.NONE.value
-    if wanted == Speakers.MODEL and not model.tells_speakers:
-        able = ", ".join(name for name, each in models.listed.items() if each.tells_speakers)
+    if wanted == Speakers.MODEL and not model.can_tell_speakers:
+        able = ", ".join(name for name, each in models.listed.items() if each.can_tell_speakers)
         raise SettingsError(f"the model {model.name} cannot tell speakers apart", f"these can: {able}")
     return wanted
 

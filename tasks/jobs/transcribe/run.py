@@ -14,10 +14,10 @@ from stenoflow.storage.database.catalog import plan_of_segment
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import Activity, SegmentState
 from stenoflow.storage.database.tables import Segment
+from stenoflow.storage.errors import BudgetError
 from stenoflow.tasks.api.answers import Answer, parse_answer
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.requests import TranscriptionRequest
-from stenoflow.tasks.api.retry import RetryPolicy
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.assemble import untranslated
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
@@ -25,7 +25,7 @@ from stenoflow.tasks.calls.failover import IMPATIENT, Candidate
 from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.transcribe import RepeatedCall, SecondOpinion, TranscribeCall
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.transcribe.due import DueOrder
+from stenoflow.tasks.jobs.transcribe.due import DueOrder, Speeds
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 from stenoflow.tasks.jobs.transcribe.review import Reviewer
 from stenoflow.tasks.jobs.transcribe.speakers import SpeakerClips
@@ -69,7 +69,8 @@ class LanguageVote:
     async def language_for(self, index: int) -> str | None:
         """Return the language to tell with a segment; None: the model finds out."""
         if not self.is_open or self.settings.languages:
-            return self.settings.language
+            said = self.settings.language
+            return None if said in self._refused else said
         await self._load()
         language = language_to_tell(index, self._agreed, self._votes)
         return None if language in self._refused else language
@@ -85,6 +86,10 @@ class LanguageVote:
 
     def refused(self, language: str) -> None:
         """Tell a language no more that the provider does not take."""
+        if language not in self._refused:
+            _log.warning(
+                "job %s: the provider takes no language %s, and finds out itself", self.job_id, language
+            )
         self._refused.add(language)
 
     async def answered(self, segment: Segment) -> None:
@@ -149,6 +154,7 @@ class SegmentTranscriber:
     Attributes:
         vote: on the job's language.
         sha256: of the recording.
+        speeds: of the providers.
         clips: of who speaks in it; None: the model does not tell voices apart.
         second: hears what was transcribed as well; None: nobody does.
         due: says who is asked first, where the job is due; None: as the settings have it.
@@ -158,6 +164,7 @@ class SegmentTranscriber:
     settings: JobSettings
     vote: LanguageVote
     sha256: str
+    speeds: Speeds
     clips: SpeakerClips | None = None
     second: SecondOpinion | None = None
     due: DueOrder | None = None
@@ -168,8 +175,9 @@ class SegmentTranscriber:
         settings = prepared.settings
         vote = LanguageVote(caller.context, prepared.job.id, settings)
         clips = SpeakerClips(caller.context, prepared) if settings.speakers == Speakers.MODEL else None
-        due = DueOrder.of(caller.context, prepared)
-        return cls(caller, settings, vote, prepared.recording.sha256, clips, second, due)
+        speeds = Speeds(caller.context)
+        due = DueOrder.of(caller.context, prepared, speeds)
+        return cls(caller, settings, vote, prepared.recording.sha256, speeds, clips, second, due)
 
     async def transcribe(self, index: int, sound: Path) -> None:
         """Get a segment its answer, and its translation where the job is to be translated.
@@ -214,8 +222,8 @@ class SegmentTranscriber:
     ) -> None:
         """Get a segment its answer, of the first provider that can give one.
 
-        Who is broken is passed over, but for the last; once nothing more is sent to anybody, the others are
-        not asked.
+        Who is broken is passed over, but for the last, and so is who costs more than a budget has room for;
+        once nothing more is sent to anybody, the others are not asked.
         """
         caller = self.caller
         able = self._able(activity)
@@ -225,9 +233,14 @@ class SegmentTranscriber:
         for each in first:
             if not caller.breaker.lets(each.provider):
                 continue
+            call = self._call(segment, sound, activity, each, kind=kind)
+            call.policy, call.is_last = IMPATIENT, False
+            due_at = None if self.due is None else self.due.due_at
+            sound_ms = Excerpt(segment.spans).duration_ms
+            call.patience_s = await self.speeds.patience_s(each, sound_ms, due_at)
             try:
-                await caller.obtain(self._call(segment, sound, activity, each, IMPATIENT, kind=kind))
-            except CallError as error:
+                await caller.obtain(call)
+            except (CallError, BudgetError) as error:
                 if caller.is_stopped:
                     raise
                 _log.info("segment %d goes on to the next provider: %s", segment.index, error)
@@ -261,8 +274,7 @@ class SegmentTranscriber:
     @property
     def candidates(self) -> list[Candidate]:
         """Who can be asked, in order."""
-        first = Candidate(self.settings.provider, self.settings.model)
-        return [first, *map(Candidate.read, self.settings.others)]
+        return Candidate.chain(self.settings.provider, self.settings.model, self.settings.others)
 
     async def _translate(self, segment: Segment, sound: Path) -> None:
         """Get a segment its translation: by a model that transcribes, or by chat."""
@@ -285,7 +297,6 @@ class SegmentTranscriber:
         sound: Path,
         activity: Activity,
         asked: Candidate | None = None,
-        policy: RetryPolicy | None = None,
         *,
         kind: type[TranscribeCall] = TranscribeCall,
     ) -> TranscribeCall:
@@ -299,7 +310,6 @@ class SegmentTranscriber:
             index=segment.index,
             cache_key=settings.translation_key(key) if is_translation else key,
             target=Target(asked.provider, asked.model),
-            policy=policy,
             is_one_of_several=bool(settings.others),
             activity=activity,
             segment=segment,
@@ -308,6 +318,7 @@ class SegmentTranscriber:
                 languages=settings.languages,
                 prompt=settings.prompt,
                 keywords=settings.keywords,
+                diarize=settings.speakers == Speakers.MODEL,
             ),
             sound=sound,
             languages=self.vote,

@@ -22,6 +22,7 @@ from stenoflow.tasks.api.chat_models import ChatModel
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.error_body import hint_for
 from stenoflow.tasks.api.errors import ModelNotFoundError, NotTranslatedError, WrongAddressError
+from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.job_settings import JobSettings
 from stenoflow.tasks.assembly.review import read_answer, reviewed
@@ -67,6 +68,11 @@ class TranslateCall(PaidCall[ChatAnswer]):
     _numbers: list[int] = field(init=False, repr=False)
     _request: ChatRequest = field(init=False, repr=False)
 
+    @property
+    def kind(self) -> ModelKind:
+        """A model that writes."""
+        return ModelKind.CHAT
+
     @classmethod
     def of(cls, context: AppContext, segment: Segment, settings: JobSettings) -> Self:
         """Return the call for a segment that was transcribed."""
@@ -101,8 +107,9 @@ class TranslateCall(PaidCall[ChatAnswer]):
 
     async def send(self, api: AudioApi) -> ChatAnswer:
         """Ask for the lines."""
+        request = replace(self._request, effort=self._model.reasoning_effort)
         try:
-            return await api.chat(self._request)
+            return await api.chat(request)
         except (ModelNotFoundError, WrongAddressError) as error:
             # The provider does so all the same: the others are to go on.
             hint = hint_for(NotTranslatedError, self.target)
