@@ -23,6 +23,7 @@ from stenoflow.storage.database.tables import (
     Attempt,
     Copy,
     Correction,
+    InboxTerm,
     Job,
     Link,
     Receipt,
@@ -171,6 +172,11 @@ class Erasure:
             found = session.scalars(select(Recording).where(of_id | (Recording.source == wanted))).all()
             return [_described(session, recording) for recording in found]
 
+    def words(self, recording_id: str) -> list[Item]:
+        """Return the words that glossaries of inboxes have from a recording, as a receipt names them."""
+        with self._database.read() as session:
+            return _words(session, recording_id)
+
     def check_idle(self, recording_id: str) -> None:
         """Raise TakenError if a run is at work on a recording."""
         with self._database.read() as session:
@@ -200,7 +206,7 @@ class Erasure:
             ids = [job.id for job in jobs]
             forgotten = session.get_one(Recording, recording_id)
             sound = {"what": "recording", "sha256": forgotten.sha256, "bytes": forgotten.bytes}
-            items = [sound, *_artifact_items(session, ids)]
+            items = [sound, *_artifact_items(session, ids), *_words(session, recording_id)]
             session.add(self._receipt(recording_id, None, "all", "forget", items))
             _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
@@ -211,6 +217,7 @@ class Erasure:
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
             session.execute(nameless.values(source="", mark="", reason=None, status="forgotten"))
             session.execute(delete(Correction).where(Correction.recording_id == recording_id))
+            session.execute(delete(InboxTerm).where(InboxTerm.recording_id == recording_id))
             session.execute(delete(Voiceprint).where(Voiceprint.recording_id == recording_id))
             session.execute(delete(Job).where(Job.id.in_(ids)))
             session.execute(delete(Recording).where(Recording.id == recording_id))
@@ -266,6 +273,12 @@ def _erase_corrections_of_nothing(session: Session, recording_id: str) -> None:
 def _artifact_items(session: Session, job_ids: Sequence[str]) -> list[Item]:
     found = session.scalars(select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.name))
     return [{"what": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in found]
+
+
+def _words(session: Session, recording_id: str) -> list[Item]:
+    """Return an item for each word: without its hash, from which so short a text could be guessed."""
+    count = select(func.count()).select_from(InboxTerm).where(InboxTerm.recording_id == recording_id)
+    return [{"what": "word of a glossary"}] * session.scalars(count).one()
 
 
 def _answer_items(session: Session, job_id: str, expired: Sequence[str]) -> Iterator[Item]:
