@@ -117,3 +117,12 @@ def test_a_time_that_cannot_be_is_refused_by_name(
     monkeypatch.setenv(f"STENOFLOW_{name}", value)
     with pytest.raises(SettingsError, match=f"STENOFLOW_{name}"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["sound", "answers", "tags.board.artifacts", "inboxes.meetings.recordings"])
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e9", "1e308"])
+def test_days_that_nothing_is_kept_for_are_refused_by_name(name: str, days: str, home: Path) -> None:
+    table, _, last = f"retention.{name}".rpartition(".")
+    (home / "stenoflow.toml").write_text(f"[{table}]\n{last} = {days}\n")
+    with pytest.raises(SettingsError, match=rf"\[retention\.{name}\]"):
+        load_settings()

@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     StringConstraints,
@@ -44,6 +43,8 @@ Price = Annotated[Decimal, Field(ge=0, le=_HIGHEST_PRICE)]
 # A year: what waits longer is a mistake, and far longer times cannot be computed with.
 _MOST_HOURS = 24 * 366
 Seconds = Annotated[float, Field(gt=0, le=_MOST_HOURS * 3_600)]
+# Nearly three thousand years; with much more, no day can be told.
+Days = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class PriceEntry(BaseModel):
@@ -82,11 +83,11 @@ class RetentionPeriods(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    sound: PositiveFloat | None = None
+    sound: Days | None = None
     """Our own copies of recordings, and cut sound."""
-    answers: PositiveFloat | None = None
-    artifacts: PositiveFloat | None = None
-    recordings: PositiveFloat | None = None
+    answers: Days | None = None
+    artifacts: Days | None = None
+    recordings: Days | None = None
     """Complete recordings in an inbox: moved to its ``done_to``, else deleted."""
 
 

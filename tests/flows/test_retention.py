@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.uploads import Uploads
 from tests.flows.conftest import Command, Meeting, charges
 from tests.servers.audio_api import AudioApiServer
 
@@ -161,3 +164,49 @@ def _corrections(home: Path) -> int:
     with closing(sqlite3.connect(home / "stenoflow.db")) as database:
         (count,) = database.execute("SELECT count(*) FROM corrections").fetchone()
         return int(count)
+
+
+@pytest.mark.usefixtures("api")
+def test_what_was_sent_in_by_the_desk_goes_with_the_last_job_that_needs_it(
+    stenoflow: Command, meeting: Meeting, home: Path
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    assert stenoflow("jobs").exit_code == 0
+    with open_context(load_settings()) as context:
+        uploads = Uploads(home, context.store)
+        begun = uploads.begin("talk.mp3", meeting.path.stat().st_size, {})
+        with uploads.appending(begun, 0) as part:
+            part.write(meeting.path.read_bytes())
+        source = uploads.finish(uploads.find(begun.id)).source
+    assert source is not None
+    old, young = (
+        stenoflow("transcribe", source, "--segment-seconds", length, "--json").line
+        for length in ("60", "120")
+    )
+    _end_days_ago(home, 8, old["job"])
+    assert _expired(stenoflow, "--yes") == [], "the younger job has it"
+    _end_days_ago(home, 8, young["job"])
+    (gone,) = _expired(stenoflow, "--yes")
+    assert [item["what"] for item in gone["items"]] == ["recording"]
+    assert not list((home / "uploads").iterdir())
+    assert meeting.path.exists()
+    assert [receipt[:2] for receipt in _receipts(home)] == [("sound", "retention")]
+
+
+@pytest.mark.usefixtures("api")
+def test_an_inbox_that_is_away_keeps_its_periods(
+    stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    _keep(
+        home,
+        f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\n'
+        "[retention]\nartifacts = 7\n[retention.inboxes.meetings]\nartifacts = 365\n",
+    )
+    line = stenoflow("transcribe", inbox / "talk.mp3", "--json").line
+    _end_days_ago(home, 30, line["job"])
+    inbox.rename(tmp_path / "not mounted")
+    assert _expired(stenoflow, "--yes") == []
+    assert Path(line["artifacts"]["txt"].removeprefix("file://")).exists()
