@@ -111,7 +111,7 @@ def parse_chat(body: bytes, target: Target) -> ChatAnswer:
         BadAnswerError: no JSON object with a choice in it.
     """
     try:
-        parsed = json.loads(body)
+        parsed = lenient.load_json(body)
     except (ValueError, RecursionError):
         parsed = None
     choices = lenient.entries(parsed, "choices") if isinstance(parsed, dict) else []
@@ -250,7 +250,7 @@ class Pieces:
             self._has_ended = True
             return
         try:
-            piece = json.loads(said)
+            piece = lenient.load_json(said)
         except (ValueError, RecursionError):
             return
         if isinstance(piece, dict):
