@@ -14,7 +14,7 @@ PRIVATE_FILE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What we keep in a home. Whatever else lies there is not ours to change.
 _OURS = (
-    *("stenoflow.db*", "store", "work", "logs", "prefect"),
+    *("stenoflow.db*", "store", "work", "logs", "prefect", "uploads", "models", "dashboard.secret"),
     *("stenoflow.toml", ".env", "dashboard.url", "desk.url", "offers.json"),
 )
 
