@@ -53,6 +53,11 @@ def make_private(home: Path) -> None:
             home.chmod(stat.S_IMODE(home.stat().st_mode) & ~_OTHERS)
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file as an ``opener`` does; one that is made, only its owner may read."""
+    return os.open(path, flags, PRIVATE_FILE)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

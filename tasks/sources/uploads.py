@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from stenoflow.storage.objects import ObjectStore
 from stenoflow.storage.objects.local import file_errors
-from stenoflow.storage.private import make_folder
+from stenoflow.storage.private import make_folder, write_private
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.sources.file_names import display_name, is_recording
 
@@ -178,4 +178,4 @@ class Uploads:
 
     def _write(self, upload: Upload, source: str | None) -> None:
         facts = {"name": upload.name, "size": upload.size, "options": upload.options, "source": source}
-        (self._folder / upload.id / _FACTS).write_text(json.dumps(facts), "utf-8")
+        write_private(self._folder / upload.id / _FACTS, json.dumps(facts))

@@ -179,6 +179,7 @@ def test_what_was_sent_in_by_the_desk_goes_with_the_last_job_that_needs_it(
             part.write(meeting.path.read_bytes())
         source = uploads.finish(uploads.find(begun.id)).source
     assert source is not None
+    assert not [path for path in (home / "uploads").rglob("*") if path.stat().st_mode & 0o077]
     old, young = (
         stenoflow("transcribe", source, "--segment-seconds", length, "--json").line
         for length in ("60", "120")
