@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.api.model_table import Kind
+from stenoflow.tasks.api.providers import is_address
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
 from stenoflow.tasks.settings.files import FILE_NAME, file_sources, find_home
@@ -448,10 +449,10 @@ def _is_usable(url: str) -> bool:
     import httpx  # noqa: PLC0415 - a third of a second, for those who call
 
     try:
-        parsed = httpx.URL(url)
+        httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+    return is_address(url)
 
 
 def _is_secret(secret: str) -> bool:
