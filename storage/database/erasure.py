@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,10 +103,24 @@ class Erasure:
                 if job.finished_at is not None
             ]
 
-    def add_receipt(self, job: EndedJob, kind: str, cause: str, items: Sequence[Item]) -> None:
-        """Record what was erased of a job."""
+    @contextmanager
+    def receipted(self, job: EndedJob, kind: str, cause: str, items: Sequence[Item]) -> Iterator[None]:
+        """Record what the block erases of a job.
+
+        That is done first: were the process killed in the block, there would be no receipt of what is gone.
+        Where the block fails, the receipt is taken back.
+        """
         with self._database.write() as session:
-            session.add(self._receipt(job.recording_id, job.id, kind, cause, items))
+            receipt = self._receipt(job.recording_id, job.id, kind, cause, items)
+            session.add(receipt)
+            session.flush()
+            receipt_id = receipt.id
+        try:
+            yield
+        except BaseException:
+            with self._database.write() as session:
+                session.execute(delete(Receipt).where(Receipt.id == receipt_id))
+            raise
 
     def receipts(self, recording: str = "") -> Sequence[Receipt]:
         """Return the receipts of what was erased, oldest first.

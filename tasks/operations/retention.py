@@ -83,11 +83,11 @@ class Retention:
         self._erasure.check_idle(job.recording_id)
         match expired.kind:
             case "sound":
-                for path in self._sound(job):
-                    remove(path)
-                if self._has_upload(job):
-                    self._uploads.erase(job.source)
-                self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
+                with self._erasure.receipted(job, expired.kind, _CAUSE, expired.items):
+                    for path in self._sound(job):
+                        remove(path)
+                    if self._has_upload(job):
+                        self._uploads.erase(job.source)
             case "answers":
                 for key in self._erasure.spoken([job.id], list(self._due["answers"])):
                     context.store.erase(piece_prefix(key))
@@ -99,8 +99,8 @@ class Retention:
                 if self._erasure.erase_artifacts(job, _CAUSE):
                     context.store.erase(f"{job.recording_id}/")
             case _:
-                self._clear_inbox(job)
-                self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
+                with self._erasure.receipted(job, expired.kind, _CAUSE, expired.items):
+                    self._clear_inbox(job)
 
     def _due_jobs(self, kind: str) -> Mapping[str, EndedJob]:
         periods, inboxes = self._context.settings.retention, self._context.settings.inboxes

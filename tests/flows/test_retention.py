@@ -15,6 +15,7 @@ from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.uploads import Uploads
 from tests.flows.conftest import Command, Meeting, charges
+from tests.flows.processes import command
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -211,3 +212,52 @@ def test_an_inbox_that_is_away_keeps_its_periods(
     inbox.rename(tmp_path / "not mounted")
     assert _expired(stenoflow, "--yes") == []
     assert Path(line["artifacts"]["txt"].removeprefix("file://")).exists()
+
+
+_KILLED = """
+import os, signal
+from stenoflow.tasks.operations import retention
+from stenoflow.flows.cli import main
+remove = retention.remove
+def killed(path):
+    remove(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+retention.remove = killed
+main()
+"""
+
+
+@pytest.mark.usefixtures("api")
+def test_what_a_killed_run_erased_has_its_receipt(
+    stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    _end_days_ago(home, 8, line["job"])
+    cut = home / "work" / "segments" / f"{line['job']}.1" / "0.mp3"
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"sound")
+    with command(["forget", "--expired", "--yes"], tmp_path, program=_KILLED) as process:
+        process.communicate()
+    assert not cut.exists()
+    ((kind, cause, job, items, _),) = _receipts(home)
+    assert (kind, cause, job) == ("sound", "retention", line["job"])
+    assert [item["bytes"] for item in json.loads(items)] == [5]
+
+
+@pytest.mark.usefixtures("api")
+def test_what_could_not_be_erased_has_no_receipt(
+    stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    _end_days_ago(home, 8, line["job"])
+    cut = home / "work" / "segments" / f"{line['job']}.1"
+    cut.write_bytes(b"sound")
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "denied")
+
+    monkeypatch.setattr("stenoflow.tasks.operations.retention.remove", refuse)
+    assert stenoflow("forget", "--expired", "--yes").exit_code != 0
+    assert _receipts(home) == []
