@@ -210,16 +210,18 @@ class Erasure:
     def erase(self, recording_id: str) -> None:
         """Erase a recording with its jobs, segments, requests, artifacts, and answers that no other one uses.
 
-        A receipt stays.
+        A receipt stays. Of one that somebody else forgot meanwhile nothing is left to do.
 
         Raises:
             TakenError: a run is at work on it.
         """
         with self._database.write() as session:
+            forgotten = session.get(Recording, recording_id, with_for_update=True)
+            if forgotten is None:
+                return
             jobs = session.scalars(_jobs_of(recording_id).with_for_update()).all()
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
-            forgotten = session.get_one(Recording, recording_id)
             sound = {"what": "recording", "sha256": forgotten.sha256, "bytes": forgotten.bytes}
             items = [sound, *_artifact_items(session, ids), *_words(session, recording_id)]
             session.add(self._receipt(recording_id, None, "all", "forget", items))

@@ -12,6 +12,7 @@ from stenoflow.storage.database.inboxes import Inboxes
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.tables import Arrival
+from tests.storage.database.at_once import at_once
 from tests.storage.database.rows import cache_key, cut, job, recording
 
 
@@ -83,3 +84,11 @@ def test_nothing_names_a_recording_that_is_forgotten_while_it_waits_in_an_inbox(
     with database.read() as session:
         (left,) = session.scalars(select(Arrival)).all()
     assert (left.source, left.mark, left.reason) == ("", "", None)
+
+
+def test_of_several_who_forget_a_recording_one_does(database: Database) -> None:
+    stored = _open(Catalog(database), "file:///talk.mp3", None)
+    forgetting = Erasure(database, Leases(database))
+    at_once(4, lambda _: forgetting.erase(stored))
+    assert len(forgetting.receipts()) == 1
+    assert forgetting.find(stored) == []
