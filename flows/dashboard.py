@@ -38,6 +38,11 @@ _MARKUP = re.compile(r"[!-/:-@\[-`{-~]")
 _log = logging.getLogger(__name__)
 
 
+def names_of(recording: str) -> list[str]:
+    """Return what flow runs about a recording are called."""
+    return [f"{recording}{does}" for does in ("", *_DOES.values())]
+
+
 def keys_of(job_id: str) -> list[str]:
     """Return the keys of a job's artifacts in Prefect."""
     return [f"{kind}-{job_id}" for kind in ("progress", "segments", "summary")]

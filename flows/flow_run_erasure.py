@@ -59,14 +59,13 @@ def erase_flow_runs(home: Path, name: str, source: str, job_ids: Collection[str]
         if is_served:
             # Its last events are written by then.
             time.sleep(_WRITTEN_WITHIN_S)
-        _scrub(database, name)
+        # As it is, as JSON writes it, and as it stands in an address.
+        _scrub(database, {name, json.dumps(name)[1:-1], source.rpartition("/")[2]} - {""})
     return deleted
 
 
-def _scrub(database: Path, name: str) -> None:
+def _scrub(database: Path, spellings: Collection[str]) -> None:
     """Take a name out of our own server's events and logs, and out of what is free in its file."""
-    # As it is, or as JSON writes it.
-    spellings = {name, json.dumps(name)[1:-1]}
     with closing(sqlite3.connect(database, timeout=_TIMEOUT_S, isolation_level=None)) as connection:
         try:
             for table, columns in _TELLING.items():
@@ -85,7 +84,9 @@ async def _forget(name: str, source: str, job_ids: Collection[str]) -> int:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - takes seconds
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName  # noqa: PLC0415
 
-    named = FlowRunFilter(name=FlowRunFilterName(any_=[name, *job_ids]))
+    from stenoflow.flows.dashboard import names_of  # noqa: PLC0415 - as above
+
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[*names_of(name), *job_ids]))
     deleted = passed_over = 0
     async with get_client() as client:
         await _forget_what_is_shown(client, job_ids)

@@ -93,7 +93,7 @@ class Claims:
         message = (outcome.error or {}).get("message")
         is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
         if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
-            await run_blocking(context.arrivals.let_go, [scanned.id], message)
+            await run_blocking(context.arrivals.let_go, [scanned.id], message, outcome.job)
             return outcome
         if outcome.job is None:
             job = await run_blocking(
@@ -103,7 +103,7 @@ class Claims:
         else:
             await run_blocking(context.catalog.drop_unread, source.uri)
         if await run_blocking(may_succeed_later, context, outcome):
-            await run_blocking(context.arrivals.put_off, scanned.id, message)
+            await run_blocking(context.arrivals.put_off, scanned.id, message, outcome.job)
             return outcome
         await run_blocking(context.arrivals.end, scanned.id, outcome.status, outcome.job, message)
         await move_ended(

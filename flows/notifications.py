@@ -25,6 +25,7 @@ from stenoflow.tasks.calls.provider import asked_for, provider_name
 from stenoflow.tasks.errors import StoppedError
 from stenoflow.tasks.operations.webhooks import DeliveryQueue, Event, EventType, open_sender
 from stenoflow.tasks.settings import Settings
+from stenoflow.tasks.sources.file_names import shown
 
 _log = logging.getLogger(__name__)
 # What the end of a run waits for events that the receiver has not taken.
@@ -132,7 +133,7 @@ def _redaction(settings: Settings) -> Redaction:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{shown(text)}\n")
 
 
 _BY_STATUS = {

@@ -191,6 +191,8 @@ def surround(home: Path) -> None:
     """
     for name, value in {**_QUIET, "PREFECT_HOME": str(home / "prefect")}.items():
         os.environ.setdefault(name, value)
+    # Prefect starts flow runs by "python -m", which would import what lies in the folder that we stand in.
+    os.environ["PYTHONSAFEPATH"] = "1"
     served = None if "PREFECT_API_URL" in os.environ else _served_from(home)
     if served is not None:
         os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = served

@@ -111,6 +111,7 @@ class Runner:
         concurrency: calls in flight at most.
         transcribe: how recordings are transcribed: plainly, or inside runs of Prefect's.
         outer: what each call passes through beside this process's own limit.
+        say: told what people are to know at once; None: stderr is.
         interrupted: somebody called `stop`.
     """
 
@@ -119,6 +120,7 @@ class Runner:
     progress: Progress
     transcribe: Orchestrate
     outer: Limit | None = None
+    say: Callable[[str], object] | None = None
     interrupted: bool = False
     _run: Run | None = None
     _notifications: Notifications | None = None
@@ -141,7 +143,7 @@ class Runner:
         """Open the run in which jobs are run."""
         async with (
             open_run(self.context, self.concurrency, self.transcribe, self.outer) as run,
-            open_notifications(run) as self._notifications,
+            open_notifications(run, self.say) as self._notifications,
         ):
             self._run = run
             run.give_up = self._give_up

@@ -14,7 +14,7 @@ PRIVATE_FILE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What we keep in a home. Whatever else lies there is not ours to change.
 _OURS = (
-    *("stenoflow.db*", "store", "work", "logs", "prefect"),
+    *("stenoflow.db*", "store", "work", "logs", "prefect", "uploads", "models", "dashboard.secret"),
     *("stenoflow.toml", ".env", "dashboard.url", "desk.url", "offers.json"),
 )
 
@@ -51,6 +51,11 @@ def make_private(home: Path) -> None:
                 _tighten(path)
             # Last: broken off before, it is begun anew by the next start.
             home.chmod(stat.S_IMODE(home.stat().st_mode) & ~_OTHERS)
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file as an ``opener`` does; one that is made, only its owner may read."""
+    return os.open(path, flags, PRIVATE_FILE)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -31,8 +31,6 @@ _WIDE = 1_000
 _HARMFUL = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufff9-\\ufffb\\ud800-\\udfff]"
 )
-# What programs for tables take for the beginning of a formula.
-_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 """For progress, logs and hints."""
@@ -44,11 +42,6 @@ results = Console(highlight=False, soft_wrap=True)
 def harmless(text: str) -> str:
     """Return a text in which nothing is a command to a terminal: that becomes U+FFFD."""
     return _HARMFUL.sub("\N{REPLACEMENT CHARACTER}", as_utf8(text))
-
-
-def harmless_cell(text: str) -> str:
-    """Return a cell of a CSV file that no program takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def be_writable() -> None:

@@ -18,8 +18,8 @@ from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording
 from stenoflow.tasks.settings import load_settings
-from stenoflow.tasks.transcript.corrections import differences, text_in
-from stenoflow.tasks.transcript.types import Region, Transcript
+from stenoflow.tasks.transcript.corrections import differences, stretch_in, text_in
+from stenoflow.tasks.transcript.types import Transcript
 
 _MOST_BYTES = 100_000_000
 _SUBTITLES = frozenset({".srt", ".vtt", ".ass"})
@@ -85,18 +85,19 @@ def _of_json(text: str, transcript: Transcript) -> Iterator[NewCorrection]:
     try:
         entries: Any = json_module.loads(text)
         for each in entries:
-            region = Region(round(1000 * each["start"]), round(1000 * each["end"]))
+            region = stretch_in(transcript, round(1000 * each["start"]), round(1000 * each["end"]))
             said, speaker = each.get("text"), each.get("speaker")
-            if region.duration_ms <= 0 or not isinstance(said or speaker, str):
-                raise ValueError
+            if not isinstance(said or speaker, str):
+                raise TypeError
             if said is not None:
                 before = text_in(transcript, region, None)
                 yield NewCorrection(region.start_ms, region.end_ms, before, text=str(said))
             if speaker is not None:
                 yield NewCorrection(region.start_ms, region.end_ms, "", speaker=str(speaker))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise SettingsError(
-            "the file is no list of corrections", 'like [{"start": 1.5, "end": 4, "text": "…"}]'
+            "the file is no list of corrections of this recording",
+            'like [{"start": 1.5, "end": 4, "text": "…"}]',
         ) from error
 
 

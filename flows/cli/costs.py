@@ -13,7 +13,6 @@ import typer
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import (
     Column,
-    harmless_cell,
     json_line,
     print_list,
     result,
@@ -21,6 +20,7 @@ from stenoflow.flows.cli.console import (
 )
 from stenoflow.storage.database.reports import CostLine, CostsBy, Spending
 from stenoflow.storage.database.states import Activity
+from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro, show
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
@@ -89,7 +89,7 @@ def _costs_csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:
     writer = csv.DictWriter(text, _cost_columns(by), lineterminator="\n")
     writer.writeheader()
     # Others name tags and recordings; the amounts are ours.
-    writer.writerows({**row, by.value: harmless_cell(str(row[by.value]))} for row in rows)
+    writer.writerows({**row, by.value: for_cell(str(row[by.value]))} for row in rows)
     return text.getvalue().rstrip("\n")
 
 

@@ -175,7 +175,7 @@ def _empty(
         finish(context, outcome, copies, json=printing.json)
 
     with ProgressDisplay(context, end) as display:
-        runner = Runner(context, printing.calls, display, Orchestration(context.settings.home, say))
+        runner = Runner(context, printing.calls, display, Orchestration(context.settings.home, say), say=say)
         display.explain_waits_by(runner.waits_for)
         tracker = StabilityTracker(look.looks)
         scanner = InboxScanner(

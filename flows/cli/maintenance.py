@@ -182,16 +182,17 @@ def _explain(context: AppContext, recording: ErasableRecording, *, json: bool) -
     erasure = Erasure(context.database, context.leases)
     artifacts = [item for job in recording.jobs for item in erasure.artifacts(job)]
     answers = {item["sha256"] for job in recording.jobs for item in erasure.answers(job, recording.jobs)}
+    words = erasure.words(recording.recording_id)
     sound = sound_left(context, recording.source, recording.version, recording.jobs)
     if json:
         what = {"recording": recording.recording_id, "jobs": list(recording.jobs), "dry_run": True}
-        would = {"artifacts": artifacts, "answers": len(answers), "sound": len(sound)}
+        would = {"artifacts": artifacts, "answers": len(answers), "sound": len(sound), "glossary": len(words)}
         json_line({**what, "would_erase": would})
         return
     result(
         f"{recording.name} ({recording.recording_id}): {count(len(recording.jobs), 'job')},"
         f" {count(len(answers), 'answer')}, {count(len(sound), 'piece')} of sound,"
-        f" {count(len(artifacts), 'artifact')}"
+        f" {count(len(artifacts), 'artifact')}, {count(len(words), 'word')} of glossaries"
     )
     for item in artifacts:
         result(f"  {item['what']}, {item['bytes']:,} bytes")

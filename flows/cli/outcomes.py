@@ -59,7 +59,7 @@ def run_works(
 
     with ProgressDisplay(context, end) as display:
         orchestration = Orchestration(context.settings.home, say)
-        runner = Runner(context, concurrency, display, orchestration)
+        runner = Runner(context, concurrency, display, orchestration, say=say)
         display.explain_waits_by(runner.waits_for)
         outcomes = run_until_signal(runner, orchestration.run_all(runner, works))
     if runner.interrupted:

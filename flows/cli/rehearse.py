@@ -58,7 +58,11 @@ def rehearse(
             raise SettingsError("there is no transcription to rehearse", "stenoflow jobs lists what there is")
         with ProgressDisplay(context, lambda _: None) as display:
             runner = Runner(
-                context, calls_at_once(settings, concurrency), display, Orchestration(settings.home, say)
+                context,
+                calls_at_once(settings, concurrency),
+                display,
+                Orchestration(settings.home, say),
+                say=say,
             )
             found = run_until_signal(runner, run_rehearsal(runner, past, model, say))
         interrupted = runner.interrupted

@@ -141,6 +141,7 @@ def ask_forget(request: Request) -> Response:
         recording=recording,
         artifacts=[item for each in recording.jobs for item in erasure.artifacts(each)],
         answers=len(answers),
+        words=len(erasure.words(recording.recording_id)),
         sound=len(sound_left(context, recording.source, recording.version, recording.jobs)),
     )
 

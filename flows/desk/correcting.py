@@ -25,7 +25,7 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.artifacts.sanitize import one_line
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording, rename
-from stenoflow.tasks.transcript.corrections import new_terms, text_in
+from stenoflow.tasks.transcript.corrections import new_terms, stretch_in, text_in
 from stenoflow.tasks.transcript.types import Region, Transcript
 
 _log = logging.getLogger(__name__)
@@ -164,10 +164,15 @@ def _edit(form: FormData) -> Edit:
 
 def _store(context: AppContext, job: Job, passage: Passage, edit: Edit, who: str) -> None:
     """Store what was changed of a passage. Raises ConflictError where another has changed it, too."""
-    now = passage.text(document_of(context, job, context.catalog.segments(job.id)).transcript)
+    transcript = document_of(context, job, context.catalog.segments(job.id)).transcript
+    now = passage.text(transcript)
     if edit.before != now:
         raise ConflictError("somebody has changed this passage meanwhile", "look at it as it is now")
-    region, new = passage.region, []
+    try:
+        region = stretch_in(transcript, passage.region.start_ms, passage.region.end_ms)
+    except ValueError:
+        raise HTTPException(400, "The address names no passage of this recording.") from None
+    new = []
     if edit.text != now:
         told = NewCorrection(region.start_ms, region.end_ms, now, edit.text, passage.of or None)
         new.append(told)

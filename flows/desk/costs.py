@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stenoflow.flows.cli.console import harmless_cell
 from stenoflow.flows.desk.charts import columns
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.storage.database.health import Health
 from stenoflow.storage.database.reports import CostLine, CostsBy, Spending
+from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro
 from stenoflow.tasks.context import AppContext
 
@@ -60,7 +60,7 @@ def download(request: Request) -> Response:
         writer.writerow(
             (
                 # Others name tags and recordings.
-                harmless_cell(line.heading),
+                for_cell(line.heading),
                 line.calls,
                 line.audio_ms / 1000,
                 line.characters,

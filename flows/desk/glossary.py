@@ -16,7 +16,7 @@ from stenoflow.flows.desk.visitor import Role, changing, visitor_of
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.sources.glossary import LONGEST_TERM
+from stenoflow.tasks.sources.glossary import is_term
 from stenoflow.tasks.sources.inbox import prefix_of
 
 
@@ -33,10 +33,8 @@ def learn(context: AppContext, job: Job, terms: Iterable[str], who: str) -> None
     if inbox is None:
         return
     # In a file, # would begin a comment.
-    fitting = [
-        each for each in terms if 0 < len(each) <= LONGEST_TERM and each.isprintable() and "#" not in each
-    ]
-    if added := context.inboxes.add_terms(prefix_of(inbox.address), fitting, who):
+    fitting = [each for each in terms if each and is_term(each) and "#" not in each]
+    if added := context.inboxes.add_terms(prefix_of(inbox.address), fitting, who, job.recording_id):
         Audit(context.database).add(who, "glossary", job.id, {"inbox": inbox.name, "added": len(added)})
 
 

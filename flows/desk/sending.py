@@ -23,6 +23,7 @@ from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import reason
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
+from stenoflow.tasks.jobs.transcribe.prepare import inboxes_around
 from stenoflow.tasks.jobs.transcribe.request import job_settings
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
@@ -212,7 +213,7 @@ def options_of(said: dict[str, str]) -> RecordingOptions:
 
 
 def _estimate(context: AppContext, source: str, options: RecordingOptions) -> Estimate:
-    (found,) = resolve(source, context.s3, within=[each.prefix for each in context.settings.inboxes])
+    (found,) = resolve(source, context.s3, within=inboxes_around(context, source))
     writer = context.settings.chat_model if options.digest else None
     return estimate_source(context, found, job_settings(context.settings, context.models, options), writer)
 

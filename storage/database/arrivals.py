@@ -162,18 +162,23 @@ class Arrivals:
                 )
             )
 
-    def put_off(self, id_: str, reason: str | None) -> None:
-        """Record why an arrival failed, and give it back for a later look to take."""
+    def put_off(self, id_: str, reason: str | None, job_id: str | None = None) -> None:
+        """Record why an arrival failed, and of which job, and give it back for a later look to take."""
         with self._database.write() as session:
             session.execute(
                 update(Arrival)
                 .where(Arrival.id == id_, Arrival.status.is_(None), Arrival.run_id == self._run_id)
-                .values(reason=None if reason is None else storable(reason), ended_at=self._clock())
+                .values(
+                    reason=None if reason is None else storable(reason),
+                    job_id=job_id,
+                    ended_at=self._clock(),
+                )
             )
 
-    def let_go(self, ids: Iterable[str], reason: str | None = None) -> None:
+    def let_go(self, ids: Iterable[str], reason: str | None = None, job_id: str | None = None) -> None:
         """Give back what this run has taken and not ended, for the next look to take; ``reason``: why."""
         said = {} if reason is None else {"reason": storable(reason)}
+        said |= {} if job_id is None else {"job_id": job_id}
         with self._database.write() as session:
             session.execute(
                 update(Arrival)

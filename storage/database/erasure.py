@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from stenoflow.storage.database.tables import (
     Attempt,
     Copy,
     Correction,
+    InboxTerm,
     Job,
     Link,
     Receipt,
@@ -101,10 +103,24 @@ class Erasure:
                 if job.finished_at is not None
             ]
 
-    def add_receipt(self, job: EndedJob, kind: str, cause: str, items: Sequence[Item]) -> None:
-        """Record what was erased of a job."""
+    @contextmanager
+    def receipted(self, job: EndedJob, kind: str, cause: str, items: Sequence[Item]) -> Iterator[None]:
+        """Record what the block erases of a job.
+
+        That is done first: were the process killed in the block, there would be no receipt of what is gone.
+        Where the block fails, the receipt is taken back.
+        """
         with self._database.write() as session:
-            session.add(self._receipt(job.recording_id, job.id, kind, cause, items))
+            receipt = self._receipt(job.recording_id, job.id, kind, cause, items)
+            session.add(receipt)
+            session.flush()
+            receipt_id = receipt.id
+        try:
+            yield
+        except BaseException:
+            with self._database.write() as session:
+                session.execute(delete(Receipt).where(Receipt.id == receipt_id))
+            raise
 
     def receipts(self, recording: str = "") -> Sequence[Receipt]:
         """Return the receipts of what was erased, oldest first.
@@ -171,6 +187,11 @@ class Erasure:
             found = session.scalars(select(Recording).where(of_id | (Recording.source == wanted))).all()
             return [_described(session, recording) for recording in found]
 
+    def words(self, recording_id: str) -> list[Item]:
+        """Return the words that glossaries of inboxes have from a recording, as a receipt names them."""
+        with self._database.read() as session:
+            return _words(session, recording_id)
+
     def check_idle(self, recording_id: str) -> None:
         """Raise TakenError if a run is at work on a recording."""
         with self._database.read() as session:
@@ -189,18 +210,20 @@ class Erasure:
     def erase(self, recording_id: str) -> None:
         """Erase a recording with its jobs, segments, requests, artifacts, and answers that no other one uses.
 
-        A receipt stays.
+        A receipt stays. Of one that somebody else forgot meanwhile nothing is left to do.
 
         Raises:
             TakenError: a run is at work on it.
         """
         with self._database.write() as session:
+            forgotten = session.get(Recording, recording_id, with_for_update=True)
+            if forgotten is None:
+                return
             jobs = session.scalars(_jobs_of(recording_id).with_for_update()).all()
             self._check_idle(session, jobs)
             ids = [job.id for job in jobs]
-            forgotten = session.get_one(Recording, recording_id)
             sound = {"what": "recording", "sha256": forgotten.sha256, "bytes": forgotten.bytes}
-            items = [sound, *_artifact_items(session, ids)]
+            items = [sound, *_artifact_items(session, ids), *_words(session, recording_id)]
             session.add(self._receipt(recording_id, None, "all", "forget", items))
             _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
@@ -211,6 +234,7 @@ class Erasure:
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))
             session.execute(nameless.values(source="", mark="", reason=None, status="forgotten"))
             session.execute(delete(Correction).where(Correction.recording_id == recording_id))
+            session.execute(delete(InboxTerm).where(InboxTerm.recording_id == recording_id))
             session.execute(delete(Voiceprint).where(Voiceprint.recording_id == recording_id))
             session.execute(delete(Job).where(Job.id.in_(ids)))
             session.execute(delete(Recording).where(Recording.id == recording_id))
@@ -266,6 +290,12 @@ def _erase_corrections_of_nothing(session: Session, recording_id: str) -> None:
 def _artifact_items(session: Session, job_ids: Sequence[str]) -> list[Item]:
     found = session.scalars(select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.name))
     return [{"what": each.name, "sha256": each.sha256, "bytes": each.bytes} for each in found]
+
+
+def _words(session: Session, recording_id: str) -> list[Item]:
+    """Return an item for each word: without its hash, from which so short a text could be guessed."""
+    count = select(func.count()).select_from(InboxTerm).where(InboxTerm.recording_id == recording_id)
+    return [{"what": "word of a glossary"}] * session.scalars(count).one()
 
 
 def _answer_items(session: Session, job_id: str, expired: Sequence[str]) -> Iterator[Item]:

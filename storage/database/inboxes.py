@@ -23,23 +23,32 @@ class Inboxes:
         """Return the names and words that were put into an inbox's glossary, in their order."""
         query = select(InboxTerm.term).where(InboxTerm.inbox == inbox).order_by(InboxTerm.id)
         with self._database.read() as session:
-            return tuple(session.scalars(query))
+            return tuple(dict.fromkeys(session.scalars(query)))
 
-    def add_terms(self, inbox: str, terms: Iterable[str], who: str) -> list[str]:
-        """Put names and words into an inbox's glossary; return those that it had not yet."""
+    def add_terms(self, inbox: str, terms: Iterable[str], who: str, recording_id: str) -> list[str]:
+        """Put names and words of a recording into an inbox's glossary; return those that it had not yet."""
         with self._database.write() as session:
-            there = set(session.scalars(select(InboxTerm.term).where(InboxTerm.inbox == inbox)))
-            new = [term for term in dict.fromkeys(map(storable, terms)) if term not in there]
+            found = session.scalars(select(InboxTerm).where(InboxTerm.inbox == inbox)).all()
+            here = {each.term for each in found if each.recording_id == recording_id}
+            new = [term for term in dict.fromkeys(map(storable, terms)) if term not in here]
+            now = self._clock()
             session.add_all(
-                InboxTerm(inbox=inbox, term=term, who=storable(who), made_at=self._clock()) for term in new
+                InboxTerm(inbox=inbox, term=term, recording_id=recording_id, who=storable(who), made_at=now)
+                for term in new
             )
-        return new
+            there = {each.term for each in found}
+        return [term for term in new if term not in there]
 
     def remove_term(self, inbox: str, term: str) -> bool:
         """Take a word out of an inbox's glossary; False where it is not in it."""
         with self._database.write() as session:
             gone = session.execute(delete(InboxTerm).where(InboxTerm.inbox == inbox, InboxTerm.term == term))
             return bool(gone.rowcount)  # type: ignore[attr-defined]
+
+    def around(self, source: str) -> tuple[str, ...]:
+        """Return the inboxes that were looked into and in which an address lies."""
+        with self._database.read() as session:
+            return tuple(each for each in session.scalars(select(InboxLook.inbox)) if source.startswith(each))
 
     def looked(self, inbox: str) -> None:
         """Note that an inbox was looked into."""

@@ -456,13 +456,18 @@ class Link(Base):
 
 
 class InboxTerm(Base):
-    """A name or word that was put into the glossary of an inbox at the desk; ``inbox`` is its address."""
+    """A name or word that was put into the glossary of an inbox at the desk; ``inbox`` is its address.
+
+    ``recording_id`` is the recording that it was corrected in, with which it is forgotten; None: nobody knows
+    any more. A word that was corrected in several has a row for each.
+    """
 
     __tablename__ = "inbox_terms"
 
     id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
     inbox: Mapped[str] = mapped_column(Text, index=True)
     term: Mapped[str] = mapped_column(Text)
+    recording_id: Mapped[str | None] = mapped_column(String(40), index=True)
     who: Mapped[str] = mapped_column(Text)
     made_at: Mapped[datetime]
 

@@ -76,7 +76,7 @@ def _load(body: bytes, content_type: str) -> tuple[dict[str, Any], str]:
     constants: list[str] = []
     try:
         # NaN and Infinity are not JSON: a database would refuse them, and they say nothing.
-        parsed = json.loads(raw, parse_constant=constants.append)
+        parsed = coerce.load_json(raw, parse_constant=constants.append)
     except (ValueError, RecursionError):
         labelled = f", labelled {content_type[:60]}" if content_type else ""
         raise UnbelievableError(f"it is not JSON ({len(body)} bytes{labelled})") from None

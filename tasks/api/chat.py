@@ -111,7 +111,7 @@ def parse_chat(body: bytes, target: Target) -> ChatAnswer:
         BadAnswerError: no JSON object with a choice in it.
     """
     try:
-        parsed = json.loads(body)
+        parsed = coerce.load_json(body)
     except (ValueError, RecursionError):
         parsed = None
     choices = coerce.entries(parsed, "choices") if isinstance(parsed, dict) else []
@@ -251,7 +251,7 @@ class Pieces:
             self._has_ended = True
             return
         try:
-            piece = json.loads(said)
+            piece = coerce.load_json(said)
         except (ValueError, RecursionError):
             return
         if isinstance(piece, dict):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from stenoflow.tasks.api.providers import Provider, load_providers
+from stenoflow.tasks.api.providers import Provider, check_address, load_providers
 from stenoflow.tasks.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -120,13 +120,9 @@ class AudioApiSettings:
 def _check_address(base_url: str) -> None:
     import httpx  # noqa: PLC0415 - a third of a second, for those who call
 
+    check_address(base_url)
     try:
-        url = httpx.URL(base_url)
-        usable = url.scheme in {"http", "https"} and bool(url.host)
+        httpx.URL(base_url)
     except httpx.InvalidURL:
-        usable = False
-    if not usable:
-        raise SettingsError(
-            "the API's address is not an http or https URL",
-            "set OPENAI_BASE_URL to something like https://api.openai.com/v1",
-        )
+        # Of what is wrong then, no address has any.
+        check_address("")

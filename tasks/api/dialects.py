@@ -17,6 +17,7 @@ from stenoflow.tasks.api import types as coerce
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.api.providers import DialectName
 from stenoflow.tasks.api.requests import TranscriptionRequest, form_fields, translation_fields
+from stenoflow.tasks.api.types import load_json
 
 Pairs = list[tuple[str, str]]
 
@@ -112,7 +113,7 @@ class MistralDialect:
         whole = {**parsed, "segments": segments}
         if seconds is not None:
             whole["usage"] = {"type": "duration", "seconds": seconds}
-        return json.dumps(whole, ensure_ascii=False).encode()
+        return json.dumps(whole, ensure_ascii=False).encode(errors="replace")
 
 
 def _terms(keywords: Iterable[str]) -> list[str]:
@@ -153,7 +154,7 @@ class DeepgramDialect:
         whole: dict[str, Any] = {
             "task": "transcribe",
             "language": channel.get("detected_language"),
-            "languages": [{"code": each} for each in best.get("languages") or [] if isinstance(each, str)],
+            "languages": best.get("languages"),
             "duration": seconds,
             "text": best.get("transcript") or "",
             "segments": [
@@ -169,7 +170,7 @@ class DeepgramDialect:
         }
         if seconds is not None:
             whole["usage"] = {"type": "duration", "seconds": seconds}
-        return json.dumps(whole, ensure_ascii=False).encode()
+        return json.dumps(whole, ensure_ascii=False).encode(errors="replace")
 
 
 def _deepgram_word(word: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,14 +185,14 @@ def _spoken_by(entry: Mapping[str, Any]) -> dict[str, str]:
 def _speaker(said: object) -> str:
     """Return a speaker as OpenAI calls them: A, B, …; a name stays as it is."""
     text = str(said)
-    digits = re.search(r"\d+$", text)
+    digits = re.search(r"(?<!\d)\d{1,9}$", text)
     number = int(digits[0]) if digits else -1
     return chr(ord("A") + number) if 0 <= number < 26 else text
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        parsed = json.loads(body)
+        parsed = load_json(body)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from stenoflow.tasks.api import errors
-from stenoflow.tasks.api.types import Target
+from stenoflow.tasks.api.types import Target, load_json
 
 _LONGEST_TEXT = 300
 
@@ -35,7 +34,7 @@ def read_complaint(body: bytes) -> Complaint:
     HTML and the like say nothing that a user needs, and give an empty complaint.
     """
     try:
-        return _read(json.loads(body), _DEEPEST)
+        return _read(load_json(body), _DEEPEST)
     except (ValueError, RecursionError):
         return Complaint()
 

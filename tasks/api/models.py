@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from stenoflow.tasks.api.errors import BadAnswerError
 from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, load_table
-from stenoflow.tasks.api.types import Reply, Target
+from stenoflow.tasks.api.types import Reply, Target, load_json
 
 Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Granularity = Literal["segment", "word"]
@@ -138,7 +137,7 @@ def parse_catalogue(reply: Reply, target: Target) -> tuple[ListedModel, ...]:
         BadAnswerError: there is no list.
     """
     try:
-        parsed = json.loads(reply.body)
+        parsed = load_json(reply.body)
     except (ValueError, RecursionError):
         parsed = None
     entries = parsed.get("data") if isinstance(parsed, dict) else None

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from stenoflow.tasks.api.providers import is_address
 from stenoflow.tasks.errors import SettingsError
 
 _SCHEMES = {"http", "https", "socks5", "socks5h"}
@@ -111,12 +112,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 def _checked(variable: str, said: str) -> str:
     """Return the address of a proxy; without a scheme, as other programs take it, it is one of http."""
     address = said if "://" in said else f"http://{said}"
-    try:
-        url = httpx.URL(address)
-        usable = url.scheme in _SCHEMES and bool(url.host)
-    except httpx.InvalidURL:
-        usable = False
-    if not usable:
+    if not is_address(address, _SCHEMES):
         # Not the address itself: it may hold a password.
         raise SettingsError(
             f"{variable} is no address of a proxy",

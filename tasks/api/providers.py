@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
@@ -98,11 +98,32 @@ class ProviderTable:
 
     def at(self, base_url: str) -> Provider:
         """Return who is at an address: a known one by its host, else what is assumed, named after it."""
+        check_address(base_url)
         host = urlsplit(base_url).hostname or ""
         for each in self.listed.values():
             if each.is_at(host):
                 return replace(each, base_url=base_url)
         return replace(self.default, name=host, base_url=base_url)
+
+
+def is_address(url: str, schemes: Collection[str] = ("http", "https")) -> bool:
+    """Tell whether an address names a server: by a scheme, a host, and a port that there can be, if any."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and " " not in parts.netloc
+        )
+    except ValueError:
+        return False
+
+
+def check_address(base_url: str) -> None:
+    """Raise SettingsError where an address is not one of an API."""
+    if not is_address(base_url):
+        raise SettingsError(
+            "the API's address is not an http or https URL",
+            "set OPENAI_BASE_URL to something like https://api.openai.com/v1",
+        )
 
 
 def load_providers(overrides: Mapping[str, Mapping[str, object]] | None = None) -> ProviderTable:

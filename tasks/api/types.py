@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Reply:
 _KEPT_CONTROLS = "\t\n\r"
 # Thirty years: more is no length of anything.
 LONGEST_S = 1e9
+_MOST_DIGITS = 4_000
 
 
 def entries(holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
@@ -107,6 +109,19 @@ def score(value: object) -> float | None:
 def count(value: object) -> int | None:
     """Return a whole number from 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def load_json(body: str | bytes, **given: Any) -> Any:
+    """Parse JSON, and a number of any length: Python reads none of more than 4,300 digits.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    return json.loads(body, parse_int=_whole, **given)
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def json_in(text: str) -> Any:

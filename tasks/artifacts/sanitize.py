@@ -22,6 +22,8 @@ _NO_TEXT = re.compile(
     + "]"
 )
 _BLANK = re.compile("[\\t-\\r\\x1c-\\x1f\\x85\\u2028\\u2029 ]+")
+# What programs for tables take for the beginning of a formula, some of them in full width, too.
+_FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 _FULL_WIDTH = {sign: chr(ord(sign) + 0xFEE0) for sign in "<>{}\\,."}
 # What players of SubRip take for markup: a tag, a block in braces, the arrow between two times, and a time.
 _SUBRIP_MARKUP = re.compile(r"<(?=\s*[A-Za-z/!?])|[{}\\]|(?<=--)>|(?<=\d:\d\d:\d\d)[,.](?=\d)")
@@ -31,6 +33,15 @@ _ASS_MARKUP = re.compile(r"[{}\\]")
 def one_line(text: str) -> str:
     """Return a text on one line, without what is no text."""
     return _NO_TEXT.sub("", _BLANK.sub(" ", text)).strip()
+
+
+def for_cell(text: str) -> str:
+    """Return a text as a cell of a table that no program takes for a formula: behind an apostrophe.
+
+    One that has an apostrophe there gets another, so that it is known which was said.
+    """
+    line = one_line(text)
+    return f"'{line}" if _FORMULA.match(line) else line
 
 
 def for_subrip(line: str) -> str:

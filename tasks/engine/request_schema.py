@@ -172,6 +172,11 @@ async def read_body(request: Request, most: int) -> Body:
         raise ApiErrorReply(400, "The body of the request must be a JSON object")
     if not _is_flat(body):
         raise _too_deep()
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # No answer could repeat it.
+        raise ApiErrorReply(400, "The body of the request has half of a surrogate pair in it") from None
     return body
 
 

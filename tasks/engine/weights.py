@@ -185,7 +185,7 @@ def find_weights(wanted: str) -> Weights:
     named = next((each for each in found if each.name == wanted.removeprefix(PREFIX)), None)
     if named is not None:
         return named
-    if Path(wanted).is_dir():
+    if Path(wanted).is_dir() and not _is_name(wanted):
         return in_folder(Path(wanted))
     package = next((each for each in PACKAGES if each.name == wanted.removeprefix(PREFIX)), None)
     if package is not None:
@@ -193,6 +193,15 @@ def find_weights(wanted: str) -> Weights:
             f"the weights of Whisper {package.name} are not installed", package.install
         )
     return in_folder(_download(wanted), wanted.rpartition("/")[2].removeprefix("faster-whisper-"))
+
+
+def _is_name(wanted: str) -> bool:
+    """Tell whether a model goes by a name: then no folder that happens to lie here is taken for it."""
+    if "/" in wanted or importlib.util.find_spec("faster_whisper") is None:
+        return False
+    from faster_whisper.utils import _MODELS  # noqa: PLC0415 - takes a second, and only here
+
+    return wanted.removeprefix(PREFIX) in _MODELS
 
 
 def how_to_install() -> str:

@@ -78,7 +78,8 @@ def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> Path
 def _sound(context: AppContext, job: Job) -> Iterator[Path]:
     """Encode a job's recording; give the file, for as long as it is needed."""
     recording = context.catalog.recording(job.recording_id)
-    work = context.settings.work / "pages"
+    # Where what a killed run leaves is found, and erased with the recording.
+    work = context.settings.work / "segments"
     make_folder(work)
     (source,) = resolve_again(context, recording)
     fetched = fetch(source, context.settings.work / "sources", context.s3)
@@ -89,7 +90,7 @@ def _sound(context: AppContext, job: Job) -> Iterator[Path]:
         )
     stream = choose_stream(probe(fetched.path), JobSettings.from_dict(job.settings).stream, recording.name)
     with (
-        tempfile.TemporaryDirectory(dir=work) as folder,
+        tempfile.TemporaryDirectory(prefix=f"{job.id}.page-", dir=work) as folder,
         decode(fetched.path, stream, ffmpeg=context.ffmpeg, stamp=fetched.stamp) as decoding,
     ):
         sound = Path(folder) / "sound.webm"

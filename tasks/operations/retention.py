@@ -16,8 +16,9 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.erase import remove, sound_left
 from stenoflow.tasks.operations.inbox_scanner import id_of
 from stenoflow.tasks.settings import InboxSettings
-from stenoflow.tasks.sources.inbox import Inbox, open_inbox
+from stenoflow.tasks.sources.inbox import Inbox, open_inbox, prefix_of
 from stenoflow.tasks.sources.inbox.entry import Entry
+from stenoflow.tasks.sources.uploads import Uploads
 
 KINDS = ("sound", "answers", "artifacts", "recordings")
 """What is kept of a job; the names of the settings."""
@@ -59,6 +60,7 @@ class Retention:
         self._now = now or datetime.now(UTC)
         self._erasure = Erasure(context.database, context.leases)
         self._inboxes = list(_opened(context))
+        self._uploads = Uploads(context.settings.home, context.store)
         self._due = {kind: self._due_jobs(kind) for kind in KINDS}
 
     def expired(self) -> Iterator[Expired]:
@@ -81,12 +83,12 @@ class Retention:
         self._erasure.check_idle(job.recording_id)
         match expired.kind:
             case "sound":
-                for path in self._sound(job):
-                    remove(path)
-                self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
+                with self._erasure.receipted(job, expired.kind, _CAUSE, expired.items):
+                    for path in self._sound(job):
+                        remove(path)
+                    if self._has_upload(job):
+                        self._uploads.erase(job.source)
             case "answers":
-                # The store's record of them goes first: a database could be rebuilt from it.
-                context.store.erase(f"{job.recording_id}/{job.id}/{ANSWERS}")
                 for key in self._erasure.spoken([job.id], list(self._due["answers"])):
                     context.store.erase(piece_prefix(key))
                 # From which a lost database takes them back.
@@ -97,15 +99,17 @@ class Retention:
                 if self._erasure.erase_artifacts(job, _CAUSE):
                     context.store.erase(f"{job.recording_id}/")
             case _:
-                self._clear_inbox(job)
-                self._erasure.add_receipt(job, expired.kind, _CAUSE, expired.items)
+                with self._erasure.receipted(job, expired.kind, _CAUSE, expired.items):
+                    self._clear_inbox(job)
 
     def _due_jobs(self, kind: str) -> Mapping[str, EndedJob]:
-        periods = self._context.settings.retention
+        periods, inboxes = self._context.settings.retention, self._context.settings.inboxes
+        prefixes = {each.name: prefix_of(each.address) for each in inboxes}
         due = {}
         for job in self._erasure.ended_jobs():
-            found = self._inbox_of(job)
-            days = periods.days(kind, job.tag, None if found is None else found.settings.name)
+            # Also of one that is away now: what it says of periods holds all the same.
+            inbox = next((each.name for each in inboxes if job.source.startswith(prefixes[each.name])), None)
+            days = periods.days(kind, job.tag, inbox)
             if days is not None and job.finished_at + timedelta(days=days) <= self._now:
                 due[job.id] = job
         return due
@@ -113,7 +117,10 @@ class Retention:
     def _items(self, kind: str, job: EndedJob) -> Sequence[Item]:
         match kind:
             case "sound":
-                return [_described(path) for path in self._sound(job)]
+                items = [_described(path) for path in self._sound(job)]
+                if self._has_upload(job):
+                    items.append(self._recording(job))
+                return items
             case "answers":
                 return self._erasure.answers(job.id, list(self._due["answers"]))
             case "artifacts":
@@ -121,8 +128,19 @@ class Retention:
             case _:
                 if self._entry(job) is None:
                     return []
-                recording = self._context.catalog.recording(job.recording_id)
-                return [{"what": "recording", "sha256": recording.sha256, "bytes": recording.bytes}]
+                return [self._recording(job)]
+
+    def _recording(self, job: EndedJob) -> Item:
+        recording = self._context.catalog.recording(job.recording_id)
+        return {"what": "recording", "sha256": recording.sha256, "bytes": recording.bytes}
+
+    def _has_upload(self, job: EndedJob) -> bool:
+        """Tell whether a recording was sent in by the desk, and no job needs it any more."""
+        if not self._uploads.has(job.source):
+            return False
+        (recording,) = self._erasure.find(job.recording_id)
+        # Told of one of them, so that it is erased, and receipted, once.
+        return job.id == max(recording.jobs) and all(each in self._due["sound"] for each in recording.jobs)
 
     def _sound(self, job: EndedJob) -> list[Path]:
         return sound_left(self._context, job.source, job.version, [job.id])

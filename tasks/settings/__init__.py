@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     StringConstraints,
@@ -30,6 +29,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.database.charges import Budgets
 from stenoflow.tasks.api.model_table import ModelKind
+from stenoflow.tasks.api.providers import is_address
 from stenoflow.tasks.billing.amounts import LARGEST, to_micro
 from stenoflow.tasks.errors import SettingsError, reason
 from stenoflow.tasks.settings.files import FILE_NAME, Environment, file_sources, find_home
@@ -44,6 +44,8 @@ Price = Annotated[Decimal, Field(ge=0, le=_HIGHEST_PRICE)]
 # A year: what waits longer is a mistake, and far longer times cannot be computed with.
 _MOST_HOURS = 24 * 366
 Seconds = Annotated[float, Field(gt=0, le=_MOST_HOURS * 3_600)]
+# Nearly three thousand years; with much more, no day can be told.
+Days = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class PriceEntry(BaseModel):
@@ -82,11 +84,11 @@ class RetentionPeriods(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    sound: PositiveFloat | None = None
+    sound: Days | None = None
     """Our own copies of recordings, and cut sound."""
-    answers: PositiveFloat | None = None
-    artifacts: PositiveFloat | None = None
-    recordings: PositiveFloat | None = None
+    answers: Days | None = None
+    artifacts: Days | None = None
+    recordings: Days | None = None
     """Complete recordings in an inbox: moved to its ``done_to``, else deleted."""
 
 
@@ -454,10 +456,10 @@ def _is_usable(url: str) -> bool:
     import httpx  # noqa: PLC0415 - a third of a second, for those who call
 
     try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
+        httpx.URL(url)
+    except httpx.InvalidURL:
         return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+    return is_address(url)
 
 
 def _is_secret(secret: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from stenoflow.storage.errors import StoreUnavailableError
 from stenoflow.storage.objects.local import file_errors
-from stenoflow.storage.private import make_folder
+from stenoflow.storage.private import make_folder, open_private
 from stenoflow.tasks.errors import NotAudioError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.local import path_of, read_in_place, resolve_path
@@ -167,7 +167,7 @@ def copy_path(folder: Path, uri: str, version: str | None) -> Path:
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
-    with part.open("ab") as file:
+    with open(part, "ab", opener=open_private) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 

@@ -91,6 +91,13 @@ def shown(text: str) -> str:
     return "".join(map(_shown, as_utf8(text)))
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether a text is one line without control signs, so that it may go to a database or a server."""
+    return all(
+        sign.isprintable() or sign in _JOINERS or unicodedata.category(sign) == "Zs" for sign in as_utf8(text)
+    )
+
+
 def _shown(character: str) -> str:
     if character.isprintable() or character in _JOINERS:
         return character

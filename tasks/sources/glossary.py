@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.sources.file_names import is_plain, shown
 
 MOST_BYTES = 256 * 1024
 LONGEST_TERM = 100
@@ -44,14 +46,37 @@ def parse_glossary(content: bytes, name: str) -> tuple[str, ...]:
         raise SettingsError(f"the glossary {name} is not text in UTF-8") from error
     lines = [" ".join(line.partition("#")[0].split()) for line in text.splitlines()]
     for number, term in enumerate(lines, 1):
-        if len(term) > LONGEST_TERM or not term.isprintable():
+        if not is_term(term):
             raise SettingsError(
-                f"line {number} of the glossary {name} is no term: {term[:40]!r} …",
+                f"line {number} of the glossary {name} is no term: {shown(term[:40])} …",
                 f"one name or term a line, of {LONGEST_TERM} characters at most",
             )
-    terms = tuple(dict.fromkeys(filter(None, lines)))
+    terms = _once(lines)
     if not terms:
         raise SettingsError(
             f"the glossary {name} has no terms", "one name or term a line; # begins a comment"
         )
     return terms
+
+
+def listed_terms(given: Iterable[str]) -> tuple[str, ...]:
+    """Return terms that stand in a list, as `parse_glossary` does those of a file.
+
+    Raises:
+        ValueError: one is no term.
+    """
+    terms = [" ".join(each.split()) for each in given]
+    for term in terms:
+        if not is_term(term):
+            message = f"{shown(term[:40])} … is no term, which has {LONGEST_TERM} characters at most"
+            raise ValueError(message)
+    return _once(terms)
+
+
+def is_term(text: str) -> bool:
+    """Tell whether a text can be a term: short, and without control signs."""
+    return len(text) <= LONGEST_TERM and is_plain(text)
+
+
+def _once(terms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, terms)))

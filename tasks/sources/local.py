@@ -163,6 +163,10 @@ def _in_folder(folder: Path, remark: Callable[[str], None]) -> list[Source]:
     return found
 
 
+# What goes through folders, or makes them, may not do so more deeply than functions can call each other.
+_MOST_FOLDERS = 100
+
+
 def walk(folder: Path, unreadable: list[str]) -> Iterator[Path]:
     """Yield what is in a folder and below it but for folders; none that is hidden is entered.
 
@@ -171,17 +175,24 @@ def walk(folder: Path, unreadable: list[str]) -> Iterator[Path]:
     Raises:
         OSError: the folder itself cannot be read.
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                yield Path(entry.path)
-            elif not entry.name.startswith("."):
-                try:
-                    yield from walk(Path(entry.path), unreadable)
-                except FileNotFoundError:
-                    continue  # removed meanwhile
-                except OSError as error:
-                    unreadable.append(f"{entry.path}: {(error.strerror or str(error)).lower()}")
+    left = [folder]
+    while left:
+        inside = left.pop()
+        if len(inside.parts) - len(folder.parts) > _MOST_FOLDERS:
+            unreadable.append(f"{inside}: it lies in more than {_MOST_FOLDERS} others")
+            continue
+        try:
+            with os.scandir(inside) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield Path(entry.path)
+                    elif not entry.name.startswith("."):
+                        left.append(Path(entry.path))
+        except OSError as error:
+            if inside == folder:
+                raise
+            if not isinstance(error, FileNotFoundError):  # removed meanwhile
+                unreadable.append(f"{inside}: {(error.strerror or str(error)).lower()}")
 
 
 def unreadable_folder(described: str) -> str:

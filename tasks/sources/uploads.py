@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from stenoflow.storage.objects import ObjectStore
 from stenoflow.storage.objects.local import file_errors
-from stenoflow.storage.private import make_folder
+from stenoflow.storage.private import make_folder, write_private
 from stenoflow.tasks.errors import RefusedError
 from stenoflow.tasks.sources.file_names import display_name, is_recording
 
@@ -149,18 +149,33 @@ class Uploads:
         self.erase(upload.source or "")
         shutil.rmtree(self._folder / upload.id, ignore_errors=True)
 
+    def has(self, source: str) -> bool:
+        """Tell whether an address is that of an upload that is here."""
+        upload_id = self._id_in(source)
+        return upload_id is not None and (self._folder / upload_id).exists()
+
     def erase(self, source: str) -> bool:
         """Delete what was uploaded to an address; False where that is no upload's: it is a user's own."""
-        in_bucket = self._store.uri(f"{FOLDER}/x").removesuffix("x")
-        for start in (f"{self._folder.as_uri()}/", in_bucket):
+        upload_id = self._id_in(source)
+        if upload_id is None:
+            return False
+        if source.startswith(self._in_bucket):
+            self._store.erase(f"{FOLDER}/{upload_id}/")
+        shutil.rmtree(self._folder / upload_id, ignore_errors=True)
+        return True
+
+    @property
+    def _in_bucket(self) -> str:
+        return self._store.uri(f"{FOLDER}/x").removesuffix("x")
+
+    def _id_in(self, source: str) -> str | None:
+        """Return the id of the upload that an address is of; None where it is none's."""
+        for start in (f"{self._folder.as_uri()}/", self._in_bucket):
             upload_id, slash, _ = source.removeprefix(start).partition("/")
             if source.startswith(start) and slash and _ID.fullmatch(upload_id):
-                if start == in_bucket:
-                    self._store.erase(f"{FOLDER}/{upload_id}/")
-                shutil.rmtree(self._folder / upload_id, ignore_errors=True)
-                return True
-        return False
+                return upload_id
+        return None
 
     def _write(self, upload: Upload, source: str | None) -> None:
         facts = {"name": upload.name, "size": upload.size, "options": upload.options, "source": source}
-        (self._folder / upload.id / _FACTS).write_text(json.dumps(facts), "utf-8")
+        write_private(self._folder / upload.id / _FACTS, json.dumps(facts))

@@ -57,6 +57,15 @@ def correct(transcript: Transcript, corrections: Iterable[AnyCorrection]) -> Tra
     return transcript if utterances is transcript.utterances else replace(transcript, utterances=utterances)
 
 
+def stretch_in(transcript: Transcript, start_ms: int, end_ms: int) -> Region:
+    """Return a stretch of a recording, as far as that goes. Raises ValueError for one that lies outside."""
+    region = Region(start_ms, min(end_ms, transcript.duration_ms))
+    if start_ms < 0 or region.duration_ms <= 0:
+        message = f"{start_ms} to {end_ms} ms is no stretch of a recording of {transcript.duration_ms} ms"
+        raise ValueError(message)
+    return region
+
+
 def words_in(transcript: Transcript, region: Region, speaker: str | None) -> list[Word]:
     """Return the words that a correction of a stretch is about."""
     touched = _touched(transcript.utterances, region, speaker)

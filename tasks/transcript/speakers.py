@@ -172,7 +172,7 @@ MOST_CLIPS = 4
 # The API takes 2 to 10 s. Longer ones fill the request; one of 2 s may be a little less to others.
 _LONGEST_MS = 5_000
 _SHORTEST_MS = 2_100
-_KEY = re.compile(r"s(\d+)-(.{1,40})", re.DOTALL)
+_KEY = re.compile(r"s(\d{1,9})-(.{1,40})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

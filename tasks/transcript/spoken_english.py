@@ -146,9 +146,9 @@ def _plain(word: str) -> str:
 
 
 def _number(digits: str) -> list[str]:
-    if digits[-1].isalpha():
+    if digits[-1].isalpha() and len(digits) <= _LONGEST_DIGITS:
         return _ordinal(int(digits[:-2]))
-    whole, _, decimals = digits.replace(",", "").partition(".")
+    whole, _, decimals = digits.rstrip("stndrh").replace(",", "").partition(".")
     if len(whole) > _LONGEST_DIGITS or (len(whole) > 1 and whole[0] == "0"):
         said = [_ONES[int(digit)] for digit in whole]
     elif len(whole) == 4 and "," not in digits and not decimals and 1100 <= int(whole) < 2100:

@@ -101,6 +101,21 @@ def test_what_other_servers_get_wrong_does_no_harm(odd: dict[str, Any]) -> None:
     assert parse(WHISPER | odd).text == WHISPER["text"]
 
 
+@pytest.mark.parametrize("digits", [400, 4_301, 100_000])
+@pytest.mark.parametrize("at", ["usage", "duration", "segments", "anything"])
+def test_a_number_of_any_length_loses_no_answer(digits: int, at: str) -> None:
+    number = "9" * digits
+    said = {
+        "usage": f'"usage": {{"type": "duration", "seconds": {number}}}',
+        "duration": f'"duration": {number}',
+        "segments": f'"segments": [{{"start": 0, "end": {number}, "text": "Hello."}}]',
+        "anything": f'"x": [{number}, -{number}]',
+    }
+    answer = parse(f'{{"text": "Hello.", {said[at]}}}'.encode())
+    assert answer.text == "Hello."
+    assert parse(answer.raw.encode()) == answer
+
+
 @pytest.mark.parametrize(
     "words", [[{"word": "a", "start": 0, "end": 0}, {"word": "b", "start": 0, "end": 0}], [{"word": "a"}]]
 )

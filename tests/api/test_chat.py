@@ -245,3 +245,12 @@ def test_a_thought_is_the_same_in_one_piece_and_in_many(pieces: list[str], waits
 def test_a_text_without_thoughts_stays_as_it_is() -> None:
     text = " If a < b, then <b>think</b> of it. <thi"
     assert without_thoughts(text) == text
+
+
+def test_a_count_of_any_length_loses_no_answer() -> None:
+    number = "9" * 5_000
+    choice = '{"message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}'
+    usage = f'{{"prompt_tokens": {number}, "completion_tokens": {number}}}'
+    answer = parse_chat(f'{{"choices": [{choice}], "usage": {usage}}}'.encode(), Target("test", "m"))
+    assert (answer.text, answer.input_tokens) == ("Yes.", None)
+    assert parse_chat(answer.raw.encode(), Target("test", "m")) == answer

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from stenoflow.tasks.api.client_settings import AudioApiSettings
+from stenoflow.tasks.api.providers import load_providers
 from stenoflow.tasks.errors import SettingsError
 
 
@@ -44,10 +45,26 @@ def test_a_provider_that_is_given_stays() -> None:
     assert AudioApiSettings("http://engine/v1", provider="embedded").provider == "embedded"
 
 
-@pytest.mark.parametrize("base_url", ["", "api.openai.com/v1", "ftp://host/v1", "https://", "http://[::1"])
+_NO_ADDRESSES = (
+    *(
+        "",
+        "api.openai.com/v1",
+        "ftp://host/v1",
+        "https://",
+        "http://[::1",
+        "http://h:99999/v1",
+        "http://h:x/v1",
+    ),
+    *("http://h:0/v1", "http://a b/v1", "http://:80/v1", "http://h\r\nx: y/v1"),
+)
+
+
+@pytest.mark.parametrize("base_url", _NO_ADDRESSES)
 def test_an_address_that_is_none_is_refused_at_once(base_url: str) -> None:
     with pytest.raises(SettingsError, match="OPENAI_BASE_URL"):
         AudioApiSettings(base_url)
+    with pytest.raises(SettingsError, match="OPENAI_BASE_URL"):
+        load_providers().at(base_url)
 
 
 @pytest.mark.parametrize("key", ["", " sk-1", "sk-1\n", "sk-\u00e9", "sk-\x00"])

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.chat import ChatRequest, Message
 from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.client_settings import AudioApiSettings
-from stenoflow.tasks.api.errors import CallError, KeyRefusedError, ModelNotFoundError
+from stenoflow.tasks.api.dialects import DIALECTS
+from stenoflow.tasks.api.errors import BadAnswerError, CallError, KeyRefusedError, ModelNotFoundError
 from stenoflow.tasks.api.models import load_models
-from stenoflow.tasks.api.providers import Provider, load_providers
+from stenoflow.tasks.api.providers import DialectName, Provider, load_providers
 from stenoflow.tasks.api.requests import TranscriptionRequest
-from stenoflow.tasks.api.speech import SpeechRequest
+from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.errors import SettingsError
 from tests.servers.dialects import SERVERS, Sent, dialect_server
 
@@ -232,6 +236,33 @@ def _write() -> None:
         sent: dict[str, Any] = {name: shown(asyncio.run(asked(name, Path(file.name)))[1]) for name in SERVERS}
     sent["others"] = {name: shown_otherwise(asyncio.run(asked_otherwise(name))) for name in OTHERS}
     GOLDEN.write_text(json.dumps(sent, indent=1) + "\n", "utf-8")
+
+
+_NAMES = (
+    *("results", "channels", "alternatives", "words", "utterances", "languages", "transcript", "speaker"),
+    *("speaker_id", "start", "end", "metadata", "duration", "usage", "prompt_audio_seconds", "segments"),
+    *("text", "word", "punctuated_word", "confidence", "detected_language", "language"),
+)
+_ANYTHING = st.recursive(
+    st.sampled_from(
+        [None, True, 7, -1.5, float("inf"), "x", "\ud800", "9" * 5_000, "speaker_" + "9" * 5_000]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=6),
+    max_leaves=12,
+)
+_THINGS = st.dictionaries(st.sampled_from(_NAMES), _ANYTHING, max_size=6)
+
+
+@given(name=st.sampled_from(sorted(DIALECTS)), whole=_THINGS, inner=_THINGS, is_nested=st.booleans())
+def test_whatever_a_server_sends_is_an_answer_or_none(
+    name: DialectName, whole: dict[str, Any], inner: dict[str, Any], *, is_nested: bool
+) -> None:
+    if is_nested:
+        channel = {"alternatives": [{"transcript": "Hello.", **inner, "words": [inner]}], **whole}
+        whole = {**whole, "results": {"channels": [channel], "utterances": [inner]}, "segments": [inner]}
+    body = json.dumps({"text": "Hello.", **whole}).encode()
+    with suppress(BadAnswerError):
+        assert parse_answer(DIALECTS[name].read(body), Target(name), 2_000) is not None
 
 
 if __name__ == "__main__":

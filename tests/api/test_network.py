@@ -70,7 +70,7 @@ def test_what_no_proxy_covers(
     assert (proxy_for(httpx.URL(url)) is None) == is_covered
 
 
-@pytest.mark.parametrize("value", ["ftp://p:1", "http://:3128", "http://[::1", "socks4://p:1"])
+@pytest.mark.parametrize("value", ["ftp://p:1", "http://:3128", "http://[::1", "socks4://p:1", "p:99999"])
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,17 @@ def test_tsv_is_whispers_with_the_speaker_behind_it() -> None:
     assert [row[2] for row in _rows(quoted)[1:]] == ['"Yes," she said.', 'a "b"']
 
 
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20")
+def test_no_cell_of_a_table_begins_a_formula(sign: str) -> None:
+    said, name = f"{sign}cmd|' /C calc'!A0", f"{sign}1+1"
+    (row,) = _rows(document(utterance([said, "two"], 0, name)))[1:]
+    assert row[2:] == [f"'{said} two", f"'{name}"]
+    (row,) = _rows(document(utterance([f"'{said}"], 0)))[1:]
+    assert row[2] == f"''{said}"
+    (row,) = _rows(document(utterance(["'Tis", f"a{sign}b"], 0)))[1:]
+    assert row[2] == f"'Tis a{sign}b"
+
+
 def test_ass_has_speakers_in_their_field_and_opens_with_a_size() -> None:
     file = pysubs2.SSAFile.from_string(_text("ass", _TURNS))
     assert [(event.name, event.plaintext, event.start) for event in file] == [

@@ -73,7 +73,7 @@ def _read_ass(written: bytes) -> list[str]:
 def _read_tsv(written: bytes) -> list[str]:
     rows = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter="\t"))
     assert {len(row) for row in rows} <= {3, 4}
-    return [row[2] for row in rows[1:]]
+    return [re.sub("^'('*[=+\\-@\uff1d\uff0b\uff0d\uff20])", r"\1", row[2]) for row in rows[1:]]
 
 
 def _read_docx(written: bytes) -> list[str]:

@@ -151,6 +151,18 @@ def test_json_that_is_nested_deep_is_refused(client: openai.OpenAI, levels: int)
     assert (answer.status_code, "nested deeper" in answer.text) == (400, True)
 
 
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("path", ["chat/completions", "audio/speech"])
+def test_json_with_half_of_a_surrogate_pair_is_refused(client: openai.OpenAI, path: str, half: bytes) -> None:
+    whole = json.dumps({**CHAT, "model": "X", "input": "Hello.", "voice": "nova"}).encode()
+    answer = httpx.post(
+        f"{client.base_url}{path}",
+        content=whole.replace(b'"X"', b'"' + half + b'"'),
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, "surrogate" in answer.text) == (400, True)
+
+
 def test_json_that_is_huge_is_refused(client: openai.OpenAI) -> None:
     huge = {**CHAT, "metadata": "x" * 2_100_000}
     assert httpx.post(f"{client.base_url}chat/completions", json=huge).status_code == 413

@@ -92,6 +92,19 @@ def test_a_folder_is_taken_and_its_vocabulary_says_how_many_languages(tmp_path: 
         find_weights(str(tmp_path))
 
 
+def test_a_folder_that_lies_here_is_not_taken_for_a_model_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a drop folder, from which somebody runs the command.
+    write(tmp_path / "small")
+    write(tmp_path / "our own")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path / "our own"))
+    assert find_weights("small").files["model.bin"] == (tmp_path / "our own" / "model.bin",)
+    assert find_weights("./small").files["model.bin"] == (Path("small/model.bin"),)
+    assert find_weights("our own").languages == {"en"}
+
+
 @pytest.mark.parametrize("name", ["no such", "nobody/nothing"])
 def test_a_model_that_cannot_be_had_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> str:

@@ -36,8 +36,11 @@ def test_an_edited_transcript_or_a_list_becomes_corrections(
     spoken.write_text(read_artifact(line, "txt"), "utf-8")
     assert stenoflow("correct", job, spoken, "--json").line["corrections"] == 0
 
-    for wrong in ("{", "[1]", '[{"start": 3, "end": 1, "text": "x"}]', '[{"start": 1, "end": 2}]'):
+    times = ("3, 1", "-1, 2", "1, NaN", "0, Infinity", "-Infinity, 1", "241, 242", "1e300, 1e301", '"0", "1"')
+    given = [dict(zip(("start", "end"), each.split(", "), strict=True)) for each in times]
+    outside = [f'[{{"start": {each["start"]}, "end": {each["end"]}, "text": "x"}}]' for each in given]
+    for wrong in ("{", "[1]", '[{"start": 1, "end": 2}]', "[" * 100_000, *outside):
         listed.write_text(wrong, "utf-8")
-        assert stenoflow("correct", job, listed).exit_code == 2
+        assert stenoflow("correct", job, listed).exit_code == 2, wrong[:80]
     assert stenoflow("correct", job, tmp_path / "nowhere.txt").exit_code == 2
     assert stenoflow("verify").exit_code == 0

@@ -544,3 +544,6 @@ def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow
     assert again.is_completed()
     assert "We ship on Friday" in shown.data
     assert len(api.chat.chats) == 1
+    # Their flow runs bear the recording's name, and go with it.
+    recording = stenoflow("jobs", "--json").lines[0]["recording"]
+    assert stenoflow("forget", recording, "--yes", "--json").line["flow_runs"] == 2

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from stenoflow.flows.prefect_server import surround
 from tests.flows.conftest import Meeting
 from tests.servers.audio_api import AudioApiServer
 from tests.waiting import wait_for
@@ -213,3 +214,16 @@ def test_no_file_of_the_folder_becomes_a_setting_of_prefects(
     assert done.returncode == (2 if is_refused else 0)
     assert (f"{name} in this folder would become settings of Prefect's" in done.stderr.decode()) is is_refused
     assert len(api.calls) == (0 if is_refused else 1)
+
+
+def test_what_lies_in_the_folder_is_not_imported_by_flow_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a drop folder, from which somebody runs `serve`; Prefect starts each flow run so.
+    Path("json.py").write_text("open('imported', 'w').close()\n")
+    with monkeypatch.context() as environment:
+        environment.setattr(os, "environ", dict(os.environ))
+        surround(home)
+        given = dict(os.environ)
+    subprocess.run([sys.executable, "-m", "json.tool"], input=b"{}", env=given, check=True)
+    assert not Path("imported").exists()

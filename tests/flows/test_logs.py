@@ -12,6 +12,7 @@ import pytest
 from stenoflow.flows.cli import console
 from tests.flows.conftest import Command, Meeting
 from tests.servers.audio_api import AudioApiServer
+from tests.servers.webhook import SECRET, webhook_server
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,18 @@ def test_everything_on_stderr_is_json_with_ids(
     assert all(line["attempt"] and line["run"] and line["seconds"] >= 0 for line in answered)
     assert failed["error"].startswith("api-")
     assert any(job in line["message"] for line in logged)
+
+
+@pytest.mark.usefixtures("api")
+def test_what_a_receiver_did_not_take_is_json_too(
+    stenoflow: Command, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with webhook_server(mode="400") as receiver:
+        monkeypatch.setenv("STENOFLOW_WEBHOOK_URL", receiver.url)
+        monkeypatch.setenv("STENOFLOW_WEBHOOK_SECRET", SECRET)
+        printed = stenoflow("transcribe", meeting.path, "--log-format", "json", "--json")
+    logged = [json.loads(line) for line in printed.err.splitlines()]
+    assert [line for line in logged if "event not delivered: recording.complete" in line["message"]]
 
 
 def test_errors_are_json_too(stenoflow: Command) -> None:

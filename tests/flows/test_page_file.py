@@ -11,6 +11,7 @@ import pytest
 
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.flows.conftest import Command, Meeting
+from tests.flows.processes import command
 from tests.instrument.recogniser import recognise
 from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer
@@ -81,7 +82,7 @@ def test_what_cannot_be_embedded_is_said_and_the_page_is_written_without_it(
     assert _sound(page) == b""
     assert f'src="{recording.as_uri()}"' in page.read_text()
     assert stenoflow("show", job, "--page", tmp_path / "no" / "page.html").exit_code == 2
-    assert not list((home / "work" / "pages").iterdir())
+    assert not list((home / "work" / "segments").iterdir())
     assert len(api.calls) == 2
 
 
@@ -91,3 +92,32 @@ def test_there_is_no_page_of_what_was_never_heard(stenoflow: Command, tmp_path: 
     talk.write_bytes(b"no sound")
     job = stenoflow("transcribe", talk, "--json").line["job"]
     assert stenoflow("show", job, "--page", tmp_path / "page.html").exit_code == 2
+
+
+_KILLED = """
+import os, signal
+from stenoflow.tasks.operations import export_page
+from stenoflow.flows.cli import main
+def encode(_samples, path, **_given):
+    path.write_bytes(b"the recording")
+    os.kill(os.getpid(), signal.SIGKILL)
+export_page.encode_opus = encode
+main()
+"""
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("api")
+def test_what_a_killed_export_leaves_is_forgotten_with_the_recording(
+    stenoflow: Command, meeting: Meeting, tmp_path: Path, home: Path
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    page = ["show", line["job"], "--page", str(tmp_path / "talk.html"), "--embed"]
+    with command(page, tmp_path, program=_KILLED) as process:
+        process.communicate()
+    (left,) = (home / "work").rglob("sound.webm")
+    assert left.read_bytes() == b"the recording"
+    would = stenoflow("forget", line["recording"], "--dry-run", "--json").line["would_erase"]
+    assert would["sound"] == 1
+    assert stenoflow("forget", line["recording"], "--yes").exit_code == 0
+    assert not list((home / "work").rglob("sound.webm"))

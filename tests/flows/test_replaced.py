@@ -63,10 +63,14 @@ def test_what_was_put_in_its_place_is_neither_resumed_nor_rehearsed(
     assert (len(api.calls), _jobs(home)) == (calls, jobs)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
 @pytest.mark.usefixtures("api")
 def test_a_link_out_of_an_inbox_that_was_refused_is_not_resumed(
-    stenoflow: Command, dropped: Path, secret: Path, home: Path
+    stenoflow: Command, dropped: Path, secret: Path, home: Path, *, is_listed: bool
 ) -> None:
+    if not is_listed:
+        # Whoever empties it names it; the settings do not.
+        write_settings("")
     dropped.unlink()
     dropped.symlink_to(secret)
     refused = stenoflow("ingest", dropped.parent, "--looks", "1", "--json").line

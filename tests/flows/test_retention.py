@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.sources.uploads import Uploads
 from tests.flows.conftest import Command, Meeting, charges
+from tests.flows.processes import command
 from tests.servers.audio_api import AudioApiServer
 
 
@@ -161,3 +165,99 @@ def _corrections(home: Path) -> int:
     with closing(sqlite3.connect(home / "stenoflow.db")) as database:
         (count,) = database.execute("SELECT count(*) FROM corrections").fetchone()
         return int(count)
+
+
+@pytest.mark.usefixtures("api")
+def test_what_was_sent_in_by_the_desk_goes_with_the_last_job_that_needs_it(
+    stenoflow: Command, meeting: Meeting, home: Path
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    assert stenoflow("jobs").exit_code == 0
+    with open_context(load_settings()) as context:
+        uploads = Uploads(home, context.store)
+        begun = uploads.begin("talk.mp3", meeting.path.stat().st_size, {})
+        with uploads.appending(begun, 0) as part:
+            part.write(meeting.path.read_bytes())
+        source = uploads.finish(uploads.find(begun.id)).source
+    assert source is not None
+    assert not [path for path in (home / "uploads").rglob("*") if path.stat().st_mode & 0o077]
+    old, young = (
+        stenoflow("transcribe", source, "--segment-seconds", length, "--json").line
+        for length in ("60", "120")
+    )
+    _end_days_ago(home, 8, old["job"])
+    assert _expired(stenoflow, "--yes") == [], "the younger job has it"
+    _end_days_ago(home, 8, young["job"])
+    (gone,) = _expired(stenoflow, "--yes")
+    assert [item["what"] for item in gone["items"]] == ["recording"]
+    assert not list((home / "uploads").iterdir())
+    assert meeting.path.exists()
+    assert [receipt[:2] for receipt in _receipts(home)] == [("sound", "retention")]
+
+
+@pytest.mark.usefixtures("api")
+def test_an_inbox_that_is_away_keeps_its_periods(
+    stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copy(meeting.path, inbox / "talk.mp3")
+    _keep(
+        home,
+        f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\n'
+        "[retention]\nartifacts = 7\n[retention.inboxes.meetings]\nartifacts = 365\n",
+    )
+    line = stenoflow("transcribe", inbox / "talk.mp3", "--json").line
+    _end_days_ago(home, 30, line["job"])
+    inbox.rename(tmp_path / "not mounted")
+    assert _expired(stenoflow, "--yes") == []
+    assert Path(line["artifacts"]["txt"].removeprefix("file://")).exists()
+
+
+_KILLED = """
+import os, signal
+from stenoflow.tasks.operations import retention
+from stenoflow.flows.cli import main
+remove = retention.remove
+def killed(path):
+    remove(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+retention.remove = killed
+main()
+"""
+
+
+@pytest.mark.usefixtures("api")
+def test_what_a_killed_run_erased_has_its_receipt(
+    stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    _end_days_ago(home, 8, line["job"])
+    cut = home / "work" / "segments" / f"{line['job']}.1" / "0.mp3"
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"sound")
+    with command(["forget", "--expired", "--yes"], tmp_path, program=_KILLED) as process:
+        process.communicate()
+    assert not cut.exists()
+    ((kind, cause, job, items, _),) = _receipts(home)
+    assert (kind, cause, job) == ("sound", "retention", line["job"])
+    assert [item["bytes"] for item in json.loads(items)] == [5]
+
+
+@pytest.mark.usefixtures("api")
+def test_what_could_not_be_erased_has_no_receipt(
+    stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep(home, "[retention]\nsound = 7\n")
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    _end_days_ago(home, 8, line["job"])
+    cut = home / "work" / "segments" / f"{line['job']}.1"
+    cut.write_bytes(b"sound")
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "denied")
+
+    monkeypatch.setattr("stenoflow.tasks.operations.retention.remove", refuse)
+    assert stenoflow("forget", "--expired", "--yes").exit_code != 0
+    assert _receipts(home) == []

@@ -74,7 +74,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    shutil.copy(meeting.path, inbox / "trustees.mp3")
+    shutil.copy(meeting.path, inbox / "board of trustees.mp3")
     said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
     write_settings(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
@@ -95,17 +95,19 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         again = stenoflow("serve", "--port", "0")
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
-        wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
+        wait_for(lambda: _complete(home) == ["board of trustees.mp3"], process)
         with prefect_client(address, home) as client:
             wait_for(lambda: {"ingest", "recover", "verify"} <= _scheduled(client), process)
-            runs = _runs_of(client, "trustees.mp3")
-        (inbox / "trustees.mp3").unlink()
+            runs = _runs_of(client, "board of trustees.mp3")
+        (inbox / "board of trustees.mp3").unlink()
         with command(
-            ["forget", (inbox / "trustees.mp3").as_uri(), "--yes", "--json"], tmp_path
+            ["forget", (inbox / "board of trustees.mp3").as_uri(), "--yes", "--json"], tmp_path
         ) as forgetting:
             told, said = forgetting.communicate()
         assert (json.loads(told)["flow_runs"], said) == (len(runs), "")
-        wait_for(lambda: not is_in_prefects_database("trustees.mp3"), process)
+        wait_for(lambda: not is_in_prefects_database("board of trustees.mp3"), process)
+        # Nor as it stands in an address.
+        wait_for(lambda: not is_in_prefects_database("board%20of%20trustees.mp3"), process)
         started = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -158,7 +160,7 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
     # Of a name of its own: tests share Prefect's database.
     inbox = tmp_path / "look"
     inbox.mkdir()
-    shutil.copy(meeting.path, inbox / "trustees.mp3")
+    shutil.copy(meeting.path, inbox / "board of trustees.mp3")
     said = f'[[inboxes]]\nname = "meetings"\naddress = "{inbox}"\nevery = 5\n'
     write_settings(said)
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
@@ -170,7 +172,7 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
             os.kill(each, signal.SIGKILL)
     assert _complete(home) == []
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
-        wait_for(lambda: _complete(home) == ["trustees.mp3"], process)
+        wait_for(lambda: _complete(home) == ["board of trustees.mp3"], process)
 
 
 @pytest.mark.slow

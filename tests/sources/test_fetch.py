@@ -41,6 +41,7 @@ def test_goes_on_where_the_connection_broke(tmp_path: Path, at: Start) -> None:
         fetched = fetch(resolve(URI)[0], tmp_path, progress=seen.append)
     assert (fetched.sha256, fetched.size) == (SHA256, len(DATA))
     assert served.asked == ["bytes=0-", "bytes=2000000-", "bytes=4000000-"]
+    assert not fetched.path.stat().st_mode & 0o077
     assert seen == sorted(seen)
     assert seen[-1] == len(DATA)
     assert list(tmp_path.iterdir()) == [fetched.path]

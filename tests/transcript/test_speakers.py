@@ -209,3 +209,10 @@ def test_clips_are_of_the_length_that_is_taken_and_one_a_speaker(
     for clip in clips:
         assert 2_000 < clip.end_ms - clip.start_ms <= 5_000
         assert any(each.start_ms <= clip.start_ms and clip.end_ms <= each.end_ms for each in utterances)
+
+
+@pytest.mark.parametrize("label", [f"s{'9' * 5_000}-A", f"s{'9' * 10}-A", "s٣-A", "s-A"])
+def test_a_label_that_looks_like_a_key_of_ours_is_a_label(label: str) -> None:
+    key = key_of(2, label)
+    assert len(key) <= 50
+    assert set(name_speakers([key, "s0-A"], [])) == {key, "s0-A"}

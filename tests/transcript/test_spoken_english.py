@@ -19,6 +19,7 @@ from stenoflow.tasks.transcript.spoken_english import spoken_english
         ("21st", "twenty first"),
         ("12th,", "twelfth"),
         ("40th", "fortieth"),
+        (f"{'1' * 5_000}st", "one " * 5_000),
         ("007", "zero zero seven"),
         ("1,250", "one thousand two hundred fifty"),
         ("1905", "nineteen o five"),

@@ -172,8 +172,10 @@ def store_whole(
         data = context.store.get_bytes(pieces[0].key)
         context.store.put_bytes(key, data, content_type=content_type)
         return StoredAudio.of(key, data, form, pieces[0].ms)
-    make_folder(context.settings.work)
-    with tempfile.TemporaryDirectory(prefix="speech-", dir=context.settings.work) as folder:
+    # Where what a killed run leaves is found, and erased with what it is of.
+    work = context.settings.work / "segments"
+    make_folder(work)
+    with tempfile.TemporaryDirectory(prefix=f"{job_id}.speech-", dir=work) as folder:
         path = Path(folder, f"{name}.{form}")
         samples = encode(_joined(context, script, pieces), path, form, ffmpeg=context.ffmpeg)
         context.store.put_file(key, path, content_type=content_type)

@@ -142,8 +142,12 @@ def resolve_again(context: AppContext, recording: Recording) -> list[Source]:
     Raises:
         RefusedError: it is gone, or cannot be read.
     """
-    within = [each.prefix for each in context.settings.inboxes]
-    return resolve(recording.source, context.s3, within=within)
+    return resolve(recording.source, context.s3, within=inboxes_around(context, recording.source))
+
+
+def inboxes_around(context: AppContext, source: str) -> list[str]:
+    """Return how the addresses of inboxes begin: of the settings', and of those that were emptied by hand."""
+    return [*(each.prefix for each in context.settings.inboxes), *context.inboxes.around(source)]
 
 
 def refuse_unread(

@@ -23,8 +23,8 @@ from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError, reason
-from stenoflow.tasks.sources.file_names import shown
-from stenoflow.tasks.sources.glossary import MOST_BYTES, parse_glossary
+from stenoflow.tasks.sources.file_names import is_plain, shown
+from stenoflow.tasks.sources.glossary import MOST_BYTES, listed_terms, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
 
 FOLDER_FILE = "stenoflow.toml"
@@ -45,6 +45,7 @@ MOST_SPEAKERS = 50
 """Who can be told apart in one recording."""
 LONGEST_TAG = 200
 """Characters; a database's index takes no key of any length."""
+_LONGEST_TEXT = 1_000
 
 
 class Priority(StrEnum):
@@ -109,6 +110,20 @@ class RecordingOptions(BaseModel):
     digest: bool | None = Field(default=None, description="Whether minutes of it are to follow.")
     priority: Priority = Field(default=Priority.NORMAL, description="How soon it is begun.")
 
+    @field_validator("model", "providers", "language", "languages", "tag", "formats")
+    @classmethod
+    def _are_storable(cls, said: str | Iterable[str] | None) -> str | Iterable[str] | None:
+        """See that there is no NUL, which PostgreSQL takes in no text."""
+        if any("\0" in each for each in ((said,) if isinstance(said, str) else said or ())):
+            raise ValueError("there is a NUL in it")
+        return said
+
+    @field_validator("glossary")
+    @classmethod
+    def _are_terms(cls, terms: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """See that they are terms, wherever they are listed."""
+        return None if terms is None else listed_terms(terms)
+
     @field_validator("names")
     @classmethod
     def _are_names(cls, names: dict[str, str]) -> dict[str, str]:
@@ -135,7 +150,9 @@ class InboxRules:
 
     def check(self, place: str, options: RecordingOptions, farther: RecordingOptions) -> None:
         """Raise OptionsError where a file of options changes what it may not; ``farther``: without it."""
-        if _raises_budget(self._in_effect(options, "budget"), self._in_effect(farther, "budget")):
+        is_dropped = options.budget is None and farther.budget is not None
+        wanted, before = self._in_effect(options, "budget"), self._in_effect(farther, "budget")
+        if is_dropped or _raises_budget(wanted, before):
             raise OptionsError(
                 f"the option 'budget' in {shown(place)} is above the one that holds for the inbox",
                 "a file there may only lower it; --budget, or options under [[inboxes]], raises it",
@@ -229,9 +246,28 @@ def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any
         raise OptionsError(f"the options in {shown(place)} are no object")
     if isinstance(said.get("languages"), str):
         said["languages"] = [each.strip() for each in said["languages"].split(",")]
+    _check_texts(place, said)
     if isinstance(said.get("glossary"), str):
         said["glossary"] = _glossary(place, said["glossary"], read)
     return said
+
+
+def _check_texts(place: str, said: Mapping[str, Any]) -> None:
+    """Refuse control signs, and texts of any length: they would get to a server, a database and terminals."""
+    for text in _texts(said):
+        if len(text) > _LONGEST_TEXT or not is_plain(text):
+            raise OptionsError(
+                f"{shown(text[:40])!r} in {shown(place)} can be no option",
+                f"a text there has {_LONGEST_TEXT} characters at most, and no control signs",
+            )
+
+
+def _texts(said: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts in options, as deep as options are; what lies deeper is none."""
+    for name, value in said.items():
+        inside = [*value, *value.values()] if isinstance(value, dict) else value
+        each = inside if isinstance(inside, list) else [inside]
+        yield from (text for text in (name, *each) if isinstance(text, str))
 
 
 def _loaded(text: str) -> dict[str, Any]:
@@ -270,9 +306,10 @@ def name_of(written: str) -> tuple[str, str]:
         SettingsError: it is written otherwise, or too long.
     """
     label, equals, name = (part.strip() for part in written.partition("="))
-    if not (equals and label and name) or len(name) > _LONGEST_NAME or not name.isprintable():
+    is_short = max(len(label), len(name)) <= _LONGEST_NAME
+    if not (equals and label and name) or not is_short or not is_plain(written):
         raise SettingsError(
-            f"{written[:100]!r} gives no speaker a name",
+            f"{shown(written[:100])!r} gives no speaker a name",
             f"write it as A=Anna, or 'Channel 1=Anna'; a name has up to {_LONGEST_NAME} characters",
         )
     return label, name

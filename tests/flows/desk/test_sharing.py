@@ -177,3 +177,11 @@ def test_corrected_names_are_told_to_the_models_of_what_comes_next_into_the_inbo
     assert desk.send("/desk/glossary", inbox="meetings", remove="Kubernetes").status_code == 404
     assert "Kubernetes" not in desk.text("/desk/health")
     assert "the last at" in desk.text("/desk/health")
+    # What a recording taught goes with it.
+    assert (
+        stenoflow("forget", transcribed["recording"], "--dry-run", "--json").line["would_erase"]["glossary"]
+        == 1
+    )
+    assert "1 word that it taught" in desk.text(f"/desk/jobs/{job}/forget")
+    assert stenoflow("forget", transcribed["recording"], "--yes").exit_code == 0
+    assert "Ødegård" not in desk.text("/desk/health")

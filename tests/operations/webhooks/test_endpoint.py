@@ -64,7 +64,11 @@ def test_a_secret_that_is_none_is_refused_without_being_shown(
 
 
 @pytest.mark.parametrize(
-    "url", ["hooks.example/canary", "ftp://hooks.example/canary", "http://", "http://[::1"]
+    "url",
+    [
+        *("hooks.example/canary", "ftp://hooks.example/canary", "http://", "http://[::1"),
+        *("http://h:99999/canary", "http://a b/canary"),
+    ],
 )
 def test_an_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("STENOFLOW_WEBHOOK_URL", url)

@@ -199,3 +199,14 @@ def test_what_changes_below_it_is_said_until_it_is_stopped(inbox: FolderInbox) -
         changed.wait(0.1)
     stopped.set()
     thread.join()
+
+
+def test_folders_in_each_other_without_end_keep_nothing_else_from_being_taken(inbox: FolderInbox) -> None:
+    (inbox.folder / "talk.mp3").write_bytes(b"sound")
+    deepest = inbox.folder.joinpath(*["a"] * 150)
+    deepest.mkdir(parents=True)
+    (deepest / "talk.mp3").write_bytes(b"sound")
+    look = inbox.look()
+    assert [entry.path for entry in look.entries] == ["talk.mp3"]
+    (unread,) = look.unreadable
+    assert "more than 100 others" in unread

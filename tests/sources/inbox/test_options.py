@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from stenoflow.tasks.sources.inbox.options import (
     ALLOWABLE,
@@ -141,8 +142,9 @@ def test_a_dropper_says_what_can_cost_more_only_where_it_is_allowed(
 @pytest.mark.parametrize("budget", ["2.01", "null", "1e12"])
 def test_nobody_beside_a_recording_raises_a_budget(budget: str) -> None:
     said = {"talk.json": f'{{"budget": {budget}}}'}
-    with pytest.raises(OptionsError, match="'budget' in talk"):
-        options("talk.mp3", said, budget=Decimal(2))
+    for usual in ({}, {"budget": Decimal(2)}):
+        with pytest.raises(OptionsError, match="'budget' in talk"):
+            options("talk.mp3", said, budget=Decimal(2), usual=usual)
     if budget != "null":
         with pytest.raises(OptionsError, match="'budget' in talk"):
             options("talk.mp3", said, usual={"budget": Decimal(2)})
@@ -179,3 +181,57 @@ def test_dots_in_texts_are_no_parts_of_keys() -> None:
     found = options("a.mp3", {"stenoflow.toml": f"[recordings]\nglossary = [{many}]\n"})
     assert found.glossary is not None
     assert len(found.glossary) == 100
+
+
+_FILE = "talk.json"
+_FOLDER = "stenoflow.toml"
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b[31m", "\x07", "\n", "\u202e", "\ud800"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tag": "a{}b"},
+        {"model": "whisper-1{}"},
+        {"providers": ["openai{}"]},
+        {"language": "de{}"},
+        {"languages": ["en", "d{}e"]},
+        {"glossary": ["Anna{}Kowalczyk"]},
+        {"names": {"A": "An{}na"}},
+        {"names": {"A{}b": "Anna"}},
+        {"formats": ["ts{}v"]},
+        {"no option{}": 1},
+    ],
+)
+def test_no_control_sign_comes_from_beside_a_recording(said: dict[str, Any], sign: str) -> None:
+    text = json.dumps(said).replace("{}", json.dumps(sign)[1:-1])
+    with pytest.raises(OptionsError, match="talk") as refused:
+        options("talk.mp3", {_FILE: text})
+    assert sign not in f"{refused.value.message}{refused.value.hint}"
+
+
+def test_a_list_of_terms_is_held_against_what_a_glossary_takes() -> None:
+    listed = json.dumps({"glossary": [" Anna  Kowalczyk ", "C#", "\u0645\u06cc\u200c\u062e", "", "C#"]})
+    assert options("talk.mp3", {_FILE: listed}).glossary == (
+        "Anna Kowalczyk",
+        "C#",
+        "\u0645\u06cc\u200c\u062e",
+    )
+    for term in ("x" * 101, "a\\u0085b", "a\\ud800"):
+        with pytest.raises(OptionsError, match=r"glossary|control signs"):
+            options("talk.mp3", {_FILE: f'{{"glossary": ["{term}"]}}'})
+    with pytest.raises(OptionsError, match="'glossary'"):
+        options("talk.mp3", {_FOLDER: f'[recordings]\nglossary = ["{"x" * 101}"]\n'})
+
+
+@pytest.mark.parametrize("depth", [50, 900])
+@pytest.mark.parametrize("name", ["names", "glossary", "tag"])
+def test_options_in_each_other_are_refused_however_deep(name: str, depth: int) -> None:
+    with pytest.raises(OptionsError):
+        options("talk.mp3", {_FILE: f'{{"{name}": {"[" * depth}"\\u0000"{"]" * depth}}}'})
+
+
+@pytest.mark.parametrize("name", ["tag", "model", "language"])
+def test_nobody_gives_an_option_that_a_database_does_not_take(name: str) -> None:
+    with pytest.raises(ValidationError, match="NUL"):
+        RecordingOptions.model_validate({name: "a\0b"})
