@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stenoflow.tasks.api.chat_models import ChatModel
+from stenoflow.tasks.api.models import Model
+from stenoflow.tasks.api.providers import Provider, load_providers
+from stenoflow.tasks.api.speech_models import SpeechModel
+from stenoflow.tasks.context import load_prices
 from stenoflow.tasks.errors import SettingsError
+from stenoflow.tasks.operations.model_list import tables_of
 from stenoflow.tasks.settings import (
+    BudgetSettings,
+    InboxSettings,
+    MinutesTemplates,
+    PriceEntry,
+    RetentionSettings,
+    Settings,
+    UserSettings,
+    VoicesSettings,
     load_settings,
 )
-from stenoflow.tasks.settings.files import passed_over
+from stenoflow.tasks.settings.files import passed_over, unknown_settings
+from stenoflow.tasks.sources.inbox.options import RecordingOptions
 
 
 @pytest.fixture
@@ -119,6 +138,110 @@ def test_a_time_that_cannot_be_is_refused_by_name(
     monkeypatch.setenv(f"STENOFLOW_{name}", value)
     with pytest.raises(SettingsError, match=f"STENOFLOW_{name}"):
         load_settings()
+
+
+# Of wrong kinds, out of bounds, or no value at all.
+_WRONG = [
+    "'x'", "''", "-1", "0", "1.5", "inf", "nan", "1e300", "true", "[]", "[1]", "['x', 'x']", "{}", "{a = 1}",
+    "2026-11-28", "08:00:00", "2026-11-28T08:00:00", "'\\u0000'", f"'{'x' * 300}'", "[[1]]", "[{a = 1}]",
+]  # fmt: skip
+# Where an entry has a name of the user's, and what it cannot do without.
+_ENTRIES = {
+    "providers": ("[providers.ours]\n{}", Provider),
+    "models": ("[models.ours]\n{}", Model),
+    "chat_models": ("[chat_models.ours]\n{}", ChatModel),
+    "speech_models": ("[speech_models.ours]\n{}", SpeechModel),
+    "users": ("[users.anna]\n{}", UserSettings),
+    "prices": ("[prices.ours.ours]\namount = 1\nper = 'minute'\n{}", PriceEntry),
+    "budgets": ("[budgets]\n{}", BudgetSettings),
+    "retention": ("[retention]\n{}", RetentionSettings),
+    "inboxes": ("[[inboxes]]\nname = 'a'\naddress = 's3://b/c/'\n{}", InboxSettings),
+    "options": ("[[inboxes]]\nname = 'a'\naddress = 's3://b/c/'\n[inboxes.options]\n{}", RecordingOptions),
+    "minutes": ("[minutes]\n{}", MinutesTemplates),
+    "voices": ("[voices]\n{}", VoicesSettings),
+    "": ("{}", Settings),
+}
+# Words of pydantic's, of pydantic-settings' and of Python's.
+_NOT_OURS = re.compile(
+    r"[Ii]nput|pydantic|validation|\bvalid\b|Value ?[Ee]rror|Source|Extra|instance|iterable|unpack|parsing|"
+    r"object has|NoneType|\bstr\b|\bint\b|\bdict\b|\blist\[|Decimal|datetime|constrained|literal\[",
+)
+
+
+def _names(of: Any) -> list[str]:
+    return [*(getattr(of, "model_fields", ()) or (each.name for each in fields(of))), "nonsense"]
+
+
+def _said(text: str) -> Iterator[str]:
+    """Yield what is said where settings are read, their tables of models and providers with them."""
+    try:
+        settings = load_settings()
+        load_providers(settings.providers)
+        if settings.models or settings.chat_models or settings.speech_models:
+            tables_of(settings)
+        if settings.prices:
+            load_prices(settings)
+    except SettingsError as error:
+        yield f"{text}: {error.message}; {error.hint}"
+
+
+@pytest.mark.parametrize("table", _ENTRIES)
+def test_no_bad_value_of_a_file_is_refused_in_the_words_of_a_library(table: str, home: Path) -> None:
+    text, of = _ENTRIES[table]
+    refused: list[str] = []
+    for name in _names(of):
+        for value in _WRONG:
+            (home / "stenoflow.toml").write_text(
+                text.replace(f"{name} = ", "#").format(f"{name} = {value}\n")
+            )
+            refused += _said(f"{table} {name} = {value[:40]}")
+    assert len(refused) >= len(_names(of)) - 1
+    assert [each for each in refused if _NOT_OURS.search(each.partition(": ")[2])] == []
+
+
+@pytest.mark.parametrize("name", sorted({*Settings.model_fields} - {"home"}))
+def test_no_bad_value_of_the_environment_is_refused_in_the_words_of_a_library(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert home.is_dir()
+    variable = Settings.model_fields[name].validation_alias or f"STENOFLOW_{name.upper()}"
+    for value in ("x", "-1", "[", "{}", "[1]", '{"a": 1}', "1e400", "nan", "[" * 100_000, "\udcff"):
+        monkeypatch.setenv(str(variable), value)
+        for said in _said(value[:40]):
+            assert not _NOT_OURS.search(said.partition(": ")[2]), said
+
+
+def test_a_list_in_the_environment_that_is_no_json_is_named_with_how_it_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_HOSTS", "desk.example.com")
+    with pytest.raises(SettingsError, match="STENOFLOW_HOSTS") as refused:
+        load_settings()
+    assert '["a", "b"]' in refused.value.hint
+    monkeypatch.delenv("STENOFLOW_HOSTS")
+    (home / ".env").write_text("STENOFLOW_HOSTS=desk.example.com\n")
+    with pytest.raises(SettingsError, match="STENOFLOW_HOSTS"):
+        load_settings()
+
+
+def test_a_file_names_a_server_as_it_names_all_else(home: Path) -> None:
+    (home / "stenoflow.toml").write_text('openai_base_url = "http://ours/v1"\n')
+    assert load_settings().openai_base_url == "http://ours/v1"
+    (home / "stenoflow.toml").write_text('OPENAI_BASE_URL = "http://ours/v2"\n')
+    assert load_settings().openai_base_url == "http://ours/v2"
+
+
+def test_what_means_nothing_is_found_wherever_it_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "stenoflow.toml").write_text("concurency = 3\nvoice = 'x'\nOPENAI_BASE_URL = 'x'\n[recordings]\n")
+    (home / ".env").write_text("STENOFLOW_MODELL=x\nSTENOFLOW_MODEL=x\nELSE=x\nSTENOFLOW_ENGINE_KEY=x\n")
+    monkeypatch.setenv("STENOFLOW_TAGS", "x")
+    monkeypatch.setenv("STENOFLOW_FFMPEG", "x")
+    found = {where: name for name, where in unknown_settings(Settings) if "TEST" not in name}
+    assert found == {
+        "the environment": "STENOFLOW_TAGS",
+        str(home / ".env"): "STENOFLOW_MODELL",
+        str(home / "stenoflow.toml"): "concurency",
+    }
 
 
 @pytest.mark.parametrize("name", ["sound", "answers", "tags.board.artifacts", "inboxes.meetings.recordings"])

@@ -32,6 +32,7 @@ from stenoflow.tasks.api.client import AudioApi
 from stenoflow.tasks.api.errors import CallError, UnknownOutcomeError, UnreachableError
 from stenoflow.tasks.api.limiter import Limiter
 from stenoflow.tasks.api.model_table import ModelKind
+from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.api.request_ids import collected_request_ids
 from stenoflow.tasks.api.retry import RetryPolicy, with_retries
 from stenoflow.tasks.api.tracing import traced
@@ -271,7 +272,8 @@ class Caller:
             await call.before_attempt()
             attempt_id = await run_blocking(ledger.begin, self._request(call))
             try:
-                with self._told_of(call, attempt_id), self.waits.sending():
+                here = call.target.provider == EMBEDDED
+                with self._told_of(call, attempt_id), self.waits.sending(here=here):
                     answer = await _in_time(call, route.api)
                     verdict, bill = call.accept(answer), call.bill(answer)
             except BaseException as error:

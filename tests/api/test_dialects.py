@@ -25,6 +25,7 @@ from stenoflow.tasks.api.errors import BadAnswerError, CallError, KeyRefusedErro
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.api.providers import DialectName, Provider, load_providers
 from stenoflow.tasks.api.requests import TranscriptionRequest
+from stenoflow.tasks.api.speech import SpeechRequest
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.errors import SettingsError
 from tests.servers.dialects import SERVERS, Sent, dialect_server
