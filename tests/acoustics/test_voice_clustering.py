@@ -95,6 +95,7 @@ def test_somebody_is_the_same_one_hours_later() -> None:
     assert who_speaks(turns) == "ABCB" * 8 + "DE" * 8 + "ABCB" * 8
 
 
+@pytest.mark.program
 def test_work_grows_as_what_is_heard_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: of how many pairs it is asked how alike they are."""
     pairs: list[int] = []

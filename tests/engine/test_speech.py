@@ -230,6 +230,7 @@ def test_a_body_that_is_no_object_is_a_bad_request(client: openai.OpenAI, conten
     assert answer.status_code == 400
 
 
+@pytest.mark.program
 def test_names_that_clients_have_built_in_are_stood_in_for(client: openai.OpenAI) -> None:
     # Of a second of a synthetic voice, a model may hear nothing.
     text = f"{SHORT} We begin with the budget of the next year, and then we talk about the new office."

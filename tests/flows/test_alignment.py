@@ -124,6 +124,7 @@ def test_what_nobody_can_align_is_estimated(
     assert _document(stenoflow, talk, *options)["timing"] == "estimated"
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_tones_are_no_speech_to_align(stenoflow: Command, meeting: Meeting) -> None:
     assert _document(stenoflow, meeting.path)["timing"] == "estimated"

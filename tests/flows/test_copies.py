@@ -68,6 +68,7 @@ def test_a_copy_that_we_made_before_is_brought_up_to_date(
     assert {path.name for path in out.iterdir()} == files
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_page_replaces_an_earlier_page_and_not_a_users_file(
     stenoflow: Command, meeting: Meeting, tmp_path: Path

@@ -88,6 +88,7 @@ def test_every_entrypoint_of_prefect_yaml_is_a_flow(home: Path) -> None:
         assert load_flow_from_entrypoint(entrypoint).fn.__name__ == entrypoint.rpartition(".")[2]
 
 
+@pytest.mark.program
 def test_a_text_that_was_spoken_in_part_is_resumed(
     prefect: Any, api: AudioApiServer, stenoflow: Command, tmp_path: Path
 ) -> None:
@@ -523,6 +524,7 @@ def test_looks_that_found_nothing_leave_no_flow_run(prefect: Any, tmp_path: Path
     assert prefect(act) == ["Completed"]
 
 
+@pytest.mark.program
 def test_minutes_are_made_and_shown(prefect: Any, api: AudioApiServer, stenoflow: Command) -> None:
     job = transcribed(("Good morning.", "We ship on Friday."))
 

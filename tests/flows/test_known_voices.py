@@ -129,6 +129,7 @@ def test_where_it_is_not_clear_somebody_confirms_it(
     assert {each["name"] for each in stenoflow("voices", "list", "--json").lines} == {"Anna", "Bob"}
 
 
+@pytest.mark.program
 def test_who_is_known_from_one_inbox_is_a_stranger_in_another_unless_that_is_chosen(
     stenoflow: Command, monday: Path, tuesday: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     assert _speakers(stenoflow("transcribe", third, *_VOICES).line) == ["A", "B"]
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(
     "damaged", ["", "no base64", "AAAA", "AAAAAAAA", "fernet:x", base64.b64encode(b"\xff" * 1024).decode()]
 )

@@ -70,6 +70,7 @@ def test_a_database_that_is_away_is_a_metric(stenoflow: Command, monkeypatch: py
     assert "127.0.0.1" in printed.err
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_they_are_served_until_a_signal(home: Path, number: signal.Signals) -> None:
     with serving(home.parent) as (process, url):

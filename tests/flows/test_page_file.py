@@ -60,6 +60,7 @@ def test_an_embedded_video_is_heard_at_the_times_of_its_words(
     }
 
 
+@pytest.mark.program
 def test_what_cannot_be_embedded_is_said_and_the_page_is_written_without_it(
     stenoflow: Command, home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_lists_costs_and_a_job(
     _compare(f"lists-{width}", _still("\n".join(shown), jobs, tmp_path))
 
 
+@pytest.mark.program
 def test_progress(
     stenoflow: Command,
     api: AudioApiServer,

@@ -62,6 +62,7 @@ def test_a_command_does_the_same_with_a_server_and_without(
     assert sorted(task_runs) == [(f"{meeting.path.name} · segment {n}", "Completed") for n in range(4)]
 
 
+@pytest.mark.program
 def test_many_recordings_are_one_flow_run_with_a_task_run_each(
     api: AudioApiServer, tmp_path: Path, prefect_api: str
 ) -> None:

@@ -40,6 +40,7 @@ def _jobs(home: Path) -> int:
         database.close()
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("by_link", [True, False])
 def test_what_was_put_in_its_place_is_neither_resumed_nor_rehearsed(
     stenoflow: Command, api: AudioApiServer, dropped: Path, secret: Path, home: Path, *, by_link: bool

@@ -83,6 +83,7 @@ def test_what_is_older_than_its_period_goes_and_a_receipt_stays(
     assert len(api.calls) == calls + 1
 
 
+@pytest.mark.program
 def test_an_answer_that_a_younger_job_needs_stays(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +145,7 @@ def test_forgetting_is_explained_and_receipted(stenoflow: Command, meeting: Meet
     assert meeting.path.name not in items
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_what_people_corrected_goes_with_the_last_of_what_it_quotes(
     stenoflow: Command, meeting: Meeting, home: Path, tmp_path: Path

@@ -94,6 +94,7 @@ def _opinions(home: Path) -> int:
         database.close()
 
 
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_an_answer_that_both_agree_on_is_taken_at_once(
     stenoflow: Command, meeting: Meeting, home: Path, opinion: type[Opinion]
