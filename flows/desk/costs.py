@@ -30,10 +30,8 @@ def show(request: Request) -> Response:
     context = context_of(request)
     by, now = _heading(request), datetime.now(UTC)
     since = day_of(request.query_params.get("since", ""))
-    if since is None and by is CostsBy.RECORDING:
-        # Nothing keeps the sums of recordings: of all time, all charges would be read.
-        since = datetime(now.year, now.month, 1, tzinfo=UTC)
-    lines = _sorted(by, context.reports.costs(by, since))
+    lines = _sorted(by, context.reports.costs(by, since, _MOST_LINES + 1))
+    spent = context.reports.costs(CostsBy.ACTIVITY, since)
     daily = _daily(context, _month_before(now.date(), _MONTHS - 1))
     monthly: Counter[str] = Counter()
     for day, micro in daily.items():
@@ -46,9 +44,9 @@ def show(request: Request) -> Response:
         by=by.value,
         headings=[each.value for each in CostsBy],
         since=since and since.date().isoformat(),
-        lines=_with_shares(lines)[:_MOST_LINES],
-        more=max(0, len(lines) - _MOST_LINES),
-        total=_total(lines),
+        lines=_with_shares(lines[:_MOST_LINES], spent),
+        has_more=len(lines) > _MOST_LINES,
+        total=_total(spent),
         charts=[
             ("Twelve months", columns([(each, monthly[each]) for each in months])),
             ("Thirty days", columns([(each, daily[each]) for each in days])),
@@ -106,10 +104,10 @@ def _sorted(by: CostsBy, lines: list[CostLine]) -> list[CostLine]:
     return sorted(lines, key=lambda line: -line.spending.actual_micro)
 
 
-def _with_shares(lines: list[CostLine]) -> list[tuple[CostLine, float]]:
-    """Return the lines, each with how much it is of all that was spent in its currency, in per cent."""
+def _with_shares(lines: list[CostLine], whole: list[CostLine]) -> list[tuple[CostLine, float]]:
+    """Return lines, each with how much it is of all that was spent in its currency, in per cent."""
     spent: Counter[str] = Counter()
-    for line in lines:
+    for line in whole:
         spent[line.currency] += line.spending.actual_micro
     return [(line, 100 * line.spending.actual_micro / max(1, spent[line.currency])) for line in lines]
 

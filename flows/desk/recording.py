@@ -21,7 +21,7 @@ from stenoflow.flows.desk.sharing import address_of
 from stenoflow.flows.desk.visitor import Role, visitor_of
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.costs import COUNTED, Spending
-from stenoflow.storage.database.states import ChargeKind, JobKind
+from stenoflow.storage.database.states import Activity, ChargeKind, JobKind
 from stenoflow.storage.database.tables import Attempt, Charge, Job, Link, Segment
 from stenoflow.storage.errors import ObjectNotFoundError
 from stenoflow.tasks.artifacts.document import Document
@@ -89,6 +89,7 @@ def details(request: Request) -> Response:
     attempts, charges = context.reports.attempts(job.id), context.reports.charges(job.id)
     paid = _paid(charges)
     is_readable, may_act = is_whole(context, job), visitor_of(request).may(Role.OPERATOR)
+    document = document_of(context, job, segments) if is_readable else None
     return page(
         request,
         "details.html.jinja",
@@ -99,7 +100,8 @@ def details(request: Request) -> Response:
         budgets=budgets_of(context, job) if may_act else [],
         done=request.query_params.get("done", ""),
         audit=Audit(context.database).of(job.id),
-        bar=_bar(document_of(context, job, segments)) if is_readable else None,
+        bar=None if document is None else _bar(document),
+        has_minutes=document is not None and document.minutes is not None,
         segments=list(_segment_rows(context, job, segments, attempts, paid)),
         runs=_runs(attempts),
         attempts=attempts,
@@ -179,8 +181,8 @@ def _segment_rows(
         if attempt.id in paid:
             cost[attempt.segment_index] += paid[attempt.id].actual_micro
     suspects = context.ledger.suspects(segment.cache_key for segment in segments)
-    is_text = job.kind == JobKind.SPEAK
     for each in segments:
+        is_text = each.activity == Activity.SPEECH
         edges = each.start_sample, each.end_sample
         suspect = suspects.get(each.cache_key)
         start, end = (

@@ -70,16 +70,21 @@ COUNTED = {ChargeKind.ACTUAL: 1, ChargeKind.POSSIBLE: 1, ChargeKind.RECONCILE: -
 """How the entries of a request count it; those of other kinds are no cost."""
 
 
-def costs(session: Session, by: CostsBy, since: datetime | None) -> list[CostLine]:
+def costs(session: Session, by: CostsBy, since: datetime | None, most: int | None = None) -> list[CostLine]:
     """Sum the charges under headings, in the headings' order.
 
     Args:
         session: of the database.
         by: the heading; days and months are those of UTC.
         since: leaves out what was charged before this time.
+        most: of recordings, only so many, which cost most; None: all.
     """
     of_days = by is not CostsBy.RECORDING and (since is None or since.astimezone(UTC).time() == time())
     query = _of_days(by, since) if of_days else _of_charges(session, by, since)
+    if by is CostsBy.RECORDING and most is not None:
+        ids = session.scalars(_dearest(since, most)).all()
+        known = Recording.id.in_([each for each in ids if each is not None])
+        query = query.where(known | Recording.id.is_(None) if None in ids else known)
     lines = [_line(row) for row in session.execute(query)]
     # Sorted here: the databases differ in where they put what is null or not ASCII.
     return sorted(lines, key=lambda line: (line.heading, line.currency))
@@ -144,6 +149,21 @@ def _of_charges(session: Session, by: CostsBy, since: datetime | None) -> Select
         query = query.outerjoin(Job, Job.id == Charge.job_id)
         # Recordings of the same name are different meetings.
         query = query.outerjoin(Recording, Recording.id == Job.recording_id).group_by(Recording.id)
+    return query if since is None else query.where(Charge.created_at >= since)
+
+
+def _dearest(since: datetime | None, most: int) -> Select[Any]:
+    """Select the recordings that cost most; None: those that were forgotten."""
+    spent = func.sum(Charge.amount_micro)
+    query = (
+        select(Job.recording_id)
+        .select_from(Charge)
+        .outerjoin(Job, Job.id == Charge.job_id)
+        .where(Charge.kind == ChargeKind.ACTUAL)
+        .group_by(Job.recording_id)
+        .order_by(func.coalesce(spent, 0).desc())
+        .limit(most)
+    )
     return query if since is None else query.where(Charge.created_at >= since)
 
 

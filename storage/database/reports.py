@@ -218,12 +218,13 @@ class Reports:
             query = select(Charge).where(Charge.job_id == job_id).order_by(Charge.id)
             return session.scalars(query).all()
 
-    def costs(self, by: CostsBy, since: datetime | None = None) -> list[CostLine]:
+    def costs(self, by: CostsBy, since: datetime | None = None, most: int | None = None) -> list[CostLine]:
         """Sum the charges under headings, in the headings' order.
 
         Args:
             by: the heading; days and months are those of UTC.
             since: leaves out what was charged before this time.
+            most: of recordings, only so many, which cost most; None: all.
         """
         with self._database.read() as session:
-            return costs(session, by, since)
+            return costs(session, by, since, most)

@@ -106,7 +106,10 @@ _PAGES = {
     "search, nothing": "/desk/search?q=unheardof",
     "health": "/desk/health",
     **{f"costs by {by}": f"/desk/costs?by={by}" for by in ("tag", "inbox", "model", "month", "day")},
-    "costs by recording, of this month": "/desk/costs?by=recording",
+    "costs by recording": "/desk/costs?by=recording",
+    "of 20 minutes or more": "/?minutes=20",
+    "of 1 USD or more": "/?cost=1",
+    "of 1 cent or more": "/?cost=0.01",
     "costs by tag, as CSV": "/desk/costs.csv?by=tag",
 }
 _INBOXES = [{"name": name, "address": f"/srv/{name}"} for name in ("inbox3", "empty")]

@@ -129,7 +129,21 @@ _ODD = (
     "²",
 )
 _ASKED = {
-    "/": ("name", "state", "tag", "language", "inbox", "speaker", "since", "until", "after", "kind", "needs"),
+    "/": (
+        "name",
+        "state",
+        "tag",
+        "language",
+        "inbox",
+        "speaker",
+        "since",
+        "until",
+        "minutes",
+        "cost",
+        "after",
+        "kind",
+        "needs",
+    ),
     "/desk/search": ("q", "before"),
     "/desk/costs": ("by", "since", "until"),
     "/desk/costs.csv": ("by", "since", "until"),

@@ -52,6 +52,9 @@ FOUND = (
     "inbox=nowhere",
     "language=en",
     "model=whisper-1",
+    "minutes=4&cost=0.02",
+    "minutes=3,5",
+    "minutes=NaN&cost=-1",
     "since=2020-01-01&until=2090-01-01",
     "since=hello&after=x&kind=y",
 )
@@ -64,6 +67,8 @@ NOT_FOUND = (
     "until=2020-01-01",
     "after=2020-01-01T00:00:00%2B00:00+x",
     "kind=digest",
+    "minutes=4.5",
+    "cost=0.03",
     "needs=1",
 )
 

@@ -12,8 +12,10 @@ from sqlalchemy import delete
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.costs import CostLine, CostsBy
+from stenoflow.storage.database.erasure import Erasure
 from stenoflow.storage.database.health import Health
 from stenoflow.storage.database.job_records import JobRecords
+from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.tables import Base, Job
@@ -70,6 +72,24 @@ def test_the_sums_of_days_say_what_the_entries_say(job_ids: list[str], reports: 
     inboxes = {line.heading: line.calls for line in reports.costs(CostsBy.INBOX) if line.currency == "USD"}
     assert inboxes == {"-": 12, "calls": 6, "meetings": 6}
     assert reports.costs(CostsBy.TAG, datetime(2999, 1, 1, tzinfo=UTC)) == []
+
+
+def test_of_recordings_those_that_cost_most_are_found(
+    job_ids: list[str], catalog: Catalog, ledger: Ledger, reports: Reports, database: Database, hands: Hands
+) -> None:
+    assert job_ids
+    dear = bill(1_000)
+    for number in (10, 11):
+        job_id = open_job(catalog, source=f"file:///dear {number}.mp3")
+        for index in range(number - 9):
+            asked = request(job_id, index, costs=dear, key=f"dear {number} {index}")
+            ledger.succeed(ledger.begin(asked), "{}", dear)
+    names = {most: {line.heading for line in reports.costs(CostsBy.RECORDING, most=most)} for most in (1, 2)}
+    assert names == {1: {"dear 11.mp3"}, 2: {"dear 10.mp3", "dear 11.mp3"}}
+    Erasure(database, Leases(database, clock=hands), hands).erase(recording("file:///dear 11.mp3").id)
+    (line,) = reports.costs(CostsBy.RECORDING, most=1)
+    assert (line.heading, line.spending.actual_micro) == ("-", 2_000)
+    assert reports.costs(CostsBy.RECORDING, most=99) == reports.costs(CostsBy.RECORDING)
 
 
 def test_only_what_is_still_uncertain_is_counted_as_such(job_ids: list[str], database: Database) -> None:
