@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -81,8 +82,15 @@ def show(request: Request) -> Response:
     )
 
 
-def details(request: Request) -> Response:
+async def details(request: Request) -> Response:
     """Show a job's segments, requests, charges, runs and files."""
+    key, api = f"summary-{request.path_params['job']}", request.app.state.prefect
+    # What a command did by itself, Prefect knows nothing of.
+    has_runs = visitor_of(request).may(Role.OPERATOR) and await api.knows(key)
+    return await run_in_threadpool(_details, request, has_runs=has_runs)
+
+
+def _details(request: Request, *, has_runs: bool) -> Response:
     context = context_of(request)
     job = job_of(context, request)
     segments = context.catalog.segments(job.id)
@@ -96,6 +104,7 @@ def details(request: Request) -> Response:
         job=job,
         recording=context.catalog.recording(job.recording_id),
         is_readable=is_readable,
+        has_runs=has_runs,
         costs=costs_of_buttons(context, job, is_readable=is_readable) if may_act else {},
         budgets=budgets_of(context, job) if may_act else [],
         done=request.query_params.get("done", ""),
