@@ -149,7 +149,7 @@ class DashboardProgress(LogWatcher):
         text = await run_blocking(self._first_lines, outcome)
         link = job_address(self._context.settings, outcome.job)
         shown = _summary(outcome, outcome.details, text, link)
-        await acreate_markdown_artifact(shown, summary, outcome.source)
+        await acreate_markdown_artifact(shown, summary, _described(outcome.source, link))
 
     async def _show_minutes(self, outcome: Outcome) -> None:
         """Show minutes under the key of a job's summary."""
@@ -158,7 +158,8 @@ class DashboardProgress(LogWatcher):
         if outcome.job is None or key is None or not outcome.artifacts:
             return
         text = (await run_blocking(self._context.store.get_bytes, key)).decode()
-        await acreate_markdown_artifact(text, keys_of(outcome.job)[2], f"minutes, job {outcome.job}")
+        said = _described(f"minutes, job {outcome.job}", job_address(self._context.settings, outcome.job))
+        await acreate_markdown_artifact(text, keys_of(outcome.job)[2], said)
 
     def _first_lines(self, outcome: Outcome) -> str:
         """Return the beginning of the transcript, where there is one."""
@@ -174,6 +175,11 @@ class DashboardProgress(LogWatcher):
 
 def _percent(rows: list[dict[str, Any]]) -> float:
     return 100.0 * sum(row["state"] in {"done", "silent"} for row in rows) / len(rows)
+
+
+def _described(what: str, link: str | None) -> str:
+    """Describe an artifact, with the way to the desk: its list shows no more of it, as Markdown."""
+    return what if link is None else f"{what} · [Read it at the desk]({link})"
 
 
 def _summary(outcome: Outcome, details: TranscriptDetails, text: str, link: str | None = None) -> str:

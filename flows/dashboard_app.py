@@ -47,6 +47,8 @@ LOGIN_PATH = "/login"
 _SECRET_FILE = "dashboard.secret"  # noqa: S105 - its name
 _COOKIE = "stenoflow_dashboard"
 _FORWARDED_USER = "x-forwarded-user"
+_FORWARDED_PROTO = "x-forwarded-proto"
+_SCHEMES = frozenset({"http", "https"})
 _A_MONTH_S = 30 * 24 * 3600
 # What tells whether a server is there, without telling anything else.
 _PUBLIC = frozenset({"/api/health", "/api/ready"})
@@ -149,7 +151,7 @@ def _behind_login(prefect: PrefectApi, other: ASGIApp) -> ASGIApp:
     login, settings = Login(os.environ[AUTH]), load_settings()
     app = DeskBefore(create_desk(load_settings, prefect, login.derived), other)
     users = Users(settings.users, login.derived)
-    checked = LoginCheck(app, login, users, settings.trusted_proxies)
+    checked = LoginCheck(app, login, users, settings.trusted_proxies, settings.desk_url)
     return HostCheck(checked, settings.hosts, settings.desk_url)
 
 
@@ -160,16 +162,24 @@ class LoginCheck:
         app: what is behind it.
         login: of whoever has the password: an operator.
         users: those who may log in beside that; only operators among them get to Prefect.
-        proxies: addresses and networks whose ``X-Forwarded-User`` is believed; nobody else's is.
+        proxies: addresses and networks whose ``X-Forwarded-User`` and ``X-Forwarded-Proto`` are believed;
+            nobody else's are.
+        public: where it is reached by a proxy, like ``https://desk.example.com``; None: nowhere else.
     """
 
     def __init__(
-        self, app: ASGIApp, login: Login, users: Users | None = None, proxies: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        login: Login,
+        users: Users | None = None,
+        proxies: Sequence[str] = (),
+        public: str | None = None,
     ) -> None:
         self._app = app
         self._login = login
         self._users = users or Users({}, login.derived)
         self._proxies = [ip_network(each) for each in proxies]
+        self._public = public
         # Each takes 16 MB and 50 ms of a core, whoever asks.
         self._guessing = asyncio.Semaphore(1)
 
@@ -178,6 +188,7 @@ class LoginCheck:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
+            scope = {**scope, "scheme": self._scheme(HTTPConnection(scope))}
             body = _Body(receive)
             reply = await self._reply(Request(scope), body)
             await (reply or self._app)(scope, body.again, send)
@@ -212,6 +223,14 @@ class LoginCheck:
             return self._login.operator
         return self._users.visitor(connection.cookies.get(_COOKIE, ""))
 
+    def _scheme(self, connection: HTTPConnection) -> str:
+        """Return how a browser reaches us: by https where a proxy does, though the proxy comes by http."""
+        said = connection.headers.get(_FORWARDED_PROTO, "").partition(",")[0].strip().lower()
+        if said in _SCHEMES and self._is_proxy(connection):
+            return said
+        public, _, host = (self._public or "").partition("://")
+        return public if host and connection.headers.get("host") == host else connection.url.scheme
+
     def _is_proxy(self, connection: HTTPConnection) -> bool:
         try:
             address = ip_address(connection.client.host if connection.client else "")
@@ -227,12 +246,12 @@ class LoginCheck:
             given = form.get("user", [""])[0], form.get("password", [""])[0]
             is_known = _same(given[0], user) & _same(given[1], password)
             if not is_known and await self._accepts(*given):
-                return _welcome(self._users.session(given[0]))
+                return _welcome(request, self._users.session(given[0]))
         else:
             is_known = _same(request.query_params.get("token", ""), self._login.link_token)
         if not is_known:
             return _page(403 if request.method == "POST" or "token" in request.query_params else 200)
-        return _welcome(self._login.cookie)
+        return _welcome(request, self._login.cookie)
 
     async def _accepts(self, name: str, password: str) -> bool:
         """Tell whether that is a user's password: one after another, while others are answered."""
@@ -343,11 +362,12 @@ def _page(status: int) -> Response:
     return HTMLResponse(_FORM, status, headers=_UNSEEN)
 
 
-def _welcome(cookie: str) -> Response:
-    """Give a browser its cookie."""
+def _welcome(request: Request, cookie: str) -> Response:
+    """Give a browser its cookie; one that came by https sends it by nothing else."""
     # Not by a redirect: where the link stood on a page, the browser would not send the cookie along.
     reply = HTMLResponse(_WELCOME, headers=_UNSEEN | {"Refresh": "0; url=/"})
-    reply.set_cookie(_COOKIE, cookie, _A_MONTH_S, httponly=True, samesite="strict")
+    secure = request.url.scheme == "https"
+    reply.set_cookie(_COOKIE, cookie, _A_MONTH_S, secure=secure, httponly=True, samesite="strict")
     return reply
 
 

@@ -18,7 +18,7 @@ from stenoflow.flows.cli.console import (
     result,
     say,
 )
-from stenoflow.storage.database.reports import CostLine, CostsBy, Spending
+from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro, show

@@ -10,7 +10,8 @@ import typer
 
 from stenoflow.flows.cli import console, options
 from stenoflow.flows.cli.console import Column, json_line, print_list, say
-from stenoflow.storage.database.reports import JobFilter, JobLine, Spending
+from stenoflow.storage.database.costs import Spending
+from stenoflow.storage.database.reports import JobFilter, JobLine
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.context import AppContext, open_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -11,22 +12,31 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from stenoflow.flows.desk.estimates import (
+    Cost,
+    cost_of_minutes,
+    cost_of_reading,
+    cost_of_resuming,
+    cost_of_translation,
+    voice_settings,
+)
 from stenoflow.flows.desk.prefect_api import PrefectApi, StartError
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.flows.desk.visitor import Role, changing, check_role, visitor_of
 from stenoflow.storage.database.audit import Audit
+from stenoflow.storage.database.charges import Scope
 from stenoflow.storage.database.erasure import Erasure
+from stenoflow.storage.database.listing import NEEDING
+from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError, StorageError
-from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.speak.settings import SpeechSettings, VoiceOptions, speech_settings, voices_of
+from stenoflow.tasks.jobs.speak.settings import voices_of
 from stenoflow.tasks.jobs.transcribe.publish import is_whole
-from stenoflow.tasks.jobs.transcribe.request import translated
-from stenoflow.tasks.jobs.translate.plan import estimate_translation
 from stenoflow.tasks.operations.erase import find, sound_left
 
 _LONGEST_VOICE = 100
+_RESUMABLE = (*NEEDING, JobState.NEW)
 _COMMAND = "from stenoflow.flows.cli import main; main()"
 
 
@@ -53,7 +63,7 @@ async def act(request: Request, form: FormData) -> Response:
         await api.start("translate", {"job": job.id}, tags)
     elif do == "speak":
         voice = str(form.get("voice", "")).strip()[:_LONGEST_VOICE]
-        settings = await run_in_threadpool(_voice, context, voice)
+        settings = await run_in_threadpool(voice_settings, context, voice)
         await api.start("digest", {"job": job.id, "voice": settings.voice}, tags)
     elif do == "cancel":
         recording = await run_in_threadpool(context.catalog.recording, job.recording_id)
@@ -75,14 +85,16 @@ def ask(request: Request) -> Response:
     job = job_of(context, request)
     if do not in {"translate", "speak"} or not is_whole(context, job):
         raise HTTPException(404, "There is nothing of that kind to do.")
-    problem, cost, model = "", None, ""
+    minutes: Cost | None = None
+    cost: Cost | None = None
     voices: tuple[str, ...] = ()
+    problem = ""
     try:
         if do == "translate":
-            model, cost = _translation(context, job)
+            cost = cost_of_translation(context, job)
         else:
-            spoken = _voice(context, "")
-            model, voices = spoken.model, voices_of(context.settings, context.speech_models, None)
+            minutes, cost = cost_of_reading(context, job)
+            voices = voices_of(context.settings, context.speech_models, None)
     except StenoflowError as error:
         problem = str(error)
     return page(
@@ -92,38 +104,30 @@ def ask(request: Request) -> Response:
         recording=context.catalog.recording(job.recording_id),
         do=do,
         problem=problem,
+        minutes=minutes,
         cost=cost,
-        model=model,
         voices=voices,
-        budgets=context.ledger.budgets_of_the_month(),
+        budgets=budgets_of(context, job),
     )
 
 
-def _voice(context: AppContext, voice: str) -> SpeechSettings:
-    """Return what would read minutes aloud. Raises SettingsError where there is no such voice."""
-    return speech_settings(context.settings, context.speech_models, VoiceOptions(voice=voice or None))
+def budgets_of(context: AppContext, job: Job) -> list[tuple[Scope, int, int]]:
+    """Return the caps of this month that hold for a job, with how far each is used."""
+    return [each for each in context.ledger.budgets_of_the_month() if each[0].tag in {"", job.tag}]
 
 
-def _translation(context: AppContext, job: Job) -> tuple[str, int | None]:
-    """Return who would translate a transcript, and about what that costs, in micro-units.
-
-    Raises:
-        SettingsError: nobody translates.
-    """
-    settings = translated(context, job).settings
-    length_ms = context.catalog.recording(job.recording_id).duration_ms or 0
-    if settings.translator is None:
-        price = context.prices.find(settings.provider, settings.model)
-        return settings.model, None if price is None else price.reserve(length_ms)
-    target = Target(settings.chat_provider, settings.translator)
-    estimate = estimate_translation(
-        length_ms,
-        max(1, len(context.catalog.segments(job.id))),
-        target,
-        context.chat_models.get(settings.translator),
-        context.prices.find(target.provider, target.model),
-    )
-    return settings.translator, estimate.cost_micro
+def costs_of_buttons(context: AppContext, job: Job, *, is_readable: bool) -> dict[str, Cost | str | None]:
+    """Return what the buttons of a job would cost, or why they cannot do it; None: nobody knows yet."""
+    asked: dict[str, Callable[[AppContext, Job], Cost | None]] = {}
+    asked |= {"resume": cost_of_resuming} if job.state in _RESUMABLE else {}
+    asked |= {"minutes": cost_of_minutes} if is_readable else {}
+    costs: dict[str, Cost | str | None] = {}
+    for name, cost_of in asked.items():
+        try:
+            costs[name] = cost_of(context, job)
+        except StenoflowError as error:
+            costs[name] = str(error)
+    return costs
 
 
 def ask_forget(request: Request) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from stenoflow.flows.desk.prefect_api import PrefectApi
 from stenoflow.flows.desk.rendering import context_of, page
-from stenoflow.flows.desk.sending import Offer, options_of, said_in, show_offer
+from stenoflow.flows.desk.sending import Offer, options_of, said_by, said_in, show_offer
 from stenoflow.flows.desk.visitor import Role, changing, check_role, visitor_of
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.errors import StenoflowError
@@ -22,6 +22,7 @@ from stenoflow.tasks.operations.inbox_scanner import id_of
 from stenoflow.tasks.settings import InboxSettings
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.entry import Entry, WriteState
+from stenoflow.tasks.sources.inbox.options import LANGUAGES
 
 _MOST = 200
 
@@ -68,10 +69,7 @@ async def show(request: Request) -> Response:
     context = context_of(request)
     inbox = await run_in_threadpool(_inbox, context, request)
     entry = await run_in_threadpool(_entry, context, inbox, request.query_params.get("source", ""))
-    usual = inbox.options.model_dump(mode="json", exclude_unset=True)
-    said = {
-        name: str(value) for name, value in usual.items() if isinstance(value, (str, int, float)) and value
-    }
+    said = said_by(inbox.options.model_dump(mode="json", exclude_unset=True))
     return await show_offer(request, _offer(inbox, entry), said)
 
 
@@ -86,7 +84,11 @@ async def act(request: Request, form: FormData) -> Response:
         return await show_offer(request, offer, said)
     try:
         asked = options_of(said).model_dump(mode="json", exclude_defaults=True)
-        given = {**inbox.options.model_dump(mode="json", exclude_unset=True), **asked}
+        usual = inbox.options.model_dump(mode="json", exclude_unset=True)
+        if LANGUAGES & asked.keys():
+            # Either is said.
+            usual = {name: value for name, value in usual.items() if name not in LANGUAGES}
+        given = {**usual, **asked}
         api: PrefectApi = request.app.state.prefect
         parameters = {
             "inbox": inbox.address,

@@ -1,34 +1,41 @@
-"""What was spent: by month as a picture, by any heading as a table and as CSV, and the budgets."""
+"""What was spent: by month and day as pictures, by any heading as a table and as CSV, and the budgets."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stenoflow.flows.desk.charts import columns
+from stenoflow.flows.desk.recordings import day_of
 from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
 from stenoflow.storage.database.health import Health
-from stenoflow.storage.database.reports import CostLine, CostsBy, Spending
 from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro
 from stenoflow.tasks.context import AppContext
 
 _MONTHS, _DAYS = 12, 30
+# Of 100,000 recordings a browser would make a page of minutes; all of them are in the file.
+_MOST_LINES = 200
 _CURRENCY = "USD"
 
 
 def show(request: Request) -> Response:
     """Show the costs."""
     context = context_of(request)
-    by, since = _heading(request), _since(request)
-    now = datetime.now(UTC)
-    lines = _sorted(by, context.reports.costs(by, since))
-    monthly = dict(_by_heading(context, CostsBy.MONTH, _month_before(now.date(), _MONTHS - 1)))
-    daily = dict(_by_heading(context, CostsBy.DAY, now.date() - timedelta(days=_DAYS - 1)))
+    by, now = _heading(request), datetime.now(UTC)
+    since = day_of(request.query_params.get("since", ""))
+    lines = _sorted(by, context.reports.costs(by, since, _MOST_LINES + 1))
+    spent = context.reports.costs(CostsBy.ACTIVITY, since)
+    daily = _daily(context, _month_before(now.date(), _MONTHS - 1))
+    monthly: Counter[str] = Counter()
+    for day, micro in daily.items():
+        monthly[day[:7]] += micro
     months = [f"{_month_before(now.date(), back):%Y-%m}" for back in reversed(range(_MONTHS))]
     days = [f"{now.date() - timedelta(days=back):%Y-%m-%d}" for back in reversed(range(_DAYS))]
     return page(
@@ -36,12 +43,13 @@ def show(request: Request) -> Response:
         "costs.html.jinja",
         by=by.value,
         headings=[each.value for each in CostsBy],
-        since=since and f"{since:%Y-%m-%d}",
-        lines=lines,
-        total=_total(lines),
+        since=since and since.date().isoformat(),
+        lines=_with_shares(lines[:_MOST_LINES], spent),
+        has_more=len(lines) > _MOST_LINES,
+        total=_total(spent),
         charts=[
-            ("Twelve months", columns([(each, monthly.get(each, 0)) for each in months])),
-            ("Thirty days", columns([(each, daily.get(each, 0)) for each in days])),
+            ("Twelve months", columns([(each, monthly[each]) for each in months])),
+            ("Thirty days", columns([(each, daily[each]) for each in days])),
         ],
         budgets=context.ledger.budgets_of_the_month(),
         uncertain=Health(context.database).uncertain(now - timedelta(days=31)),
@@ -56,7 +64,8 @@ def download(request: Request) -> Response:
     writer.writerow(
         (by.value, "requests", "audio_seconds", "characters", "cost", "possible", "unpriced", "currency")
     )
-    for line in _sorted(by, context.reports.costs(by, _since(request))):
+    since = day_of(request.query_params.get("since", ""))
+    for line in _sorted(by, context.reports.costs(by, since)):
         writer.writerow(
             (
                 # Others name tags and recordings.
@@ -81,17 +90,11 @@ def _heading(request: Request) -> CostsBy:
         return CostsBy.TAG
 
 
-def _since(request: Request) -> datetime | None:
-    try:
-        return datetime.fromisoformat(request.query_params.get("since", "")).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _by_heading(context: AppContext, by: CostsBy, since: date) -> list[tuple[str, int]]:
+def _daily(context: AppContext, since: date) -> Counter[str]:
+    """Return what was spent on each day from one on."""
     start = datetime(since.year, since.month, since.day, tzinfo=UTC)
-    lines = context.reports.costs(by, start)
-    return [(each.heading, each.spending.actual_micro) for each in lines if each.currency == _CURRENCY]
+    lines = context.reports.costs(CostsBy.DAY, start)
+    return Counter({each.heading: each.spending.actual_micro for each in lines if each.currency == _CURRENCY})
 
 
 def _sorted(by: CostsBy, lines: list[CostLine]) -> list[CostLine]:
@@ -99,6 +102,14 @@ def _sorted(by: CostsBy, lines: list[CostLine]) -> list[CostLine]:
     if by in {CostsBy.DAY, CostsBy.MONTH}:
         return lines[::-1]
     return sorted(lines, key=lambda line: -line.spending.actual_micro)
+
+
+def _with_shares(lines: list[CostLine], whole: list[CostLine]) -> list[tuple[CostLine, float]]:
+    """Return lines, each with how much it is of all that was spent in its currency, in per cent."""
+    spent: Counter[str] = Counter()
+    for line in whole:
+        spent[line.currency] += line.spending.actual_micro
+    return [(line, 100 * line.spending.actual_micro / max(1, spent[line.currency])) for line in lines]
 
 
 def _total(lines: list[CostLine]) -> Spending:

@@ -21,6 +21,8 @@ from stenoflow.storage.errors import StenoflowError
 
 _DEPLOYMENT = "stenoflow"
 _MOST = 200
+# A page does not wait for longer.
+_SOON_S = 2.0
 
 
 class StartError(StenoflowError):
@@ -66,6 +68,17 @@ class PrefectApi:
             body = {"parameters": dict(parameters), "tags": list(tags), "state": {"type": "SCHEDULED"}}
             run = await self._ask(client, "POST", f"/deployments/{deployment}/create_flow_run", body)
             return str(run["id"])
+
+    async def knows(self, key: str) -> bool:
+        """Tell whether Prefect has an artifact of a key; True where it does not say in a while."""
+        if self._open is None:
+            return False
+        try:
+            async with self._open() as client:
+                reply = await client.get(f"/artifacts/{quote(key, safe='')}/latest", timeout=_SOON_S)
+        except httpx.HTTPError:
+            return True
+        return reply.status_code != 404
 
     async def cancel(self, job_id: str, source: str) -> int:
         """Cancel the flow runs that work on a job or its recording; return how many there were.

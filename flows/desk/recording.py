@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import mimetypes
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from stenoflow.flows.desk.acting import job_of
+from stenoflow.flows.desk.acting import budgets_of, costs_of_buttons, job_of
 from stenoflow.flows.desk.charts import CoverageBar, coverage_bar
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.flows.desk.sharing import address_of
 from stenoflow.flows.desk.visitor import Role, visitor_of
 from stenoflow.storage.database.audit import Audit
-from stenoflow.storage.database.states import ChargeKind, JobKind
-from stenoflow.storage.database.tables import Attempt, Job, Link, Segment
+from stenoflow.storage.database.costs import COUNTED, Spending
+from stenoflow.storage.database.states import Activity, ChargeKind, JobKind
+from stenoflow.storage.database.tables import Attempt, Charge, Job, Link, Segment
 from stenoflow.storage.errors import ObjectNotFoundError
 from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name
@@ -80,26 +82,40 @@ def show(request: Request) -> Response:
     )
 
 
-def details(request: Request) -> Response:
+async def details(request: Request) -> Response:
     """Show a job's segments, requests, charges, runs and files."""
+    key, api = f"summary-{request.path_params['job']}", request.app.state.prefect
+    # What a command did by itself, Prefect knows nothing of.
+    has_runs = visitor_of(request).may(Role.OPERATOR) and await api.knows(key)
+    return await run_in_threadpool(_details, request, has_runs=has_runs)
+
+
+def _details(request: Request, *, has_runs: bool) -> Response:
     context = context_of(request)
     job = job_of(context, request)
     segments = context.catalog.segments(job.id)
-    attempts = context.reports.attempts(job.id)
-    is_readable = is_whole(context, job)
+    attempts, charges = context.reports.attempts(job.id), context.reports.charges(job.id)
+    paid = _paid(charges)
+    is_readable, may_act = is_whole(context, job), visitor_of(request).may(Role.OPERATOR)
+    document = document_of(context, job, segments) if is_readable else None
     return page(
         request,
         "details.html.jinja",
         job=job,
         recording=context.catalog.recording(job.recording_id),
         is_readable=is_readable,
+        has_runs=has_runs,
+        costs=costs_of_buttons(context, job, is_readable=is_readable) if may_act else {},
+        budgets=budgets_of(context, job) if may_act else [],
         done=request.query_params.get("done", ""),
         audit=Audit(context.database).of(job.id),
-        bar=_bar(document_of(context, job, segments)) if is_readable else None,
-        segments=list(_segment_rows(context, job, segments, attempts)),
+        bar=None if document is None else _bar(document),
+        has_minutes=document is not None and document.minutes is not None,
+        segments=list(_segment_rows(context, job, segments, attempts, paid)),
         runs=_runs(attempts),
         attempts=attempts,
-        charges=context.reports.charges(job.id),
+        paid=paid,
+        charges=charges,
         spent=context.reports.spending([job.id]),
         artifacts=context.catalog.artifacts(job.id),
         others=[each for each in context.catalog.transcriptions(job.recording_id) if each.id != job.id],
@@ -144,18 +160,38 @@ def _bar(document: Document) -> CoverageBar:
     return coverage_bar(document.transcript, suspect)
 
 
+def _paid(charges: Iterable[Charge]) -> dict[str, Spending]:
+    """Return what each request came to, by its id."""
+    found: dict[str, list[Charge]] = {}
+    for charge in charges:
+        if charge.kind in COUNTED:
+            found.setdefault(charge.attempt_id, []).append(charge)
+    return {attempt_id: _spent(entries) for attempt_id, entries in found.items()}
+
+
+def _spent(charges: Sequence[Charge]) -> Spending:
+    amounts = {True: 0, False: 0}
+    for charge in charges:
+        amounts[charge.kind == ChargeKind.ACTUAL] += charge.amount_micro or 0
+    unpriced = (COUNTED[ChargeKind(each.kind)] for each in charges if each.amount_micro is None)
+    return Spending(amounts[True], amounts[False], sum(unpriced))
+
+
 def _segment_rows(
-    context: AppContext, job: Job, segments: Sequence[Segment], attempts: Sequence[Attempt]
+    context: AppContext,
+    job: Job,
+    segments: Sequence[Segment],
+    attempts: Sequence[Attempt],
+    paid: Mapping[str, Spending],
 ) -> Iterator[SegmentRow]:
-    segment_of = {attempt.id: attempt.segment_index for attempt in attempts}
-    requests = Counter(segment_of.values())
+    requests = Counter(attempt.segment_index for attempt in attempts)
     cost: Counter[int] = Counter()
-    for charge in context.reports.charges(job.id):
-        if charge.kind == ChargeKind.ACTUAL and charge.attempt_id in segment_of:
-            cost[segment_of[charge.attempt_id]] += charge.amount_micro or 0
+    for attempt in attempts:
+        if attempt.id in paid:
+            cost[attempt.segment_index] += paid[attempt.id].actual_micro
     suspects = context.ledger.suspects(segment.cache_key for segment in segments)
-    is_text = job.kind == JobKind.SPEAK
     for each in segments:
+        is_text = each.activity == Activity.SPEECH
         edges = each.start_sample, each.end_sample
         suspect = suspects.get(each.cache_key)
         start, end = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -12,12 +13,16 @@ from starlette.responses import Response
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.storage.database.listing import ListFilter, Listing, Place
 from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.tasks.billing.amounts import MICRO
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.settings import InboxSettings
 from stenoflow.tasks.sources.inbox import prefix_of
 
 RETIRING_WITHIN = timedelta(days=60)
-_LONGEST = 200
+_LONGEST, _LARGEST = 200, 1_000_000
+# Filters that are seldom wanted stand behind the others.
+_MORE = frozenset({"language", "inbox", "speaker", "since", "until", "minutes", "cost"})
+_LAST_DAY = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def show(request: Request) -> Response:
@@ -41,6 +46,7 @@ def show(request: Request) -> Response:
         newest=urlencode(filters) if "after" in asked else None,
         asked={name: value[:_LONGEST] for name, value in asked.items()},
         is_filtered=bool(filters),
+        has_more=not _MORE.isdisjoint(filters),
         states=[state.value for state in JobState],
         kinds=[kind.value for kind in JobKind],
         tags=listing.tags(),
@@ -57,7 +63,7 @@ def wanted_of(context: AppContext, asked: Mapping[str, str]) -> ListFilter:
         return asked.get(name, "").strip()[:_LONGEST]
 
     inbox = next((each for each in context.settings.inboxes if each.name == said("inbox")), None)
-    until = _day(said("until"))
+    until = day_of(said("until"))
     needs = bool(said("needs"))
     return ListFilter(
         kind=said("kind") if said("kind") in set(JobKind) else JobKind.TRANSCRIBE,
@@ -68,11 +74,22 @@ def wanted_of(context: AppContext, asked: Mapping[str, str]) -> ListFilter:
         speaker=said("speaker"),
         model=said("model") or None,
         source_prefix=None if inbox is None else prefix_of(inbox.address),
-        since=_day(said("since")),
-        until=until and until + timedelta(days=1),
+        since=day_of(said("since")),
+        least_ms=_scaled(said("minutes"), 60_000),
+        least_micro=_scaled(said("cost"), MICRO),
+        until=until and min(until, _LAST_DAY) + timedelta(days=1),
         needs_person=needs,
         retiring=tuple(retiring(context)) if needs else (),
     )
+
+
+def _scaled(text: str, scale: int) -> int | None:
+    """Return a number that a form names, as so many of its parts; None: it names none that could be meant."""
+    try:
+        number = Decimal(text.replace(",", "."))
+    except ArithmeticError:
+        return None
+    return int(number * scale) if number.is_finite() and 0 < number <= _LARGEST else None
 
 
 def retiring(context: AppContext) -> dict[str, date]:
@@ -102,7 +119,8 @@ def _place(text: str) -> Place | None:
     return Place(at if at.tzinfo else at.replace(tzinfo=UTC), job_id)
 
 
-def _day(text: str) -> datetime | None:
+def day_of(text: str) -> datetime | None:
+    """Return when a day begins that a form names; None: it names none."""
     try:
         return datetime.combine(date.fromisoformat(text), time(), UTC) if text else None
     except ValueError:

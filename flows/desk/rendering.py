@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from stenoflow.flows.desk.visitor import visitor_of
-from stenoflow.storage.database.reports import Spending
+from stenoflow.storage.database.costs import Spending
 from stenoflow.tasks.artifacts.page import TEMPLATE, page_script, page_style, page_template
 from stenoflow.tasks.artifacts.sanitize import one_line
 from stenoflow.tasks.billing.amounts import MICRO, from_micro, show
@@ -22,6 +23,8 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.timecode import clock
 
 _FOLDER = Path(__file__).parent
+# What would be 0.0000.
+_SMALL = 100
 _ASSETS = frozenset({"desk.css", "send.js", "theme.js", "links.js"})
 
 
@@ -65,12 +68,14 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "line": _line,
+        "address": _address,
         "clock": clock,
         "usd": show,
         "money": money,
         "spending": spending,
         "when": when,
         "bytes": size,
+        "is_sound": _is_sound,
     }
     return environment
 
@@ -80,6 +85,15 @@ def _line(text: str | None) -> str:
     return one_line(text or "")
 
 
+def _is_sound(name: str) -> bool:
+    return (mimetypes.guess_type(name)[0] or "").startswith("audio/")
+
+
+def _address(uri: str) -> str:
+    """Return an address as people write it, on one line."""
+    return one_line(unquote(uri))
+
+
 def spending(spent: Spending, currency: str = "USD") -> str:
     """Write what was spent, with what lost replies may have cost beside it."""
     cost = "unknown" if spent.unpriced else f"{money(spent.actual_micro)} {currency}"
@@ -87,7 +101,9 @@ def spending(spent: Spending, currency: str = "USD") -> str:
 
 
 def money(micro: int) -> str:
-    """Write an amount for people: in cents, or of less than one unit in hundredths of them."""
+    """Write an amount for people: in cents, or of less than one unit in hundredths of them, or as it is."""
+    if 0 < abs(micro) < _SMALL:
+        return show(micro)
     return f"{from_micro(micro):.2f}" if abs(micro) >= MICRO else f"{from_micro(micro):.4f}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,19 +22,29 @@ from stenoflow.flows.desk.visitor import CSRF_HEADER, Role, changing, check_csrf
 from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.listing import ListFilter, Listing
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.calls.chosen_models import chat_model
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import reason
 from stenoflow.tasks.jobs.transcribe.plan import Estimate, estimate_source
 from stenoflow.tasks.jobs.transcribe.prepare import inboxes_around
 from stenoflow.tasks.jobs.transcribe.request import job_settings
 from stenoflow.tasks.sources import resolve
-from stenoflow.tasks.sources.inbox.options import RecordingOptions
+from stenoflow.tasks.sources.glossary import parse_glossary
+from stenoflow.tasks.sources.inbox.options import RecordingOptions, name_of
 from stenoflow.tasks.sources.uploads import Upload, UploadError, Uploads
 
 _PART_BYTES = 1 << 20
 _LARGEST_FACTS = 10_000
 _DIGITS = 18
-_FIELDS = ("model", "language", "speakers", "tag", "budget")
+_PARTS = {
+    "languages": re.compile(r"[\s,;]+"),
+    "formats": re.compile(r"[\s,;]+"),
+    "names": re.compile(r"[\n,;]"),
+    "glossary": re.compile(r"\n"),
+}
+"""Fields that hold several values, and what stands between these."""
+_MORE = (*_PARTS, "min_speakers", "max_speakers", "segment_seconds")
+_FIELDS = ("model", "language", "speakers", "tag", "budget", *_MORE)
 _TICKS = ("translate", "digest")
 
 
@@ -168,6 +180,17 @@ def said_in(form: FormData) -> dict[str, str]:
     return {name: str(form.get(name, "")).strip() for name in (*_FIELDS, *_TICKS)}
 
 
+def said_by(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return options, as JSON holds them, as an offer's form says them."""
+    names = [f"{label}={name}" for label, name in options.get("names", {}).items()]
+    said: dict[str, str] = {}
+    for name, value in {**options, "names": names}.items():
+        between = ", " if name in {"languages", "formats"} else "\n"
+        text = between.join(value) if isinstance(value, list) else "" if value is None else str(value)
+        said |= {name: text} if value else {}
+    return said
+
+
 async def show_offer(request: Request, offer: Offer, said: dict[str, str], problem: str = "") -> Response:
     """Show what a recording would cost, with the form by which it is started."""
     context = context_of(request)
@@ -184,6 +207,7 @@ async def show_offer(request: Request, offer: Offer, said: dict[str, str], probl
         "estimate.html.jinja",
         upload=offer,
         said=said,
+        has_more=any(map(said.get, _MORE)),
         estimate=estimate,
         problem=problem,
         jobs=jobs,
@@ -197,11 +221,18 @@ def options_of(said: dict[str, str]) -> RecordingOptions:
     """Return what a form says, as options of a recording; what is empty is not said.
 
     Raises:
-        StartError: a field cannot be used.
+        StenoflowError: a field cannot be used.
     """
     given: dict[str, Any] = {name: said[name] for name in _FIELDS if said.get(name)}
     given |= {name: True for name in _TICKS if said.get(name)}
+    for name, between in _PARTS.items():
+        if name in given:
+            given[name] = list(filter(None, map(str.strip, between.split(given[name]))))
     try:
+        if "names" in given:
+            given["names"] = dict(map(name_of, given["names"]))
+        if "glossary" in given:
+            given["glossary"] = parse_glossary(said["glossary"].encode(), "of the form")
         if "budget" in given:
             given["budget"] = Decimal(given["budget"])
         return RecordingOptions.model_validate(given)
@@ -214,7 +245,8 @@ def options_of(said: dict[str, str]) -> RecordingOptions:
 
 def _estimate(context: AppContext, source: str, options: RecordingOptions) -> Estimate:
     (found,) = resolve(source, context.s3, within=inboxes_around(context, source))
-    writer = context.settings.chat_model if options.digest else None
+    has_minutes = context.settings.digest if options.digest is None else options.digest
+    writer = chat_model(context.settings) if has_minutes else None
     return estimate_source(context, found, job_settings(context.settings, context.models, options), writer)
 
 

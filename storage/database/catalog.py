@@ -100,7 +100,7 @@ class Catalog:
             )
 
     def open_job(self, job: Job) -> Job:
-        """Store a job, or return the one with the same id, its budget, tag and formats brought up to date.
+        """Store a job, or return the one with the same id, its budget, tag, inbox and formats up to date.
 
         A format that was asked for once is kept: what is built anew is not to lack what there was.
         """
@@ -112,6 +112,8 @@ class Catalog:
             stored.budget_micro = job.budget_micro
             if job.tag:
                 stored.tag = storable(job.tag)
+            if job.inbox:
+                stored.inbox = storable(job.inbox)
             if job.formats:
                 stored.formats = sorted({*(stored.formats or ()), *job.formats})
             return stored

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from stenoflow.storage.database.costs import CHARACTER, COUNTED, MS
 from stenoflow.storage.database.rows import Clock, insert_into, storable
-from stenoflow.storage.database.states import AttemptState, ChargeKind
-from stenoflow.storage.database.tables import Attempt, Charge, Exposure
+from stenoflow.storage.database.states import Activity, AttemptState, ChargeKind
+from stenoflow.storage.database.tables import Attempt, Charge, DayCosts, Exposure, Job
 from stenoflow.storage.errors import BudgetError, StenoflowError
 
 CURRENCY = "USD"
@@ -88,11 +89,14 @@ class Tally:
 
     def __init__(self) -> None:
         self._changes: Counter[tuple[Scope, str]] = Counter()
+        self._days: dict[tuple[str, ...], Counter[str]] = {}
 
-    def add(self, of: Iterable[Scope], currency: str, amount_micro: int | None) -> None:
-        """Note an amount; one that is unknown changes nothing."""
+    def add(self, of: Iterable[Scope], charge: Charge) -> None:
+        """Note a new entry; an amount that is unknown changes no exposure."""
         for scope in of:
-            self._changes[scope, currency] += amount_micro or 0
+            self._changes[scope, charge.currency] += charge.amount_micro or 0
+        if charge.kind in COUNTED:
+            self._days.setdefault(_day_of(charge), Counter()).update(_sums_of(charge))
 
     def write(self, session: Session) -> dict[Scope, int]:
         """Change the totals; returns those in USD that were changed, as they are now."""
@@ -102,6 +106,9 @@ class Tally:
                 total = _add(session, scope, currency, amount)
                 if currency == CURRENCY:
                     now[scope] = total
+        # In one order, whoever writes: nobody waits for whom they hold up.
+        for day in sorted(self._days):
+            _add_to_day(session, day, self._days[day])
         return now
 
 
@@ -132,6 +139,43 @@ def _add(session: Session, scope: Scope, currency: str, amount_micro: int) -> in
     )
     total: int = session.execute(statement.returning(Exposure.amount_micro)).scalar_one()
     return total
+
+
+_DAY = (
+    *(DayCosts.day, DayCosts.tag, DayCosts.inbox, DayCosts.provider, DayCosts.model),
+    *(DayCosts.activity, DayCosts.currency),
+)
+
+
+def _day_of(charge: Charge) -> tuple[str, ...]:
+    day = charge.created_at.astimezone(UTC).date().isoformat()
+    whose = (charge.tag or "", charge.inbox or "", charge.provider, charge.model)
+    return day, *whose, charge.activity, charge.currency
+
+
+def _sums_of(charge: Charge) -> dict[str, int]:
+    """Return what an entry adds to the sums of its day."""
+    counts, amount = COUNTED[ChargeKind(charge.kind)], charge.amount_micro or 0
+    is_actual = charge.kind == ChargeKind.ACTUAL
+    is_heard = is_actual and charge.unit == MS and charge.activity == Activity.TRANSCRIPTION
+    return {
+        "requests": counts,
+        "uncertain": 0 if is_actual else counts,
+        "unpriced": counts if charge.amount_micro is None else 0,
+        "audio_ms": charge.quantity if is_heard else 0,
+        "characters": charge.quantity if is_actual and charge.unit == CHARACTER else 0,
+        "actual_micro": amount if is_actual else 0,
+        "possible_micro": 0 if is_actual else amount,
+    }
+
+
+def _add_to_day(session: Session, day: tuple[str, ...], sums: Mapping[str, int]) -> None:
+    statement = insert_into(session, DayCosts).values(
+        **{column.key: value for column, value in zip(_DAY, day, strict=True)}, **sums
+    )
+    table = DayCosts.__table__
+    more = {name: table.c[name] + statement.excluded[name] for name in sums}
+    session.execute(statement.on_conflict_do_update(index_elements=_DAY, set_=more))
 
 
 _TAKES_BACK = {AttemptState.SENT: ChargeKind.RELEASE, AttemptState.UNKNOWN: ChargeKind.RECONCILE}
@@ -172,14 +216,14 @@ class Postings:
         """Return an attempt, which nobody else changes until the transaction ends."""
         return self.session.get_one(Attempt, attempt_id, with_for_update=True)
 
-    def reserve(self, attempt: Attempt, tag: str | None, bill: Bill) -> None:
+    def reserve(self, attempt: Attempt, job: Job, bill: Bill) -> None:
         """Set money aside for a request that is about to be sent."""
-        self._charge(attempt, ChargeKind.RESERVE, bill, tag, attempt.started_at)
+        self._charge(attempt, ChargeKind.RESERVE, bill, job, attempt.started_at)
 
     def answer(self, attempt: Attempt, bill: Bill) -> None:
         """Charge a request that was answered."""
         reserve = self._end(attempt, AttemptState.OK)
-        self._charge(attempt, ChargeKind.ACTUAL, bill, reserve.tag, reserve.created_at)
+        self._charge(attempt, ChargeKind.ACTUAL, bill, reserve, reserve.created_at)
 
     def refuse(self, attempt: Attempt, error: StenoflowError) -> None:
         """Close a request that cost nothing."""
@@ -188,7 +232,7 @@ class Postings:
     def mark_unknown(self, attempt: Attempt, error: StenoflowError) -> None:
         """Close a request that may have been charged."""
         reserve = self._end(attempt, AttemptState.UNKNOWN, error)
-        self._charge(attempt, ChargeKind.POSSIBLE, _bill_of(reserve), reserve.tag, reserve.created_at)
+        self._charge(attempt, ChargeKind.POSSIBLE, _bill_of(reserve), reserve, reserve.created_at)
 
     def close(self, budgets: Budgets | None = None) -> None:
         """Bring the totals up to date. Raises BudgetError if one of them would be over its cap."""
@@ -202,7 +246,7 @@ class Postings:
         reserve = self.session.scalars(of_attempt.where(Charge.kind == ChargeKind.RESERVE)).one()
         kind = _TAKES_BACK.get(AttemptState(attempt.state))
         if kind is not None:
-            self._charge(attempt, kind, _bill_of(reserve).reversed, reserve.tag, reserve.created_at)
+            self._charge(attempt, kind, _bill_of(reserve).reversed, reserve, reserve.created_at)
         attempt.state = state
         attempt.open_key = None
         attempt.ended_at = self._clock()
@@ -211,27 +255,35 @@ class Postings:
         return reserve
 
     def _charge(
-        self, attempt: Attempt, kind: ChargeKind, bill: Bill, tag: str | None, begun: datetime
+        self, attempt: Attempt, kind: ChargeKind, bill: Bill, whose: Job | Charge, begun: datetime
     ) -> None:
-        """Add an entry; whenever it is made, it counts in the month in which its request was begun."""
-        self.session.add(
-            Charge(
-                attempt_id=attempt.id,
-                job_id=attempt.job_id,
-                tag=tag,
-                kind=kind,
-                activity=attempt.activity,
-                provider=attempt.provider,
-                model=attempt.model,
-                quantity=bill.quantity,
-                unit=bill.unit,
-                price=bill.price,
-                amount_micro=bill.amount_micro,
-                currency=bill.currency,
-                created_at=begun if kind == ChargeKind.RESERVE else self._clock(),
-            )
+        """Add an entry; whenever it is made, budgets count it in the month in which its request was begun.
+
+        Args:
+            attempt: the request.
+            kind: of entry.
+            bill: what it comes to.
+            whose: the job, or its reserve, by which the tag and the inbox are told.
+            begun: when the request was begun.
+        """
+        charge = Charge(
+            attempt_id=attempt.id,
+            job_id=attempt.job_id,
+            tag=whose.tag,
+            inbox=whose.inbox,
+            kind=kind,
+            activity=attempt.activity,
+            provider=attempt.provider,
+            model=attempt.model,
+            quantity=bill.quantity,
+            unit=bill.unit,
+            price=bill.price,
+            amount_micro=bill.amount_micro,
+            currency=bill.currency,
+            created_at=begun if kind == ChargeKind.RESERVE else self._clock(),
         )
-        self._tally.add(scopes(attempt.run_id, begun, tag), bill.currency, bill.amount_micro)
+        self.session.add(charge)
+        self._tally.add(scopes(attempt.run_id, begun, whose.tag), charge)
 
 
 def _bill_of(charge: Charge) -> Bill:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.costs import uncertain
 from stenoflow.storage.database.rows import Clock, utc_now
-from stenoflow.storage.database.states import AttemptState, ChargeKind, JobState
-from stenoflow.storage.database.tables import Arrival, Attempt, Charge, Job, Run
+from stenoflow.storage.database.states import AttemptState, JobState
+from stenoflow.storage.database.tables import Arrival, Attempt, Job, Run
 
 _REFUSED = (JobState.REFUSED, JobState.FAILED)
 _MOST = 50
@@ -104,7 +105,6 @@ class Health:
             return last, list(session.scalars(waiting)), list(session.scalars(refused))
 
     def uncertain(self, since: datetime) -> int:
-        """Count the requests since a time that may have been charged, and nobody knows."""
-        query = select(func.count()).where(Charge.kind == ChargeKind.POSSIBLE, Charge.created_at >= since)
+        """Count the requests since a day that may have been charged, and nobody knows."""
         with self._database.read() as session:
-            return session.scalar(query) or 0
+            return uncertain(session, since)

@@ -148,9 +148,7 @@ def _restore_requests(session: Session, record: Record) -> None:
             continue
         charge = _row(Charge, each, without=("id",))
         session.add(charge)
-        tally.add(
-            scopes(attempt.run_id, attempt.started_at, charge.tag), charge.currency, charge.amount_micro
-        )
+        tally.add(scopes(attempt.run_id, attempt.started_at, charge.tag), charge)
     session.flush()
     tally.write(session)
 

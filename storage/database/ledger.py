@@ -125,7 +125,7 @@ class Ledger:
             if session.get(Result, request.cache_key) is not None:
                 # It came while the lock of its attempt was waited for; from now on none can come unseen.
                 raise _answered(request)
-            postings.reserve(attempt, job.tag, request.bill)
+            postings.reserve(attempt, job, request.bill)
             return attempt.id
 
     def suspects(self, cache_keys: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
-    case,
     cast,
     func,
     literal,
@@ -24,8 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stenoflow.storage.database.connection import Database
-from stenoflow.storage.database.reports import Spending
-from stenoflow.storage.database.rows import integer_sum
+from stenoflow.storage.database.costs import Spending, spending_columns
 from stenoflow.storage.database.states import ChargeKind, JobKind, JobState
 from stenoflow.storage.database.tables import Charge, Job, Recording, TranscriptCard, UtcDateTime
 
@@ -43,6 +41,8 @@ class ListFilter:
             ``retiring``.
         source_prefix: how the recording's address begins.
         until: made before this time.
+        least_ms: how long the recording is at least.
+        least_micro: what it has cost at least, in micro-units.
     """
 
     kind: str = JobKind.TRANSCRIBE
@@ -55,6 +55,8 @@ class ListFilter:
     source_prefix: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    least_ms: int | None = None
+    least_micro: int | None = None
     needs_person: bool = False
     retiring: tuple[str, ...] = ()
 
@@ -130,7 +132,9 @@ class Listing:
             spent = {
                 job_id: Spending(*money)
                 for job_id, *money in session.execute(
-                    select(Charge.job_id, *_spending()).where(Charge.job_id.in_(ids)).group_by(Charge.job_id)
+                    select(Charge.job_id, *spending_columns())
+                    .where(Charge.job_id.in_(ids))
+                    .group_by(Charge.job_id)
                 )
             }
         jobs = tuple(
@@ -186,6 +190,11 @@ def _candidates(wanted: ListFilter) -> Iterator[tuple[InstrumentedAttribute[str]
         yield Job.recording_id, select(Recording.id).where(_is_named(wanted.name))
     if wanted.source_prefix:
         yield Job.recording_id, select(Recording.id).where(_lies_in(wanted.source_prefix))
+    if wanted.least_ms:
+        yield Job.recording_id, select(Recording.id).where(Recording.duration_ms >= wanted.least_ms)
+    if wanted.least_micro:
+        spent = select(Charge.job_id).where(Charge.kind == ChargeKind.ACTUAL).group_by(Charge.job_id)
+        yield Job.id, spent.having(func.sum(Charge.amount_micro) >= wanted.least_micro)
     if wanted.speaker:
         yield Job.id, select(TranscriptCard.job_id).where(_has_speaker(wanted.speaker))
     if wanted.language:
@@ -204,6 +213,12 @@ def _has_speaker(name: str) -> ColumnElement[bool]:
     # As it stands in JSON: a name that is not ASCII is escaped there.
     escaped = json.dumps(name)[1:-1]
     return cast(TranscriptCard.speakers, String).icontains(escaped, autoescape=True)
+
+
+def _spent() -> ColumnElement[int]:
+    """Return what a job has cost."""
+    of_job = (Charge.job_id == Job.id) & (Charge.kind == ChargeKind.ACTUAL)
+    return select(func.sum(Charge.amount_micro)).where(of_job).scalar_subquery()
 
 
 def _as_it_is(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
@@ -227,6 +242,8 @@ def _conditions(
         _MODEL_NAME.in_([wanted.model]): wanted.model,
         _has_speaker(wanted.speaker): wanted.speaker,
         _lies_in(wanted.source_prefix or ""): wanted.source_prefix,
+        Recording.duration_ms >= (wanted.least_ms or 0): wanted.least_ms,
+        _spent() >= (wanted.least_micro or 0): wanted.least_micro,
         made_at >= (wanted.since or _ANY_TIME): wanted.since,
         made_at < (wanted.until or _ANY_TIME): wanted.until,
     }
@@ -239,15 +256,3 @@ def _conditions(
 
 
 _MODEL_NAME: ColumnElement[str] = Job.settings["model"].as_string()
-
-
-def _spending() -> tuple[ColumnElement[int], ...]:
-    """Return the columns of a `Spending`."""
-    actual, possible = Charge.kind == ChargeKind.ACTUAL, Charge.kind == ChargeKind.POSSIBLE
-    took_back = Charge.kind == ChargeKind.RECONCILE
-    counted = case((actual | possible, 1), (took_back, -1), else_=0)
-    return (
-        integer_sum(case((actual, Charge.amount_micro))),
-        integer_sum(case((possible | took_back, Charge.amount_micro))),
-        integer_sum(case((Charge.amount_micro.is_(None), counted))),
-    )

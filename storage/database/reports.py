@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, String, case, cast, distinct, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 
 from stenoflow.storage.database.charges import CURRENCY
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.costs import MS, CostLine, CostsBy, Spending, costs, spending_columns
 from stenoflow.storage.database.rows import integer_sum
 from stenoflow.storage.database.states import (
     Activity,
@@ -26,18 +25,6 @@ from stenoflow.storage.database.tables import Attempt, Charge, Job, Recording, S
 
 # The kind of stenoflow.tasks.api.errors.UnreachableError: the request never left.
 _NEVER_SENT = "api-unreachable"
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """Money of one kind of view; micro-units. ``unpriced`` counts charges whose price is unknown.
-
-    A possible charge that a later reconcile took back is in neither.
-    """
-
-    actual_micro: int
-    possible_micro: int
-    unpriced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,43 +90,6 @@ class JobFilter:
             yield or_(*(column.icontains(self.search, autoescape=True) for column in columns))
 
 
-@dataclass(frozen=True, slots=True)
-class CostLine:
-    """Costs under one heading.
-
-    Attributes:
-        heading: "-" for what has none: no tag, or a recording that was forgotten.
-        calls: requests that were or may have been charged.
-        audio_ms: what was transcribed for actual charges.
-        characters: what was spoken for actual charges.
-        by_activity: what each activity was charged, in micro-units.
-    """
-
-    heading: str
-    currency: str
-    calls: int
-    audio_ms: int
-    spending: Spending
-    characters: int = 0
-    by_activity: Mapping[str, int] = field(default_factory=dict)
-
-
-_NONE = "-"
-_MS = "ms"  # the unit of what is transcribed
-_CHARACTER = "character"  # and of what is spoken
-
-
-class CostsBy(StrEnum):
-    """Headings that costs can be read by."""
-
-    DAY = "day"
-    MONTH = "month"
-    MODEL = "model"
-    RECORDING = "recording"
-    TAG = "tag"
-    ACTIVITY = "activity"
-
-
 class Reports:
     """Questions to the database that change nothing."""
 
@@ -175,7 +125,7 @@ class Reports:
             heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
             counts = select(func.count(case((sent, 1))), func.count(case((heard, 1))))
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
-            row = session.execute(select(*_spending()).where(Charge.attempt_id.in_(mine))).one()
+            row = session.execute(select(*spending_columns()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))
 
     def speeds(self, newest: int = 200) -> dict[tuple[str, str], float]:
@@ -188,7 +138,7 @@ class Reports:
             select(Attempt, Charge.quantity)
             .join(Charge, (Charge.attempt_id == Attempt.id) & (Charge.kind == ChargeKind.ACTUAL))
             .where(
-                Attempt.activity == Activity.TRANSCRIPTION, Charge.unit == _MS, Attempt.ended_at.is_not(None)
+                Attempt.activity == Activity.TRANSCRIPTION, Charge.unit == MS, Attempt.ended_at.is_not(None)
             )
             .order_by(Charge.id.desc())
             .limit(newest)
@@ -240,7 +190,7 @@ class Reports:
 
     def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
         """Tell what jobs have cost in all their runs; all jobs if none are named."""
-        query = select(*_spending())
+        query = select(*spending_columns())
         if job_ids is not None:
             query = query.where(Charge.job_id.in_(job_ids))
         with self._database.read() as session:
@@ -256,7 +206,7 @@ class Reports:
             .limit(limit)
         )
         currencies = func.min(Charge.currency), func.max(Charge.currency)
-        by_job = select(Charge.job_id, *currencies, *_spending()).group_by(Charge.job_id)
+        by_job = select(Charge.job_id, *currencies, *spending_columns()).group_by(Charge.job_id)
         with self._database.read() as session:
             rows = session.execute(query).all()
             if limit is not None:
@@ -288,81 +238,13 @@ class Reports:
             query = select(Charge).where(Charge.job_id == job_id).order_by(Charge.id)
             return session.scalars(query).all()
 
-    def costs(self, by: CostsBy, since: datetime | None = None) -> list[CostLine]:
+    def costs(self, by: CostsBy, since: datetime | None = None, most: int | None = None) -> list[CostLine]:
         """Sum the charges under headings, in the headings' order.
 
         Args:
             by: the heading; days and months are those of UTC.
             since: leaves out what was charged before this time.
+            most: of recordings, only so many, which cost most; None: all.
         """
-        heading = _HEADINGS[by](self._database.is_embedded)
-        actual = Charge.kind == ChargeKind.ACTUAL
-        heard = actual & (Charge.unit == _MS) & (Charge.activity == Activity.TRANSCRIPTION)
-        spoken = actual & (Charge.unit == _CHARACTER)
-        spent = [
-            integer_sum(case((actual & (Charge.activity == activity), Charge.amount_micro)))
-            for activity in Activity
-        ]
-        query = (
-            select(
-                heading,
-                Charge.currency,
-                func.count(distinct(Charge.attempt_id)),
-                integer_sum(case((heard, Charge.quantity))),
-                integer_sum(case((spoken, Charge.quantity))),
-                *spent,
-                *_spending(),
-            )
-            .outerjoin(Job, Job.id == Charge.job_id)
-            .outerjoin(Recording, Recording.id == Job.recording_id)
-            .where(Charge.kind.in_([ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE]))
-            .group_by(heading, Charge.currency)
-        )
-        if by is CostsBy.RECORDING:
-            # Recordings of the same name are different meetings.
-            query = query.group_by(Recording.id)
-        if since is not None:
-            query = query.where(Charge.created_at >= since)
         with self._database.read() as session:
-            lines = [_cost_line(row) for row in session.execute(query)]
-        # Sorted here: the databases differ in where they put what is null or not ASCII.
-        return sorted(lines, key=lambda line: (line.heading, line.currency))
-
-
-def _cost_line(row: Any) -> CostLine:
-    heading, currency, calls, audio_ms, characters, *money = row
-    spent, total = money[: len(Activity)], money[len(Activity) :]
-    by_activity = {activity.value: micro for activity, micro in zip(Activity, spent, strict=True)}
-    return CostLine(heading, currency, calls, audio_ms, Spending(*total), characters, by_activity)
-
-
-def _spending() -> tuple[ColumnElement[Any], ...]:
-    def total(*kinds: ChargeKind) -> ColumnElement[Any]:
-        return integer_sum(case((Charge.kind.in_(kinds), Charge.amount_micro)))
-
-    counts = {ChargeKind.ACTUAL: 1, ChargeKind.POSSIBLE: 1, ChargeKind.RECONCILE: -1}
-    counted = case(counts, value=Charge.kind, else_=0)
-    unpriced = integer_sum(case((Charge.amount_micro.is_(None), counted)))
-    return total(ChargeKind.ACTUAL), total(ChargeKind.POSSIBLE, ChargeKind.RECONCILE), unpriced
-
-
-def _date(letters: int) -> Callable[[bool], SQLColumnExpression[Any]]:
-    """Take the first letters of the UTC date: 10 for the day, 7 for the month."""
-
-    def heading(embedded: bool) -> ColumnElement[Any]:  # noqa: FBT001 - one of two dialects
-        if embedded:
-            return func.substr(cast(Charge.created_at, String), 1, letters)
-        utc = func.timezone("UTC", Charge.created_at)
-        return func.to_char(utc, "YYYY-MM-DD" if letters == 10 else "YYYY-MM")
-
-    return heading
-
-
-_HEADINGS: dict[CostsBy, Callable[[bool], SQLColumnExpression[Any]]] = {
-    CostsBy.DAY: _date(10),
-    CostsBy.MONTH: _date(7),
-    CostsBy.MODEL: lambda _: Charge.provider + "/" + Charge.model,
-    CostsBy.RECORDING: lambda _: func.coalesce(Recording.name, _NONE),
-    CostsBy.ACTIVITY: lambda _: Charge.activity,
-    CostsBy.TAG: lambda _: func.coalesce(func.nullif(Charge.tag, ""), _NONE),
-}
+            return costs(session, by, since, most)

@@ -104,7 +104,7 @@ class Recording(Base):
     version: Mapped[str | None] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
-    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
     media: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
 
@@ -126,6 +126,7 @@ class Job(Base):
     ``run_id`` is the run that works on it, or did last. ``crashes`` counts the runs in a row that died over
     it without getting any further than ``progress``.
 
+    ``inbox`` is the name of the inbox that the recording came into, if it has one.
     ``language`` is the one that was decided for all segments, where that was left to the job; ``speakers``
     holds the names given to speakers, by what they are called otherwise; ``formats`` lists the artifacts that
     it was asked for beside those that every job has.
@@ -150,6 +151,7 @@ class Job(Base):
     plan_hash: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
     tag: Mapped[str | None] = mapped_column(Text)
+    inbox: Mapped[str | None] = mapped_column(Text)
     budget_micro: Mapped[int | None] = mapped_column(BigInteger)
     planned: Mapped[bool] = mapped_column(default=False)
     samples: Mapped[int | None] = mapped_column(BigInteger)
@@ -259,16 +261,18 @@ class Charge(Base):
     """An entry of the ledger; rows are only ever added.
 
     ``amount_micro`` is signed: a release takes its reserve back, so that the sum over all kinds is the
-    exposure. It is null where the price is unknown.
+    exposure. It is null where the price is unknown. ``tag`` and ``inbox`` are the job's.
     """
 
     __tablename__ = "charges"
-    __table_args__ = (Index("ix_charges_job_id_kind", "job_id", "kind"),)
+    # What jobs cost is read from this index alone.
+    __table_args__ = (Index("ix_charges_job_id_kind", "job_id", "kind", "amount_micro"),)
 
     id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
     attempt_id: Mapped[str] = mapped_column(String(40), index=True)
     job_id: Mapped[str] = mapped_column(String(40))
     tag: Mapped[str | None] = mapped_column(Text)
+    inbox: Mapped[str | None] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(16))
     activity: Mapped[str] = mapped_column(
         String(16), default=Activity.TRANSCRIPTION, server_default=Activity.TRANSCRIPTION
@@ -324,6 +328,32 @@ class Exposure(Base):
     tag: Mapped[str] = mapped_column(Text, primary_key=True)
     currency: Mapped[str] = mapped_column(String(3), primary_key=True)
     amount_micro: Mapped[int] = mapped_column(BigInteger)
+
+
+class DayCosts(Base):
+    """What was charged on a day (UTC) under all headings: what `costs` reads in place of all charges.
+
+    Changed with the charges that it sums up. ``tag`` and ``inbox`` are empty where there is none.
+    ``requests`` counts those that were or may have been charged, ``uncertain`` those of which nobody knows,
+    ``unpriced`` charges whose price is unknown.
+    """
+
+    __tablename__ = "day_costs"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True)
+    inbox: Mapped[str] = mapped_column(Text, primary_key=True)
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    activity: Mapped[str] = mapped_column(String(16), primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    uncertain: Mapped[int] = mapped_column(BigInteger)
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    audio_ms: Mapped[int] = mapped_column(BigInteger)
+    characters: Mapped[int] = mapped_column(BigInteger)
+    actual_micro: Mapped[int] = mapped_column(BigInteger)
+    possible_micro: Mapped[int] = mapped_column(BigInteger)
 
 
 class Artifact(Base):

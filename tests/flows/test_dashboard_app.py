@@ -146,6 +146,34 @@ def test_the_form_takes_the_password(ask: Asking) -> None:
     assert ask("GET", "/login?token=x")[0] == 403
 
 
+def test_a_cookie_is_secure_where_the_browser_came_by_https() -> None:
+    inner = Starlette(routes=[Route("/{path:path}", _tell)])
+    public = "https://desk.example.com"
+
+    def is_secure(proxies: tuple[str, ...], public: str | None, **headers: str) -> bool:
+        with served(HostCheck(LoginCheck(inner, LOGIN, None, proxies, public), public=public)) as number:
+            asking = Asking(number)
+            status, _, sent = asking("GET", f"/login?token={LOGIN.link_token}", **headers)
+            form = {"content_type": "application/x-www-form-urlencoded", **headers}
+            by_form = asking("POST", "/login", b"user=stenoflow&password=secret", **form)[2]
+        assert status == 200
+        flags = [{each.strip().lower() for each in told["set-cookie"].split(";")} for told in (sent, by_form)]
+        assert all({"httponly", "samesite=strict"} <= each for each in flags)
+        assert len({"secure" in each for each in flags}) == 1
+        return "secure" in flags[0]
+
+    by_https = {"x_forwarded_proto": "https"}
+    assert is_secure(("127.0.0.1",), None, **by_https)
+    assert is_secure(("127.0.0.0/8",), None, x_forwarded_proto="HTTPS, http")
+    assert is_secure((), public, host="desk.example.com")
+    assert not is_secure(("127.0.0.1",), public, host="desk.example.com", x_forwarded_proto="http")
+    assert not is_secure((), public)
+    # From nobody else: a browser would keep such a cookie to itself.
+    for proxies in ((), ("10.0.0.0/8",)):
+        assert not is_secure(proxies, None, **by_https)
+        assert not is_secure(proxies, None, forwarded="proto=https")
+
+
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "evil.example:4200", "127.0.0.1.evil.example", "192.0.2.1", "a@127.0.0.1", "", "::1]"],

@@ -23,9 +23,10 @@ from sqlalchemy import Engine, Table, event
 
 from stenoflow.storage.database.charges import Budgets
 from stenoflow.storage.database.connection import Database, open_database, upgrade
+from stenoflow.storage.database.costs import CostsBy
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.metrics import Metrics
-from stenoflow.storage.database.reports import CostsBy, JobFilter, Reports
+from stenoflow.storage.database.reports import JobFilter, Reports
 from stenoflow.storage.database.tables import Attempt, Base, Charge, Job, Recording, Result, Segment
 from tests.servers.postgres import postgres_database, postgres_server
 

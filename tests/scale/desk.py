@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import statistics
@@ -57,17 +58,24 @@ _FILL = {
         {numbers} SELECT {id}, 'file:///srv/inbox' || (j % 5) || '/' || j || '.m4a',
         'meeting ' || j || '.m4a', {id}, 5000000, 720000, {at} FROM n""",
     "jobs": """INSERT INTO jobs (id, recording_id, kind, settings_hash, settings, plan_hash, state, tag,
-        planned, samples, origin_ms, lost_ms, crashes, progress, created_at, finished_at)
+        inbox, planned, samples, origin_ms, lost_ms, crashes, progress, created_at, finished_at)
         {numbers} SELECT {id}, {id}, 'transcribe', 'x', {settings}, 'x',
         CASE WHEN j % 1000 = 0 THEN 'failed' WHEN j % 500 = 0 THEN 'partial' ELSE 'complete' END,
-        'tag ' || (j % 50), {true}, 11520000, 0, 0, 0, 0, {at}, {at} FROM n""",
+        'tag ' || (j % 50), 'inbox' || (j % 5), {true}, 11520000, 0, 0, 0, 0, {at}, {at} FROM n""",
     "transcript_cards": """INSERT INTO transcript_cards (job_id, language, words, speakers, missing_ms,
         suspects, published_at) {numbers} SELECT {id}, CASE WHEN j % 7 = 0 THEN 'de' ELSE 'en' END, 1800,
         {speakers}, 0, CASE WHEN j % 2000 = 0 THEN 1 ELSE 0 END, {at} FROM n WHERE j % 1000 <> 0""",
-    "charges": """INSERT INTO charges (attempt_id, job_id, tag, kind, activity, provider, model, quantity,
-        unit, price, amount_micro, currency, created_at)
-        {numbers} SELECT {id}, {id}, 'tag ' || (j % 50), 'actual', 'hearing', 'openai', 'whisper-1', 720000,
-        'ms', '0.006', 72000, 'USD', {at} FROM n""",
+    "charges": """INSERT INTO charges (attempt_id, job_id, tag, inbox, kind, activity, provider, model,
+        quantity, unit, price, amount_micro, currency, created_at)
+        {numbers}, k(number, kind, sign) AS (SELECT 1, 'reserve', 1 UNION ALL SELECT 2, 'release', -1
+        UNION ALL SELECT 3, 'actual', 1)
+        SELECT {id}, {id}, 'tag ' || (j % 50), 'inbox' || (j % 5), kind, 'hearing', 'openai', 'whisper-1',
+        sign * 720000, 'ms', '0.006', sign * 72000, 'USD', {at} FROM n CROSS JOIN k ORDER BY j, number""",
+    "day_costs": """INSERT INTO day_costs (day, tag, inbox, provider, model, activity, currency, requests,
+        uncertain, unpriced, audio_ms, characters, actual_micro, possible_micro)
+        SELECT substr(CAST(created_at AS text), 1, 10), tag, inbox, provider, model, activity, currency,
+        count(*), 0, 0, sum(quantity), 0, sum(amount_micro), 0
+        FROM charges WHERE kind = 'actual' GROUP BY 1, 2, 3, 4, 5, 6, 7""",
     "passages": """INSERT INTO passages (job_id, start_ms, speaker, text, terms)
         {numbers}, p(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM p WHERE k < {passages} - 1)
         SELECT {id}, k * 30000, CASE WHEN k % 2 = 0 THEN 'Anna ' || (j % 300) ELSE 'B' END,
@@ -87,6 +95,8 @@ _PAGES = {
     "by a name that nobody has": "/?name=nobody",
     "by time": "/?since=2020-01-01&until=2090-01-01",
     "by model": "/?model=whisper-1",
+    "by inbox": "/?inbox=inbox3",
+    "by an inbox in which nothing lies": "/?inbox=empty",
     "what needs a person": "/?needs=1",
     "search, a rare word": f"/desk/search?q={_RARE}",
     "search, a word": f"/desk/search?q={_MIDDLE}",
@@ -95,8 +105,14 @@ _PAGES = {
     "search, a phrase": f'/desk/search?q="{_COMMON}+w2"',
     "search, nothing": "/desk/search?q=unheardof",
     "health": "/desk/health",
-    "costs": "/desk/costs",
+    **{f"costs by {by}": f"/desk/costs?by={by}" for by in ("tag", "inbox", "model", "month", "day")},
+    "costs by recording": "/desk/costs?by=recording",
+    "of 20 minutes or more": "/?minutes=20",
+    "of 1 USD or more": "/?cost=1",
+    "of 1 cent or more": "/?cost=0.01",
+    "costs by tag, as CSV": "/desk/costs.csv?by=tag",
 }
+_INBOXES = [{"name": name, "address": f"/srv/{name}"} for name in ("inbox3", "empty")]
 
 
 def _texts() -> list[str]:
@@ -228,6 +244,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["STENOFLOW_HOME"] = str(folder / "home")
+        os.environ["STENOFLOW_INBOXES"] = json.dumps(_INBOXES)
         with _opened(given.database, folder, given.keep) as (url, is_new):
             os.environ["STENOFLOW_DATABASE_URL"] = url
             database = open_database(url)

@@ -72,7 +72,7 @@ def open_minutes(context: AppContext, of: Job, request: MinutesRequest) -> Job:
     _ = work.steps
     job = context.catalog.open_job(_job(of, settings, request))
     if job.state != JobState.COMPLETE:
-        check_affordable(context, job, _expected(context, work))
+        check_affordable(context, job, expected_bills(context, work))
     return job
 
 
@@ -169,12 +169,13 @@ def _job(of: Job, settings: MinutesSettings, request: MinutesRequest) -> Job:
         # Nobody else cuts so.
         plan_hash=settings.settings_hash,
         tag=request.tag or of.tag,
+        inbox=of.inbox,
         budget_micro=request.budget_micro,
         origin_ms=0,
     )
 
 
-def _expected(context: AppContext, work: MinutesPlan) -> Iterator[tuple[Target, Bill]]:
+def expected_bills(context: AppContext, work: MinutesPlan) -> Iterator[tuple[Target, Bill]]:
     """Yield what is yet to be asked at most."""
     answered = context.ledger.answered(work.keys)
     asked = [

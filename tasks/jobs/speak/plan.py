@@ -65,7 +65,7 @@ def open_speech_job(
         )
     )
     if job.state != JobState.COMPLETE:
-        check_affordable(context, job, _expected(context, told, settings))
+        check_affordable(context, job, expected_bills(context, told, settings))
     return job
 
 
@@ -105,7 +105,7 @@ def script_of(context: AppContext, text: str, settings: SpeechSettings) -> Speec
     return SpeechScript.of(text, settings, context.speech_models.get(settings.model).max_characters)
 
 
-def _expected(context: AppContext, text: str, settings: SpeechSettings) -> Iterator[tuple[Target, Bill]]:
+def expected_bills(context: AppContext, text: str, settings: SpeechSettings) -> Iterator[tuple[Target, Bill]]:
     """Yield what each piece that is not stored costs at most."""
     script = script_of(context, text, settings)
     characters = dict(zip(script.cache_keys, map(len, script.pieces), strict=True))

@@ -29,6 +29,7 @@ from stenoflow.tasks.jobs.transcribe.publish import rename
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest, check_diarizer, check_engine
 from stenoflow.tasks.jobs.translate.plan import most_tokens
 from stenoflow.tasks.media.probe import AudioStream, MediaInfo, probe, probing
+from stenoflow.tasks.settings import inbox_of
 from stenoflow.tasks.sources import Fetched, Source, fetch, local_path, resolve
 from stenoflow.tasks.transcript.channels import channel_name
 from stenoflow.tasks.transcript.regions import SHORTEST_SENT_MS, Excerpt
@@ -98,7 +99,7 @@ def prepare(
             )
         )
         request = _as_begun(context, recording, _with_diarization(request, fetched.sha256))
-        job = context.catalog.open_job(_job(recording, request))
+        job = context.catalog.open_job(_job(context, recording, request))
         if job.state == JobState.COMPLETE and not request.realign and context.has_artifacts(job.id):
             if request.names:
                 rename(context, job.id, request.names)
@@ -171,7 +172,7 @@ def refuse_unread(
             bytes=source.size,
         )
     )
-    job = context.catalog.open_job(_job(recording, request))
+    job = context.catalog.open_job(_job(context, recording, request))
     why = StenoflowError(error.get("message", ""))
     context.catalog.set_state(job.id, JobState(status), why, error.get("kind"))
     return job.id
@@ -247,7 +248,7 @@ def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequ
     return request
 
 
-def _job(recording: Recording, request: TranscribeRequest) -> Job:
+def _job(context: AppContext, recording: Recording, request: TranscribeRequest) -> Job:
     return Job(
         id=job_id(recording.id, request.settings),
         recording_id=recording.id,
@@ -255,6 +256,7 @@ def _job(recording: Recording, request: TranscribeRequest) -> Job:
         settings=request.settings.to_dict(),
         plan_hash=request.settings.plan_hash,
         tag=request.tag,
+        inbox=inbox_of(context.settings, recording.source),
         budget_micro=request.budget_micro,
         formats=list(request.formats) or None,
     )

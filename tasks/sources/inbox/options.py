@@ -32,8 +32,8 @@ _TABLE = "recordings"
 _MOST_BYTES = 64 * 1024
 _MOST_DOTS = 100
 _STRING = re.compile(r""" "[^"\n]*" | '[^'\n]*' """, re.VERBOSE)
-# Either is said; the nearer one counts.
-_LANGUAGES = {"language", "languages"}
+LANGUAGES = {"language", "languages"}
+"""Options of which either is said; the nearer one counts."""
 Allowable = Literal[
     "model", "tag", "priority", "translate", "digest", "speakers", "segment_seconds", "providers"
 ]
@@ -209,8 +209,8 @@ def options_of(path: str, read: Callable[[str, int], bytes | None], rules: Inbox
         nearer = _read(place, read)
         if not nearer:
             continue
-        if len(_LANGUAGES & nearer.keys()) == 1:
-            said = {name: value for name, value in said.items() if name not in _LANGUAGES}
+        if len(LANGUAGES & nearer.keys()) == 1:
+            said = {name: value for name, value in said.items() if name not in LANGUAGES}
         said |= nearer
         farther, options = options, _validated(path, said)
         rules.check(place, options, farther)

@@ -55,16 +55,19 @@ class Desk:
 
 
 class StandIn:
-    """Stands in for Prefect's app: notes what it is asked for, and has the runs that it is told of."""
+    """Stands in for Prefect's app: notes what it is asked for; has the runs and artifacts it is told of."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.running: list[dict[str, Any]] = []
+        self.artifacts: set[str] = set()
 
     async def __call__(self, request: Request) -> Response:
         path = request.url.path
         if path == "/api/csrf-token":
             return JSONResponse({"token": "t", "client": request.query_params["client"]})
+        if path.startswith("/api/artifacts/"):
+            return JSONResponse({}, 200 if path.split("/")[3] in self.artifacts else 404)
         if path.startswith("/api/deployments/name/"):
             return JSONResponse({"id": path.split("/")[4]})
         if request.method == "POST":

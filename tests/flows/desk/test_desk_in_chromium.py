@@ -77,7 +77,14 @@ def test_every_page_is_accessible_and_fits(
     chosen = re.findall(r'<th scope="row"><a href="([^"]+)"', desk.text("/desk/inboxes/meetings"))
     paths = [
         *("/", f"/?tag={quote(HOSTILE)}&name={quote(HOSTILE)}", f"/desk/search?q={quote(HOSTILE)}"),
-        *("/desk/search?q=one", "/desk/costs?by=recording", "/desk/health", job, f"{job}details"),
+        *(
+            "/desk/search?q=one",
+            "/?minutes=1&cost=0.001",
+            "/desk/costs?by=recording",
+            "/desk/health",
+            job,
+            f"{job}details",
+        ),
         *("/desk/send", f"/desk/send/{begun}", "/desk/inboxes/meetings", *map(html.unescape, chosen)),
         *(edit, f"{job}corrections", f"{job}forget", f"{job}ask?do=translate", f"{job}ask?do=speak"),
         *(link.removeprefix(desk.url), "/desk/nowhere"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.flows.desk.conftest import Desk
+from tests.servers.audio_api import AudioApiServer
 
 
 @pytest.mark.program
@@ -50,6 +52,9 @@ FOUND = (
     "inbox=nowhere",
     "language=en",
     "model=whisper-1",
+    "minutes=4&cost=0.02",
+    "minutes=3,5",
+    "minutes=NaN&cost=-1",
     "since=2020-01-01&until=2090-01-01",
     "since=hello&after=x&kind=y",
 )
@@ -62,6 +67,8 @@ NOT_FOUND = (
     "until=2020-01-01",
     "after=2020-01-01T00:00:00%2B00:00+x",
     "kind=digest",
+    "minutes=4.5",
+    "cost=0.03",
     "needs=1",
 )
 
@@ -120,8 +127,12 @@ def test_details_show_segments_requests_costs_and_the_way_to_prefect(
     assert page.count("<td>done</td>") == 4
     assert f"{float(transcribed['cost']):.4f} USD" in page
     assert "4 requests" in page
-    assert f"/artifacts/key/summary-{transcribed['job']}" in page
     assert "manifest.json" in page
+    # There is a way to where Prefect has something.
+    summary = f"summary-{transcribed['job']}"
+    assert f"/artifacts/key/{summary}" not in page
+    desk.prefect.artifacts.add(summary)
+    assert f"/artifacts/key/{summary}" in desk.text(f"/desk/jobs/{transcribed['job']}/details")
 
 
 def test_costs_are_a_picture_a_table_and_a_file(desk: Desk, transcribed: dict[str, Any]) -> None:
@@ -135,6 +146,57 @@ def test_costs_are_a_picture_a_table_and_a_file(desk: Desk, transcribed: dict[st
         float(transcribed["cost"]),
     )
     assert "Nothing was spent" in desk.text("/desk/costs?by=nonsense&since=2099-01-01")
+    for by, heading in {
+        "inbox": "meetings",
+        "model": "127.0.0.1/whisper-1",
+        "recording": "weekly meeting.flac",
+        "activity": "hearing",
+        "month": f"{datetime.now(UTC):%Y-%m}",
+        "day": f"{datetime.now(UTC):%Y-%m-%d}",
+    }.items():
+        page = desk.text(f"/desk/costs?by={by}")
+        assert f"<bdi>{heading}</bdi>" in page, by
+        assert 'aria-label="100% of what was spent"' in page
+        (row,) = csv.DictReader(io.StringIO(desk.text(f"/desk/costs.csv?by={by}")))
+        assert (row[by], float(row["cost"])) == (heading, float(transcribed["cost"]))
+
+
+@pytest.mark.program
+def test_costs_of_an_inbox_outlive_what_was_forgotten(
+    desk: Desk, transcribed: dict[str, Any], stenoflow: Command
+) -> None:
+    stenoflow("forget", transcribed["recording"], "--yes")
+    (line,) = stenoflow("costs", "--by", "inbox", "--json").lines
+    assert (line["inbox"], line["cost"]) == ("meetings", f"{float(transcribed['cost']):.6f}")
+    assert "<bdi>meetings</bdi>" in desk.text("/desk/costs?by=inbox")
+
+
+@pytest.mark.program
+def test_what_a_button_costs_stands_beside_it(
+    desk: Desk, transcribed: dict[str, Any], stenoflow: Command, meeting: Meeting, api: AudioApiServer
+) -> None:
+    def said(job: str, what: str) -> str:
+        (found,) = re.findall(rf'id="{what}-cost">([^<]*)<', desk.text(f"/desk/jobs/{job}/details"))
+        return str(found)
+
+    whole = transcribed["job"]
+    assert re.fullmatch(r"about 0\.00\d+ USD", said(whole, "minutes"))
+    assert "0.0240 of 30.00 USD" in desk.text(f"/desk/jobs/{whole}/details")
+    asked = desk.text(f"/desk/jobs/{whole}/ask?do=speak")
+    assert len(re.findall(r"about 0\.\d+ USD", asked)) == 2
+    # Of four segments one was refused: it alone is yet to be paid.
+    api.script(["ok", "400"])
+    another = meeting.path.with_name("another.flac")
+    another.write_bytes(meeting.path.read_bytes() + b"\0")
+    partial = stenoflow("transcribe", another, "--segment-seconds", "60", "--concurrency", "1", "--json").line
+    assert partial["status"] == "partial"
+    cost = float(said(partial["job"], "resume").removeprefix("at most ").removesuffix(" USD"))
+    assert 0 < cost < float(transcribed["cost"]) / 2
+    made = stenoflow("digest", whole, "--json").line
+    assert made["status"] == "complete"
+    spoken = desk.text(f"/desk/jobs/{whole}/ask?do=speak")
+    assert len(re.findall(r"about 0\.\d+ USD", spoken)) == 1
+    assert "Minutes, by" not in spoken
 
 
 def test_words_are_found_with_their_moment(desk: Desk, transcribed: dict[str, Any], meeting: Meeting) -> None:

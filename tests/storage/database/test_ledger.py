@@ -9,8 +9,9 @@ import pytest
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.costs import Spending
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.rows import utc_now
 from stenoflow.storage.database.states import AttemptState, ChargeKind, SegmentState
 from stenoflow.storage.database.tables import Attempt, Result

@@ -25,8 +25,9 @@ from sqlalchemy import func, select
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.charges import totals
 from stenoflow.storage.database.connection import Database
+from stenoflow.storage.database.costs import Spending
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import Reports, Spending
+from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.tables import Charge
 from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError
 from tests.storage.database.rows import bill, open_job, request

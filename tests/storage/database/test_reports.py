@@ -11,20 +11,23 @@ import pytest
 from stenoflow.storage.database.catalog import Catalog
 from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.connection import Database, open_database
+from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
+from stenoflow.storage.database.erasure import Erasure
+from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import (
-    CostLine,
-    CostsBy,
-    JobFilter,
-    Progress,
-    Reports,
-    RunTotals,
-    Spending,
-)
+from stenoflow.storage.database.reports import JobFilter, Progress, Reports, RunTotals
 from stenoflow.storage.database.states import Activity, JobState
-from stenoflow.storage.database.tables import Charge
 from stenoflow.storage.errors import StenoflowError
-from tests.storage.database.rows import SEGMENT_SAMPLES, Hands, bill, cache_key, cut, open_job, request
+from tests.storage.database.rows import (
+    SEGMENT_SAMPLES,
+    Hands,
+    bill,
+    cache_key,
+    cut,
+    open_job,
+    recording,
+    request,
+)
 
 LOST = StenoflowError("the connection broke")
 TOKYO = timezone(timedelta(hours=9))
@@ -206,23 +209,13 @@ def test_recordings_of_the_same_name_are_told_apart(
     assert {line.heading for line in lines} == {"meeting.mp3"}
 
 
-def test_charges_outlive_their_recording(database: Database, reports: Reports) -> None:
-    with database.write() as session:
-        session.add(
-            Charge(
-                attempt_id="gone",
-                job_id="forgotten",
-                kind="actual",
-                activity="speaking",
-                provider="openai",
-                model="tts-1",
-                quantity=9_000,
-                unit="character",
-                amount_micro=135,
-                currency="USD",
-                created_at=datetime(2026, 3, 14, tzinfo=UTC),
-            )
-        )
+def test_charges_outlive_their_recording(
+    database: Database, catalog: Catalog, ledger: Ledger, reports: Reports, hands: Hands
+) -> None:
+    costs = Bill(9_000, "character", "15 USD a million characters", 135, "USD")
+    asked = replace(request(open_job(catalog), model="tts-1", costs=costs), activity=Activity.SPEECH)
+    ledger.succeed(ledger.begin(asked), "{}", costs)
+    Erasure(database, Leases(database, clock=hands), hands).erase(recording().id)
     line = CostLine("-", "USD", 1, 0, Spending(135, 0, 0), 9_000, heard(0) | {"speaking": 135})
     assert reports.costs(CostsBy.RECORDING) == reports.costs(CostsBy.TAG) == [line]
     assert reports.costs(CostsBy.ACTIVITY) == [replace(line, heading="speaking")]

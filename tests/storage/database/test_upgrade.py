@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from stenoflow import migrations
 from stenoflow.storage.database.catalog import Catalog
@@ -19,8 +19,10 @@ from stenoflow.storage.errors import DatabaseError
 from tests.storage.database.rows import Hands, bill, open_job, request
 
 
-def _config() -> Config:
+def config_of(connection: Connection | None = None) -> Config:
+    """Return Alembic's settings, for a connection where it is to change something."""
     config = Config()
+    config.attributes["connection"] = connection
     config.set_main_option("script_location", next(iter(migrations.__path__)))
     return config
 
@@ -35,7 +37,7 @@ def _tables(url: str) -> set[str]:
 
 def test_every_migration_goes_up_and_down_and_leaves_what_the_tables_say(database_url: str) -> None:
     database = open_database(database_url)
-    config = _config()
+    config = config_of()
     for step in ("head", "-1", "head"):
         with database.engine.begin() as connection:
             config.attributes["connection"] = connection
@@ -81,7 +83,7 @@ def test_the_embedded_database_upgrades_itself_and_another_says_how(database_url
 
 
 def test_the_head_that_the_program_names_is_the_last_migration() -> None:
-    assert ScriptDirectory.from_config(_config()).get_heads() == [migrations.HEAD]
+    assert ScriptDirectory.from_config(config_of()).get_heads() == [migrations.HEAD]
 
 
 def test_what_was_charged_before_there_were_totals_is_totalled(database: Database, catalog: Catalog) -> None:
@@ -92,7 +94,7 @@ def test_what_was_charged_before_there_were_totals_is_totalled(database: Databas
     ledger.begin(request(job_id, 1, key="unpriced", costs=bill(None)))
     with database.read() as session:
         kept = {key: total for key, total in totals(session).items() if not key[0].period.startswith("run ")}
-    config = _config()
+    config = config_of()
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0004")
