@@ -57,11 +57,15 @@ def deploy(
     surround(settings.home)
     # Prefect reads its settings when it is imported.
     from httpx import HTTPError, HTTPStatusError  # noqa: PLC0415
+    from prefect.deployments.runner import DeploymentApplyError  # noqa: PLC0415
 
     from stenoflow.flows.deployments import deploy_to_pool  # noqa: PLC0415
 
     try:
         names = asyncio.run(deploy_to_pool(settings, pool, type_.value, image))
+    except DeploymentApplyError as error:
+        hint = "a desk's own server takes pools of processes only; prefect server start takes images, too"
+        raise PrefectError(f"the deployments could not be registered: {error}", hint) from error
     except HTTPStatusError as error:
         status = error.response.status_code
         hint = "check PREFECT_API_AUTH_STRING" if status == _UNAUTHORIZED else "check PREFECT_API_URL"
