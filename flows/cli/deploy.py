@@ -64,11 +64,10 @@ def deploy(
     try:
         names = asyncio.run(deploy_to_pool(settings, pool, type_.value, image))
     except DeploymentApplyError as error:
-        hint = "a desk's own server takes pools of processes only; prefect server start takes images, too"
-        raise PrefectError(f"the deployments could not be registered: {error}", hint) from error
+        raise PrefectError(f"the deployments could not be registered: {error}", _HINTS[403]) from error
     except HTTPStatusError as error:
         status = error.response.status_code
-        hint = "check PREFECT_API_AUTH_STRING" if status == _UNAUTHORIZED else "check PREFECT_API_URL"
+        hint = _HINTS.get(status, "check PREFECT_API_URL")
         raise PrefectError(
             f"the deployments could not be registered: the server answers {status}{_said(error.response)}",
             hint,
@@ -83,7 +82,10 @@ def deploy(
     say(f"Workers: prefect worker start --pool {pool}")
 
 
-_UNAUTHORIZED = 401
+_HINTS = {
+    401: "check PREFECT_API_AUTH_STRING",
+    403: "a desk's own server takes pools of processes only; prefect server start takes images, too",
+}
 
 
 def _said(response: Response) -> str:

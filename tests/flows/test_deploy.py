@@ -160,7 +160,7 @@ def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
     ("status", "said", "hint"),
     [
         (401, '{"detail": "Unauthorized"}', "PREFECT_API_AUTH_STRING"),
-        (403, "[]", "PREFECT_API_URL"),
+        (403, "[]", "pools of processes only"),
         (404, "no page", "PREFECT_API_URL"),
     ],
 )
