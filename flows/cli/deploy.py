@@ -57,14 +57,17 @@ def deploy(
     surround(settings.home)
     # Prefect reads its settings when it is imported.
     from httpx import HTTPError, HTTPStatusError  # noqa: PLC0415
+    from prefect.deployments.runner import DeploymentApplyError  # noqa: PLC0415
 
     from stenoflow.flows.deployments import deploy_to_pool  # noqa: PLC0415
 
     try:
         names = asyncio.run(deploy_to_pool(settings, pool, type_.value, image))
+    except DeploymentApplyError as error:
+        raise PrefectError(f"the deployments could not be registered: {error}", _HINTS[403]) from error
     except HTTPStatusError as error:
         status = error.response.status_code
-        hint = "check PREFECT_API_AUTH_STRING" if status == _UNAUTHORIZED else "check PREFECT_API_URL"
+        hint = _HINTS.get(status, "check PREFECT_API_URL")
         raise PrefectError(
             f"the deployments could not be registered: the server answers {status}{_said(error.response)}",
             hint,
@@ -79,7 +82,10 @@ def deploy(
     say(f"Workers: prefect worker start --pool {pool}")
 
 
-_UNAUTHORIZED = 401
+_HINTS = {
+    401: "check PREFECT_API_AUTH_STRING",
+    403: "a desk's own server takes pools of processes only; prefect server start takes images, too",
+}
 
 
 def _said(response: Response) -> str:

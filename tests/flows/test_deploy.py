@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -13,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
+from stenoflow.flows.prefect_server import start_server
 from tests.flows.conftest import Command, write_settings
 
 _ROOT = Path(__file__).parents[2]
@@ -50,19 +51,38 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return environment / "bin" / "python"
 
 
+@pytest.fixture(scope="module")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Prefect's own server, which takes whatever is to be executed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("plain")))
+        monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        server = start_server()
+        try:
+            server.wait()
+            yield server.api_url
+        finally:
+            server.stop()
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "image"), [("process", None), ("docker", "ours:1"), ("kubernetes", "registry.example/ours:1")]
+)
 def test_a_wheel_registers_every_deployment_for_a_pool_and_makes_its_queues(
-    installed: Path, home: Path, tmp_path: Path, prefect_api: str
+    kind: str, image: str | None, installed: Path, home: Path, tmp_path: Path, plain_server: str
 ) -> None:
+    pool = f"stenoflow {kind}"
+    arguments = ["deploy", "--pool", pool, "--type", kind, *(["--image", image] if image else [])]
     write_settings('[[inboxes]]\nname = "meetings"\naddress = "s3://meetings/inbox/"\nevery = 30\n')
     folder = tmp_path / "elsewhere"
     (folder / "flows").mkdir(parents=True)
     assert home.exists()
     for _ in range(2):
         done = subprocess.run(
-            [str(installed), "-c", _PROGRAM, "deploy", "--pool", "stenoflow"],
+            [str(installed), "-c", _PROGRAM, *arguments],
             cwd=folder,
-            env=os.environ | {"PREFECT_API_URL": prefect_api},
+            env=os.environ | {"PREFECT_API_URL": plain_server},
             capture_output=True,
             text=True,
             check=False,
@@ -72,29 +92,56 @@ def test_a_wheel_registers_every_deployment_for_a_pool_and_makes_its_queues(
     names = done.stdout.split("\n")[:-1]
     assert "transcribe/stenoflow" in names
     assert "ingest/meetings" in names
-    found, queues = asyncio.run(_registered())
+    found, queues, made = _registered(plain_server, pool)
     assert set(names) <= set(found)
-    assert all(found[name][0] == "stenoflow" for name in names)
+    assert made == kind
+    assert all(found[name][0] == pool for name in names)
+    assert {found[name][3].get("image") for name in names} == {image}
     assert {name for name in names if found[name][1] == "bulk"} == {"verify/stenoflow", "retain/stenoflow"}
     assert all(found[name][2].startswith("stenoflow.flows.deployable.") for name in names)
     assert queues["urgent"] < queues["normal"] < queues["bulk"]
 
 
-async def _registered() -> tuple[dict[str, tuple[str | None, str | None, str]], dict[str, int]]:
+def _registered(
+    url: str, pool: str
+) -> tuple[dict[str, tuple[str | None, str | None, str, dict[str, Any]]], dict[str, int], str]:
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - reads its settings when imported
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - the same
 
-    async with get_client() as client:
-        flows = {flow.id: flow.name for flow in await client.read_flows()}
-        found = {
-            f"{flows[each.flow_id]}/{each.name}": (
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        found: dict[str, tuple[str | None, str | None, str, dict[str, Any]]] = {
+            f"{client.read_flow(each.flow_id).name}/{each.name}": (
                 each.work_pool_name,
                 each.work_queue_name,
                 each.entrypoint or "",
+                each.job_variables or {},
             )
-            for each in await client.read_deployments()
+            for each in client.read_deployments()
+            if each.work_pool_name == pool
         }
-        queues = await client.read_work_queues(work_pool_name="stenoflow")
-        return found, {queue.name: queue.priority or 0 for queue in queues}
+        where = {"work_pool_name": pool}
+        reply = client.request(
+            "POST", "/work_pools/{work_pool_name}/queues/filter", path_params=where, json={}
+        )
+        queues = {each["name"]: each["priority"] for each in reply.json()}
+        return found, queues, client.read_work_pool(pool).type
+
+
+@pytest.mark.program
+def test_a_desks_own_server_takes_no_images(home: Path, prefect_api: str, tmp_path: Path) -> None:
+    assert not home.exists()
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, "deploy", "--pool", "images", "--type", "docker", "--image", "x"],
+        cwd=tmp_path,
+        env=os.environ | {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    words = " ".join(done.stderr.split())
+    assert (done.returncode, "DEBUG" in words) == (3, False), words
+    assert "'job_variables' may not be set" in words
+    assert "prefect server start" in words
 
 
 def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
@@ -113,7 +160,7 @@ def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
     ("status", "said", "hint"),
     [
         (401, '{"detail": "Unauthorized"}', "PREFECT_API_AUTH_STRING"),
-        (403, "[]", "PREFECT_API_URL"),
+        (403, "[]", "pools of processes only"),
         (404, "no page", "PREFECT_API_URL"),
     ],
 )
