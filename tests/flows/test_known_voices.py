@@ -161,6 +161,12 @@ def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     stenoflow("transcribe", monday, *_VOICES, "--speaker", "A=Anna")
     assert all(vector.startswith("fernet:gAAAA") for _, vector in _kept(home))
     assert _speakers(stenoflow("transcribe", tuesday, *_VOICES).line) == ["A", "Anna"]
+    with sqlite3.connect(home / "stenoflow.db") as database:
+        database.execute(
+            "UPDATE voiceprints SET vector = ? WHERE id = 1", (base64.b64encode(bytes(64)).decode(),)
+        )
+    assert stenoflow("voices", "list").exit_code == 0
+    assert all(vector.startswith("fernet:") for _, vector in _kept(home)), "those from before the key, too"
     monkeypatch.delenv("STENOFLOW_VOICES_KEY")
     third = _record(tmp_path / "talks", "wednesday", ANN, PAUSE, BOB, PAUSE)
     assert _speakers(stenoflow("transcribe", third, *_VOICES).line) == ["A", "B"]
