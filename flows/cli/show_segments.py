@@ -12,9 +12,13 @@ from stenoflow.storage.database.cache_keys import translator_of, with_translatio
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
-from stenoflow.tasks.artifacts.verbose_json import difference_entry
-from stenoflow.tasks.assembly.assemble import diarize, opinions_on
+from stenoflow.tasks.artifacts.document import REASONS
+from stenoflow.tasks.artifacts.verbose_json import difference_entry, suggestion_entry
+from stenoflow.tasks.assembly.assemble import diarize, opinions_on, with_corrections
+from stenoflow.tasks.assembly.diarization import DiarizedTranscript, with_names
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.minutes.document import newest_minutes
+from stenoflow.tasks.transcript.name_suggestions import NameSource, NameSuggestion, suggest_names
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
@@ -52,8 +56,19 @@ def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
         **({} if opinions is None else {"second_opinion": [difference_entry(each) for each in opinions]}),
         "seams": [manifest.seam_entry(seam) for seam in transcript.seams],
         "speakers": {label: names.get(label, label) for label in diarized.speakers},
+        "attendees": job.settings.get("attendees", []),
+        "name_suggestions": [suggestion_entry(each, names) for each in _suggestions(context, job, diarized)],
         **manifest.integrity_entries(job),
     }
+
+
+def _suggestions(context: AppContext, job: Job, diarized: DiarizedTranscript) -> tuple[NameSuggestion, ...]:
+    """Return names that speakers may have."""
+    names = job.speakers or {}
+    named = with_corrections(context, job, with_names(diarized.transcript, names))
+    minutes = newest_minutes(context, job, named)
+    points = () if minutes is None else minutes.minutes.action_items
+    return suggest_names(diarized.transcript.utterances, names, job.settings.get("attendees", ()), points)
 
 
 def _describe_texts(context: AppContext, job: Job) -> dict[str, Any]:
@@ -84,6 +99,12 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
         fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
     for label, name in details["speakers"].items():
         fact("speaker", label if label == name else f"{label}: {name}")
+    for each in details["name_suggestions"]:
+        quote = f" '{each['quote']}'" if each["quote"] else ""
+        why = f"{REASONS[NameSource(each['source'])]}{quote} at {clock(round(each['at'] * 1000))}"
+        fact("perhaps", f"{each['speaker']} is {each['name']}: {why}")
+    if details["attendees"]:
+        fact("invited", ", ".join(details["attendees"]))
     seams = Counter(each["kind"] for each in details["seams"])
     joined = "; seams: " + ", ".join(f"{number} {kind}" for kind, number in seams.items()) if seams else ""
     _print_counts("segments", details["segments"], "" if whole else joined)

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 from stenoflow.tasks.artifacts.minutes import MinutesDocument
 from stenoflow.tasks.artifacts.sanitize import one_line, readable
 from stenoflow.tasks.transcript.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from stenoflow.tasks.transcript.cues import labelled, make_cues
+from stenoflow.tasks.transcript.name_suggestions import NameSource, NameSuggestion
 from stenoflow.tasks.transcript.quality import (
     SuspectAnswer,
     SuspectReason,
@@ -38,6 +40,8 @@ class SpeakerInfo:
         throughout: each label stands for one person in the whole recording.
         model: what told voices apart on this machine; None: they were told otherwise, or not yet.
         experimental: that is the encoder that is built in, whose errors are many where voices are alike.
+        attendees: who was invited.
+        suggestions: names that speakers may have, confirmed by nobody.
     """
 
     by: str | None = None
@@ -46,6 +50,8 @@ class SpeakerInfo:
     throughout: bool = True
     model: str | None = None
     experimental: bool = False
+    attendees: tuple[str, ...] = ()
+    suggestions: tuple[NameSuggestion, ...] = ()
 
     @property
     def shown(self) -> list[str]:
@@ -136,6 +142,14 @@ class Document:
         """Number of breaches of each rule; rules without a breach are left out."""
         return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
 
+
+REASONS: Final = {
+    NameSource.VOICE: "the voice is like it",
+    NameSource.SPOKEN: "says",
+    NameSource.MINUTES: "the minutes have",
+    NameSource.ATTENDEES: "of those who were invited, nobody else is left, from",
+}
+"""Why a name is suggested, before the words that suggest it."""
 
 _MOST_NAMED = 3
 

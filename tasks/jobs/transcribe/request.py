@@ -195,6 +195,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         align=(options.align or settings.align).value,
         speakers=_speakers(options.speakers, model, models),
         engine=None if ours is None else ours.identity,
+        attendees=options.attendees,
         others=tuple(map(str, chain[1:])),
         **_voices(settings, options),
     )
