@@ -87,12 +87,14 @@ class Voiceprints:
         """Return the voices with a name.
 
         Args:
-            model: by which they were heard; those of others cannot be compared.
+            model: by which they were heard, without its revision; those of others cannot be compared.
             inbox: where their recordings came in; None: anywhere.
             beside: the recording whose own voices are left out.
         """
         asked = select(Voiceprint.name, Voiceprint.vector).where(
-            Voiceprint.name.is_not(None), Voiceprint.model == model, Voiceprint.recording_id != beside
+            Voiceprint.name.is_not(None),
+            Voiceprint.model.startswith(f"{model}/", autoescape=True),
+            Voiceprint.recording_id != beside,
         )
         if inbox is not None:
             asked = asked.where(Voiceprint.inbox == inbox)

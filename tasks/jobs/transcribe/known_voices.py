@@ -62,7 +62,7 @@ def keep_voices(context: AppContext, job: Job, told: Diarization) -> None:
         model, key = settings.diarizer or "", settings.turns or ""
         context.voiceprints.add(job.recording_id, key, model, inbox, kept)
         scope = None if context.settings.voices.across_inboxes else inbox
-        named = _named(context, model, scope, job.recording_id, cipher)
+        named = _named(context, model.rpartition("/")[0], scope, job.recording_id, cipher)
         likeness = {
             label: {
                 name: max((float(vector @ each) for each in those if each.size == vector.size), default=0.0)
