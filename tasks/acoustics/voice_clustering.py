@@ -37,14 +37,18 @@ class VoiceRule:
     Attributes:
         same: so alike are clusters of one speaker, as a mean over their windows.
         same_mean: so alike are the mean voices of clusters of one speaker. Those that come as near as that
-            to the two thresholds, on average, are one.
+            to the two thresholds, on average, are one,
+        more: and by this share nearer where both are heard
+        long_ms: for as long as this: what is heard of a voice for long is more alike, if it is one.
         sure: windows of a few minutes that are more alike than this are one voice.
         least_ms: who speaks less than this in all is no speaker, unless so many are asked for.
         smoothing: what a change of speakers costs, in likeness times seconds.
     """
 
-    same: float = 0.64
-    same_mean: float = 0.78
+    same: float = 0.60
+    same_mean: float = 0.73
+    more: float = 0.16
+    long_ms: int = 20_000
     sure: float = 0.72
     least_ms: int = 3_000
     smoothing: SmoothingRule = field(default_factory=lambda: SmoothingRule(change=0.15))
@@ -135,7 +139,14 @@ class HeardVoices:
         limits = self.limits
         sure = ClusterRule(self.rule.sure, limits.at_least)
         means, spoken_ms = _clustered(self._means, self._means_ms, sure)
-        rule = ClusterRule(self.rule.same, limits.at_least, limits.at_most, self.rule.same_mean)
+        rule = ClusterRule(
+            self.rule.same,
+            limits.at_least,
+            limits.at_most,
+            self.rule.same_mean,
+            self.rule.more,
+            self.rule.long_ms,
+        )
         means, spoken_ms = _clustered(means, spoken_ms, rule)
         order = sorted(range(len(spoken_ms)), key=spoken_ms.__getitem__, reverse=True)
         enough = sum(ms >= self.rule.least_ms for ms in spoken_ms)

@@ -4,8 +4,8 @@ Numbers in, numbers out: whoever has the embeddings says how alike they are. The
 is that of their members, so a cluster of one part of a recording can be a member in the next round.
 
 Average linkage sees how the members scatter, and the likeness of the clusters' means does not. Each is wrong
-about some pairs of clusters; both together are wrong about fewer, and about fewer again where one of the
-thresholds is a little off.
+about some pairs of clusters; both together are wrong about fewer, and it matters less where one of the
+thresholds is a little off. And the more there is of two clusters, the more alike they are if they are one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ class ClusterRule:
 
     Attributes:
         threshold: clusters less alike than this stay apart.
-        mean_threshold: the same of their means, brought to length 1. Where it is given, clusters stay apart
-            that come, on average, less near to the two thresholds than all the way; None: the first alone
-            decides.
+        mean_threshold: the same of their means, brought to length 1; None: the first alone decides. Where it
+            is given, what counts is the mean of both likenesses, each as a share of its threshold.
+        more: by this share more alike must two clusters be that weigh ``heavy`` or more each; less, in
+            proportion, where one weighs less.
         at_least: no fewer clusters than this are made, where there are so many members.
         at_most: no more than this; None: as many as there are.
     """
@@ -32,6 +33,8 @@ class ClusterRule:
     at_least: int = 1
     at_most: int | None = None
     mean_threshold: float | None = None
+    more: float = 0.0
+    heavy: float = 1.0
 
     def goes_on(self, clusters: int, likeness: float) -> bool:
         """Tell whether the two clusters that are most alike become one."""
@@ -60,7 +63,7 @@ def cluster(likeness: Sequence[Sequence[float]], weights: Sequence[float], rule:
     if rule.mean_threshold is None:
         merging = _Merging(rows, list(weights))
     else:
-        merging = _MergingByBoth(rows, list(weights), rule.threshold, rule.mean_threshold)
+        merging = _MergingByBoth(rows, list(weights), rule, rule.mean_threshold)
     while len(merging.alive) > 1:
         first, second, alike = merging.nearest()
         if not rule.goes_on(len(merging.alive), alike):
@@ -129,20 +132,21 @@ class _Merging:
 
 
 class _MergingByBoth(_Merging):
-    """Holds how alike clusters are, and how alike their means, against a threshold each."""
+    """Holds how alike clusters are, and how alike their means, against a threshold each; 1 is enough."""
 
     def __init__(
-        self, rows: list[list[float]], weights: list[float], threshold: float, mean_threshold: float
+        self, rows: list[list[float]], weights: list[float], rule: ClusterRule, mean_threshold: float
     ) -> None:
-        self._threshold, self._mean_threshold = threshold, mean_threshold
+        self._rule, self._mean_threshold = rule, mean_threshold
         super().__init__(rows, weights)
 
     def _alike(self, number: int) -> Callable[[int], float]:
-        rows, row = self._rows, self._rows[number]
-        own = row[number]
+        rows, row, weights, rule = self._rows, self._rows[number], self._weights, self._rule
+        own, weight = row[number], weights[number]
 
         def alike(other: int) -> float:
             lengths = math.sqrt(max(own * rows[other][other], 1e-12))
-            return (row[other] / self._threshold + row[other] / lengths / self._mean_threshold) / 2
+            share = (row[other] / rule.threshold + row[other] / lengths / self._mean_threshold) / 2
+            return share / (1 + rule.more * min(1.0, weight / rule.heavy, weights[other] / rule.heavy))
 
         return alike

@@ -30,10 +30,11 @@ SPEECH = Path(__file__).parents[2].parent / "shared" / "speech"
 
 def word_error_rate(said: str, heard: str) -> float:
     """Compare words only: no case, no punctuation."""
-    return float(jiwer.wer(_plain(said), _plain(heard)))
+    return float(jiwer.wer(plain(said), plain(heard)))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return the words of a text in lower case, and nothing else."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 

@@ -125,6 +125,14 @@ def test_means_that_are_alike_count_as_the_likeness_of_the_parts_does() -> None:
     assert cluster(compact, [1, 1], rule) == [0, 1]
 
 
+def test_the_more_there_is_of_two_clusters_the_more_alike_they_must_be() -> None:
+    alike = _gram(_means((0.0, 0.9), (0.5, 0.9)))
+    rule = ClusterRule(0.64, mean_threshold=0.78, more=0.2, heavy=20)
+    assert cluster(alike, [3, 90], rule) == [0, 0]
+    assert cluster(alike, [15, 90], rule) == [0, 1]
+    assert cluster(alike, [90, 90], ClusterRule(0.64, mean_threshold=0.78, more=0.05, heavy=20)) == [0, 0]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_by_both_thresholds_it_is_as_by_the_definition(seed: int) -> None:
     """Against means that are worked out anew after each step."""
@@ -141,12 +149,14 @@ def test_by_both_thresholds_it_is_as_by_the_definition(seed: int) -> None:
     def alike(one: list[int], other: list[int]) -> float:
         first, second = mean(one), mean(other)
         parts: float = sum(map(mul, first, second))
-        return (parts / 0.7 + parts / (hypot(*first) * hypot(*second)) / 0.9) / 2
+        least = min(sum(weights[each] for each in group) for group in (one, other))
+        share = (parts / 0.7 + parts / (hypot(*first) * hypot(*second)) / 0.9) / 2
+        return share / (1 + 0.3 * min(1, least / 12))
 
     while len(groups) > 1:
         value, one, other = max((alike(*pair), *pair) for pair in combinations(groups, 2))
         if value < 1:
             break
         groups = [each for each in groups if each not in (one, other)] + [[*one, *other]]
-    found = cluster(_gram(vectors), weights, ClusterRule(0.7, mean_threshold=0.9))
+    found = cluster(_gram(vectors), weights, ClusterRule(0.7, mean_threshold=0.9, more=0.3, heavy=12))
     assert partition(found) == set(map(frozenset, groups))
