@@ -92,7 +92,8 @@ def talk(
     random_ = random.Random(seed)
     said = {name: _pieces(name, random_, lengths) for name in people}
     weights = dict(zip(people, shares or [1.0] * len(people), strict=True))
-    sound, turns, at, last = np.zeros(RATE // 2), [], RATE // 2, ""
+    sound, at, last = np.zeros(RATE // 2), RATE // 2, ""
+    turns: list[Turn] = []
     spoken: list[Turn] = []
     first, pauses = list(people), 0
     while first or at < seconds * RATE:

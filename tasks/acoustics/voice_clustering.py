@@ -47,7 +47,7 @@ class VoiceRule:
 
     same: float = 0.60
     same_mean: float = 0.73
-    more: float = 0.16
+    more: float = 0.14
     long_ms: int = 20_000
     sure: float = 0.72
     least_ms: int = 3_000

@@ -143,6 +143,12 @@ class Document:
         return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
 
 
+MEASURED: Final = (
+    "of talks made of clear clips 0 to 3 % of the speech had the wrong speaker, of turns under 2 s a tenth, and"
+    " of two who speak at once one is not heard"
+)
+"""What was measured of the encoder that is built in, see the README of `tasks/`."""
+
 REASONS: Final = {
     NameSource.VOICE: "the voice is like it",
     NameSource.SPOKEN: "says",
@@ -172,7 +178,9 @@ def facts(document: Document) -> list[str]:
         where = ", ".join(span(Region(each.start_ms, each.end_ms)) for each in transcript.suspect)
         said.append(f"perhaps words missing from {where}")
     if document.speaking.experimental:
-        said.append("speakers are told by their voices, which is experimental: check who says what")
+        said.append(
+            f"speakers are told by their voices, which is experimental ({MEASURED}): check who says what"
+        )
     if document.wordless_speech:
         where = ", ".join(map(span, document.wordless_speech[:_MOST_NAMED]))
         more = "" if len(document.wordless_speech) <= _MOST_NAMED else " and elsewhere"

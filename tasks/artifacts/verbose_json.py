@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.document import MEASURED, Document
 from stenoflow.tasks.transcript.name_suggestions import NameSuggestion
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectUtterance
 from stenoflow.tasks.transcript.second_opinion import Difference
@@ -63,6 +63,8 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     if speaking.model is not None:
         yield "speakers_model", speaking.model
         yield "speakers_experimental", speaking.experimental
+    if speaking.experimental:
+        yield "speakers_measured", MEASURED
     if speaking.attendees:
         yield "attendees", list(speaking.attendees)
     if speaking.suggestions:

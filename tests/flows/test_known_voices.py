@@ -179,6 +179,24 @@ def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     assert _speakers(stenoflow("transcribe", third, *_VOICES).line) == ["A", "B"]
 
 
+@pytest.mark.program
+def test_voices_and_who_was_invited_go_with_the_answers_that_retention_erases(
+    stenoflow: Command, home: Path, monday: Path
+) -> None:
+    stenoflow("jobs")
+    write_settings(_KEEP + "[retention]\nanswers = 60\n")
+    inbox = monday.parent
+    (inbox / "monday.json").write_text('{"speakers": "voices", "attendees": ["Anna Bell"]}')
+    line = stenoflow("ingest", inbox, "--interval", "0.1", "--json").line
+    assert stenoflow("show", line["job"], "--json").line["attendees"] == ["Anna Bell"]
+    assert len(_kept(home)) == 2
+    with sqlite3.connect(home / "stenoflow.db") as database:
+        database.execute("UPDATE jobs SET finished_at = datetime(finished_at, '-70 days')")
+    assert stenoflow("forget", "--expired", "--yes").exit_code == 0
+    assert _kept(home) == []
+    assert stenoflow("show", line["job"], "--json").line["attendees"] == []
+
+
 @pytest.mark.parametrize(
     "damaged", ["", "no base64", "AAAA", "AAAAAAAA", "fernet:x", base64.b64encode(b"\xff" * 1024).decode()]
 )
