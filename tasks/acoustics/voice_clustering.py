@@ -40,6 +40,8 @@ class VoiceRule:
             to the two thresholds, on average, are one,
         more: and by this share nearer where both are heard
         long_ms: for as long as this: what is heard of a voice for long is more alike, if it is one.
+        long_share: or for this share of all that is heard, where that is longer: in an hour, what is odd
+            about a voice comes back often.
         sure: windows of a few minutes that are more alike than this are one voice.
         least_ms: who speaks less than this in all is no speaker, unless so many are asked for.
         smoothing: what a change of speakers costs, in likeness times seconds.
@@ -49,6 +51,7 @@ class VoiceRule:
     same_mean: float = 0.73
     more: float = 0.14
     long_ms: int = 20_000
+    long_share: float = 0.1
     sure: float = 0.72
     least_ms: int = 3_000
     smoothing: SmoothingRule = field(default_factory=lambda: SmoothingRule(change=0.15))
@@ -145,7 +148,7 @@ class HeardVoices:
             limits.at_most,
             self.rule.same_mean,
             self.rule.more,
-            self.rule.long_ms,
+            max(self.rule.long_ms, self.rule.long_share * sum(spoken_ms)),
         )
         means, spoken_ms = _clustered(means, spoken_ms, rule)
         order = sorted(range(len(spoken_ms)), key=spoken_ms.__getitem__, reverse=True)

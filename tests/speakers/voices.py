@@ -143,6 +143,7 @@ def _rules() -> Iterator[tuple[str, VoiceRule]]:
         ),
         "more": lambda factor: replace(usual, more=usual.more * factor),
         "long_ms": lambda factor: replace(usual, long_ms=round(usual.long_ms * factor)),
+        "long_share": lambda factor: replace(usual, long_share=usual.long_share * factor),
         "sure": lambda factor: replace(usual, sure=usual.sure * factor),
         "least_ms": lambda factor: replace(usual, least_ms=round(usual.least_ms * factor)),
         "pause_ms": lambda factor: replace(
