@@ -59,8 +59,8 @@ def transcribe(
     """Transcribe recordings: text, subtitles and JSON, with what each cost.
 
     --speakers voices promises nothing: with the model that is built in, of talks made of clear clips 0 to 3 %
-    of the speech had the wrong speaker, of turns under 2 s a tenth, and of two who speak at once one is not
-    heard. Real meetings have voices that are alike, far away, or in noise.
+    of the speech had the wrong speaker, in noise up to a quarter, of turns under 2 s a tenth, and of two who
+    speak at once one is not heard. Real meetings have voices that are alike, far away, or in noise.
 
     Example: [bold]stenoflow transcribe board-meeting.m4a recordings/ --out transcripts/[/]
     """

@@ -24,8 +24,9 @@ from stenoflow.tasks.engine.whisper import WhisperSettings
 from stenoflow.tasks.media.decode import decode_all
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.engine import tiny_whisper
+from tests.real_speech import FOLDER
 
-SPEECH = Path(__file__).parents[2].parent / "shared" / "speech"
+SPEECH = FOLDER
 
 
 def word_error_rate(said: str, heard: str) -> float:

@@ -48,7 +48,7 @@ def _measured() -> Iterator[tuple[str, Score]]:
         said = "no bleed" if bleed_db is None else f"bleed at {bleed_db:g} dB"
         yield f"two channels, {said}", _by_channels(talk, bleed_db)
     yield "two channels, overlapping by 0.5 s", _by_channels(meeting(["linda", "sam"], -500), -20.0)
-    yield "three channels, bleed at -20 dB", _by_channels(meeting(["linda", "john", "sam"]), -20.0)
+    yield "three channels, bleed at -20 dB", _by_channels(meeting(["linda", "jane", "sam"]), -20.0)
     for jitter_ms in (0, 100, 250, 500):
         yield f"RTTM, turns off by up to {jitter_ms} ms", _by_turns(talk, jitter_ms)
     yield "RTTM, overlapping by 0.5 s, off by up to 250 ms", _by_turns(meeting(["linda", "sam"], -500), 250)
@@ -59,7 +59,7 @@ def _tell_words() -> None:
     _tell(f"{'one microphone':48} {'words':>6} {'WER':>7} {'cpWER':>7} {'all one speaker':>16} speakers")
     for people, pause_ms in (
         (["linda", "sam"], 400),
-        (["linda", "john", "sam"], 400),
+        (["linda", "jane", "sam"], 400),
         (["linda", "sam"], -500),
     ):
         talk = meeting(people, pause_ms)
