@@ -194,7 +194,7 @@ def test_voices_and_who_was_invited_go_with_the_answers_that_retention_erases(
         database.execute("UPDATE jobs SET finished_at = datetime(finished_at, '-70 days')")
     assert stenoflow("forget", "--expired", "--yes").exit_code == 0
     assert _kept(home) == []
-    assert stenoflow("show", line["job"], "--json").line["attendees"] == []
+    assert "attendees" not in stenoflow("show", line["job"], "--json").line
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_minutes_suggest_who_took_something_on(stenoflow: Command, api: AudioApi
     api.recogniser = lambda sound, _fields: _heard(sound, said)
     options = ("--speakers", inbox / "talk.rttm", "--json")
     line = stenoflow("transcribe", inbox / "talk.mp3", *options).line
-    assert stenoflow("show", line["job"], "--json").line["name_suggestions"] == []
+    assert "name_suggestions" not in stenoflow("show", line["job"], "--json").line
     # The writer of minutes in the tests has Anna write up what the last line says.
     stenoflow("digest", line["job"])
     (suggestion,) = stenoflow("show", line["job"], "--json").line["name_suggestions"]
