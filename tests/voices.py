@@ -72,8 +72,11 @@ def talk(
     shares: Sequence[float] | None = None,
     noise_db: float | None = None,
     babble_db: float | None = None,
+    lengths: tuple[float, float] = (2, 9),
+    overlap: float = 0,
+    telephone: bool = False,
 ) -> Talk:
-    """Let people take turns of 2 to 9 s, cut from what they read, with short pauses between.
+    """Let people take turns, cut from what they read, with short pauses between.
 
     Args:
         people: names in `PEOPLE`; each speaks at least once.
@@ -82,27 +85,35 @@ def talk(
         shares: how often each takes a turn; None: all as often.
         noise_db: white noise so much softer than the speech.
         babble_db: others speaking in the background, so much softer.
+        lengths: of turns in seconds, at least and at most.
+        overlap: so often one begins 0.3 to 1.5 s before the last one ends.
+        telephone: what is below 300 Hz and above 3,400 is gone, and every second person is 6 dB softer.
     """
     random_ = random.Random(seed)
-    said = {name: _pieces(name, random_) for name in people}
+    said = {name: _pieces(name, random_, lengths) for name in people}
     weights = dict(zip(people, shares or [1.0] * len(people), strict=True))
-    parts, turns, at, last = [np.zeros(RATE // 2, np.int16)], [], RATE // 2, ""
+    sound, at, last = np.zeros(RATE // 2), RATE // 2, ""
+    turns: list[Turn] = []
     spoken: list[Turn] = []
-    first = list(people)
+    first, pauses = list(people), 0
     while first or at < seconds * RATE:
         others = [name for name in people if name != last] or list(people)
         last = first.pop(0) if first else random_.choices(others, [weights[name] for name in others])[0]
         piece = next(said[last])
-        pause = np.zeros(round(RATE * random_.uniform(0.1, 0.7)), np.int16)
+        pause = round(RATE * random_.uniform(0.1, 0.7))
+        if overlap and turns and random_.random() < overlap:
+            at = max(0, at - round(RATE * random_.uniform(0.3, 1.5)) - pauses)
+        pauses = pause
         start_ms = at * 1000 // RATE
         turns.append(Turn(start_ms, start_ms + piece.size * 1000 // RATE, last))
         spoken += [
             Turn(start_ms + each.start_ms, start_ms + each.end_ms, last)
             for each in find_regions(LevelMeter().add(piece).tolist())
         ]
-        parts += [piece, pause]
-        at += piece.size + pause.size
-    sound = np.concatenate(parts).astype(np.float64)
+        soft = 0.5 if telephone and people.index(last) % 2 else 1.0
+        sound = np.pad(sound, (0, max(0, at + piece.size + pause - sound.size)))
+        sound[at : at + piece.size] += soft * piece
+        at += piece.size + pause
     noise = np.random.default_rng(seed)
     sound += noise.normal(0, 8, sound.size)
     if noise_db is not None:
@@ -111,6 +122,8 @@ def talk(
         sound += _babble([name for name in PEOPLE if name not in people], sound.size) * 10 ** (
             -babble_db / 20
         )
+    if telephone:
+        sound = _narrow(sound)
     return Talk(np.clip(sound, -32768, 32767).astype(np.int16), tuple(turns), tuple(spoken))
 
 
@@ -132,14 +145,24 @@ def levelled(name: str) -> Samples:
     return made
 
 
-def _pieces(name: str, random_: random.Random) -> Iterator[Samples]:
+def _pieces(name: str, random_: random.Random, lengths: tuple[float, float]) -> Iterator[Samples]:
     while True:
         for file in random_.sample(PEOPLE[name], len(PEOPLE[name])):
             sound, at = levelled(file), 0
             while at < sound.size - RATE:
-                size = round(random_.uniform(2, 9) * RATE)
+                size = round(random_.uniform(*lengths) * RATE)
                 yield sound[at : at + size]
                 at += size
+
+
+def _narrow(
+    sound: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Leave what a telephone lets through."""
+    spectrum = np.fft.rfft(sound)
+    hertz = np.fft.rfftfreq(sound.size, 1 / RATE)
+    spectrum[(hertz < 300) | (hertz > 3_400)] = 0
+    return np.fft.irfft(spectrum, sound.size)
 
 
 def _babble(names: Sequence[str], size: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

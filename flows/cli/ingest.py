@@ -96,8 +96,9 @@ def ingest(
     A NAME.json beside a recording, or \[recordings] in a stenoflow.toml in its folder, gives options: model,
     language, languages, glossary (terms, or the name of a file beside it), translate, align,
     segment_seconds, stream, speakers (none, channels, model, voices), min_speakers, max_speakers, names,
-    formats, digest, tag, budget, priority (urgent, normal, bulk). It may lower a budget, not raise it; what
-    can cost more is refused unless --allow names it. A NAME.rttm beside it says who speaks when.
+    attendees, formats, digest, tag, budget, priority (urgent, normal, bulk). It may lower a budget, not raise
+    it; what can cost more is refused unless --allow names it. A NAME.rttm beside it says who speaks when, a
+    NAME.ics who was invited.
 
     Example: [bold]stenoflow ingest s3://meetings/inbox/ --watch --reject[/]
     """

@@ -12,9 +12,13 @@ from stenoflow.storage.database.cache_keys import translator_of, with_translatio
 from stenoflow.storage.database.states import Activity, JobKind
 from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.artifacts import manifest
-from stenoflow.tasks.artifacts.verbose_json import difference_entry
-from stenoflow.tasks.assembly.assemble import diarize, opinions_on
+from stenoflow.tasks.artifacts.document import REASONS
+from stenoflow.tasks.artifacts.verbose_json import difference_entry, suggestion_entry
+from stenoflow.tasks.assembly.assemble import diarize, opinions_on, with_corrections
+from stenoflow.tasks.assembly.diarization import DiarizedTranscript, with_names
 from stenoflow.tasks.context import AppContext
+from stenoflow.tasks.jobs.minutes.document import newest_minutes
+from stenoflow.tasks.transcript.name_suggestions import NameSource, suggest_names
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.timecode import clock, samples_to_ms, seconds
 
@@ -52,8 +56,21 @@ def _describe_transcription(context: AppContext, job: Job) -> dict[str, Any]:
         **({} if opinions is None else {"second_opinion": [difference_entry(each) for each in opinions]}),
         "seams": [manifest.seam_entry(seam) for seam in transcript.seams],
         "speakers": {label: names.get(label, label) for label in diarized.speakers},
+        **_names(context, job, diarized),
         **manifest.integrity_entries(job),
     }
+
+
+def _names(context: AppContext, job: Job, diarized: DiarizedTranscript) -> dict[str, Any]:
+    """Return who was invited, and names that speakers may have; nothing where there are none."""
+    names, attendees = job.speakers or {}, job.settings.get("attendees", [])
+    named = with_corrections(context, job, with_names(diarized.transcript, names))
+    minutes = newest_minutes(context, job, named)
+    points = () if minutes is None else minutes.minutes.action_items
+    found = suggest_names(diarized.transcript.utterances, names, attendees, points)
+    suggestions = [suggestion_entry(each, names) for each in found]
+    described = {"attendees": attendees, "name_suggestions": suggestions}
+    return {name: listed for name, listed in described.items() if listed}
 
 
 def _describe_texts(context: AppContext, job: Job) -> dict[str, Any]:
@@ -84,6 +101,12 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
         fact("clipped", f"{details['clipped']:.1%} of the samples of speech")
     for label, name in details["speakers"].items():
         fact("speaker", label if label == name else f"{label}: {name}")
+    for each in details.get("name_suggestions", ()):
+        quote = f" '{each['quote']}'" if each["quote"] else ""
+        why = f"{REASONS[NameSource(each['source'])]}{quote} at {clock(round(each['at'] * 1000))}"
+        fact("perhaps", f"{each['speaker']} is {each['name']}: {why}")
+    if details.get("attendees"):
+        fact("invited", ", ".join(details["attendees"]))
     seams = Counter(each["kind"] for each in details["seams"])
     joined = "; seams: " + ", ".join(f"{number} {kind}" for kind, number in seams.items()) if seams else ""
     _print_counts("segments", details["segments"], "" if whole else joined)

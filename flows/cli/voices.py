@@ -29,6 +29,11 @@ def list(json: options.Json = False) -> None:  # noqa: A001 - as the command is 
     """
     settings = load_settings()
     with open_context(settings) as context:
+        if settings.voices_key is not None:
+            # Kept before there was a key, they are in clear.
+            from stenoflow.tasks.jobs.transcribe.known_voices import encrypt_kept  # noqa: PLC0415 - loads slowly
+
+            encrypt_kept(context)
         known = context.voiceprints.known()
     if json:
         for each in known:

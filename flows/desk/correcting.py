@@ -22,6 +22,7 @@ from stenoflow.storage.database.audit import Audit
 from stenoflow.storage.database.corrections import ConflictError, NewCorrection
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.tasks.artifacts.document import Document
 from stenoflow.tasks.artifacts.sanitize import one_line
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording, rename
@@ -93,7 +94,8 @@ def form(request: Request) -> Response:
     job = _correctable(context, request)
     asked = request.query_params
     passage = _passage(asked.get("start", ""), asked.get("end", ""), asked.get("speaker", ""))
-    return _form(request, job, passage)
+    name = one_line(asked.get("name", ""))[:_LONGEST_NAME]
+    return _form(request, job, passage, suggested=name)
 
 
 @changing(Role.EDITOR)
@@ -184,7 +186,13 @@ def _store(context: AppContext, job: Job, passage: Passage, edit: Edit, who: str
 
 
 def _form(
-    request: Request, job: Job, passage: Passage, edit: Edit | None = None, problem: str = ""
+    request: Request,
+    job: Job,
+    passage: Passage,
+    edit: Edit | None = None,
+    problem: str = "",
+    *,
+    suggested: str = "",
 ) -> Response:
     context = context_of(request)
     seen = context.corrections.last(job.recording_id)
@@ -201,12 +209,20 @@ def _form(
         seen=seen,
         before=now,
         text=now if edit is None else edit.text,
-        speaker=passage.of if edit is None else edit.speaker,
-        speakers=document.speakers,
+        speaker=(suggested or passage.of) if edit is None else edit.speaker,
+        speakers=[*document.speakers, *_suggested_names(document)],
+        everywhere=bool(suggested),
         problem=problem,
         now=now if problem else None,
         inbox=inbox_of(context.settings.inboxes, context.catalog.recording(job.recording_id).source),
     )
+
+
+def _suggested_names(document: Document) -> list[str]:
+    """Return names that a speaker may have, and that nobody is given yet."""
+    speaking = document.speaking
+    names = [*(each.name for each in speaking.suggestions), *speaking.attendees]
+    return [each for each in dict.fromkeys(names) if each not in document.speakers]
 
 
 def _correctable(context: AppContext, request: Request) -> Job:

@@ -57,12 +57,13 @@ def show(request: Request) -> Response:
     context = context_of(request)
     job = _job(context, request)
     document = document_of(context, job, context.catalog.segments(job.id))
+    named = replace(document.speaking, attendees=(), suggestions=())
     context.links.count_opening(request.path_params["link"][:_ID])
     return page(
         request,
         "shared.html.jinja",
-        # Its files and its minutes are artifacts of their own.
-        **page_values(replace(document, linked_formats=(), minutes=None)),
+        # Its files and its minutes are artifacts of their own, and names are for who can give them.
+        **page_values(replace(document, linked_formats=(), minutes=None, speaking=named)),
         link="sound",
         sound=None,
         has_picture=may_have_picture(document),

@@ -100,7 +100,7 @@ class Catalog:
             )
 
     def open_job(self, job: Job) -> Job:
-        """Store a job, or return the one with the same id, its budget, tag, inbox and formats up to date.
+        """Store a job, or return the one with the same id, its budget, tag, inbox and the like up to date.
 
         A format that was asked for once is kept: what is built anew is not to lack what there was.
         """
@@ -116,6 +116,8 @@ class Catalog:
                 stored.inbox = storable(job.inbox)
             if job.formats:
                 stored.formats = sorted({*(stored.formats or ()), *job.formats})
+            if job.settings.get("attendees"):
+                stored.settings = stored.settings | {"attendees": job.settings["attendees"]}
             return stored
 
     def set_budget(self, job_id: str, budget_micro: int) -> Job:

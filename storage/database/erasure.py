@@ -164,6 +164,7 @@ class Erasure:
             of = session.get_one(Job, job.id)
             _erase_answers(session, [of], expired)
             _erase_voices(session, of)
+            of.settings = {name: value for name, value in of.settings.items() if name != "attendees"}
             session.execute(update(Attempt).where(Attempt.job_id == job.id).values(answer=None))
             session.execute(delete(Turn).where(Turn.job_id == job.id))
             _erase_corrections_of_nothing(session, job.recording_id)

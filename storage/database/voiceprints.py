@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import CursorResult, delete, func, select, update
@@ -66,11 +66,12 @@ class Voiceprints:
                     ),
                 )
 
-    def name(self, recording_id: str, turns_key: str, names: Mapping[str, str]) -> None:
-        """Give the voices of a recording names, by our labels of the speakers."""
+    def name(self, recording_id: str, turns_key: str, names: Mapping[str, str]) -> list[str]:
+        """Give the voices of a recording names, by our labels of the speakers; returns those of no voice."""
+        unknown = []
         with self._database.write() as session:
             for label, name in names.items():
-                session.execute(
+                named = session.execute(
                     update(Voiceprint)
                     .where(
                         Voiceprint.recording_id == recording_id,
@@ -79,17 +80,21 @@ class Voiceprints:
                     )
                     .values(name=name)
                 )
+                unknown += [] if _count(named) else [name]
+        return unknown
 
     def named(self, model: str, inbox: str | None, beside: str) -> list[NamedVoiceprint]:
         """Return the voices with a name.
 
         Args:
-            model: by which they were heard; those of others cannot be compared.
+            model: by which they were heard, without its revision; those of others cannot be compared.
             inbox: where their recordings came in; None: anywhere.
             beside: the recording whose own voices are left out.
         """
         asked = select(Voiceprint.name, Voiceprint.vector).where(
-            Voiceprint.name.is_not(None), Voiceprint.model == model, Voiceprint.recording_id != beside
+            Voiceprint.name.is_not(None),
+            Voiceprint.model.startswith(f"{model}/", autoescape=True),
+            Voiceprint.recording_id != beside,
         )
         if inbox is not None:
             asked = asked.where(Voiceprint.inbox == inbox)
@@ -118,6 +123,20 @@ class Voiceprints:
         with self._database.write() as session:
             done = session.execute(update(Voiceprint).where(Voiceprint.name == name).values(name=new))
             return _count(done)
+
+    def rewrite(self, beginning: str, change: Callable[[str], str]) -> int:
+        """Store anew each voice whose vector does not begin so; returns how many.
+
+        Args:
+            beginning: of the vectors that stay.
+            change: returns a vector as it is to be stored.
+        """
+        others = select(Voiceprint).where(~Voiceprint.vector.startswith(beginning, autoescape=True))
+        with self._database.write() as session:
+            found = session.scalars(others.with_for_update()).all()
+            for each in found:
+                each.vector = change(each.vector)
+            return len(found)
 
     def forget(self, name: str | None) -> int:
         """Erase somebody's voices for good, or with None those of all; returns how many."""

@@ -91,9 +91,9 @@ def _bring(file: ModelFile, path: Path, progress: Progress) -> None:
         except httpx.HTTPError as error:
             # Without a byte more, there is no sense in going on.
             if _size(part) <= before:
-                raise _unreachable(file, error) from error
+                raise _unreachable(file, path, error) from error
     else:
-        raise _unreachable(file, None)
+        raise _unreachable(file, path, None)
     expected = file.archive_sha256 if file.member is not None else file.sha256
     if expected is not None and file_sha256(part) != expected:
         part.unlink()
@@ -175,10 +175,10 @@ def _unpack(archive: Path, member: str, out: Path) -> None:
         raise ModelUnavailableError(f"{archive.name} holds no {member}: {error}") from error
 
 
-def _unreachable(file: ModelFile, error: Exception | None) -> StenoflowError:
+def _unreachable(file: ModelFile, path: Path, error: Exception | None) -> StenoflowError:
     why = f": {error}" if error is not None and str(error) else ""
     member = "" if file.member is None else f" (from it, {file.member})"
     return ModelUnavailableError(
         f"{file.url} cannot be fetched{why}",
-        f"fetch it elsewhere{member}, and put it as {file.name} into the model's folder",
+        f"fetch it elsewhere{member}, and put it there as {path}",
     )

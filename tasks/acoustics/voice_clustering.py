@@ -35,17 +35,24 @@ class VoiceRule:
     can be made one by renaming, and two people under one name cannot be parted.
 
     Attributes:
-        same: clusters that are more alike than this are one speaker.
-        same_mean: clusters whose mean voices are more alike than this are one speaker, however their windows
-            scatter.
+        same: so alike are clusters of one speaker, as a mean over their windows.
+        same_mean: so alike are the mean voices of clusters of one speaker. Those that come as near as that
+            to the two thresholds, on average, are one,
+        more: and by this share nearer where both are heard
+        long_ms: for as long as this: what is heard of a voice for long is more alike, if it is one.
+        long_share: or for this share of all that is heard, where that is longer: in an hour, what is odd
+            about a voice comes back often.
         sure: windows of a few minutes that are more alike than this are one voice.
         least_ms: who speaks less than this in all is no speaker, unless so many are asked for.
         smoothing: what a change of speakers costs, in likeness times seconds.
     """
 
-    same: float = 0.63
-    same_mean: float = 0.88
-    sure: float = 0.68
+    same: float = 0.60
+    same_mean: float = 0.73
+    more: float = 0.14
+    long_ms: int = 20_000
+    long_share: float = 0.1
+    sure: float = 0.72
     least_ms: int = 3_000
     smoothing: SmoothingRule = field(default_factory=lambda: SmoothingRule(change=0.15))
 
@@ -133,14 +140,21 @@ class HeardVoices:
         if self._means is None:
             raise RuntimeError("nothing was heard")
         limits = self.limits
-        rule = ClusterRule(self.rule.same, limits.at_least, limits.at_most)
-        means, spoken_ms = _clustered(self._means, self._means_ms, rule)
+        sure = ClusterRule(self.rule.sure, limits.at_least)
+        means, spoken_ms = _clustered(self._means, self._means_ms, sure)
+        rule = ClusterRule(
+            self.rule.same,
+            limits.at_least,
+            limits.at_most,
+            self.rule.same_mean,
+            self.rule.more,
+            max(self.rule.long_ms, self.rule.long_share * sum(spoken_ms)),
+        )
+        means, spoken_ms = _clustered(means, spoken_ms, rule)
         order = sorted(range(len(spoken_ms)), key=spoken_ms.__getitem__, reverse=True)
         enough = sum(ms >= self.rule.least_ms for ms in spoken_ms)
         kept = order[: min(max(1, limits.at_least, enough), limits.at_most or len(order))]
-        rule = ClusterRule(self.rule.same_mean, limits.at_least, limits.at_most)
-        voices, _ = _clustered(unit(means[kept]), [spoken_ms[each] for each in kept], rule)
-        return unit(voices)
+        return unit(means[kept])
 
     def _scores(self, voices: Floats) -> list[list[float]]:
         scores: list[list[float]] = []

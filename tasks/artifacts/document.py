@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 from stenoflow.tasks.artifacts.minutes import MinutesDocument
 from stenoflow.tasks.artifacts.sanitize import one_line, readable
 from stenoflow.tasks.transcript.cue_rules import NETFLIX, Breach, Cue, CueRules, breaches
 from stenoflow.tasks.transcript.cues import labelled, make_cues
+from stenoflow.tasks.transcript.name_suggestions import NameSource, NameSuggestion
 from stenoflow.tasks.transcript.quality import (
     SuspectAnswer,
     SuspectReason,
@@ -38,6 +40,8 @@ class SpeakerInfo:
         throughout: each label stands for one person in the whole recording.
         model: what told voices apart on this machine; None: they were told otherwise, or not yet.
         experimental: that is the encoder that is built in, whose errors are many where voices are alike.
+        attendees: who was invited.
+        suggestions: names that speakers may have, confirmed by nobody.
     """
 
     by: str | None = None
@@ -46,6 +50,8 @@ class SpeakerInfo:
     throughout: bool = True
     model: str | None = None
     experimental: bool = False
+    attendees: tuple[str, ...] = ()
+    suggestions: tuple[NameSuggestion, ...] = ()
 
     @property
     def shown(self) -> list[str]:
@@ -137,6 +143,20 @@ class Document:
         return dict(Counter(breach for breach, _ in breaches(self.cues, self.rules)))
 
 
+MEASURED: Final = (
+    "of talks made of clear clips 0 to 3 % of the speech had the wrong speaker, in noise up to a quarter, of"
+    " turns under 2 s a tenth, and of two who speak at once one is not heard"
+)
+"""What was measured of the encoder that is built in, see the README of `tasks/`."""
+
+REASONS: Final = {
+    NameSource.VOICE: "the voice is like it",
+    NameSource.SPOKEN: "says",
+    NameSource.MINUTES: "the minutes have",
+    NameSource.ATTENDEES: "of those who were invited, nobody else is left, from",
+}
+"""Why a name is suggested, before the words that suggest it."""
+
 _MOST_NAMED = 3
 
 
@@ -158,7 +178,9 @@ def facts(document: Document) -> list[str]:
         where = ", ".join(span(Region(each.start_ms, each.end_ms)) for each in transcript.suspect)
         said.append(f"perhaps words missing from {where}")
     if document.speaking.experimental:
-        said.append("speakers are told by their voices, which is experimental: check who says what")
+        said.append(
+            f"speakers are told by their voices, which is experimental ({MEASURED}): check who says what"
+        )
     if document.wordless_speech:
         where = ", ".join(map(span, document.wordless_speech[:_MOST_NAMED]))
         more = "" if len(document.wordless_speech) <= _MOST_NAMED else " and elsewhere"

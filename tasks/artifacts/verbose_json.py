@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.document import MEASURED, Document
+from stenoflow.tasks.transcript.name_suggestions import NameSuggestion
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectUtterance
 from stenoflow.tasks.transcript.second_opinion import Difference
 from stenoflow.tasks.transcript.timecode import seconds
@@ -62,6 +63,12 @@ def _fields(document: Document) -> Iterator[tuple[str, Any]]:
     if speaking.model is not None:
         yield "speakers_model", speaking.model
         yield "speakers_experimental", speaking.experimental
+    if speaking.experimental:
+        yield "speakers_measured", MEASURED
+    if speaking.attendees:
+        yield "attendees", list(speaking.attendees)
+    if speaking.suggestions:
+        yield "name_suggestions", (suggestion_entry(each, speaking.names) for each in speaking.suggestions)
     yield "other_languages", map(_other_language, transcript.other_languages)
     yield "coverage", (_stretch(stretch) for stretch in transcript.coverage)
     yield "doubtful", (_suspect_answer(answer) for answer in document.suspect_answers)
@@ -134,6 +141,17 @@ def difference_entry(difference: Difference) -> dict[str, Any]:
     """Describe where a second opinion differs."""
     region = difference.region
     return {"start": seconds(region.start_ms), "end": seconds(region.end_ms), "kind": difference.kind.value}
+
+
+def suggestion_entry(suggestion: NameSuggestion, names: Mapping[str, str]) -> dict[str, Any]:
+    """Describe a name that a speaker may have; ``speaker`` is what the transcript says now."""
+    return {
+        "speaker": names.get(suggestion.speaker, suggestion.speaker),
+        "name": suggestion.name,
+        "source": suggestion.source.value,
+        "at": seconds(suggestion.region.start_ms),
+        "quote": suggestion.quote,
+    }
 
 
 def _stretch(stretch: Stretch) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class JobSettings:
         diarizer: what tells voices apart on this machine: its weights by their hashes, and what runs them.
         min_speakers: so many speak at least; None: as many as are heard.
         max_speakers: no more than so many speak.
+        attendees: who was invited; names are suggested from these, and the result does not depend on it.
     """
 
     provider: str
@@ -90,6 +91,7 @@ class JobSettings:
     diarizer: str | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    attendees: tuple[str, ...] = ()
 
     @property
     def chat_provider(self) -> str:
@@ -109,7 +111,9 @@ class JobSettings:
     @property
     def settings_hash(self) -> str:
         """Hash of all of it: a job is a recording with these."""
-        return _hash([_ENCODING, _SOUND, self._said()])
+        said = self._said()
+        said.pop("attendees", None)
+        return _hash([_ENCODING, _SOUND, said])
 
     @property
     def plan_hash(self) -> str:

@@ -18,6 +18,7 @@ from stenoflow.tasks.jobs.transcribe.speakers import MOST_BYTES, NoTurnsError, p
 from stenoflow.tasks.media.safe_open import opened
 from stenoflow.tasks.media.truncation import is_unfinished as lacks_its_end
 from stenoflow.tasks.sources import local_path
+from stenoflow.tasks.sources.attendees import clean_names, invited
 from stenoflow.tasks.sources.file_names import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.sources.inbox import Inbox, prefix_of
 from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
@@ -144,6 +145,7 @@ class InboxScanner:
         learned = self.context.inboxes.terms(prefix_of(self.inbox.address))
         try:
             options = _with_terms(options_of(entry.path, self.inbox.read, self.rules), learned)
+            options = _with_attendees(options, invited(entry.path, self.inbox.read))
             request = request_of(self.context, options)
             return ScannedRecording(
                 entry, options, self._with_turns(entry, request) if options.speakers is None else request
@@ -204,6 +206,13 @@ def _with_terms(options: RecordingOptions, terms: tuple[str, ...]) -> RecordingO
     if not terms:
         return options
     return options.model_copy(update={"glossary": tuple(dict.fromkeys([*(options.glossary or ()), *terms]))})
+
+
+def _with_attendees(options: RecordingOptions, invited: tuple[str, ...]) -> RecordingOptions:
+    """Return options with more people behind their attendees."""
+    if not invited:
+        return options
+    return options.model_copy(update={"attendees": clean_names([*options.attendees, *invited])})
 
 
 def rules_of(context: AppContext, given: Mapping[str, Any], allow: Collection[str]) -> InboxRules:

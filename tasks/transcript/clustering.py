@@ -2,11 +2,16 @@
 
 Numbers in, numbers out: whoever has the embeddings says how alike they are. The mean likeness of two clusters
 is that of their members, so a cluster of one part of a recording can be a member in the next round.
+
+Average linkage sees how the members scatter, and the likeness of the clusters' means does not. Each is wrong
+about some pairs of clusters; both together are wrong about fewer, and it matters less where one of the
+thresholds is a little off. And the more there is of two clusters, the more alike they are if they are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -16,6 +21,10 @@ class ClusterRule:
 
     Attributes:
         threshold: clusters less alike than this stay apart.
+        mean_threshold: the same of their means, brought to length 1; None: the first alone decides. Where it
+            is given, what counts is the mean of both likenesses, each as a share of its threshold.
+        more: by this share more alike must two clusters be that weigh ``heavy`` or more each; less, in
+            proportion, where one weighs less.
         at_least: no fewer clusters than this are made, where there are so many members.
         at_most: no more than this; None: as many as there are.
     """
@@ -23,19 +32,24 @@ class ClusterRule:
     threshold: float
     at_least: int = 1
     at_most: int | None = None
+    mean_threshold: float | None = None
+    more: float = 0.0
+    heavy: float = 1.0
 
     def goes_on(self, clusters: int, likeness: float) -> bool:
         """Tell whether the two clusters that are most alike become one."""
         if clusters <= max(1, self.at_least):
             return False
-        return likeness >= self.threshold or (self.at_most is not None and clusters > self.at_most)
+        enough = self.threshold if self.mean_threshold is None else 1.0
+        return likeness >= enough or (self.at_most is not None and clusters > self.at_most)
 
 
 def cluster(likeness: Sequence[Sequence[float]], weights: Sequence[float], rule: ClusterRule) -> list[int]:
     """Put members into clusters; takes time and memory by the square of their number.
 
     Args:
-        likeness: how alike each two members are: symmetrical; the diagonal is not looked at.
+        likeness: how alike each two members are: symmetrical. The diagonal, how alike the parts of a member
+            are to one another, is looked at for means alone.
         weights: how much each counts, above 0.
         rule: when to stop.
 
@@ -45,7 +59,11 @@ def cluster(likeness: Sequence[Sequence[float]], weights: Sequence[float], rule:
     count = len(weights)
     if len(likeness) != count or any(len(row) != count for row in likeness):
         raise ValueError("how alike they are is not said of all pairs")
-    merging = _Merging([list(row) for row in likeness], list(weights))
+    rows = [list(row) for row in likeness]
+    if rule.mean_threshold is None:
+        merging = _Merging(rows, list(weights))
+    else:
+        merging = _MergingByBoth(rows, list(weights), rule, rule.mean_threshold)
     while len(merging.alive) > 1:
         first, second, alike = merging.nearest()
         if not rule.goes_on(len(merging.alive), alike):
@@ -77,9 +95,9 @@ class _Merging:
 
     def nearest(self) -> tuple[int, int, float]:
         """Return the two clusters that are most alike, and how alike they are."""
-        rows, best = self._rows, self._best
-        first = max(self.alive, key=lambda number: rows[number][best[number]])
-        return first, best[first], rows[first][best[first]]
+        best = self._best
+        first = max(self.alive, key=lambda number: self._alike(number)(best[number]))
+        return first, best[first], self._alike(first)(best[first])
 
     def merge(self, first: int, second: int) -> None:
         """Let the second become part of the first."""
@@ -90,6 +108,7 @@ class _Merging:
         share, rest = weights[first] / total, weights[second] / total
         weights[first] = total
         kept, gone = rows[first], rows[second]
+        kept[first] = share**2 * kept[first] + 2 * share * rest * kept[second] + rest**2 * gone[second]
         for other in self.alive:
             if other != first:
                 kept[other] = rows[other][first] = share * kept[other] + rest * gone[other]
@@ -99,9 +118,35 @@ class _Merging:
         for other in self.alive:
             if best[other] in {first, second} or other == first:
                 best[other] = self._find_best(other)
-            elif rows[other][first] > rows[other][best[other]]:
+                continue
+            alike = self._alike(other)
+            if alike(first) > alike(best[other]):
                 best[other] = first
 
+    def _alike(self, number: int) -> Callable[[int], float]:
+        """Return what tells how alike others are to a cluster."""
+        return self._rows[number].__getitem__
+
     def _find_best(self, number: int) -> int:
-        row = self._rows[number]
-        return max((other for other in self.alive if other != number), key=row.__getitem__)
+        return max((other for other in self.alive if other != number), key=self._alike(number))
+
+
+class _MergingByBoth(_Merging):
+    """Holds how alike clusters are, and how alike their means, against a threshold each; 1 is enough."""
+
+    def __init__(
+        self, rows: list[list[float]], weights: list[float], rule: ClusterRule, mean_threshold: float
+    ) -> None:
+        self._rule, self._mean_threshold = rule, mean_threshold
+        super().__init__(rows, weights)
+
+    def _alike(self, number: int) -> Callable[[int], float]:
+        rows, row, weights, rule = self._rows, self._rows[number], self._weights, self._rule
+        own, weight = row[number], weights[number]
+
+        def alike(other: int) -> float:
+            lengths = math.sqrt(max(own * rows[other][other], 1e-12))
+            share = (row[other] / rule.threshold + row[other] / lengths / self._mean_threshold) / 2
+            return share / (1 + rule.more * min(1.0, weight / rule.heavy, weights[other] / rule.heavy))
+
+        return alike

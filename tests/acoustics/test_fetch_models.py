@@ -143,7 +143,7 @@ def test_an_archive_without_the_file_and_a_missing_address_are_said(shelf: Shelf
         fetch_model(_model(ModelFile("a.onnx", f"{shelf.url}/a", member="m")), tmp_path)
     with pytest.raises(ModelUnavailableError, match="cannot be fetched") as refused:
         fetch_model(_model(ModelFile("a.onnx", f"{shelf.url}/b")), tmp_path)
-    assert "put it as a.onnx" in (refused.value.hint or "")
+    assert f"put it there as {tmp_path}/tiny/a.onnx" in (refused.value.hint or "")
 
 
 def test_a_file_that_was_changed_is_refused(shelf: Shelf, tmp_path: Path) -> None:

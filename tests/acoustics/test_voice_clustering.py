@@ -114,3 +114,20 @@ def test_work_grows_as_what_is_heard_does(monkeypatch: pytest.MonkeyPatch) -> No
     few = counted(2_000)
     assert counted(8_000) < 4.5 * few
     assert max(pairs) <= 2 * 400**2
+
+
+def test_what_is_odd_about_a_voice_is_no_other_one_however_often_it_comes_back() -> None:
+    """A third of what somebody says is a little unlike the rest, as a phrase that is said again and again."""
+    directions = voices(8)
+    odd = 0.76 * directions[0] + 0.65 * directions[7]
+
+    def found(rounds: int) -> set[str]:
+        random_, collected = np.random.default_rng(1), HeardVoices()
+        for region, who in parts([(0, 20), (7, 2), (1, 20), (0, 6), (7, 1)] * rounds):
+            noise = random_.normal(size=_SIZE)
+            vector = (odd if who == 7 else directions[who]) + 0.3 * noise / np.linalg.norm(noise)
+            collected.add(region, (vector / np.linalg.norm(vector)).astype(np.float32))
+        return set(who_speaks(collected.tell_apart()))
+
+    assert found(2) == {"A", "B"}
+    assert found(40) == {"A", "B"}

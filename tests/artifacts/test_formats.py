@@ -12,7 +12,7 @@ import pytest
 import srt
 import webvtt
 
-from stenoflow.tasks.artifacts.document import Document
+from stenoflow.tasks.artifacts.document import MEASURED, Document, SpeakerInfo
 from stenoflow.tasks.artifacts.formats import FORMATS, STANDARD, check_formats, made_with, optional
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.transcript.cue_rules import FREE
@@ -236,3 +236,10 @@ def test_no_cue_stands_longer_than_the_recording_lasts() -> None:
     for cues in (made.cues, made.unnamed_cues):
         assert cues[-1].end_ms <= fast.end_ms
         assert all(cue.start_ms < cue.end_ms for cue in cues)
+
+
+def test_what_was_measured_of_an_experimental_model_stands_where_its_speakers_are_read() -> None:
+    made = replace(talk(10), speaking=SpeakerInfo("voices", ("A", "B"), model="x", experimental=True))
+    for text in (_text("json", made), _text("html", made), "".join(_paragraphs(made))):
+        assert MEASURED in text
+    assert MEASURED not in _text("html", talk(10))

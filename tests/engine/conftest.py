@@ -24,16 +24,18 @@ from stenoflow.tasks.engine.whisper import WhisperSettings
 from stenoflow.tasks.media.decode import decode_all
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.engine import tiny_whisper
+from tests.real_speech import FOLDER
 
-SPEECH = Path(__file__).parents[2].parent / "shared" / "speech"
+SPEECH = FOLDER
 
 
 def word_error_rate(said: str, heard: str) -> float:
     """Compare words only: no case, no punctuation."""
-    return float(jiwer.wer(_plain(said), _plain(heard)))
+    return float(jiwer.wer(plain(said), plain(heard)))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return the words of a text in lower case, and nothing else."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 

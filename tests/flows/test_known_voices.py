@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("sherpa_onnx", reason="the extra speakers")
 pytest.importorskip("onnx")
 
-from stenoflow.tasks.acoustics import diarizer
+from stenoflow.tasks.acoustics import diarizer, voice_models
 from stenoflow.tasks.jobs.transcribe import known_voices
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
@@ -79,7 +79,12 @@ def test_nothing_is_kept_unless_it_is_switched_on(
 
 
 def test_who_was_named_once_is_known_in_the_next_recording_and_forgotten(
-    stenoflow: Command, home: Path, monday: Path, tuesday: Path, tmp_path: Path
+    stenoflow: Command,
+    home: Path,
+    monday: Path,
+    tuesday: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stenoflow("jobs")
     write_settings(_KEEP)
@@ -87,6 +92,8 @@ def test_who_was_named_once_is_known_in_the_next_recording_and_forgotten(
     assert _speakers(first) == ["A", "B"]
     assert [name for name, _ in _kept(home)] == [None, None]
     assert stenoflow("show", first["job"], "--rename", "A=Anna").exit_code == 0
+    # Voices are told apart otherwise since, by the same weights.
+    monkeypatch.setattr(voice_models, "_REVISION", 99)
     second = stenoflow("transcribe", tuesday, *_VOICES).line
     assert _speakers(second) == ["A", "Anna"]
     # Nobody has said that it was her: this recording's voice is not taken for hers.
@@ -162,12 +169,35 @@ def test_with_a_key_voices_are_encrypted_and_without_it_nobody_is_known(
     stenoflow("transcribe", monday, *_VOICES, "--speaker", "A=Anna")
     assert all(vector.startswith("fernet:gAAAA") for _, vector in _kept(home))
     assert _speakers(stenoflow("transcribe", tuesday, *_VOICES).line) == ["A", "Anna"]
+    with sqlite3.connect(home / "stenoflow.db") as database:
+        database.execute(
+            "UPDATE voiceprints SET vector = ? WHERE id = 1", (base64.b64encode(bytes(64)).decode(),)
+        )
+    assert stenoflow("voices", "list").exit_code == 0
+    assert all(vector.startswith("fernet:") for _, vector in _kept(home)), "those from before the key, too"
     monkeypatch.delenv("STENOFLOW_VOICES_KEY")
     third = _record(tmp_path / "talks", "wednesday", ANN, PAUSE, BOB, PAUSE)
     assert _speakers(stenoflow("transcribe", third, *_VOICES).line) == ["A", "B"]
 
 
 @pytest.mark.program
+def test_voices_and_who_was_invited_go_with_the_answers_that_retention_erases(
+    stenoflow: Command, home: Path, monday: Path
+) -> None:
+    stenoflow("jobs")
+    write_settings(_KEEP + "[retention]\nanswers = 60\n")
+    inbox = monday.parent
+    (inbox / "monday.json").write_text('{"speakers": "voices", "attendees": ["Anna Bell"]}')
+    line = stenoflow("ingest", inbox, "--interval", "0.1", "--json").line
+    assert stenoflow("show", line["job"], "--json").line["attendees"] == ["Anna Bell"]
+    assert len(_kept(home)) == 2
+    with sqlite3.connect(home / "stenoflow.db") as database:
+        database.execute("UPDATE jobs SET finished_at = datetime(finished_at, '-70 days')")
+    assert stenoflow("forget", "--expired", "--yes").exit_code == 0
+    assert _kept(home) == []
+    assert "attendees" not in stenoflow("show", line["job"], "--json").line
+
+
 @pytest.mark.parametrize(
     "damaged", ["", "no base64", "AAAA", "AAAAAAAA", "fernet:x", base64.b64encode(b"\xff" * 1024).decode()]
 )

@@ -20,14 +20,10 @@ _LEVEL_DB = -23.0
 # Each reads or speaks alone in their own recordings.
 PEOPLE = {
     "linda": ("LJ001-0002.wav", "LJ001-0004.wav", "LJ001-0008.wav", "LJ001-0013.wav", "LJ001-0016.wav"),
-    "john": ("jfk.wav", "mfa-acoustic_corpus.wav"),
-    "sam": (
-        "sb-spk1_snt1.wav",
-        "sb-spk1_snt2.wav",
-        "sb-spk1_snt3.wav",
-        "sb-spk1_snt4.wav",
-        "sb-spk2_snt5.wav",
-    ),
+    "john": ("jfk.wav",),
+    "michael": ("mfa-acoustic_corpus.wav",),
+    "jane": ("sense-0870.wav", "sense-0880.wav", "sense-0890.wav"),
+    "sam": tuple(f"sb-spk1_snt{number}.wav" for number in range(1, 6)),
     "lee": ("libri-2412-153948-0000.flac",),
 }
 

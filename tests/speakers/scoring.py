@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.engine.conftest import word_error_rate
+from tests.engine.conftest import plain, word_error_rate
 from tests.speakers.meeting import Meeting
 
 _SPARE_MS = 300
@@ -48,6 +48,42 @@ def score(meeting: Meeting, words: Sequence[Mapping[str, Any]], names: Mapping[s
         else:
             wrong += 1
     return Score(len(words), right, wrong, nobody, _error_rate(meeting, words, names))
+
+
+@dataclass(frozen=True, slots=True)
+class WordScore:
+    """Word error rates of a transcript with speakers.
+
+    Attributes:
+        plain: whoever says the words.
+        by_speakers: with concatenated minimum permutation (cpWER), as meeteval counts it.
+        by_one: cpWER where all words are given to one speaker.
+    """
+
+    plain: float
+    by_speakers: float
+    by_one: float
+
+
+def word_score(meeting: Meeting, words: Sequence[Mapping[str, Any]]) -> WordScore:
+    """Hold words of transcript.json against what was said."""
+    # Of the tests' dependencies the slowest to import.
+    from meeteval.wer.wer import cp_word_error_rate  # noqa: PLC0415
+
+    said = {
+        person: plain(" ".join(each.text for each in meeting.said if each.turn.speaker == person))
+        for person in meeting.people
+    }
+    heard: dict[str, list[str]] = {}
+    for word in words:
+        heard.setdefault(word.get("speaker") or "nobody", []).append(word["word"])
+    streams = {name: plain(" ".join(each)) for name, each in heard.items()}
+    everything = plain(" ".join(word["word"] for word in words))
+    return WordScore(
+        word_error_rate(" ".join(each.text for each in meeting.said), everything),
+        float(cp_word_error_rate(said, streams).error_rate),
+        float(cp_word_error_rate(said, {"all": everything}).error_rate),
+    )
 
 
 def _speaking(meeting: Meeting, at_ms: int) -> set[str]:

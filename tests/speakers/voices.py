@@ -21,6 +21,7 @@ from stenoflow.tasks.transcript.speakers import Turn
 from stenoflow.tasks.transcript.types import Region
 from tests.instrument.tones import Samples
 from tests.speakers.diarization_error import DiarizationError, diarization_error
+from tests.speakers.others import call, demo
 from tests.voices import PEOPLE, Talk, levelled, talk
 
 Floats = NDArray[np.float32]
@@ -95,6 +96,13 @@ def _talks(seeds: int) -> Iterator[tuple[str, Talk]]:
         yield f"4 voices, shares 20:4:2:1, seed {seed}", talk(people, 240, seed, shares=[20, 4, 2, 1])
         yield f"4 voices, noise 15 dB, seed {seed}", talk(people, 180, seed, noise_db=15)
         yield f"4 voices, babble 15 dB, seed {seed}", talk(people, 180, seed, babble_db=15)
+        yield f"3 voices, turns of 0.6-2 s, seed {seed}", talk(people[:3], 60, seed, lengths=(0.6, 2))
+        yield f"3 voices, a third at once, seed {seed}", talk(people[:3], 120, seed, overlap=1 / 3)
+        yield f"telephone, 2 voices, seed {seed}", talk(people[:2], 90, seed, overlap=0.1, telephone=True)
+    # Nobody chose anything on these.
+    yield "the demo, 3 voices of flite", demo()
+    yield "a call, both channels mixed", call("g-two_channel_16k.wav")
+    yield "two voices at once, mixed", call("sb-two-speakers-stereo.wav")
 
 
 def _listen(encoder: VoiceEncoder, name: str, made: Talk) -> Heard:
@@ -133,9 +141,21 @@ def _rules() -> Iterator[tuple[str, VoiceRule]]:
         "same_mean, as a distance": lambda factor: replace(
             usual, same_mean=1 - (1 - usual.same_mean) * factor
         ),
+        "more": lambda factor: replace(usual, more=usual.more * factor),
+        "long_ms": lambda factor: replace(usual, long_ms=round(usual.long_ms * factor)),
+        "long_share": lambda factor: replace(usual, long_share=usual.long_share * factor),
         "sure": lambda factor: replace(usual, sure=usual.sure * factor),
         "least_ms": lambda factor: replace(usual, least_ms=round(usual.least_ms * factor)),
-        "change": lambda factor: replace(
+        "pause_ms": lambda factor: replace(
+            usual, smoothing=replace(usual.smoothing, pause_ms=round(usual.smoothing.pause_ms * factor))
+        ),
+        "shortest_ms": lambda factor: replace(
+            usual, smoothing=replace(usual.smoothing, shortest_ms=round(usual.smoothing.shortest_ms * factor))
+        ),
+        "join_ms": lambda factor: replace(
+            usual, smoothing=replace(usual.smoothing, join_ms=round(usual.smoothing.join_ms * factor))
+        ),
+        "change of speakers": lambda factor: replace(
             usual, smoothing=replace(usual.smoothing, change=usual.smoothing.change * factor)
         ),
     }

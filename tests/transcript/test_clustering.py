@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import combinations
+from math import acos, cos, hypot, sin
+from operator import mul
 
 import pytest
 from hypothesis import given
@@ -100,3 +103,60 @@ def test_clusters_of_clusters_are_those_of_their_members(count: int, seed: int, 
     second = cluster(means, [len(group) for group in groups], ClusterRule(threshold))
     at_once = cluster(likeness, [1] * count, ClusterRule(threshold))
     assert partition([second[label] for label in first]) == partition(at_once)
+
+
+def _gram(vectors: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[sum(map(mul, one, other)) for other in vectors] for one in vectors]
+
+
+def _means(*angles_and_lengths: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return means of clusters: the shorter, the more their members scatter."""
+    return [(length * cos(angle), length * sin(angle)) for angle, length in angles_and_lengths]
+
+
+def test_means_that_are_alike_count_as_the_likeness_of_the_parts_does() -> None:
+    rule = ClusterRule(0.64, mean_threshold=0.78)
+    # Their parts are 0.6 alike, a little too few; scattered as they are, their means are 0.95.
+    scattered = _gram(_means((0.0, 0.795), (0.318, 0.795)))
+    assert cluster(scattered, [1, 1], rule) == [0, 0]
+    assert cluster(scattered, [1, 1], ClusterRule(0.64)) == [0, 1]
+    # As alike in their parts, and with nothing scattered in them: the means are as little alike.
+    compact = _gram(_means((0.0, 1.0), (acos(0.6), 1.0)))
+    assert cluster(compact, [1, 1], rule) == [0, 1]
+
+
+def test_the_more_there_is_of_two_clusters_the_more_alike_they_must_be() -> None:
+    alike = _gram(_means((0.0, 0.9), (0.5, 0.9)))
+    rule = ClusterRule(0.64, mean_threshold=0.78, more=0.2, heavy=20)
+    assert cluster(alike, [3, 90], rule) == [0, 0]
+    assert cluster(alike, [15, 90], rule) == [0, 1]
+    assert cluster(alike, [90, 90], ClusterRule(0.64, mean_threshold=0.78, more=0.05, heavy=20)) == [0, 0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_by_both_thresholds_it_is_as_by_the_definition(seed: int) -> None:
+    """Against means that are worked out anew after each step."""
+    random_ = random.Random(seed)
+    members = [(random_.uniform(0, 1.5), random_.uniform(0.5, 1)) for _ in range(random_.randint(2, 9))]
+    vectors, weights = _means(*members), [random_.randint(1, 9) for _ in members]
+    groups = [[number] for number in range(len(vectors))]
+
+    def mean(group: list[int]) -> tuple[float, float]:
+        total = sum(weights[each] for each in group)
+        x, y = (sum(weights[each] * vectors[each][axis] for each in group) / total for axis in (0, 1))
+        return x, y
+
+    def alike(one: list[int], other: list[int]) -> float:
+        first, second = mean(one), mean(other)
+        parts: float = sum(map(mul, first, second))
+        least = min(sum(weights[each] for each in group) for group in (one, other))
+        share = (parts / 0.7 + parts / (hypot(*first) * hypot(*second)) / 0.9) / 2
+        return share / (1 + 0.3 * min(1, least / 12))
+
+    while len(groups) > 1:
+        value, one, other = max((alike(*pair), *pair) for pair in combinations(groups, 2))
+        if value < 1:
+            break
+        groups = [each for each in groups if each not in (one, other)] + [[*one, *other]]
+    found = cluster(_gram(vectors), weights, ClusterRule(0.7, mean_threshold=0.9, more=0.3, heavy=12))
+    assert partition(found) == set(map(frozenset, groups))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from stenoflow.tasks.artifacts.document import Document, facts
+from stenoflow.tasks.artifacts.document import REASONS, Document, facts
 from stenoflow.tasks.artifacts.minutes import MinutesDocument, moment, points_with_titles
 from stenoflow.tasks.artifacts.page.layout import is_unsure, lay_out, times
 from stenoflow.tasks.transcript.minutes import Point
@@ -84,6 +84,10 @@ def page_values(document: Document) -> dict[str, Any]:
         "paragraphs": lay_out(document),
         "speakers": document.speakers,
         "times": times(transcript),
+        "attendees": document.speaking.attendees,
+        "suggestions": document.speaking.suggestions,
+        "given": document.speaking.names,
+        "reasons": REASONS,
         "facts": facts(document),
         "linked_formats": document.linked_formats,
         "stem": document.stem,
@@ -149,7 +153,7 @@ def _template() -> Template:
 
 
 def page_template() -> str:
-    """Return the template's text; its blocks are policy, style, before, downloads, by and script."""
+    """Return the template's text; its blocks are policy, style, before, suggestion, downloads, by, script."""
     return _read(TEMPLATE)
 
 

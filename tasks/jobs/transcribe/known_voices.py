@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
+# Begins what is stored encrypted.
+_ENCRYPTED = "fernet:"
 # Who says less is neither kept nor known again.
 _LEAST_MS = 5_000
 # Measured for the encoder that is built in, see tasks/README.md; sherpa-onnx's scatter more.
@@ -54,13 +56,13 @@ def keep_voices(context: AppContext, job: Job, told: Diarization) -> None:
     settings = JobSettings.from_dict(job.settings)
     try:
         voices = _voices_of(told)
-        cipher = cipher_of(context.settings)
+        cipher = encrypt_kept(context)
         inbox = _inbox_of(context, job)
         kept = [NewVoiceprint(label, ms, _written(vector, cipher)) for label, (vector, ms) in voices.items()]
         model, key = settings.diarizer or "", settings.turns or ""
         context.voiceprints.add(job.recording_id, key, model, inbox, kept)
         scope = None if context.settings.voices.across_inboxes else inbox
-        named = _named(context, model, scope, job.recording_id, cipher)
+        named = _named(context, model.rpartition("/")[0], scope, job.recording_id, cipher)
         likeness = {
             label: {
                 name: max((float(vector @ each) for each in those if each.size == vector.size), default=0.0)
@@ -91,7 +93,14 @@ def remember_names(context: AppContext, job: Job, names: Mapping[str, str]) -> N
     if not context.settings.voices.keep or settings.speakers != Speakers.VOICES or settings.turns is None:
         return
     sure = {label: name for label, name in names.items() if not name.endswith(UNSURE)}
-    context.voiceprints.name(job.recording_id, settings.turns, sure)
+    for name in context.voiceprints.name(job.recording_id, settings.turns, sure):
+        _log.warning(
+            "job %s: %s will not be known again: the voice was told apart before [voices] keep = true,"
+            " or is heard for less than %d s",
+            job.id,
+            name,
+            _LEAST_MS // 1000,
+        )
 
 
 def cipher_of(settings: Settings) -> Fernet | None:
@@ -115,6 +124,18 @@ def cipher_of(settings: Settings) -> Fernet | None:
             "STENOFLOW_VOICES_KEY is not 32 bytes in URL-safe base64",
             "make one: openssl rand -base64 32 | tr '+/' '-_'",
         ) from error
+
+
+def encrypt_kept(context: AppContext) -> Fernet | None:
+    """Encrypt the voices that were kept before there was a key; returns what encrypts, None without a key.
+
+    Raises:
+        SettingsError: the key cannot be used.
+    """
+    cipher = cipher_of(context.settings)
+    if cipher is not None:
+        context.voiceprints.rewrite(_ENCRYPTED, lambda stored: _encrypted(_plain(stored), cipher))
+    return cipher
 
 
 def _voices_of(told: Diarization) -> dict[str, tuple[Floats, int]]:
@@ -146,20 +167,32 @@ def _named(
 
 def _written(vector: Floats, cipher: Fernet | None) -> str:
     data = vector.astype("<f4").tobytes()
-    return base64.b64encode(data).decode() if cipher is None else f"fernet:{cipher.encrypt(data).decode()}"
+    return base64.b64encode(data).decode() if cipher is None else _encrypted(data, cipher)
+
+
+def _encrypted(data: bytes, cipher: Fernet) -> str:
+    return f"{_ENCRYPTED}{cipher.encrypt(data).decode()}"
+
+
+def _plain(stored: str) -> bytes:
+    """Return what is stored without encryption; what is damaged stays so."""
+    try:
+        return base64.b64decode(stored)
+    except ValueError:
+        return b""
 
 
 def _read(stored: str, cipher: Fernet | None) -> Floats | None:
     """Return a stored voice; None where it is encrypted by a key that is not the one that is set."""
     try:
-        if not stored.startswith("fernet:"):
+        if not stored.startswith(_ENCRYPTED):
             return _numbers(base64.b64decode(stored))
         if cipher is None:
             return None
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as above
 
         with suppress(InvalidToken):
-            return _numbers(cipher.decrypt(stored.removeprefix("fernet:")))
+            return _numbers(cipher.decrypt(stored.removeprefix(_ENCRYPTED)))
     except ValueError:
         _log.warning("a voice that is kept is damaged, and passed over")
     return None

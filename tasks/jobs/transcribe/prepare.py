@@ -235,15 +235,15 @@ def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequ
     if request.before is not None:
         with suppress(StorageError):
             _ = context.catalog.job(job_id(recording.id, request.before))
-            return replace(request, settings=request.before)
+            return replace(request, settings=replace(request.before, attendees=request.settings.attendees))
     if request.settled is not None:
         try:
             _ = context.catalog.job(job_id(recording.id, request.settings))
         except StorageError:
-            settled, turns = request.settled(), request.settings.turns
-            if turns is None:
-                return settled
-            told = replace(settled.settings, speakers=request.settings.speakers, turns=turns)
+            settled, of = request.settled(), request.settings
+            told = replace(settled.settings, attendees=of.attendees)
+            if of.turns is not None:
+                told = replace(told, speakers=of.speakers, turns=of.turns)
             return replace(settled, settings=told)
     return request
 

@@ -14,6 +14,7 @@ from stenoflow.storage.errors import TakenError
 from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
 from stenoflow.tasks.artifacts.formats import FORMATS, artifact_name, made_with
 from stenoflow.tasks.artifacts.manifest import transcription_details
+from stenoflow.tasks.artifacts.minutes import MinutesDocument
 from stenoflow.tasks.artifacts.publisher import ArtifactFile, publish_files
 from stenoflow.tasks.assembly.assemble import (
     ENGLISH,
@@ -36,6 +37,7 @@ from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.document import newest_minutes
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.cue_rules import PROFILES
+from stenoflow.tasks.transcript.name_suggestions import suggest_names
 from stenoflow.tasks.transcript.quality import SuspectAnswer, SuspectReason
 from stenoflow.tasks.transcript.search_terms import passages, terms_of
 from stenoflow.tasks.transcript.timecode import clock
@@ -160,16 +162,17 @@ def document_of(context: AppContext, job: Job, segments: Sequence[Segment]) -> D
     recording = context.catalog.recording(job.recording_id)
     diarized = diarize(context, job, segments)
     transcript = with_corrections(context, job, with_names(diarized.transcript, job.speakers or {}))
+    minutes = newest_minutes(context, job, transcript)
     return Document(
         transcript,
         recording.name,
         PROFILES[context.settings.subtitles],
         recording.source,
-        _speaking(context, job, diarized),
+        with_suggestions(_speaking(context, job, diarized), job, diarized, minutes),
         suspect_answers=tuple(_suspect_answers(context, job, segments)),
         differences=opinions_on(context, job, segments, transcript),
         linked_formats=tuple(name for name in made_with(job.formats) if name != "html"),
-        minutes=newest_minutes(context, job, transcript),
+        minutes=minutes,
     )
 
 
@@ -206,6 +209,16 @@ def _speaking(context: AppContext, job: Job, diarized: DiarizedTranscript) -> Sp
         model=settings.diarizer if is_told else None,
         experimental=is_told and is_experimental(settings),
     )
+
+
+def with_suggestions(
+    speaking: SpeakerInfo, job: Job, diarized: DiarizedTranscript, minutes: MinutesDocument | None
+) -> SpeakerInfo:
+    """Add who was invited, and names that speakers may have."""
+    attendees = JobSettings.from_dict(job.settings).attendees
+    points = () if minutes is None else minutes.minutes.action_items
+    found = suggest_names(diarized.transcript.utterances, speaking.names, attendees, points)
+    return replace(speaking, attendees=attendees, suggestions=found)
 
 
 def lacks_formats(context: AppContext, job: Job) -> bool:

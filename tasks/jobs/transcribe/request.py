@@ -13,6 +13,7 @@ from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_mode
 from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
 from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.artifacts.document import MEASURED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.assemble import are_speakers_told
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers, is_experimental
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from stenoflow.tasks.engine.engine import ChosenModel
 
 _EXPERIMENTAL = (
-    "Telling voices apart by the model that is built in is experimental. It is for clear voices with turns of"
-    " seconds; who is alike, far from the microphone, or says a word only, may be taken for another."
+    f"Telling voices apart by the model that is built in is experimental: {MEASURED}. Voices that are"
+    " alike, far from the microphone, or in noise may be taken for one another."
 )
 _SEGMENT_S = 600
 # Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
@@ -198,6 +199,7 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
         align=(options.align or settings.align).value,
         speakers=speakers,
         engine=None if ours is None else ours.identity,
+        attendees=options.attendees,
         others=tuple(map(str, chain[1:])),
         **_voices(settings, options),
     )

@@ -11,7 +11,7 @@ from stenoflow.tasks.sources.inbox.entry import beside
 
 REASON = ".reason.txt"
 """Ends the name of the file beside a rejected recording that says why."""
-SIDECARS = (".json", ".rttm", ".done")
+SIDECARS = (".json", ".rttm", ".ics", ".done")
 """End the names of files beside a recording that say something of it."""
 # With what is added to it, no longer than file systems take.
 _LONGEST_NAME_BYTES = 240

@@ -23,6 +23,7 @@ from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError, reason
+from stenoflow.tasks.sources.attendees import clean_names
 from stenoflow.tasks.sources.file_names import is_plain, shown
 from stenoflow.tasks.sources.glossary import MOST_BYTES, listed_terms, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
@@ -100,6 +101,9 @@ class RecordingOptions(BaseModel):
     names: dict[str, str] = Field(
         default_factory=dict, description="What speakers are to be called, by what they are called otherwise."
     )
+    attendees: tuple[str, ...] = Field(
+        default=(), description="Who was invited: names are suggested from these, and given to nobody."
+    )
     tag: str | None = Field(default=None, max_length=LONGEST_TAG, description="A name to find the costs by.")
     budget: Decimal | None = Field(
         default=None, ge=0, le=LARGEST, description="The most that it may cost, in USD."
@@ -132,6 +136,11 @@ class RecordingOptions(BaseModel):
             return dict(name_of(f"{label}={name}") for label, name in names.items())
         except StenoflowError as error:
             raise ValueError(error.message) from error
+
+    @field_validator("attendees")
+    @classmethod
+    def _are_harmless(cls, attendees: tuple[str, ...]) -> tuple[str, ...]:
+        return clean_names(attendees)
 
 
 @dataclass(frozen=True, slots=True)
