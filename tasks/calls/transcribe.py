@@ -145,7 +145,9 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
 
     def _compare(self, answer: Answer) -> tuple[Difference, ...] | None:
         """Return where an answer differs from the second opinion; None where there is none."""
-        return None if self._heard is None else compare(answer.text, self._heard, self._duration_ms)
+        if self._heard is None:
+            return None
+        return compare(answer.text, self._heard, self._duration_ms, answer.words)
 
     def reserve(self) -> Bill:
         """Reserve the segment's length."""

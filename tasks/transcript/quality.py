@@ -94,8 +94,16 @@ def _rows_of(words: list[str], length: int) -> Iterator[tuple[str, ...]]:
 
 
 def repeated_words(words: Sequence[str]) -> int:
-    """Return how many words the longest row of one phrase is made of; 0 where no row is long enough."""
-    return max((len(row) for row in repeated_rows(words)), default=0)
+    """Return how many words the longest row of one phrase is made of; 0 where no row is long enough.
+
+    Of a word that is such a row in itself ("hahaha…"), its letters count.
+    """
+    rows = [len(row) for row in repeated_rows(words)]
+    return max([*rows, *(len(word) for word in words if _is_row(word))], default=0)
+
+
+def _is_row(word: str) -> bool:
+    return len(word) >= _LEAST_CHARACTERS and any(repeated_rows(word))
 
 
 def repeated_rows(words: Sequence[str]) -> Iterator[range]:
@@ -236,7 +244,7 @@ def _repeated(utterances: Sequence[Utterance]) -> set[int]:
         if (form := spoken_form(word.text))
     ]
     rows = repeated_rows([form for _, form in spoken])
-    return {spoken[at][0] for row in rows for at in row}
+    return {spoken[at][0] for row in rows for at in row} | {at for at, form in spoken if _is_row(form)}
 
 
 def _in_repeating_answers(utterances: Sequence[Utterance], answers: Iterable[SuspectAnswer]) -> set[int]:

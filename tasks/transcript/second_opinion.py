@@ -1,7 +1,8 @@
 """Comparing two transcriptions of the same sound: where they differ by more than two models do.
 
 Both err here and there, and write numbers and names in their own ways. What counts is a row of words that
-only one of them has, or that they have entirely otherwise.
+only one of them has, or that they have entirely otherwise; a negation or a number in which alone they differ;
+and times that are not those of the same words.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
+from itertools import groupby, pairwise
 from typing import Self
 
-from stenoflow.tasks.transcript.quality import repeated_words, spoken_words
+from stenoflow.tasks.transcript.critical_words import are_negated, are_other_numbers, said_words
+from stenoflow.tasks.transcript.quality import repeated_words
+from stenoflow.tasks.transcript.spoken_english import NUMBER_WORDS
 from stenoflow.tasks.transcript.text import is_unspaced
 from stenoflow.tasks.transcript.types import Region, Word
 
@@ -25,6 +29,10 @@ _LEAST_MORE = 6
 _LEAST_OTHER = 8
 _ALIKE = 0.4
 _CHARACTERS_A_WORD = 2
+# So many words beside a negation or a number that they have alike, and how sure the other one must be.
+_LEAST_BESIDE, _LEAST_SURE = 2, 0.5
+# Models' times differ by less, and by so much only of a word here and there.
+_MOST_APART_MS, _LEAST_SHIFTED = 1_500, 8
 
 
 class DifferenceKind(StrEnum):
@@ -38,6 +46,12 @@ class DifferenceKind(StrEnum):
     """The same, and they repeat a phrase."""
     OTHERWISE = "otherwise"
     """It has entirely other words."""
+    NEGATION = "negation"
+    """It denies what the other one heard said, or says what that one heard denied."""
+    NUMBER = "number"
+    """It has another number."""
+    SHIFTED = "shifted"
+    """It has the same words at other times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +109,19 @@ class _Gap:
     other_end: int
 
 
-def compare(said: str, heard: Sequence[Word], duration_ms: int) -> tuple[Difference, ...]:
+def compare(
+    said: str, heard: Sequence[Word], duration_ms: int, times: Sequence[Word] = ()
+) -> tuple[Difference, ...]:
     """Find where a transcription differs from a second opinion.
 
     Args:
         said: the text that is checked.
         heard: the words of the second opinion, with times.
         duration_ms: how long the sound is.
+        times: the words of the text with the times that it came with, if it did.
     """
-    checked = spoken_words(said)
-    timed = [(form, word) for word in heard for form in spoken_words(word.text)]
+    checked = said_words(said)
+    timed = [(form, word) for word in heard for form in said_words(word.text)]
     other = [form for form, _ in timed]
     unspaced = 2 * sum(map(is_unspaced, other or checked)) > len(other or checked)
     unit = _CHARACTERS_A_WORD if unspaced else 1
@@ -115,7 +132,63 @@ def compare(said: str, heard: Sequence[Word], duration_ms: int) -> tuple[Differe
         if kind is not None:
             region = _region(gap, timed, duration_ms)
             found.append(Difference(kind, region, max(len(ours), len(theirs))))
-    return tuple(found)
+    found += _critical(checked, timed)
+    found += _shifted(times, timed)
+    return tuple(sorted(found, key=lambda each: each.region.start_ms))
+
+
+def _critical(checked: Sequence[str], timed: Sequence[tuple[str, Word]]) -> Iterator[Difference]:
+    """Yield the negations and numbers in which two texts differ that are alike on both sides."""
+    other = [form for form, _ in timed]
+    for gap in _alike_beside(checked, other):
+        first, end = gap.other_first, gap.other_end
+        words, others = checked[gap.first : gap.end], other[first:end]
+        if are_negated(words, others):
+            kind = DifferenceKind.NEGATION
+        elif are_other_numbers(words, others):
+            kind = DifferenceKind.NUMBER
+        else:
+            continue
+        # Of a word that the other one has not, those beside it say how sure it is.
+        near = [word for _, word in (timed[first:end] or timed[max(0, first - 1) : end + 1])]
+        if all(word.confidence is None or word.confidence >= _LEAST_SURE for word in near):
+            yield Difference(
+                kind, Region(near[0].start_ms, max(word.end_ms for word in near)), len(words) or 1
+            )
+
+
+def _alike_beside(checked: Sequence[str], other: Sequence[str]) -> Iterator[_Gap]:
+    """Yield where two texts differ and are alike on both sides; numbers whole."""
+    blocks = SequenceMatcher(None, checked, other, autojunk=False).get_matching_blocks()
+    for before, after in pairwise(blocks):
+        first, other_first = before.a + before.size, before.b + before.size
+        end, other_end = after.a, after.b
+        left, right = before.size, after.size
+        while left and checked[first - 1] in NUMBER_WORDS:
+            first, other_first, left = first - 1, other_first - 1, left - 1
+        while right and checked[end] in NUMBER_WORDS:
+            end, other_end, right = end + 1, other_end + 1, right - 1
+        if min(left, right) >= _LEAST_BESIDE:
+            yield _Gap(first, end, other_first, other_end)
+
+
+def _shifted(times: Sequence[Word], timed: Sequence[tuple[str, Word]]) -> Iterator[Difference]:
+    """Yield the rows of words that both have, and at times that are too far apart."""
+    mine = [(form, word) for word in times for form in said_words(word.text)]
+    matcher = SequenceMatcher(None, [form for form, _ in mine], [form for form, _ in timed], autojunk=False)
+    pairs = [
+        (mine[block.a + at][1], timed[block.b + at][1])
+        for block in matcher.get_matching_blocks()
+        if block.size >= _LEAST_EQUAL
+        for at in range(block.size)
+    ]
+    for is_far, run in groupby(
+        pairs, key=lambda pair: abs(pair[0].start_ms - pair[1].start_ms) > _MOST_APART_MS
+    ):
+        words = [word for _, word in run]
+        if is_far and len(words) >= _LEAST_SHIFTED:
+            region = Region(words[0].start_ms, max(word.end_ms for word in words))
+            yield Difference(DifferenceKind.SHIFTED, region, len(words))
 
 
 def still_open(differences: Iterable[Difference], words: Sequence[Word]) -> tuple[Difference, ...]:

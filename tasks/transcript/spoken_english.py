@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _ONES = (
     "zero",
@@ -184,3 +185,42 @@ def _ordinal(number: int) -> list[str]:
     *before, last = _cardinal(number)
     regular = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
     return [*before, _ORDINALS.get(last, regular)]
+
+
+_VALUES = {
+    **{word: value for value, word in enumerate(_ONES)},
+    **{word: 10 * value for value, word in enumerate(_TENS, 2)},
+    **{name: scale for scale, name in _SCALES},
+    "hundred": 100,
+}
+_VALUES |= {_ordinal(value)[-1]: value for value in _VALUES.values()}
+NUMBER_WORDS = frozenset(_VALUES)
+"""The words that numbers are said in, ordinals among them."""
+
+
+def number_of(words: Sequence[str]) -> str:
+    """Return the digits of a number that is said: of "fifteen hundred" those of "one thousand five hundred".
+
+    What is said one by one, as years and telephone numbers are, stands side by side.
+    """
+    parts: list[int] = []
+    # What stands before the last "thousand", and what comes after it.
+    whole = rest = 0
+    for at, value in enumerate(_VALUES[word] for word in words):
+        if value == 100:
+            rest = max(rest, 1) * value
+        elif value > 100:
+            whole, rest = whole + max(rest, 1) * value, 0
+        elif at == 0 or _continues(whole, rest, value):
+            rest += value
+        else:
+            parts.append(whole + rest)
+            whole, rest = 0, value
+    return "".join(map(str, [*parts, whole + rest]))
+
+
+def _continues(whole: int, rest: int, value: int) -> bool:
+    """Tell whether a number under a hundred goes on with what was said: "two hundred | five"."""
+    if rest % 100 == 0:
+        return whole + rest > 0
+    return rest % 10 == 0 and rest % 100 >= 20 and 0 < value < 10

@@ -58,6 +58,18 @@ def test_a_phrase_on_and_on_is_strange_in_scripts_without_spaces(phrase: str) ->
     assert find_suspect_reason(phrase * 2, 600_000) is None
 
 
+@pytest.mark.parametrize("syllable", ["ha", "a", "아", "हा", "はい"])
+def test_a_syllable_on_and_on_in_one_word_is_strange(syllable: str) -> None:
+    text = f"{' '.join(SPEECH)} {syllable * 60} {' '.join(SPEECH)}"
+    assert find_suspect_reason(text, 600_000) is SuspectReason.REPETITION
+    assert find_suspect_reason(f"{syllable * 8} {' '.join(SPEECH)}", 600_000) is None
+
+
+def test_a_long_word_or_address_is_not() -> None:
+    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+    assert find_suspect_reason(f"{long} https://www.example.org/{long}?a=1", 600_000) is None
+
+
 def test_laughter_is_not_a_loop() -> None:
     assert find_suspect_reason("哈哈哈哈哈哈哈哈哈哈。你说得对。谢谢谢谢谢谢", 600_000) is None
 

@@ -102,3 +102,63 @@ def test_an_omission_that_was_filled_since_is_none() -> None:
 def test_an_opinion_is_read_as_it_was_written() -> None:
     opinion = Opinion("base", (Difference(DifferenceKind.LOOP, Region(5, 70), 12),))
     assert Opinion.from_json(opinion.to_json()) == opinion
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("and we can not wait until Thursday", "and we can wait until Thursday"),
+        ("and we can wait until Thursday", "and we can't wait until Thursday"),
+        ("I said that is the plan for now", "I said that isn't the plan for now"),
+        ("wir haben heute keine gute Idee gehabt", "wir haben heute eine gute Idee gehabt"),
+    ],
+)
+def test_a_negation_that_only_one_has_is_found(said: str, heard: str) -> None:
+    assert [kind for kind, *_ in _compared(said.split(), heard.split())] == ["negation"]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("it will cost $3.5M in all we think", "it will cost $3.6M in all we think"),
+        ("all the 15 people who came were late", "all the fifty people who came were late"),
+        ("they met in 1998 for the first time", "they met in nineteen ninety-nine for the first time"),
+        ("it is due on 2027-02-26 at the latest", "it is due on 2027-02-27 at the latest"),
+    ],
+)
+def test_another_number_is_found(said: str, heard: str) -> None:
+    assert [kind for kind, *_ in _compared(said.split(), heard.split())] == ["number"]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("and we cannot wait until Thursday", "and we can't wait until Thursday"),
+        ("so we do not know it yet", "so we don't know it yet"),
+        ("it was 1,500 people in that year", "it was fifteen hundred people in that year"),
+        ("they met in 1998 for the first time", "they met in nineteen ninety-eight for the first time"),
+        ("there are 3 well-known ways to go", "there are three well known ways to go"),
+        ("I know that he came two days ago", "I no that he came to days ago"),
+    ],
+)
+def test_a_word_that_is_written_otherwise_is_not(said: str, heard: str) -> None:
+    assert _compared(said.split(), heard.split()) == []
+
+
+def test_what_the_other_one_is_not_sure_of_says_nothing() -> None:
+    heard = [
+        Word(word, at * 400, at * 400 + 400, 0.3 if word == "fifty" else 0.9)
+        for at, word in enumerate(["all", "the", "fifty", "people", "who", "came", "late"])
+    ]
+    assert compare("all the 15 people who came late", heard, 3_000) == ()
+
+
+@pytest.mark.parametrize("by_ms", [3_000, -3_000])
+def test_words_at_other_times_are_found_where_they_are(by_ms: int) -> None:
+    times = [
+        Word(each.text, max(0, each.start_ms + by_ms * (at >= 20)), each.end_ms + 5_000)
+        for at, each in enumerate(_heard(_SAID))
+    ]
+    (found,) = compare(_TEXT, _heard(_SAID), _LENGTH_MS, times)
+    assert (found.kind, found.region.start_ms // _WORD_MS) == (DifferenceKind.SHIFTED, 20)
+    assert compare(_TEXT, _heard(_SAID), _LENGTH_MS, _heard(_SAID)) == ()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.spoken_english import spoken_english
+from stenoflow.tasks.transcript.spoken_english import NUMBER_WORDS, number_of, spoken_english
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,28 @@ def test_any_text_gives_words_that_a_dictionary_may_have(written: str) -> None:
 def test_any_number_is_said(number: int) -> None:
     assert spoken_english(str(number))
     assert spoken_english(f"${number:,}")[-1] == "dollars"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("fifteen hundred", "1500"),
+        ("one thousand five hundred", "1500"),
+        ("nineteen ninety eight", "1998"),
+        ("two thousand twenty six", "2026"),
+        ("twenty twenty six", "2026"),
+        ("one zero five", "105"),
+        ("twenty first", "21"),
+        ("two million three hundred thousand", "2300000"),
+        ("hundred twenty thirty", "12030"),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_said(said: str, expected: str) -> None:
+    assert number_of(said.split()) == expected
+
+
+@given(st.integers(0, 10**9))
+def test_a_number_is_read_back_as_it_is_said(number: int) -> None:
+    said = spoken_english(f"{number:,}")
+    assert NUMBER_WORDS.issuperset(said)
+    assert number_of(said) == str(number)
