@@ -205,8 +205,10 @@ def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
 @pytest.mark.slow
 @pytest.mark.usefixtures("stenoflow")
 def test_a_desk_leaves_all_flow_runs_to_the_workers_of_its_server(
-    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
+    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A server in which no test before has left deployments.
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "served"))
     with command(["serve", "--port", "0", "--limit", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         address = address_of(process.stdout.readline().strip())
