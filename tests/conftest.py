@@ -37,6 +37,8 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("STENOFLOW_", "OPENAI_", "OTEL_")):
             monkeypatch.delenv(name)
+    # A test before this one may have used Prefect in this process, which sets it for what is started then.
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
 
 
 @pytest.fixture(scope="session")
