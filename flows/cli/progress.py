@@ -188,7 +188,9 @@ class _Speed(ProgressColumn):
     """Seconds of audio a second."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
+        # Of segments that all come at once, nothing is told but the whole.
+        took_s = task.finished_time or task.elapsed
+        speed = task.finished_speed or task.speed or (task.completed / took_s if took_s else 0)
         return Text(f"{speed / SAMPLE_RATE:5.1f}x" if speed else "      ", style="cyan")
 
 
