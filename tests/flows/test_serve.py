@@ -273,8 +273,14 @@ async (id) => {
   const {token} = await (await fetch(`/api/csrf-token?client=${client}`)).json();
   const headers = {
     "Content-Type": "application/json", "Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client};
-  const send = (body) =>
-    fetch(`/api/deployments/${id}`, {method: "PATCH", body: JSON.stringify(body), headers});
+  const send = async (body) => {
+    // Prefect answers 503 while its database is busy.
+    for (;;) {
+      const answer = await fetch(
+        `/api/deployments/${id}`, {method: "PATCH", body: JSON.stringify(body), headers});
+      if (answer.status !== 503) return answer;
+    }
+  };
   const steps = [{"prefect.deployments.steps.run_shell_script": {"script": "id"}}];
   return [(await send({description: "ours"})).status, (await send({pull_steps: steps})).status,
           (await send({entrypoint: "/tmp/evil.py:flow"})).status];
