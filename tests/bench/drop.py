@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.bench import product
 from tests.bench.api import running_api
 from tests.bench.report import Figure, Measured
 from tests.bench.scale import Scale
 from tests.bench.sources import stereo
-from tests.bench.watching import OURS, descendants, name_of, resident_mb
+from tests.bench.watching import OURS, cpu_s, descendants, name_of, resident_mb
 
 _RECORDINGS = 200
 _HOURS = 10 / 60
@@ -22,7 +20,6 @@ _CALL_S = 2.0
 _CALLS_AT_ONCE = 6
 _EVERY_S = 1.0
 _SERVER = "Prefect's server"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
@@ -39,13 +36,13 @@ class Course:
 
     def look(self, pid: int) -> None:
         """Look once more."""
-        own, ended = _cpu_s(pid)
+        own, ended = cpu_s(pid)
         self.cpu_s[OURS] = own
         self.cpu_s["programs"] = ended
         self.resident_mb.append(resident_mb(pid))
         for child in descendants(pid):
             if name_of(child) == _SERVER:
-                self.cpu_s[_SERVER] = _cpu_s(child)[0]
+                self.cpu_s[_SERVER] = cpu_s(child)[0]
 
 
 def measure_drop(scale: Scale) -> Measured:
@@ -107,10 +104,3 @@ def _watching(course: Course) -> Iterator[Callable[[int], None]]:
         over.set()
         for thread in threads:
             thread.join()
-
-
-def _cpu_s(pid: int) -> tuple[float, float]:
-    """Return what a process has spent, and what the children did that it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own, ended = (sum(map(int, fields[first : first + 2])) / _TICKS for first in (11, 13))
-    return own, ended

@@ -95,7 +95,8 @@ def _name(command_line: str) -> str:
     return next((name for part, name in _NAMES.items() if part in command_line), "others")
 
 
-def cpu_s(pid: int) -> float:
-    """Return what a process has spent of the processor, with the children that it has waited for."""
+def cpu_s(pid: int) -> tuple[float, float]:
+    """Return what a process has spent of the processor, and what the children did that it has waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
+    own, ended = (sum(map(int, fields[first : first + 2])) / _TICKS for first in (11, 13))
+    return own, ended
