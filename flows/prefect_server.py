@@ -50,7 +50,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PrefectServer:
     """A server that starts or runs.
 
     Attributes:
@@ -108,8 +108,8 @@ def start_server(
     login: Login | None = None,
     environment: Mapping[str, str] | None = None,
     app: str | None = None,
-) -> Server:
-    """Start one; `Server.wait` waits for it.
+) -> PrefectServer:
+    """Start one; `PrefectServer.wait` waits for it.
 
     Args:
         host: an address of this machine.
@@ -154,7 +154,7 @@ def start_server(
         port = listening.getsockname()[1]
     name = _ANY.get(host, host)
     name = f"[{name}]" if ":" in name else name
-    return Server(f"http://{name}:{port}/api", process, _end_with_us(process.pid))
+    return PrefectServer(f"http://{name}:{port}/api", process, _end_with_us(process.pid))
 
 
 def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
@@ -251,7 +251,7 @@ def _served_from(home: Path) -> tuple[str, str] | None:
         api_url, auth = (home / ADDRESS_FILE).read_text("utf-8").splitlines()
     except (OSError, ValueError):
         return None
-    return (api_url, auth) if Server.answers_at(api_url) else None
+    return (api_url, auth) if PrefectServer.answers_at(api_url) else None
 
 
 class PrefectError(FailedError):
@@ -300,7 +300,7 @@ class Start:
 
 
 @contextmanager
-def temporary_server(home: Path) -> Iterator[Server]:
+def temporary_server(home: Path) -> Iterator[PrefectServer]:
     """Run a server of our own for as long as the block lasts, and use it.
 
     Args:

@@ -1,4 +1,4 @@
-"""What was spent: by month and day as pictures, by any heading as a table and as CSV, and the budgets."""
+"""The costs page: by month and day as pictures, by any heading as a table and as CSV, and the budgets."""
 
 from __future__ import annotations
 

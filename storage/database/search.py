@@ -1,4 +1,4 @@
-"""What published transcripts say: kept to be searched, by the database's own index of texts."""
+"""The search index: what published transcripts say, kept in the database's own index of texts."""
 
 from __future__ import annotations
 

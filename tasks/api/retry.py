@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class FailureCounts:
     """What went wrong so far with one segment.
 
     Attributes:
@@ -52,7 +52,9 @@ class RetryPolicy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
 
-    def after(self, error: CallError, tally: Tally, jitter: float) -> tuple[Tally, float | None]:
+    def after(
+        self, error: CallError, tally: FailureCounts, jitter: float
+    ) -> tuple[FailureCounts, float | None]:
         """Decide what follows a failure.
 
         Args:
@@ -77,7 +79,9 @@ class RetryPolicy:
         wait_s = max(told, self._backoff_s(tally.free + tally.doubtful, jitter))
         return tally, wait_s if left else None
 
-    def _after_rate_limit(self, error: CallError, tally: Tally, jitter: float) -> tuple[Tally, float | None]:
+    def _after_rate_limit(
+        self, error: CallError, tally: FailureCounts, jitter: float
+    ) -> tuple[FailureCounts, float | None]:
         times = tally.rate_limits + 1
         # A server that says 0 and refuses again is not asked in a tight loop.
         again = error.retry_after_s is None or times > 2
@@ -121,7 +125,7 @@ class _Decision:
     def __init__(self, policy: RetryPolicy, jitter: Callable[[], float]) -> None:
         self._policy = policy
         self._jitter = jitter
-        self._tally = Tally()
+        self._tally = FailureCounts()
 
     def __call__(self, error: Exception) -> bool | float:
         if not isinstance(error, CallError):

@@ -175,7 +175,7 @@ def settings_on(context: AppContext, past: PastJob, settings: Settings, successo
         speakers=speakers,
         turns=was.turns,
         engine=chosen.identity if chosen else None,
-        # What is rehearsed is the model that hears.
+        # What is rehearsed is the model that transcribes.
         translate=False,
         translator=None,
         translator_provider=None,
