@@ -24,7 +24,7 @@ from stenoflow.flows.outcome import (
 from stenoflow.flows.run import Run, Segments, SegmentStep, telling_voices
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import PUBLISHED, JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.assembly.assemble import are_speakers_told, assemble, diarize, still_to_do
@@ -39,8 +39,6 @@ from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.timecode import seconds
 from stenoflow.tasks.transcript.types import Stretch
-
-PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
 
 
 @dataclass(slots=True)

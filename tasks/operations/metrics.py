@@ -15,10 +15,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from stenoflow.storage.database.costs import CHARACTER, MS
 from stenoflow.storage.database.metrics import Calls, Entries, MetricsSnapshot
 from stenoflow.storage.database.states import Activity, ChargeKind
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import UsedModel
+from stenoflow.tasks.billing.amounts import MICRO
 from stenoflow.tasks.operations.model_list import KIND_OF_ACTIVITY
 
 # Reading takes seconds where there are millions of charges: it must not be all that the database does.
@@ -106,9 +108,6 @@ class DatabaseCollector(Collector):
             self._say(why)
 
 
-_MS: Final = "ms"
-_CHARACTER: Final = "character"
-_MICRO: Final = 1_000_000
 _Labels = tuple[str, ...]
 _BY_MODEL: Final = ("provider", "model")
 _PAID_TO: Final = ("provider", "model", "currency")
@@ -179,19 +178,19 @@ def _ledger(snapshot: MetricsSnapshot) -> Iterator[Metric]:
         "stenoflow_spend",
         "What was charged, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.ACTUAL, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.ACTUAL, scale=MICRO),
     )
     yield _gauge(
         "stenoflow_spend_possible",
         "What lost replies may have cost beside that, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.POSSIBLE, ChargeKind.RECONCILE, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.POSSIBLE, ChargeKind.RECONCILE, scale=MICRO),
     )
     yield _gauge(
         "stenoflow_spend_reserved",
         "What is reserved for calls in flight, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.RESERVE, ChargeKind.RELEASE, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.RESERVE, ChargeKind.RELEASE, scale=MICRO),
     )
 
 
@@ -219,7 +218,7 @@ def _budgets(snapshot: MetricsSnapshot) -> Iterator[Metric]:
         "stenoflow_month_exposure",
         "What this month's calls (UTC) cost, may have cost, or may yet cost, in units of the currency.",
         ("currency",),
-        {(currency,): micro / _MICRO for currency, micro in snapshot.exposure_micro.items()},
+        {(currency,): micro / MICRO for currency, micro in snapshot.exposure_micro.items()},
     )
     of = ("budget", "tag")
     caps = {
@@ -229,13 +228,13 @@ def _budgets(snapshot: MetricsSnapshot) -> Iterator[Metric]:
         "stenoflow_budget_exposure_usd",
         "What is used of each budget of this month (UTC).",
         of,
-        {labels: used / _MICRO for labels, (used, _) in caps.items()},
+        {labels: used / MICRO for labels, (used, _) in caps.items()},
     )
     yield _gauge(
         "stenoflow_budget_limit_usd",
         "The cap of each budget of this month (UTC).",
         of,
-        {labels: cap / _MICRO for labels, (_, cap) in caps.items()},
+        {labels: cap / MICRO for labels, (_, cap) in caps.items()},
     )
 
 
@@ -255,11 +254,11 @@ def _sums(
 
 
 def _transcribed_ms(entries: Entries) -> int:
-    return entries.quantity if entries.unit == _MS and entries.activity == Activity.TRANSCRIPTION else 0
+    return entries.quantity if entries.unit == MS and entries.activity == Activity.TRANSCRIPTION else 0
 
 
 def _spoken_characters(entries: Entries) -> int:
-    return entries.quantity if entries.unit == _CHARACTER else 0
+    return entries.quantity if entries.unit == CHARACTER else 0
 
 
 def _amount(entries: Entries) -> int:
