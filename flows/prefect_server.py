@@ -30,8 +30,9 @@ from stenoflow.tasks.errors import FailedError, SettingsError
 if TYPE_CHECKING:
     from stenoflow.flows.dashboard_app import Login
 
-# The first start in a new home runs a few hundred migrations.
-_TIMEOUT_S = 120.0
+# The first start in a new home runs a few hundred migrations: a quarter of a minute, and minutes on a machine
+# that is short of processors. One that ends is noticed at once.
+_TIMEOUT_S = 600.0
 _LOOK_EVERY_S = 0.1
 _SOON_S = 2.0
 _PREFECT = "prefect.server.api.server:create_app"
