@@ -133,7 +133,7 @@ def test_a_piece_that_ends_with_its_last_word_is_placed() -> None:
 def test_where_every_tenth_word_is_wrong_words_are_at_their_places(name: str, share: float) -> None:
     words, truth, sound = _true(name)
     said = [words[7 * at % len(words)] if at % 10 == 5 else word for at, word in enumerate(words)]
-    found = Aligner(said, sound).align(said, 0, len(sound) // 320, pass_over=False)
+    found = PocketsphinxAligner(said, sound).align(said, 0, len(sound) // 320, pass_over=False)
     assert found is not None
     assert sum(late <= 20 for late in _late(found, truth)) >= share * len(words)
 

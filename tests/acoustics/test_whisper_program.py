@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stenoflow.tasks.acoustics.whisper_program import Aligner, clips_of_words, sounding, tokens_of
+from stenoflow.tasks.acoustics.whisper_program import WhisperAligner, clips_of_words, sounding, tokens_of
 from stenoflow.tasks.engine.weights import packaged
 from stenoflow.tasks.transcript.alignment import with_times
 from stenoflow.tasks.transcript.types import Region
@@ -91,7 +91,7 @@ def test_numbers_money_dates_and_abbreviations_are_near_where_they_are_said(lang
     said = speak(text, language)
     files = {name: b"".join(part.read_bytes() for part in parts) for name, parts in _BASE.files.items()}
     sound = said.sound.astype(np.float32) / np.float32(32768)
-    placed = Aligner(files, language[:2], 6, sound).align(said.words, 0, sound.size // 160)
+    placed = WhisperAligner(files, language[:2], 6, sound).align(said.words, 0, sound.size // 160)
     assert placed is not None
     regions = [each and Region(each[0] * 10, each[1] * 10) for each in placed]
     timed = with_times(said.words, regions, Region(0, sound.size // 16))

@@ -17,7 +17,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 
 from stenoflow.tasks.acoustics.aligner import _EARLY_MS
-from stenoflow.tasks.acoustics.whisper_program import Aligner
+from stenoflow.tasks.acoustics.whisper_program import WhisperAligner
 from stenoflow.tasks.engine.weights import packaged
 from stenoflow.tasks.transcript.regions import FRAME_MS
 from stenoflow.tasks.transcript.text import spoken_form
@@ -55,7 +55,7 @@ def main() -> None:
     for language in sys.argv[1:] or TEXTS:
         said = speak(TEXTS[language], language)
         sound = said.sound.astype(np.float32) / np.float32(32768)
-        aligner = Aligner(dict(files), language, early, sound)
+        aligner = WhisperAligner(dict(files), language, early, sound)
         began = time.process_time()
         placed = aligner.align(said.words, 0, said.sound.size * 100 // RATE)
         cpu_s = time.process_time() - began
