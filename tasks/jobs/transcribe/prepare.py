@@ -79,6 +79,7 @@ def prepare(
 
     Raises:
         RefusedError: it will not be transcribed; where it could be read, its job says so too.
+        SettingsError: there is no ffmpeg that can be used.
         StenoflowError: it could not be read or stored.
     """
     with _looking(source) as look:
@@ -96,6 +97,8 @@ def prepare(
             if request.names:
                 rename(context, job.id, request.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
+        # Before anything is spent, and not before it is known that there is something to do.
+        _ = context.ffmpeg
         try:
             check_engine(context.settings, request.settings)
             check_diarizer(context, request.settings)
