@@ -33,7 +33,7 @@ from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, still_open
-from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
+from stenoflow.tasks.transcript.stitching import Timeline, TranscribedSegment, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript, Word
 from stenoflow.tasks.transcript.word_timing import TimedTranscript
@@ -194,12 +194,14 @@ def translated_answer(context: AppContext, settings: JobSettings, segment: Segme
 
 def _pieces(
     context: AppContext, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
-) -> Iterator[Piece]:
+) -> Iterator[TranscribedSegment]:
     """Yield the transcripts of segments, one at a time: a day's answers together take much memory."""
     return (_piece(context, settings, segment, answer_of(context, settings, segment)) for segment in segments)
 
 
-def _piece(context: AppContext, settings: JobSettings, segment: Segment, said: Answer | None) -> Piece:
+def _piece(
+    context: AppContext, settings: JobSettings, segment: Segment, said: Answer | None
+) -> TranscribedSegment:
     placed: TimedTranscript | None = None
     language: str | None = None
     holes: tuple[Hole, ...] = ()
@@ -208,7 +210,7 @@ def _piece(context: AppContext, settings: JobSettings, segment: Segment, said: A
     elif said is not None:
         placed, holes = reviewed(context, settings, segment, said)
         language = language_code(said.language)
-    return Piece(
+    return TranscribedSegment(
         segment.start_sample,
         segment.end_sample,
         tuple(Region(start, end) for start, end in segment.regions),

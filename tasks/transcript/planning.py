@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 
 from stenoflow.tasks.transcript.regions import FRAME_MS, Loudness, loudness
 
+SEGMENT_S = 600
+"""How long segments are where nobody says otherwise."""
+UNTIMED_SEGMENT_S = 60
+"""The same for models that give no times: words are spread over speech, and the shorter, the nearer."""
+
 # What changes cuts changes what segments hold: raise `_SOUND` in `assembly/job_settings.py` with it.
 _SHORTEST_PAUSE_MS = 150
 # Words without a pause between them still have a gap. A stop inside a word is as long: such a cut is forced.

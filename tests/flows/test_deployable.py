@@ -331,8 +331,8 @@ async def _tasks_of(state: Any) -> list[Any]:
 
 
 async def _sharing(inbox: Path) -> list[Any]:
-    runs = await all_runs()
-    return [run for run in runs if run.parameters.get("recordings") and str(inbox) in run.parameters["inbox"]]
+    ours = [run for run in await all_runs() if run.deployment_id and run.parameters.get("recordings")]
+    return [run for run in ours if str(inbox) in run.parameters["inbox"]]
 
 
 @pytest.mark.program
