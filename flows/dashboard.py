@@ -106,9 +106,9 @@ class DashboardProgress(LogWatcher):
 
     async def _label(self, job_id: str) -> None:
         job = await run_blocking(self._context.catalog.job, job_id)
-        recording = await run_blocking(self._context.catalog.recording, job.recording_id)
-        if flow_run.id is None:
+        if flow_run.id is None or not (job.tag or "job" in flow_run.parameters):
             return
+        recording = await run_blocking(self._context.catalog.recording, job.recording_id)
         async with get_client() as client:
             run = await client.read_flow_run(UUID(flow_run.id))
             added = {job.tag} if job.tag else set()
@@ -120,6 +120,8 @@ class DashboardProgress(LogWatcher):
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
         while True:
+            # What takes no longer is shown by its end alone: each look at the dashboard costs its server.
+            await asyncio.sleep(_LOOK_EVERY_S)
             (progress,) = await run_blocking(self._context.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"
@@ -127,7 +129,6 @@ class DashboardProgress(LogWatcher):
             if said != shown:
                 await self._show_progress(job_id, done, said)
                 shown = said
-            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _show_progress(self, job_id: str, percent: float, said: str) -> None:
         if job_id in self._progress:
@@ -144,8 +145,9 @@ class DashboardProgress(LogWatcher):
         if outcome.segments:
             rows = await run_blocking(segment_rows, self._context, outcome.job)
             await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
-            said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
-            await self._show_progress(outcome.job, _percent(rows), said)
+            if outcome.job in self._progress:
+                said = f"{outcome.source}: {outcome.status}, {len(rows)} segments"
+                await self._show_progress(outcome.job, _percent(rows), said)
         text = await run_blocking(self._first_lines, outcome)
         link = job_address(self._context.settings, outcome.job)
         shown = _summary(outcome, outcome.details, text, link)

@@ -24,14 +24,19 @@ from stenoflow.flows.deployment_context import (
 )
 from stenoflow.flows.dispatch import (
     TAG,
+    Stint,
     delete_idle_looks,
+    delete_unneeded,
     dispatch,
     empty_queue,
     ended_look,
+    go_on_later,
     recover_crashed_runs,
 )
 from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
+from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.prefect_runs import as_task_run
 from stenoflow.flows.resume import works_to_resume, works_to_translate
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
@@ -175,6 +180,51 @@ async def ingest_recording(
         return state_of(runner.context.settings, await runner.run_all([work]))
 
 
+def _many_name() -> str:
+    given = flow_run.parameters
+    return f"{len(given['recordings'])} recordings of {display_name(unquote(given['inbox']))}"
+
+
+@flow(name="ingest recordings", flow_run_name=_many_name, persist_result=False)
+async def ingest_recordings(
+    inbox: str,
+    recordings: list[str],
+    options: RecordingOptions = _NOTHING_SAID,
+    reject: bool = False,  # noqa: FBT001, FBT002 - the form in the dashboard gives it by name
+    done_to: str | None = None,
+    *,
+    allow: list[Allowable] | None = None,
+) -> State[None]:
+    """Transcribe recordings of a drop folder until none waits, beside flow runs that do the same.
+
+    `ingest` asks for several of this where many recordings wait: each is a task run of whichever takes it.
+    After some ten minutes, another goes on in its stead, so that others come to their turn.
+
+    Args:
+        inbox: A drop folder: DIR, or s3://bucket/prefix/.
+        recordings: The ids of what waits, in the order in which it is taken.
+        options: What is said of all recordings of the inbox.
+        reject: Move what can never be taken to rejected/ beside the inbox.
+        done_to: Move complete recordings there: DIR, or s3://bucket/prefix/.
+        allow: Options that files beside recordings may give, though they can cost more.
+    """
+    outcomes: list[Outcome] = []
+    async with runner_in_flow_run(as_task_run) as runner:
+        rules = rules_of(runner.context, options.model_dump(exclude_unset=True), allow or ())
+        box = open_inbox(inbox, runner.context.s3)
+        scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
+        claims = Claims(scanner, runner, list(FORMATS), Moves(_log.info, reject, done_to), is_cancelled)
+        stint = Stint()
+        await runner.follow(claims.waiting(recordings, lambda: stint.is_over), outcomes.append)
+        if not runner.is_cut_off:
+            # What could not be taken, a later look finds.
+            goes_on = stint.is_over and await run_blocking(runner.context.arrivals.has_waiting, recordings)
+            await (go_on_later(flow_run.id) if goes_on and flow_run.id else delete_unneeded(recordings))
+    if not outcomes:
+        return Completed(name="Skipped", message="others have all of them, or had them")
+    return state_of(runner.context.settings, outcomes)
+
+
 @flow(name="ingest", flow_run_name=_run_name, persist_result=False)
 async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     inbox: str,
@@ -187,7 +237,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
     allow: list[Allowable] | None = None,
     queue: str | None = None,
 ) -> State[None]:
-    """Start a flow run for each recording that is new and complete in a drop folder.
+    """Start flow runs for what is new and complete in a drop folder: one a recording, fewer where it is much.
 
     Args:
         inbox: A drop folder: DIR, or s3://bucket/prefix/.

@@ -95,6 +95,7 @@ def _described(settings: Settings) -> Iterator[tuple[AnyFlow, dict[str, Any]]]:
         deployable.digest,
         deployable.translate,
         deployable.ingest_recording,
+        deployable.ingest_recordings,
         deployable.ingest,
     ]
     for flow in on_demand:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -36,6 +38,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
+from stenoflow.tasks.sources.inbox.options import Priority, RecordingOptions
 
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import Announcement, EventQueue
@@ -43,8 +46,18 @@ if TYPE_CHECKING:
 DEPLOYMENT = "stenoflow"
 """What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
 
-INGEST_RECORDING = f"ingest recording/{DEPLOYMENT}"
+_ONE, _MANY = "ingest recording", "ingest recordings"
+INGEST_RECORDING = f"{_ONE}/{DEPLOYMENT}"
+INGEST_RECORDINGS = f"{_MANY}/{DEPLOYMENT}"
 RESUME = f"resume/{DEPLOYMENT}"
+# With more recordings in one look, flow runs share them: each takes the processor for seconds to start.
+_MOST_FLOW_RUNS = 8
+# So many recordings at most are shared by so many flow runs at most, each of which has so many at least.
+_MOST_TOGETHER = 1_000
+_MOST_SHARING = 64
+_LEAST_EACH = 4
+# To start a process takes some seconds of the processor: of this, one or two per cent.
+_STINT_S = 600.0
 # A run that ends before it has taken its recording is made anew so often.
 _TRIES = 3
 _AGAIN_S = 10
@@ -52,19 +65,19 @@ _log = logging.getLogger(__name__)
 
 
 async def dispatch(scanner: InboxScanner, interval_s: float, moves: Moves) -> int:
-    """Have each recording that is new and complete transcribed by a flow run of its own.
+    """Have what is new and complete transcribed: by a flow run a recording, or many by some flow runs.
 
-    Looks as often as it takes to know what is complete. What a run has in hand already is left to it.
+    Looks as often as it takes to know what is complete. What a flow run is to take already is left to it.
 
     Returns:
         How many flow runs were asked for.
     """
     asked = looks = 0
     while True:
+        scanner.in_hand = await _handed_over(scanner)
         look = await run_blocking(scanner.look)
         await move_what_ended(scanner, moves)
-        for scanned in look:
-            asked += await _hand_over(scanner, scanned, moves)
+        asked += await _hand_over(scanner, look, moves)
         looks += 1
         if looks >= scanner.looks or not scanner.growing:
             return asked
@@ -107,8 +120,8 @@ async def follow_queue(scanner: InboxScanner, queue: EventQueue, moves: Moves) -
 
 
 async def _hand_over_announced(scanner: InboxScanner, announcement: Announcement, moves: Moves) -> int:
-    scanned = await run_blocking(scanner.announced, announcement.entries)
-    asked = sum([await _hand_over(scanner, each, moves) for each in scanned])
+    scanner.in_hand = await _handed_over(scanner)
+    asked = await _hand_over(scanner, await run_blocking(scanner.announced, announcement.entries), moves)
     await run_blocking(announcement.acknowledge)
     return asked
 
@@ -118,21 +131,90 @@ def _say_notices(queue: EventQueue, moves: Moves) -> None:
         moves.say(queue.notices.pop(0))
 
 
-async def _hand_over(scanner: InboxScanner, scanned: ScannedRecording, moves: Moves) -> bool:
-    in_hand, last_try = await run_blocking(scanner.context.arrivals.is_in_hand, scanned.id)
-    if in_hand:
-        return False
-    parameters = {
-        "inbox": scanner.inbox.address,
-        "source": scanned.entry.source.uri,
-        "options": scanned.options.model_dump(mode="json", exclude_defaults=True),
-        "reject": moves.rejects,
-        **({} if moves.done_to is None else {"done_to": moves.done_to}),
-    }
-    # Asked for again and again, it is one run; another if that dies with the recording, or puts it off.
-    key = f"{scanned.id} {last_try}"
-    tags = [scanned.options.tag] if scanned.options.tag else []
-    return await ask_for(INGEST_RECORDING, parameters, key, scanned.options.priority, tags) is not None
+async def _handed_over(scanner: InboxScanner) -> set[str]:
+    """Return the addresses of what flow runs, begun or not, are to transcribe."""
+    async with get_client() as client:
+        runs = await _runs_in(client, [_ONE, _MANY], _UNFINISHED)
+    ids = {id_ for run in runs for id_ in run.parameters.get("recordings", ())}
+    addresses = await run_blocking(scanner.context.arrivals.waiting_at, list(ids))
+    return addresses | {run.parameters["source"] for run in runs if "source" in run.parameters}
+
+
+async def _hand_over(scanner: InboxScanner, found: Sequence[ScannedRecording], moves: Moves) -> int:
+    """Ask for flow runs that transcribe recordings; return how many recordings that are."""
+    waiting: dict[Priority, list[tuple[ScannedRecording, str]]] = defaultdict(list)
+    hour = f"{datetime.now(UTC):%Y-%m-%dT%H}"
+    for scanned in found:
+        in_hand, last_try = await run_blocking(scanner.context.arrivals.is_in_hand, scanned.id)
+        if not in_hand:
+            # Asked for again and again, it is one run; another if that dies with it, puts it off, or gives it
+            # back, as where the provider has stopped all calls: that is tried a few times an hour.
+            waiting[scanned.options.priority].append((scanned, f"{scanned.id} {last_try} {hour}"))
+    said = {"inbox": scanner.inbox.address, "reject": moves.rejects}
+    said |= {} if moves.done_to is None else {"done_to": moves.done_to}
+    asked = 0
+    for priority, some in waiting.items():
+        if len(some) > _MOST_FLOW_RUNS:
+            for first in range(0, len(some), _MOST_TOGETHER):
+                asked += await _hand_over_many(scanner, some[first : first + _MOST_TOGETHER], said, priority)
+            continue
+        for scanned, key in some:
+            options = scanned.options.model_dump(mode="json", exclude_defaults=True)
+            parameters = {**said, "source": scanned.entry.source.uri, "options": options}
+            tags = [scanned.options.tag] if scanned.options.tag else []
+            asked += await ask_for(INGEST_RECORDING, parameters, key, priority, tags) is not None
+    return asked
+
+
+async def _hand_over_many(
+    scanner: InboxScanner, some: Sequence[tuple[ScannedRecording, str]], said: dict[str, Any], queue: Priority
+) -> int:
+    """Ask for flow runs that share recordings: whichever is free takes the next, without starting a process.
+
+    Which they are stands in our database: the parameters tell ids only.
+    """
+    arrivals, rules = scanner.context.arrivals, scanner.rules
+    await run_blocking(arrivals.expect, [(each.entry.source.uri, each.mark) for each, _ in some])
+    given = RecordingOptions.model_validate(dict(rules.given)).model_dump(mode="json", exclude_unset=True)
+    ids = [each.id for each, _ in some]
+    parameters = {**said, "recordings": ids, "options": given, "allow": sorted(rules.allow)}
+    key = hashlib.sha256("\n".join(last for _, last in some).encode()).hexdigest()
+    runs = min(_MOST_SHARING, -(-len(some) // _LEAST_EACH))
+    # Where there is no room for all of these, the others are deleted once nothing waits.
+    asked = [await ask_for(INGEST_RECORDINGS, parameters, f"{key} {number}", queue) for number in range(runs)]
+    return len(some) if any(asked) else 0
+
+
+class Stint:
+    """How long a flow run takes recordings that it shares: others wait for its place, urgent ones too.
+
+    Stints differ, so that places come free one after another.
+    """
+
+    def __init__(self) -> None:
+        self._ends_at_s = time.monotonic() + _STINT_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to take no more."""
+        return time.monotonic() >= self._ends_at_s
+
+
+async def go_on_later(run_id: str) -> None:
+    """Ask for a flow run that goes on with the recordings which one shares, behind those that wait."""
+    async with get_client() as client:
+        run = await client.read_flow_run(UUID(run_id))
+    if run.deployment_id is not None:
+        await ask_for(INGEST_RECORDINGS, run.parameters, f"next {run_id}", run.work_queue_name)
+
+
+async def delete_unneeded(recordings: Sequence[str]) -> None:
+    """Delete the flow runs that were to share recordings and have not begun: none of these waits any more."""
+    async with get_client() as client:
+        for run in await _runs_in(client, [_MANY], [StateType.SCHEDULED]):
+            if run.parameters.get("recordings") == list(recordings):
+                with suppress(ObjectNotFound):
+                    await client.delete_flow_run(run.id)
 
 
 async def ask_for(
@@ -171,17 +253,28 @@ IDLE = "Nothing new"
 _CANCELLED = "Cancelled"
 _MOST_TIMES = 5
 _MOST_DELETED = 200
+_PAGE = 200
+_UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 # The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
-_FLOWS = ["resume", "ingest recording", "transcribe"]
+_FLOWS = ["resume", _ONE, _MANY, "transcribe"]
 _LOOKS = ["ingest", "recover", "retain", "verify"]
-# How long a flow run may be in a state before it must have said so: imports; images to be pulled.
+# How long a flow run may be in a state before it must have said so: imports; images to be pulled, or a worker
+# of processes that has begun anew under its old name, so that nobody can tell.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
+# A worker that has missed so many of its beats is gone; Prefect's own pages say so, too.
+_BEATS = 3
+_NO_TIME = dict.fromkeys(_STARTING, timedelta())
 
 
-async def recover_crashed_runs(context: AppContext) -> int:
+async def recover_crashed_runs(context: AppContext, *, at_start: bool = False) -> int:
     """Have done anew what processes died over, and mark their flow runs as crashed.
 
     A flow run is asked for anew as it was, with all that it was to do; a job that no flow run had is resumed.
+
+    Args:
+        context: of the process.
+        at_start: nobody runs yet what belongs to no pool, so that what was begun of it has died; jobs of
+            commands are left to later.
 
     Returns:
         How many flow runs were asked for.
@@ -192,14 +285,19 @@ async def recover_crashed_runs(context: AppContext) -> int:
     asked = 0
     async with get_client() as client:
         await _free_slots(context, client)
-        for run in await _unfinished(client, _FLOWS, _STARTING):
+        for run in await _runs_in(client, _FLOWS, _STARTING):
             has_died = left.pop(str(run.id), None) is not None
             # It may be tried again by its own worker, under the same id.
-            is_lost = _is_older(run, LEASE) if has_died else await _is_lost(context, run, _STARTING)
+            if has_died:
+                is_lost = _is_older(run, LEASE)
+            elif (at_start and run.work_pool_name is None) or await _has_lost_its_worker(client, run):
+                is_lost = await _is_lost(context, run, _NO_TIME)
+            else:
+                is_lost = await _is_lost(context, run, _STARTING)
             if is_lost:
                 await client.set_flow_run_state(run.id, Crashed(message="its process died"), force=True)
                 asked += await _ask_again(client, run)
-        for run_id, job_ids in left.items():
+        for run_id, job_ids in () if at_start else left.items():
             crashed = await _crashed(client, run_id)
             if crashed is not None:
                 asked += await _ask_again(client, crashed)
@@ -257,7 +355,7 @@ async def _free_slots(context: AppContext, client: PrefectClient, grace: timedel
         if (limit := each.global_concurrency_limit) is not None
     }
     held: Counter[UUID | None] = Counter()
-    for run in await _unfinished(client, _LOOKS, graces):
+    for run in await _runs_in(client, _LOOKS, graces):
         if not await _is_lost(context, run, graces):
             held[run.deployment_id] += 1
             continue
@@ -274,17 +372,40 @@ async def _free_slots(context: AppContext, client: PrefectClient, grace: timedel
             await client.update_global_concurrency_limit(limit.name, update)
 
 
-async def _unfinished(
-    client: PrefectClient, flows: list[str], states: Collection[StateType]
-) -> list[FlowRun]:
-    """Return the flow runs of deployments that are at work, or would be."""
-    return await client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
-            deployment_id=FlowRunFilterDeploymentId(is_null_=False),
-        ),
-    )
+async def _runs_in(client: PrefectClient, flows: list[str], states: Collection[StateType]) -> list[FlowRun]:
+    """Return the flow runs of deployments that are in one of several states."""
+    found: list[FlowRun] = []
+    while len(found) % _PAGE == 0:
+        page = await client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
+                deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+            ),
+            limit=_PAGE,
+            offset=len(found),
+        )
+        found += page
+        if not page:
+            break
+    return found
+
+
+async def _has_lost_its_worker(client: PrefectClient, run: FlowRun) -> bool:
+    """Tell whether a flow run waits for a process that a worker was to start, and that worker is gone."""
+    if run.state is None or not run.state.is_pending() or run.work_pool_name is None:
+        return False
+    if (await client.read_work_pool(run.work_pool_name)).type != "process":
+        return False  # a container goes on without its worker
+    # A worker says that it has a flow run a moment after it took it: until then, any that went since may.
+    name, now = run.labels.get("prefect.worker.name"), datetime.now(UTC)
+    for worker in await client.read_workers_for_work_pool(run.work_pool_name):
+        silence = _BEATS * timedelta(seconds=worker.heartbeat_interval_seconds or 30)
+        heard_at = worker.last_heartbeat_time or run.state.timestamp
+        is_its = worker.name == name if name else heard_at > run.state.timestamp - silence
+        if is_its and now - heard_at > silence:
+            return True
+    return False
 
 
 async def _is_lost(context: AppContext, run: FlowRun, graces: Mapping[StateType, timedelta]) -> bool:

@@ -90,6 +90,7 @@ async def _forget(name: str, source: str, job_ids: Collection[str]) -> int:
     deleted = passed_over = 0
     async with get_client() as client:
         await _forget_what_is_shown(client, job_ids)
+        await _forget_task_runs(client, job_ids)
         while runs := await client.read_flow_runs(flow_run_filter=named, limit=_PAGE, offset=passed_over):
             for run in runs:
                 # Other recordings may be called the same.
@@ -117,3 +118,13 @@ async def _forget_what_is_shown(client: PrefectClient, job_ids: Collection[str])
     shown = ArtifactFilter(key=ArtifactFilterKey(any_=keys))
     for artifact in await client.read_artifacts(artifact_filter=shown) if keys else []:
         await client.delete_artifact(artifact.id)
+
+
+async def _forget_task_runs(client: PrefectClient, job_ids: Collection[str]) -> None:
+    """Delete the task runs of jobs in flow runs of many recordings: their names tell."""
+    from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterTags  # noqa: PLC0415 - as above
+
+    for job_id in job_ids:
+        tagged = TaskRunFilter(tags=TaskRunFilterTags(all_=[job_id]))
+        for run in await client.read_task_runs(task_run_filter=tagged):
+            await client.delete_task_run(run.id)

@@ -22,7 +22,7 @@ from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import RefusedError, SourceOutOfReachError
 from stenoflow.tasks.jobs.transcribe.prepare import refuse_unread
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
-from stenoflow.tasks.sources.file_names import shown
+from stenoflow.tasks.sources.file_names import display_name, shown
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.entry import Entry
 from stenoflow.tasks.sources.inbox.queue import Announcement
@@ -85,6 +85,34 @@ class Claims:
             ended=partial(self._record, scanned),
             told=told,
         )
+
+    async def waiting(self, ids: Sequence[str], is_over: Callable[[], bool]) -> AsyncIterator[TranscribeWork]:
+        """Yield the work on recordings that wait in the database, in their order, until none does.
+
+        Args:
+            ids: of the recordings.
+            is_over: asked before each but the first: take no more.
+        """
+        arrivals, left = self.runner.context.arrivals, list(ids)
+        while not self.runner.is_cut_off and not (len(left) < len(ids) and is_over()):
+            taken = await run_blocking(arrivals.take_next, left)
+            if taken is None:
+                return
+            id_, address = taken
+            left.remove(id_)
+            try:
+                entry = await run_blocking(self.scanner.inbox.find, address)
+                scanned = None if entry is None else await run_blocking(self.scanner.describe, entry)
+            except StenoflowError as error:
+                await run_blocking(arrivals.let_go, [id_], str(error))
+                self.moves.say(f"{display_name(address)} could not be taken: {error}")
+                continue
+            if scanned is None or scanned.id != id_:
+                # It is gone, or another content or other options are there by now.
+                await run_blocking(arrivals.drop, id_)
+            work = None if scanned is None else await self.claim(scanned)
+            if work is not None:
+                yield work
 
     async def _record(self, scanned: ScannedRecording, outcome: Outcome) -> Outcome:
         """Record what became of a recording; returns the outcome, with its job."""

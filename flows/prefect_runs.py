@@ -74,9 +74,9 @@ async def within_flow_run(run: Run, prepared: PreparedJob, transcribe: Recording
 
 
 async def as_task_run(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
-    """Transcribe a recording as one task run of the flow run that this is called in."""
+    """Transcribe a recording as one task run of the flow run that this is called in; a tag tells its job."""
     job_id, name = prepared.job.id, prepared.recording.name
-    with tags(*([prepared.job.tag] if prepared.job.tag else [])):
+    with tags(job_id, *([prepared.job.tag] if prepared.job.tag else [])):
         await _once(
             job_id,
             lambda: _ended(run, prepared, transcribe(run, prepared)),

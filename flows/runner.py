@@ -162,20 +162,20 @@ class Runner:
 
             return await asyncio.gather(*map(in_turn, works))
 
-    async def follow(self, works: AsyncIterable[Work]) -> set[int]:
+    async def follow(self, works: AsyncIterable[Work], told: Callable[[Outcome], object]) -> None:
         """Run jobs as they come, until nothing more does; one is asked for when there is room for it.
 
-        Returns:
-            The exit codes of all.
+        Args:
+            works: the jobs.
+            told: given the outcome of each.
         """
-        codes: set[int] = set()
         begun: set[asyncio.Task[None]] = set()
         coming = aiter(works)
         async with self.open():
             room = asyncio.Semaphore(self.concurrency + _SPARE_JOBS)
 
             async def beside(work: Work) -> None:
-                codes.add((await self.run(work)).exit_code)
+                told(await self.run(work))
                 room.release()
 
             try:
@@ -187,7 +187,6 @@ class Runner:
                 pass
             finally:
                 await asyncio.gather(*begun)
-        return codes
 
     async def run(self, work: Work) -> Outcome:
         """Run a job from its opening to its outcome; whatever happens is an outcome.

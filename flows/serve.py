@@ -129,13 +129,14 @@ def serve_deployments(
 
     from stenoflow.flows.deployment_context import set_limits  # noqa: PLC0415
     from stenoflow.flows.deployments import deployments  # noqa: PLC0415
-    from stenoflow.flows.dispatch import free_slots  # noqa: PLC0415
+    from stenoflow.flows.dispatch import free_slots, recover_crashed_runs  # noqa: PLC0415
 
     async def work(context: AppContext) -> None:
         await set_limits(settings)
         made = await deployments(settings)
         if served.is_own:
             await free_slots(context)
+            await recover_crashed_runs(context, at_start=True)
         for followed in open_queues(context):
             followed.follow(say)
         running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))

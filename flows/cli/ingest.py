@@ -184,7 +184,9 @@ def _empty(
         )
         claims = Claims(scanner, runner, formats, look.moves)
         work = Ingest(claims, look.interval_s, look.watch, events, say)
-        codes = run_until_signal(runner, runner.follow(work.works()), work.stop)
+        codes: set[int] = set()
+        followed = runner.follow(work.works(), lambda outcome: codes.add(outcome.exit_code))
+        run_until_signal(runner, followed, work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)
     return gravest(codes | {StorageError.exit_code} if copies.failed else codes)

@@ -70,7 +70,8 @@ async def act(request: Request, form: FormData) -> Response:
         if not await api.cancel(job.id, recording.source):
             raise StartError(
                 "no flow run of a deployment is at work on it",
-                "a command that was started by hand ends with Ctrl-C, there",
+                "a command that was started by hand ends with Ctrl-C, there; a flow run that takes many"
+                " recordings is cancelled in Prefect, with all that it has in hand",
             )
     else:
         raise HTTPException(400, "There is nothing of that kind to do.")

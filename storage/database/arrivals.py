@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
@@ -18,6 +19,8 @@ from stenoflow.storage.database.tables import Arrival
 # SQLite takes a limited number of parameters.
 _AT_ONCE = 500
 _LONGEST_REST = timedelta(hours=1)
+# It has not come to its end, and is not put off.
+_OPEN = (Arrival.status.is_(None), Arrival.ended_at.is_(None))
 
 
 def arrival_id(source: str, mark: str) -> str:
@@ -136,6 +139,59 @@ class Arrivals:
                 return False
             stored.run_id, stored.ended_at = self._run_id, None
             return True
+
+    def expect(self, recordings: Iterable[tuple[str, str]]) -> None:
+        """Note recordings, by address and mark, that wait until a run takes them."""
+        with self._database.write() as session:
+            for source, mark in recordings:
+                id_ = arrival_id(source, mark)
+                insert_missing(session, Arrival(id=id_, source=source, mark=mark, arrived_at=self._clock()))
+
+    def take_next(self, ids: Sequence[str]) -> tuple[str, str] | None:
+        """Take the first that waits of several arrivals for this run; what a dead run had taken waits, too.
+
+        Returns:
+            Its id and address; None where none of them waits.
+        """
+        with self._database.write() as session:
+            for id_, holder in self._waiting(session, ids):
+                # Whoever takes it at the same moment has locked it.
+                same = (Arrival.id == id_, Arrival.run_id.is_not_distinct_from(holder))
+                free = select(Arrival).where(*same, *_OPEN).with_for_update(skip_locked=True)
+                taken = session.scalar(free)
+                if taken is not None:
+                    taken.run_id = self._run_id
+                    return id_, taken.source
+        return None
+
+    def has_waiting(self, ids: Sequence[str]) -> bool:
+        """Tell whether one of several arrivals waits to be taken."""
+        with self._database.read() as session:
+            return next(self._waiting(session, ids), None) is not None
+
+    def _waiting(self, session: Session, ids: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+        """Yield the ids of what waits to be taken, in the order asked for, and the dead run that has it."""
+        alive: dict[str | None, bool] = {None: False, self._run_id: False}
+        for first in range(0, len(ids), _AT_ONCE):
+            some = ids[first : first + _AT_ONCE]
+            query = select(Arrival.id, Arrival.run_id).where(Arrival.id.in_(some), *_OPEN)
+            holders = {each.id: each.run_id for each in session.execute(query)}
+            for id_ in filter(holders.__contains__, some):
+                holder = holders[id_]
+                if holder not in alive:
+                    alive[holder] = self._leases.is_alive(session, holder)
+                if not alive[holder]:
+                    yield id_, holder
+
+    def waiting_at(self, ids: Sequence[str]) -> set[str]:
+        """Return the addresses of those of the ids that have not come to their end and are not put off."""
+        return {arrival.source for arrival in self._those(ids, *_OPEN)}
+
+    def drop(self, id_: str) -> None:
+        """Remove an arrival of this run's that is there no more."""
+        mine = (Arrival.id == id_, Arrival.status.is_(None), Arrival.run_id == self._run_id)
+        with self._database.write() as session:
+            session.execute(delete(Arrival).where(*mine))
 
     def is_in_hand(self, id_: str) -> tuple[bool, str]:
         """Tell whether a run, which is alive, has an arrival; and what names its last try."""

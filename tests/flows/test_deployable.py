@@ -24,6 +24,7 @@ from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, write_settings
 from tests.flows.transcripts import transcribed
+from tests.instrument.recording import script, write
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.s3 import Bucket, Queue
 
@@ -262,6 +263,79 @@ def test_ingest_asks_for_a_flow_run_a_recording_and_for_no_second_one(prefect: A
 
 
 @pytest.mark.program
+def test_flow_runs_share_many_recordings_and_those_that_are_not_needed_go(
+    prefect: Any, api: AudioApiServer, inbox: Path, stenoflow: Command
+) -> None:
+    (inbox / "talk.mp3").unlink()
+    for number in range(9):
+        write(inbox / f"talk {number}.mp3", script(8 + number), 8 + number, "-b:a", "64k")
+
+    async def act() -> Any:
+        from stenoflow.flows.deployable import ingest, ingest_recordings
+
+        await registered("ingest_recordings")
+        looks = [await ingest(str(inbox), looks=1, return_state=True) for _ in range(2)]
+        shared = await _sharing(inbox)
+        ended = await ingest_recordings(**shared[0].parameters, return_state=True)
+        again = await ingest(str(inbox), looks=1, return_state=True)
+        return looks, shared, ended, await _sharing(inbox), again, await _tasks_of(ended)
+
+    looks, shared, ended, left, again, tasks = prefect(act)
+    assert [state.message.partition(" ")[0] for state in (*looks, again)] == ["9", "0", "0"]
+    assert (len(shared), left) == (3, [])
+    assert "talk" not in str(shared[0].parameters)
+    assert (ended.message, len(api.calls)) == ("9 complete", 9)
+    assert sorted(each.name for each in tasks) == [f"talk {number}.mp3" for number in range(9)]
+    recording = stenoflow("jobs", "--json").lines[0]["recording"]
+    assert stenoflow("forget", recording, "--yes").exit_code == 0
+    assert len(prefect(lambda: _tasks_of(ended))) == 8
+
+
+@pytest.mark.program
+def test_what_was_not_taken_in_a_stint_is_left_to_another_flow_run(
+    prefect: Any, api: AudioApiServer, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stenoflow.flows import dispatch
+
+    monkeypatch.setattr(dispatch, "_STINT_S", 0.0)
+    monkeypatch.setattr(dispatch, "_MOST_FLOW_RUNS", 0)
+    shutil.copy(inbox / "talk.mp3", inbox / "the same.mp3")
+
+    async def act() -> Any:
+        from stenoflow.flows.deployable import ingest, ingest_recordings
+        from stenoflow.flows.dispatch import go_on_later
+
+        await registered("ingest_recordings")
+        await ingest(str(inbox), looks=1, return_state=True)
+        (shared,) = await _sharing(inbox)
+        seen: list[tuple[str | None, int]] = []
+        for _ in range(2):
+            state = await ingest_recordings(**shared.parameters, return_state=True)
+            if not seen:
+                await go_on_later(str(shared.id))
+            seen.append((state.message, len(await _sharing(inbox))))
+        return seen
+
+    # What was asked for to go on goes, too, once nothing is left to do.
+    assert prefect(act) == [("1 complete", 2), ("1 complete", 0)]
+    assert len(api.calls) == 1
+
+
+async def _tasks_of(state: Any) -> list[Any]:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    ours = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    async with get_client() as client:
+        return await client.read_task_runs(flow_run_filter=ours)
+
+
+async def _sharing(inbox: Path) -> list[Any]:
+    ours = [run for run in await all_runs() if run.deployment_id and run.parameters.get("recordings")]
+    return [run for run in ours if str(inbox) in run.parameters["inbox"]]
+
+
+@pytest.mark.program
 @pytest.mark.usefixtures("api")
 def test_a_look_empties_the_queue_of_its_inbox(
     prefect: Any, bucket: Bucket, queue: Queue, meeting: Meeting, caplog: pytest.LogCaptureFixture
@@ -384,6 +458,84 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
 
     as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["recovered"])]
     assert prefect(act)[:3] == as_they_are
+
+
+@pytest.mark.program
+def test_what_a_killed_serve_had_not_begun_is_asked_for_at_its_next_start(prefect: Any) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from stenoflow.flows.dispatch import recover_crashed_runs
+
+        lost, alive = [await started("transcribe", source=name) for name in ("lost at start", "at work")]
+        with open_context(load_settings()) as context, context.leases.held(alive):
+            await recover_crashed_runs(context)
+            before = await came_of(lost)
+            await recover_crashed_runs(context, at_start=True)
+        seen = await came_of(lost)
+        async with get_client() as client:
+            await client.delete_flow_run(UUID(alive))
+        return before, seen
+
+    before, seen = prefect(act)
+    assert ("lost at start", "Running", []) in before
+    assert {("lost at start", "Crashed", ()), ("lost at start", "Scheduled", ("recovered",))} <= {
+        (source, state, tuple(tags)) for source, state, tags in seen
+    }
+    assert ("at work", "Running", []) in seen
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("no_time_to_start")
+def test_what_a_worker_took_and_never_began_is_asked_for_once_it_is_silent(prefect: Any) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.actions import WorkPoolCreate
+        from prefect.states import Pending
+        from prefect.types.entrypoint import EntrypointType
+
+        from stenoflow.flows import deployable
+        from stenoflow.flows.deployable import recover
+        from stenoflow.flows.dispatch import _has_lost_its_worker
+
+        async with get_client() as client:
+            for kind in ("process", "docker"):
+                await client.create_work_pool(WorkPoolCreate(name=kind, type=kind))
+            taken = {}
+            for pool, worker in (
+                ("process", "gone"),
+                ("process", "here"),
+                ("process", ""),
+                ("docker", "gone"),
+            ):
+                deployment = await deployable.transcribe.ato_deployment(
+                    f"in {pool}", work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH
+                )
+                made = await deployment.aapply()
+                run = await client.create_flow_run_from_deployment(made, parameters={"source": worker})
+                await client.set_flow_run_state(run.id, Pending())
+                if worker:
+                    await client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
+                taken[pool, worker] = run.id
+            for pool, worker in (("process", "gone"), ("process", "here"), ("docker", "gone")):
+                await client.send_worker_heartbeat(pool, worker, 1 if worker == "gone" else 600)
+            await asyncio.sleep(4)
+            found = {
+                who
+                for who, id_ in taken.items()
+                if await _has_lost_its_worker(client, await client.read_flow_run(id_))
+            }
+            lost = str(taken["process", "gone"])
+            await recover()
+            seen = await came_of(lost)
+            for id_ in taken.values():
+                await client.delete_flow_run(id_)
+        return found, seen
+
+    found, seen = prefect(act)
+    assert found == {("process", "gone"), ("process", "")}
+    assert ("gone", "Crashed", []) in seen
+    assert ("gone", "Scheduled", ["recovered"]) in seen
 
 
 @pytest.mark.program

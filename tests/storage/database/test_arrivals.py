@@ -82,6 +82,55 @@ def test_what_is_put_off_is_free_and_due_after_as_long_as_it_was_here(
         assert second.is_in_hand(ID)[1] != last_try
 
 
+def test_what_waits_is_taken_in_order_by_whoever_is_free(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in (3, 1, 2, 4)]
+    ids = [arrival_id(*each) for each in waiting]
+    addresses = [address for address, _ in waiting]
+    with leases.held("first"), leases.held("second"):
+        first.expect(waiting[:3])
+        assert first.waiting_at(ids) == set(addresses[:3])
+        assert first.take_next(ids) == (ids[0], addresses[0])
+        assert second.take_next(ids) == (ids[1], addresses[1])
+        first.put_off(ids[0], "over the budget")
+        second.end(ids[1], "complete", "job", None)
+        assert first.take_next(ids) == (ids[2], addresses[2])
+        assert second.take_next(ids) is None
+        assert not second.has_waiting(ids)
+        assert second.waiting_at(ids) == {addresses[2]}
+        hands.now += LEASE
+        assert second.has_waiting(ids)
+        assert second.take_next(ids) == (ids[2], addresses[2])
+        first.drop(ids[2])
+        assert second.waiting_at(ids) == {addresses[2]}
+        second.drop(ids[2])
+        assert second.waiting_at(ids) == set()
+
+
+def test_of_many_who_take_the_next_each_gets_another(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(8)]
+    ids = [arrival_id(*each) for each in waiting]
+    arrivals(database, hands, leases, "0").expect(waiting)
+
+    def take_all(run: int) -> list[str]:
+        mine = arrivals(database, hands, leases, str(run))
+        left, taken = list(ids), []
+        while (found := mine.take_next(left)) is not None:
+            left.remove(found[0])
+            taken.append(found[0])
+        return taken
+
+    with ExitStack() as stack:
+        for run in range(4):
+            stack.enter_context(leases.held(str(run)))
+        taken = at_once(4, take_all)
+    assert sorted(id_ for each in taken for id_ in each) == sorted(ids)
+
+
 def test_another_content_at_an_address_is_known(database: Database, hands: Hands, leases: Leases) -> None:
     mine = arrivals(database, hands, leases, "mine")
     mine.take(*TALK)
