@@ -219,7 +219,7 @@ def _has_voice(sound: NDArray[np.int16], region: Region) -> bool:
     middle = (region.start_ms + region.end_ms) // 2
     start_ms = max(region.start_ms, middle - _SAMPLE_MS // 2)
     voice = find_voice(sound, Region(start_ms, min(region.end_ms, start_ms + _SAMPLE_MS)))
-    return total_ms(voice) >= min(_LEAST_VOICE_MS, region.duration_ms // 4)
+    return total_ms(voice.regions) >= min(_LEAST_VOICE_MS, region.duration_ms // 4)
 
 
 def _spoken(words: Sequence[str]) -> list[list[str]]:

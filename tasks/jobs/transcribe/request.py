@@ -48,7 +48,9 @@ _EXPERIMENTAL = (
     " alike, far from the microphone, or in noise may be taken for one another."
 )
 _SEGMENT_S = 600
-# Without times from the model, words are spread over the regions of speech: the shorter, the nearer.
+# Without times from the model, its words are found in the sound, and in a long text the way is lost sooner:
+# of 469 words of joined clips (166 with true times), in pieces of 60 and 120 s, 88 and 74 % begin within
+# 200 ms of the truth, the 90th percentile is off by 0.35 and 3.7 s, and it takes 37 and 72 CPU s.
 _UNTIMED_SEGMENT_S = 60
 _SHORTEST_SEGMENT_S = 5
 # Less than this, and cuts would have to be where words are.
