@@ -1,4 +1,4 @@
-"""What an operator sees of a job in Prefect's dashboard: how far it is, its segments, and what came of it."""
+"""Progress in Prefect's dashboard: how far a job is, its segments, and what came of it."""
 
 from __future__ import annotations
 

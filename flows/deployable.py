@@ -35,7 +35,7 @@ from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.resume import works_to_resume, works_to_translate
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.states import PUBLISHED, JobKind, JobState
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.artifacts.formats import FORMATS
 from stenoflow.tasks.jobs.minutes.plan import MinutesRequest
@@ -53,7 +53,6 @@ from stenoflow.tasks.sources.inbox.options import Allowable, RecordingOptions
 
 _log = logging.getLogger(__name__)
 _NOTHING_SAID = RecordingOptions()
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 def _run_name() -> str:
@@ -225,7 +224,7 @@ async def verify(
     """
     with open_flow_run_context() as context:
         published = [
-            line.job for line in await run_blocking(context.reports.jobs) if line.job.state in _PUBLISHED
+            line.job for line in await run_blocking(context.reports.jobs) if line.job.state in PUBLISHED
         ]
         await run_blocking(index_missing, context)
         verified = [await run_blocking(verify_job, context, job, repair=repair) for job in published]

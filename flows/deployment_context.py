@@ -1,4 +1,4 @@
-"""What a deployment's flow run runs in: the limit of calls of all workers, cancelling, logs and its end."""
+"""The context of a deployment's flow run: the limit of calls of all workers, cancelling, logs, its end."""
 
 from __future__ import annotations
 

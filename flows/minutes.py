@@ -15,7 +15,7 @@ from stenoflow.flows.outcome import (
 from stenoflow.flows.run import Run
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import PUBLISHED, JobState
 from stenoflow.storage.database.tables import Artifact, Job
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.calls.paid_call import Caller
@@ -25,8 +25,6 @@ from stenoflow.tasks.jobs.minutes.publish import publish_minutes
 from stenoflow.tasks.jobs.minutes.questions import MinutesPlan
 from stenoflow.tasks.jobs.minutes.run import answer_all, speak_minutes, store_steps
 from stenoflow.tasks.jobs.transcribe.publish import republish_page
-
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class MinutesWork(Work):
         now = context.catalog.job(job.id)
         if error is not None and now.state in {JobState.NEW, JobState.RUNNING, JobState.COMPLETE}:
             return outcome_of_error(error, details, job=job.id)
-        artifacts = _artifacts(context, now) if now.state in _PUBLISHED else {}
+        artifacts = _artifacts(context, now) if now.state in PUBLISHED else {}
         if self.formats is not None:
             artifacts = {name: artifacts[name] for name in self.formats if name in artifacts}
         return replace(

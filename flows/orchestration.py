@@ -7,9 +7,8 @@ from pathlib import Path
 
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.prefect_server import PrefectError, begin_start, has_server
-from stenoflow.flows.run import Run
+from stenoflow.flows.run import RecordingStep, Run, without_prefect
 from stenoflow.flows.runner import Runner, Work
-from stenoflow.flows.transcribe import transcribe_recording
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
 
 # With more recordings in one command, each is a task run: a flow run costs the server three times as much.
@@ -34,14 +33,14 @@ class Orchestration:
         self._say = say
         self._is_batch = False
 
-    async def __call__(self, run: Run, prepared: PreparedJob) -> None:
-        """Transcribe a recording whose job is claimed."""
+    async def __call__(self, run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
+        """Transcribe a recording whose job is claimed, by its step."""
         if not await self._is_ready():
-            await transcribe_recording(run, prepared)
+            await without_prefect(run, prepared, transcribe)
             return
         from stenoflow.flows.prefect_runs import as_flow_run, as_task_run  # noqa: PLC0415 - imports Prefect
 
-        await (as_task_run if self._is_batch else as_flow_run)(run, prepared)
+        await (as_task_run if self._is_batch else as_flow_run)(run, prepared, transcribe)
 
     async def run_all(self, runner: Runner, works: Sequence[Work]) -> list[Outcome]:
         """Run jobs: a flow run each, or of many, one flow run with a task run each."""

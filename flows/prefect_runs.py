@@ -21,8 +21,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Failed
 
 from stenoflow.flows.desk import why
-from stenoflow.flows.run import Run, Segments
-from stenoflow.flows.transcribe import transcribe_recording
+from stenoflow.flows.run import RecordingStep, Run, Segments, SegmentStep
 from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
@@ -58,29 +57,29 @@ async def _batch_run(key: str, recordings: int) -> None:  # noqa: ARG001 - names
     await _steps[key]()
 
 
-async def as_flow_run(run: Run, prepared: PreparedJob) -> None:
+async def as_flow_run(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
     """Transcribe a recording as a flow run of its own, its segments as task runs."""
     job_id, name = prepared.job.id, prepared.recording.name
     with tags(*([prepared.job.tag] if prepared.job.tag else [])):
         await _once(
             job_id,
-            lambda: _ended(run, prepared, transcribe_recording(run, prepared, _segment_as_task_run(job_id))),
+            lambda: _ended(run, prepared, transcribe(run, prepared, _segment_as_task_run(job_id))),
             partial(_recording_run, job_id, name, return_state=True),
         )
 
 
-async def within_flow_run(run: Run, prepared: PreparedJob) -> None:
+async def within_flow_run(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
     """Transcribe a recording in the flow run that this is called in, its segments as task runs."""
-    await transcribe_recording(run, prepared, _segment_as_task_run(prepared.job.id))
+    await transcribe(run, prepared, _segment_as_task_run(prepared.job.id))
 
 
-async def as_task_run(run: Run, prepared: PreparedJob) -> None:
+async def as_task_run(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
     """Transcribe a recording as one task run of the flow run that this is called in."""
     job_id, name = prepared.job.id, prepared.recording.name
     with tags(*([prepared.job.tag] if prepared.job.tag else [])):
         await _once(
             job_id,
-            lambda: _ended(run, prepared, transcribe_recording(run, prepared)),
+            lambda: _ended(run, prepared, transcribe(run, prepared)),
             partial(_recording_task_run, job_id, name, return_state=True),
         )
 
@@ -107,7 +106,7 @@ async def states_of(recording: str) -> list[tuple[str, str]]:
     return [(name, state or "Pending") for name, state in seen]
 
 
-def _segment_as_task_run(job_id: str) -> Callable[[Segments, int], Awaitable[None]]:
+def _segment_as_task_run(job_id: str) -> SegmentStep:
     async def transcribe(segments: Segments, index: int) -> None:
         await _once(
             f"{job_id} {index}",

@@ -30,8 +30,9 @@ from stenoflow.tasks.errors import FailedError, SettingsError
 if TYPE_CHECKING:
     from stenoflow.flows.dashboard_app import Login
 
-# The first start in a new home runs a few hundred migrations.
-_TIMEOUT_S = 120.0
+# The first start in a new home runs a few hundred migrations: a quarter of a minute, and minutes on a machine
+# that is short of processors. One that ends is noticed at once.
+_TIMEOUT_S = 600.0
 _LOOK_EVERY_S = 0.1
 _SOON_S = 2.0
 _PREFECT = "prefect.server.api.server:create_app"
@@ -50,7 +51,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PrefectServer:
     """A server that starts or runs.
 
     Attributes:
@@ -108,8 +109,8 @@ def start_server(
     login: Login | None = None,
     environment: Mapping[str, str] | None = None,
     app: str | None = None,
-) -> Server:
-    """Start one; `Server.wait` waits for it.
+) -> PrefectServer:
+    """Start one; `PrefectServer.wait` waits for it.
 
     Args:
         host: an address of this machine.
@@ -154,7 +155,7 @@ def start_server(
         port = listening.getsockname()[1]
     name = _ANY.get(host, host)
     name = f"[{name}]" if ":" in name else name
-    return Server(f"http://{name}:{port}/api", process, _end_with_us(process.pid))
+    return PrefectServer(f"http://{name}:{port}/api", process, _end_with_us(process.pid))
 
 
 def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
@@ -251,7 +252,7 @@ def _served_from(home: Path) -> tuple[str, str] | None:
         api_url, auth = (home / ADDRESS_FILE).read_text("utf-8").splitlines()
     except (OSError, ValueError):
         return None
-    return (api_url, auth) if Server.answers_at(api_url) else None
+    return (api_url, auth) if PrefectServer.answers_at(api_url) else None
 
 
 class PrefectError(FailedError):
@@ -300,7 +301,7 @@ class Start:
 
 
 @contextmanager
-def temporary_server(home: Path) -> Iterator[Server]:
+def temporary_server(home: Path) -> Iterator[PrefectServer]:
     """Run a server of our own for as long as the block lasts, and use it.
 
     Args:

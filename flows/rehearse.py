@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stenoflow.flows.runner import Runner
-from stenoflow.flows.transcribe import PUBLISHED, TranscribeWork
+from stenoflow.flows.transcribe import TranscribeWork
+from stenoflow.storage.database.states import PUBLISHED
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.jobs.transcribe.prepare import content_of, resolve_again
 from stenoflow.tasks.jobs.transcribe.request import TranscribeRequest

@@ -1,4 +1,4 @@
-"""What the jobs of one process share while they run, and the segments of one recording."""
+"""The run: what the jobs of one process share; and the segments of one recording."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.api.errors import CallError
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.assembly.job_settings import Speakers
@@ -29,8 +30,26 @@ _SEGMENTERS_AT_ONCE = 2
 Limit = Callable[[], AbstractAsyncContextManager[None]]
 
 
-# Transcribes a recording whose job is claimed, plainly or inside a run of Prefect's.
-Orchestrate = Callable[["Run", PreparedJob], Awaitable[object]]
+SegmentStep = Callable[["Segments", int], Awaitable[None]]
+"""Transcribes a segment, plainly or as a task run of Prefect's."""
+
+
+class RecordingStep(Protocol):
+    """Transcribes a recording whose job is claimed."""
+
+    def __call__(
+        self, run: Run, prepared: PreparedJob, transcribe_segment: SegmentStep = ..., /
+    ) -> Awaitable[JobState]:
+        """Publish it, too; return the job's state."""
+
+
+Orchestrate = Callable[["Run", PreparedJob, RecordingStep], Awaitable[object]]
+"""Calls a recording's step, plainly or inside a run of Prefect's."""
+
+
+async def without_prefect(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
+    """Transcribe a recording plainly."""
+    await transcribe(run, prepared)
 
 
 class InterruptedByUserError(CallError):
@@ -46,8 +65,8 @@ class Run:
 
     Attributes:
         pool: the threads that segment recordings.
-        transcribe: how recordings are transcribed: plainly, or inside runs of Prefect's.
-        second: gives what hears as well what is transcribed; None: nobody does.
+        orchestrate: calls the steps of recordings: plainly, or inside runs of Prefect's.
+        second: gives the model of second opinions; None: there are none.
         interrupted: the user asked to stop: nothing more is begun.
         give_up: called by whoever finds that nobody listens any more.
     """
@@ -56,7 +75,7 @@ class Run:
     caller: Caller
     concurrency: int
     pool: ThreadPoolExecutor
-    transcribe: Orchestrate
+    orchestrate: Orchestrate
     second: Callable[[], SecondOpinion | None] = lambda: None
     interrupted: bool = False
     give_up: Callable[[], object] = lambda: None
@@ -81,14 +100,14 @@ class Run:
 
 @asynccontextmanager
 async def open_run(
-    context: AppContext, concurrency: int, transcribe: Orchestrate, outer: Limit | None = None
+    context: AppContext, concurrency: int, orchestrate: Orchestrate, outer: Limit | None = None
 ) -> AsyncIterator[Run]:
     """Open a run: alive in the database, with the API's client, its limiter, and threads that segment.
 
     Args:
         context: of the process.
         concurrency: calls in flight at most.
-        transcribe: how recordings are transcribed.
+        orchestrate: calls the steps of recordings.
         outer: what each call passes through beside this process's own limit.
     """
     with (
@@ -107,7 +126,7 @@ async def open_run(
             # Whatever is wrong with the way there is said before anything is begun.
             usual = await routes.to(provider_name(context.settings), ModelKind.TRANSCRIPTION)
             caller = Caller(context, usual.api, usual.limiter, routes)
-            yield Run(context, caller, concurrency, pool, transcribe, second)
+            yield Run(context, caller, concurrency, pool, orchestrate, second)
 
 
 class Segments:

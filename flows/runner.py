@@ -109,7 +109,7 @@ class Runner:
 
     Attributes:
         concurrency: calls in flight at most.
-        transcribe: how recordings are transcribed: plainly, or inside runs of Prefect's.
+        orchestrate: calls the steps of recordings: plainly, or inside runs of Prefect's.
         outer: what each call passes through beside this process's own limit.
         say: told what people are to know at once; None: stderr is.
         interrupted: somebody called `stop`.
@@ -118,7 +118,7 @@ class Runner:
     context: AppContext
     concurrency: int
     progress: Progress
-    transcribe: Orchestrate
+    orchestrate: Orchestrate
     outer: Limit | None = None
     say: Callable[[str], object] | None = None
     interrupted: bool = False
@@ -142,7 +142,7 @@ class Runner:
     async def open(self) -> AsyncIterator[Run]:
         """Open the run in which jobs are run."""
         async with (
-            open_run(self.context, self.concurrency, self.transcribe, self.outer) as run,
+            open_run(self.context, self.concurrency, self.orchestrate, self.outer) as run,
             open_notifications(run, self.say) as self._notifications,
         ):
             self._run = run

@@ -17,7 +17,7 @@ from stenoflow.flows.ingest import Moves
 from stenoflow.flows.prefect_server import (
     PREFECT_AUTH,
     PrefectError,
-    Server,
+    PrefectServer,
     refuse_prefects_settings_here,
     start_server,
     surround,
@@ -113,7 +113,7 @@ def dashboard(settings: Settings, host: str, port: int) -> Iterator[DashboardSer
 def serve_deployments(
     settings: Settings, limit: int, served: DashboardServer, say: Callable[[str], None]
 ) -> None:
-    """Register the deployments, and run what they are asked for until a signal; hear the inboxes' queues.
+    """Register the deployments, and run what they are asked for until a signal; follow the inboxes' queues.
 
     Args:
         settings: name the inboxes.
@@ -136,8 +136,8 @@ def serve_deployments(
         made = await deployments(settings)
         if served.is_own:
             await free_slots(context)
-        for heard in open_queues(context):
-            heard.follow(say)
+        for followed in open_queues(context):
+            followed.follow(say)
         running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))
         while not running.done() and served.is_running():
             await asyncio.wait([running], timeout=_LOOK_EVERY_S)
@@ -169,7 +169,7 @@ def _gone() -> PrefectError:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardInbox:
+class FollowedInbox:
     """An inbox whose queue is listened to."""
 
     settings: InboxSettings
@@ -189,7 +189,7 @@ class HeardInbox:
         ).start()
 
 
-def open_queues(context: AppContext) -> list[HeardInbox]:
+def open_queues(context: AppContext) -> list[FollowedInbox]:
     """Return the inboxes of the settings that have a queue.
 
     Raises:
@@ -200,16 +200,16 @@ def open_queues(context: AppContext) -> list[HeardInbox]:
         return []
     from stenoflow.tasks.sources.inbox.queue import open_queue  # noqa: PLC0415 - boto3 takes half a second to import
 
-    heard = []
+    followed = []
     for each in inboxes:
         inbox = open_inbox(each.address, context.s3)
         rules = rules_of(context, each.options.model_dump(exclude_unset=True), each.allow)
         scanner = InboxScanner(context, inbox, rules, StabilityTracker(1))
-        heard.append(HeardInbox(each, scanner, open_queue(each.queue or "", inbox)))
-    return heard
+        followed.append(FollowedInbox(each, scanner, open_queue(each.queue or "", inbox)))
+    return followed
 
 
-def _start(host: str, port: int, login: Login, app: str) -> Server:
+def _start(host: str, port: int, login: Login, app: str) -> PrefectServer:
     environment = {
         # The pages ask where they came from; by default, on Prefect's own port.
         "PREFECT_SERVER_UI_API_URL": "/api",

@@ -21,10 +21,10 @@ from stenoflow.flows.outcome import (
     outcome_of_job,
     with_minutes,
 )
-from stenoflow.flows.run import Run, Segments, telling_voices
+from stenoflow.flows.run import Run, Segments, SegmentStep, telling_voices
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.storage.database.reconnect import run_blocking
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import PUBLISHED, JobState
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.assembly.assemble import are_speakers_told, assemble, diarize, still_to_do
@@ -39,11 +39,6 @@ from stenoflow.tasks.sources import Source
 from stenoflow.tasks.transcript.coverage import Integrity
 from stenoflow.tasks.transcript.timecode import seconds
 from stenoflow.tasks.transcript.types import Stretch
-
-PUBLISHED = {JobState.COMPLETE.value, JobState.PARTIAL.value}
-
-SegmentStep = Callable[[Segments, int], Awaitable[None]]
-"""Transcribes a segment, plainly or as a task run of Prefect's."""
 
 
 @dataclass(slots=True)
@@ -90,7 +85,7 @@ class TranscribeWork(Work):
         """Transcribe and publish it: by `transcribe_recording`, plainly or inside runs of Prefect's."""
         if self._prepared is None:
             raise RuntimeError(f"job {job.id} was not opened")
-        await run.transcribe(run, self._prepared)
+        await run.orchestrate(run, self._prepared, transcribe_recording)
 
     def outcome(self, context: AppContext, job: Job | None, error: BaseException | None) -> Outcome:
         """Return what the job says of itself; of the error, where it never had one or never began."""

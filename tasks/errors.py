@@ -2,15 +2,16 @@
 
 StenoflowError
 ├── SettingsError                   exit 2: bad usage or settings
-├── RefusedError                    exit 4: refused before any money was spent
+├── RefusedError                    exit 4: refused before any money was spent (a budget: `BudgetError` there)
 │   ├── SourceNotFoundError         "not-found"
 │   ├── SourceUnreadableError       "unreadable": no permission, a FIFO, gone meanwhile
 │   ├── NotAudioError               "not-audio"
 │   ├── TooLongError                "too-long"
 │   ├── TooShortError               "too-short"
-│   └── BudgetError                 "budget"
+│   └── EmptyTranscriptError        "nothing-to-digest"
 └── FailedError                     exit 3
     ├── StoppedError                "interrupted"
+    ├── StaleError                  "stale": the transcript has changed under its minutes
     ├── MediaError                  "media": ffmpeg failed midway
     ├── EngineError                 "engine": the embedded engine failed
     │   └── ModelUnavailableError   "engine-model": not installed, or it cannot be loaded

@@ -1,13 +1,17 @@
-"""What holds for every command: --config, numbers that are numbers, and an end when the terminal goes."""
+"""The command line's base: options of every command (--config, --log-format), checks, an end on a hang-up."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import logging
 import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -15,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.console import log_instead, say
 from stenoflow.flows.cli.option_table import DescribedCommand, described
 
 _Config = Annotated[
@@ -69,8 +73,6 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
         from stenoflow.tasks.settings.files import CONFIG_VARIABLE, passed_over  # noqa: PLC0415 - pydantic
 
         if log_format == LogFormat.JSON:
-            from stenoflow.flows.cli.logs import log_as_json  # noqa: PLC0415 - for those that ask for it
-
             log_as_json()
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -95,6 +97,40 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+# What a log line may say beside its message; callers give these by ``extra``.
+_IDS = ("run", "job", "segment", "activity", "attempt", "request", "error", "seconds")
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record; ids are there where they are known."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in _IDS if getattr(record, name, None) is not None}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        # ASCII, so that nothing in it is a command to a terminal.
+        return json.dumps(line, default=str)
+
+
+def log_as_json() -> None:
+    """Write all that goes to stderr as JSON lines from now on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    ours = logging.getLogger("stenoflow")
+    root.setLevel(logging.WARNING)
+    ours.setLevel(logging.DEBUG)
+    log_instead(logging.getLogger("stenoflow.cli"))
 
 
 def end_on_hangup() -> None:

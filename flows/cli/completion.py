@@ -1,4 +1,4 @@
-"""What a shell completes in place of an option's or an argument's value."""
+"""Completion: what a shell offers in place of an option's or an argument's value."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.transcript.timecode import clock
 
 
-class _Format(StrEnum):
+class _CostsFormat(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
@@ -37,8 +37,8 @@ def costs(
     by: Annotated[CostsBy, typer.Option(help=f"What to sum by: {', '.join(CostsBy)}.")] = CostsBy.DAY,
     since: options.Since = None,
     format_: Annotated[
-        _Format, typer.Option("--format", help="How to print it: table, csv or json.")
-    ] = _Format.TABLE,
+        _CostsFormat, typer.Option("--format", help="How to print it: table, csv or json.")
+    ] = _CostsFormat.TABLE,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Show what was spent, and of that on transcription, chat and speech.
@@ -51,10 +51,10 @@ def costs(
         lines = context.reports.costs(by, since)
         budgets = context.ledger.budgets_of_the_month()
     rows = [_cost_row(by, line) for line in lines]
-    if json or format_ is _Format.JSON:
+    if json or format_ is _CostsFormat.JSON:
         for row in rows:
             json_line(row)
-    elif format_ is _Format.CSV:
+    elif format_ is _CostsFormat.CSV:
         result(_costs_csv(by, rows))
     elif lines:
         _print_costs(by, lines)

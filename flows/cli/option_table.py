@@ -1,4 +1,4 @@
-"""What the help shows of each option, by its name, and what a shell completes for it.
+"""The option table: what the help shows of each option, by its name, and what a shell completes for it.
 
 The signature of a command says what an option is; this says how all commands show it.
 """

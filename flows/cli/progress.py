@@ -18,7 +18,7 @@ from rich.text import Text
 from stenoflow.flows.cli import console
 from stenoflow.flows.cli.console import count, harmless, is_live, messages, say, shorten
 from stenoflow.flows.outcome import Outcome
-from stenoflow.storage.database.reports import Progress as JobProgress
+from stenoflow.storage.database.reports import JobProgress
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext

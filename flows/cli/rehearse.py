@@ -15,7 +15,7 @@ from stenoflow.flows.orchestration import Orchestration
 from stenoflow.flows.outcome import FAILED
 from stenoflow.flows.rehearse import rehearse as run_rehearsal
 from stenoflow.flows.runner import Runner, run_until_signal
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import PUBLISHED
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.failover import Candidate
 from stenoflow.tasks.calls.provider import calls_at_once, find_provider
@@ -25,7 +25,6 @@ from stenoflow.tasks.operations.rehearsal import REHEARSAL_TAG, RehearsedJob, by
 from stenoflow.tasks.settings import Settings, load_settings
 
 _COLUMNS = ("inbox", "recording", "differs", "before", "after", "loses", "remark")
-_HELD = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 def rehearse(
@@ -69,7 +68,7 @@ def rehearse(
     _print(found, successor, json=json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(0 if all(each.status in _HELD for each in found) else FAILED)
+    raise typer.Exit(0 if all(each.status in PUBLISHED for each in found) else FAILED)
 
 
 def _asking(settings: Settings, successor: str) -> tuple[Settings, str]:
@@ -132,7 +131,7 @@ def _row(each: RehearsedJob) -> tuple[str, ...]:
     if each.languages is not None:
         told, now = (said or "not told" for said in each.languages)
         remark = f"language {told}, now {now}" + (f"; {remark}" if remark else "")
-    differs = _share(each.disagreement.rate) if each.status in _HELD else each.status
+    differs = _share(each.disagreement.rate) if each.status in PUBLISHED else each.status
     return each.past.inbox, each.past.recording.name, differs, before, after, ", ".join(each.lost), remark
 
 

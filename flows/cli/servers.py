@@ -19,7 +19,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
-from stenoflow.storage.database.metrics import Metrics, Snapshot
+from stenoflow.storage.database.metrics import Metrics, MetricsSnapshot
 from stenoflow.tasks.calls.provider import embedded_engine
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.engine.access import is_loopback, is_own_host, is_own_origin
@@ -142,7 +142,7 @@ def metrics(
 def _registry(settings: Settings, timeout_s: float) -> Iterator[CollectorRegistry]:
     database = open_database(settings.database_url)
 
-    def read() -> Snapshot:
+    def read() -> MetricsSnapshot:
         # Each time: a database that is away now may be there, or be upgraded, later.
         return Metrics(make_ready(database), settings.budgets.caps).snapshot()
 

@@ -1,4 +1,4 @@
-"""How `show` describes and prints the segments of a job, kind by kind."""
+"""`show --segments`: describes and prints the segments of a job, kind by kind."""
 
 from __future__ import annotations
 

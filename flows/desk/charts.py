@@ -80,7 +80,7 @@ def _merged(regions: Iterable[Region]) -> list[Region]:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Bar:
     """A column of a chart: its place and height, what it is of, and how much."""
 
     x: float
@@ -91,13 +91,13 @@ class Column:
     is_labelled: bool
 
 
-def columns(values: Sequence[tuple[str, int]], height: int = 160) -> list[Column]:
+def columns(values: Sequence[tuple[str, int]], height: int = 160) -> list[Bar]:
     """Draw a column for each value; the highest is as high as the picture."""
     most = max((value for _, value in values), default=0) or 1
     room = WIDTH / max(1, len(values))
     every = max(1, round(len(values) / 8))
     return [
-        Column(
+        Bar(
             round(place * room + room * 0.12, 2),
             round(room * 0.76, 2),
             round(height * value / most, 2) if value > 0 else 0.0,

@@ -34,7 +34,7 @@ _LONGEST_TEXT, _LONGEST_NAME, _DIGITS = 20_000, 200, 19
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class FormPassage:
     """The passage that a form is about.
 
     Attributes:
@@ -109,7 +109,7 @@ async def save(request: Request, form: FormData) -> Response:
         if edit.speaker and passage.of and edit.speaker != passage.of and form.get("everywhere"):
             # Published below, with what else was changed.
             await run_in_threadpool(rename, context, job.id, {passage.of: edit.speaker}, republish=False)
-            passage = Passage(passage.region, edit.speaker)
+            passage = FormPassage(passage.region, edit.speaker)
         await run_in_threadpool(_store, context, job, passage, edit, visitor_of(request).name)
         if form.get("glossary"):
             names = [edit.speaker] if edit.speaker != form.get("of") else []
@@ -164,7 +164,7 @@ def _edit(form: FormData) -> Edit:
     )
 
 
-def _store(context: AppContext, job: Job, passage: Passage, edit: Edit, who: str) -> None:
+def _store(context: AppContext, job: Job, passage: FormPassage, edit: Edit, who: str) -> None:
     """Store what was changed of a passage. Raises ConflictError where another has changed it, too."""
     transcript = document_of(context, job, context.catalog.segments(job.id)).transcript
     now = passage.text(transcript)
@@ -188,7 +188,7 @@ def _store(context: AppContext, job: Job, passage: Passage, edit: Edit, who: str
 def _form(
     request: Request,
     job: Job,
-    passage: Passage,
+    passage: FormPassage,
     edit: Edit | None = None,
     problem: str = "",
     *,
@@ -232,10 +232,10 @@ def _correctable(context: AppContext, request: Request) -> Job:
     return job
 
 
-def _passage(start: str, end: str, of: str) -> Passage:
+def _passage(start: str, end: str, of: str) -> FormPassage:
     if not (start.isdecimal() and end.isdecimal() and len(start) < 12 and len(end) < 12):
         raise HTTPException(400, "The address names no passage.")
     region = Region(int(start), int(end))
     if region.duration_ms <= 0:
         raise HTTPException(400, "The address names no passage.")
-    return Passage(region, one_line(of)[:_LONGEST_NAME])
+    return FormPassage(region, one_line(of)[:_LONGEST_NAME])

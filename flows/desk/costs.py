@@ -1,4 +1,4 @@
-"""What was spent: by month and day as pictures, by any heading as a table and as CSV, and the budgets."""
+"""The costs page: by month and day as pictures, by any heading as a table and as CSV, and the budgets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from stenoflow.flows.desk.charts import columns
 from stenoflow.flows.desk.recordings import day_of
 from stenoflow.flows.desk.rendering import context_of, page
+from stenoflow.storage.database.charges import CURRENCY
 from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
 from stenoflow.storage.database.health import Health
 from stenoflow.tasks.artifacts.sanitize import for_cell
@@ -22,7 +23,6 @@ from stenoflow.tasks.context import AppContext
 _MONTHS, _DAYS = 12, 30
 # Of 100,000 recordings a browser would make a page of minutes; all of them are in the file.
 _MOST_LINES = 200
-_CURRENCY = "USD"
 
 
 def show(request: Request) -> Response:
@@ -94,7 +94,7 @@ def _daily(context: AppContext, since: date) -> Counter[str]:
     """Return what was spent on each day from one on."""
     start = datetime(since.year, since.month, since.day, tzinfo=UTC)
     lines = context.reports.costs(CostsBy.DAY, start)
-    return Counter({each.heading: each.spending.actual_micro for each in lines if each.currency == _CURRENCY})
+    return Counter({each.heading: each.spending.actual_micro for each in lines if each.currency == CURRENCY})
 
 
 def _sorted(by: CostsBy, lines: list[CostLine]) -> list[CostLine]:
@@ -113,7 +113,7 @@ def _with_shares(lines: list[CostLine], whole: list[CostLine]) -> list[tuple[Cos
 
 
 def _total(lines: list[CostLine]) -> Spending:
-    spent = [line.spending for line in lines if line.currency == _CURRENCY]
+    spent = [line.spending for line in lines if line.currency == CURRENCY]
     return Spending(
         sum(each.actual_micro for each in spent),
         sum(each.possible_micro for each in spent),

@@ -1,4 +1,4 @@
-"""What each button would cost, told before it is pressed."""
+"""Estimates for the desk's buttons: what each would cost, told before it is pressed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things stand: what needs a person first, inboxes, runs, provider errors, models, disk."""
+"""The health page: what needs a person first, inboxes, runs, provider errors, models, disk."""
 
 from __future__ import annotations
 

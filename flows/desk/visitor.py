@@ -1,4 +1,4 @@
-"""Who asks for a page, and what they may do."""
+"""Visitors of the desk: who asks for a page, and what they may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came into drop folders: each content of each address is taken once, by one run."""
+"""Arrivals in drop folders: each content of each address is taken once, by one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who changed what, and when; rows are only ever added."""
+"""The audit: who changed what, and when; rows are only ever added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Cache keys that are made of another's: what is kept about a segment beside its answer."""
+"""Cache keys that are made of a segment's, for what is kept about it beside its answer.
+
+The segment's own is made in `tasks/assembly/job_settings.py`, those of speech and replies in their jobs'
+settings.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
-from stenoflow.storage.database.states import Activity, JobKind, JobState, SegmentState
+from stenoflow.storage.database.states import PUBLISHED, Activity, JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Artifact, Job, Recording, Result, Segment
 from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
@@ -307,10 +307,9 @@ class Catalog:
 
     def digests(self, recording_id: str) -> Sequence[Job]:
         """Return the published digests of a recording's transcripts: whole ones first, then the newest."""
-        published = [JobState.COMPLETE, JobState.PARTIAL]
         query = (
             select(Job)
-            .where(Job.recording_id == recording_id, Job.kind == JobKind.MINUTES, Job.state.in_(published))
+            .where(Job.recording_id == recording_id, Job.kind == JobKind.MINUTES, Job.state.in_(PUBLISHED))
             .order_by(Job.state, Job.created_at.desc(), Job.id)
         )
         with self._database.read() as session:

@@ -84,7 +84,7 @@ class Budgets:
         )
 
 
-class Tally:
+class TotalsChange:
     """What one transaction changes of the totals; written at its end, so that rows are locked briefly."""
 
     def __init__(self) -> None:
@@ -157,12 +157,12 @@ def _sums_of(charge: Charge) -> dict[str, int]:
     """Return what an entry adds to the sums of its day."""
     counts, amount = COUNTED[ChargeKind(charge.kind)], charge.amount_micro or 0
     is_actual = charge.kind == ChargeKind.ACTUAL
-    is_heard = is_actual and charge.unit == MS and charge.activity == Activity.TRANSCRIPTION
+    is_transcription = is_actual and charge.unit == MS and charge.activity == Activity.TRANSCRIPTION
     return {
         "requests": counts,
         "uncertain": 0 if is_actual else counts,
         "unpriced": counts if charge.amount_micro is None else 0,
-        "audio_ms": charge.quantity if is_heard else 0,
+        "audio_ms": charge.quantity if is_transcription else 0,
         "characters": charge.quantity if is_actual and charge.unit == CHARACTER else 0,
         "actual_micro": amount if is_actual else 0,
         "possible_micro": 0 if is_actual else amount,
@@ -210,7 +210,7 @@ class Postings:
     def __init__(self, session: Session, clock: Clock) -> None:
         self.session = session
         self._clock = clock
-        self._tally = Tally()
+        self._tally = TotalsChange()
 
     def find(self, attempt_id: str) -> Attempt:
         """Return an attempt, which nobody else changes until the transaction ends."""

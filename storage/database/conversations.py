@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc_now
-from stenoflow.storage.database.tables import Turn
+from stenoflow.storage.database.tables import ConversationTurn
 
 
 class Turns:
@@ -18,23 +18,34 @@ class Turns:
         self._database = database
         self._clock = clock
 
-    def of(self, session_name: str, *, upto: int | None = None) -> Sequence[Turn]:
+    def of(self, session_name: str, *, upto: int | None = None) -> Sequence[ConversationTurn]:
         """Return what was said in a conversation, in order; ``upto``: no turn of a higher number."""
-        query = select(Turn).where(Turn.session == session_name).order_by(Turn.number)
+        query = (
+            select(ConversationTurn)
+            .where(ConversationTurn.session == session_name)
+            .order_by(ConversationTurn.number)
+        )
         if upto is not None:
-            query = query.where(Turn.number <= upto)
+            query = query.where(ConversationTurn.number <= upto)
         with self._database.read() as session:
             return session.scalars(query).all()
 
     def add(self, session_name: str, job_id: str, said: str, answered: str) -> None:
         """Add what was said and what was answered; saying it again for the same job changes nothing."""
         with self._database.write() as session:
-            mine = select(func.count()).where(Turn.session == session_name, Turn.job_id == job_id)
+            mine = select(func.count()).where(
+                ConversationTurn.session == session_name, ConversationTurn.job_id == job_id
+            )
             if session.scalar(mine):
                 return
-            last = session.scalar(select(func.max(Turn.number)).where(Turn.session == session_name)) or 0
+            last = (
+                session.scalar(
+                    select(func.max(ConversationTurn.number)).where(ConversationTurn.session == session_name)
+                )
+                or 0
+            )
             for number, (role, text) in enumerate((("user", said), ("assistant", answered)), last + 1):
-                turn = Turn(
+                turn = ConversationTurn(
                     session=session_name,
                     number=number,
                     job_id=job_id,

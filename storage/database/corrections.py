@@ -1,4 +1,4 @@
-"""What people corrected in recordings: an overlay, with who and when; undone, never deleted."""
+"""Corrections by people: an overlay on recordings, with who and when; undone, never deleted."""
 
 from __future__ import annotations
 

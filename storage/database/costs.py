@@ -126,7 +126,7 @@ def _of_days(by: CostsBy, since: datetime | None) -> Select[Any]:
 def _of_charges(session: Session, by: CostsBy, since: datetime | None) -> Select[Any]:
     heading = _HEADINGS[by](session.get_bind().dialect.name == "sqlite")
     actual = Charge.kind == ChargeKind.ACTUAL
-    heard = actual & (Charge.unit == MS) & (Charge.activity == Activity.TRANSCRIPTION)
+    transcribed = actual & (Charge.unit == MS) & (Charge.activity == Activity.TRANSCRIPTION)
     spoken = actual & (Charge.unit == CHARACTER)
     spent = [
         integer_sum(case((actual & (Charge.activity == activity), Charge.amount_micro)))
@@ -137,7 +137,7 @@ def _of_charges(session: Session, by: CostsBy, since: datetime | None) -> Select
             heading,
             Charge.currency,
             integer_sum(_counted()),
-            integer_sum(case((heard, Charge.quantity))),
+            integer_sum(case((transcribed, Charge.quantity))),
             integer_sum(case((spoken, Charge.quantity))),
             *spent,
             *spending_columns(),

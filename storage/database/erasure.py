@@ -22,6 +22,7 @@ from stenoflow.storage.database.tables import (
     Arrival,
     Artifact,
     Attempt,
+    ConversationTurn,
     Copy,
     Correction,
     InboxTerm,
@@ -31,7 +32,6 @@ from stenoflow.storage.database.tables import (
     Recording,
     Result,
     Segment,
-    Turn,
     Voiceprint,
 )
 from stenoflow.storage.errors import TakenError
@@ -166,7 +166,7 @@ class Erasure:
             _erase_voices(session, of)
             of.settings = {name: value for name, value in of.settings.items() if name != "attendees"}
             session.execute(update(Attempt).where(Attempt.job_id == job.id).values(answer=None))
-            session.execute(delete(Turn).where(Turn.job_id == job.id))
+            session.execute(delete(ConversationTurn).where(ConversationTurn.job_id == job.id))
             _erase_corrections_of_nothing(session, job.recording_id)
 
     def _receipt(
@@ -229,7 +229,7 @@ class Erasure:
             _erase_answers(session, jobs, ids)
             _erase_turns(session, jobs)
             erase_search(session, ids, scrub=True)
-            for table in (Artifact, Attempt, Copy, Link, Segment, Turn):
+            for table in (Artifact, Attempt, Copy, Link, Segment, ConversationTurn):
                 session.execute(delete(table).where(table.job_id.in_(ids)))
             # The row stays, without names: what lies in a drop folder still is not taken for new.
             nameless = update(Arrival).where(Arrival.job_id.in_(ids))

@@ -1,4 +1,4 @@
-"""What an operator looks at first: what waits, who is at work, and which requests failed."""
+"""Health: what waits, who is at work, and which requests failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.costs import uncertain
 from stenoflow.storage.database.rows import Clock, utc_now
 from stenoflow.storage.database.states import AttemptState, JobState
-from stenoflow.storage.database.tables import Arrival, Attempt, Job, Run
+from stenoflow.storage.database.tables import Arrival, Attempt, Job, ProgramRun
 
 _REFUSED = (JobState.REFUSED, JobState.FAILED)
 _MOST = 50
@@ -54,9 +54,14 @@ class Health:
         self._database = database
         self._clock = clock
 
-    def runs(self) -> Sequence[Run]:
+    def runs(self) -> Sequence[ProgramRun]:
         """Return the runs of the program that are alive, the oldest first."""
-        query = select(Run).where(Run.alive_until > self._clock()).order_by(Run.started_at).limit(_MOST)
+        query = (
+            select(ProgramRun)
+            .where(ProgramRun.alive_until > self._clock())
+            .order_by(ProgramRun.started_at)
+            .limit(_MOST)
+        )
         with self._database.read() as session:
             return session.scalars(query).all()
 

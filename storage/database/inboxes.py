@@ -1,4 +1,4 @@
-"""What is known of inboxes beside what came into them: words for their glossaries, and the last look."""
+"""Inboxes beside what came into them: words for their glossaries, and the last look."""
 
 from __future__ import annotations
 

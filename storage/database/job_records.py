@@ -1,4 +1,4 @@
-"""What a database knows of a job, as JSON beside the job's manifest: enough to take it back from there."""
+"""Job records: all that a database knows of a job, as JSON beside its manifest, to be taken back from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.cache_keys import translator_of, with_derived
-from stenoflow.storage.database.charges import Tally, scopes
+from stenoflow.storage.database.charges import TotalsChange, scopes
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import insert_missing
 from stenoflow.storage.database.states import AttemptState, JobState, SegmentState
@@ -20,11 +20,11 @@ from stenoflow.storage.database.tables import (
     Attempt,
     Base,
     Charge,
+    ConversationTurn,
     Job,
     Recording,
     Result,
     Segment,
-    Turn,
     UtcDateTime,
 )
 from stenoflow.storage.errors import StorageError
@@ -57,7 +57,11 @@ class JobRecords:
             ).all()
             ended = {attempt.id for attempt in attempts}
             charges = session.scalars(select(Charge).where(Charge.job_id == job_id).order_by(Charge.id))
-            turns = session.scalars(select(Turn).where(Turn.job_id == job_id).order_by(Turn.number))
+            turns = session.scalars(
+                select(ConversationTurn)
+                .where(ConversationTurn.job_id == job_id)
+                .order_by(ConversationTurn.number)
+            )
             keys = with_derived((each.cache_key for each in segments), translator_of(job.settings))
             results = _results(session, [*keys, job.settings.get("turns")])
             return {
@@ -122,7 +126,7 @@ def _restore(session: Session, record: Record) -> None:
     for each in record["results"]:
         insert_missing(session, _row(Result, each))
     for each in record["turns"]:
-        insert_missing(session, _row(Turn, each))
+        insert_missing(session, _row(ConversationTurn, each))
     _restore_requests(session, record)
 
 
@@ -138,7 +142,7 @@ def _restore_requests(session: Session, record: Record) -> None:
     there: Counter[str] = Counter()
     for some in _batches(list(attempts)):
         there.update(session.scalars(select(Charge.attempt_id).where(Charge.attempt_id.in_(some))))
-    tally = Tally()
+    tally = TotalsChange()
     for each in record["charges"]:
         attempt = attempts.get(each["attempt_id"])
         if attempt is None:

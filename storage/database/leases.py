@@ -1,4 +1,4 @@
-"""Which runs of the program are alive, so that no two work on the same job or send the same request.
+"""Leases: which runs of the program are alive, so that no two do the same job or send the same request.
 
 A run says every few seconds that it is alive; what it had begun is taken over only when it has been silent
 for longer than that could be chance. A run on this machine that is killed holds a lock on a file no more,
@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import Clock, utc_now
 from stenoflow.storage.database.states import JobState
-from stenoflow.storage.database.tables import Job, Run
+from stenoflow.storage.database.tables import Job, ProgramRun
 from stenoflow.storage.errors import StorageError
 from stenoflow.storage.private import make_folder
 
@@ -70,7 +70,7 @@ class Leases:
 
     def is_alive(self, session: Session, run_id: str | None) -> bool:
         """Tell whether a run may still be at work."""
-        run = session.get(Run, run_id) if run_id is not None else None
+        run = session.get(ProgramRun, run_id) if run_id is not None else None
         if run is None or self._is_silent(session, run):
             return False
         return not self._is_unlocked(run_id)
@@ -82,7 +82,7 @@ class Leases:
     def heard_within(self, run_id: str, time: timedelta) -> bool:
         """Tell whether a run is alive, or its lease ended no longer ago than a time."""
         with self._database.read() as session:
-            run = session.get(Run, run_id)
+            run = session.get(ProgramRun, run_id)
             is_heard = run is not None and not self._is_silent(session, run, time)
         return is_heard and not self._is_unlocked(run_id)
 
@@ -94,12 +94,14 @@ class Leases:
         with self._database.write() as session:
             now = self._now(session)
             # A run that is tried again is called the same.
-            session.merge(Run(id=run_id, host=platform.node(), started_at=now, alive_until=now + LEASE))
+            session.merge(
+                ProgramRun(id=run_id, host=platform.node(), started_at=now, alive_until=now + LEASE)
+            )
 
     def _set(self, run_id: str, lease: timedelta) -> None:
         with self._database.write() as session:
             until = self._now(session) + lease
-            session.execute(update(Run).where(Run.id == run_id).values(alive_until=until))
+            session.execute(update(ProgramRun).where(ProgramRun.id == run_id).values(alive_until=until))
 
     def _beat(self, run_id: str, ended: threading.Event) -> None:
         while not ended.wait(_BEAT_S):
@@ -115,7 +117,7 @@ class Leases:
             return now
         return self._clock()
 
-    def _is_silent(self, session: Session, run: Run, longer: timedelta = timedelta()) -> bool:
+    def _is_silent(self, session: Session, run: ProgramRun, longer: timedelta = timedelta()) -> bool:
         if not self._has_servers_clock:
             return run.alive_until + longer <= self._clock()
         # While the server was away nobody could say anything: the living get as long as a lease to do so.

@@ -1,4 +1,4 @@
-"""What an operator watches, counted in one look at the database."""
+"""Figures for metrics, counted in one look at the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from stenoflow.storage.database.charges import Budgets, Scope, used
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import Clock, integer_sum, utc_now
 from stenoflow.storage.database.states import Activity, JobState, SegmentState
-from stenoflow.storage.database.tables import Arrival, Attempt, Charge, Exposure, Job, Recording, Run, Segment
+from stenoflow.storage.database.tables import (
+    Arrival,
+    Attempt,
+    Charge,
+    Exposure,
+    Job,
+    ProgramRun,
+    Recording,
+    Segment,
+)
 
 _OPEN = (JobState.NEW, JobState.RUNNING, JobState.INTERRUPTED)
 
@@ -54,7 +63,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class MetricsSnapshot:
     """How things stood at one moment.
 
     Attributes:
@@ -96,7 +105,7 @@ class Metrics:
         self._budgets = budgets
         self._clock = clock
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> MetricsSnapshot:
         """Look. Raises DatabaseError."""
         with self._database.read() as session:
             now = self._now(session)
@@ -106,8 +115,8 @@ class Metrics:
             arrived = select(func.min(Arrival.arrived_at)).where(
                 Arrival.status.is_(None), Arrival.ended_at.is_(None)
             )
-            alive = select(func.count()).select_from(Run).where(Run.alive_until > now)
-            return Snapshot(
+            alive = select(func.count()).select_from(ProgramRun).where(ProgramRun.alive_until > now)
+            return MetricsSnapshot(
                 recordings=session.scalar(select(func.count()).select_from(Recording)) or 0,
                 jobs=_by_state(session, Job.state, JobState),
                 segments=_by_state(session, Segment.state, SegmentState),

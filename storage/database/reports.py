@@ -25,10 +25,12 @@ from stenoflow.storage.database.tables import Attempt, Charge, Job, Recording, S
 
 # The kind of stenoflow.tasks.api.errors.UnreachableError: the request never left.
 _NEVER_SENT = "api-unreachable"
+# So many calls tell how fast models are, and so many recordings how long others of their kind are.
+_NEWEST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job is; samples at 16 kHz."""
 
     job_id: str
@@ -96,7 +98,7 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def progress(self, job_ids: Sequence[str]) -> list[Progress]:
+    def progress(self, job_ids: Sequence[str]) -> list[JobProgress]:
         """Tell how far jobs are."""
         ended = Segment.state.in_([SegmentState.DONE, SegmentState.SILENT])
         failed = Segment.state == SegmentState.FAILED
@@ -115,20 +117,20 @@ class Reports:
             .group_by(Job.id, Job.planned)
         )
         with self._database.read() as session:
-            return [Progress(*row) for row in session.execute(query)]
+            return [JobProgress(*row) for row in session.execute(query)]
 
     def run_totals(self, job_id: str, run_id: str) -> RunTotals:
         """Tell what one run did for a job: requests made and money spent."""
         mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
         with self._database.read() as session:
             sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
-            heard = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
-            counts = select(func.count(case((sent, 1))), func.count(case((heard, 1))))
+            is_answer = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
+            counts = select(func.count(case((sent, 1))), func.count(case((is_answer, 1))))
             calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
             row = session.execute(select(*spending_columns()).where(Charge.attempt_id.in_(mine))).one()
         return RunTotals(calls, answered, Spending(*row))
 
-    def speeds(self, newest: int = 200) -> dict[tuple[str, str], float]:
+    def speeds(self) -> dict[tuple[str, str], float]:
         """Tell how fast models transcribe: sound by time of one call, of the newest calls of all.
 
         Returns:
@@ -141,7 +143,7 @@ class Reports:
                 Attempt.activity == Activity.TRANSCRIPTION, Charge.unit == MS, Attempt.ended_at.is_not(None)
             )
             .order_by(Charge.id.desc())
-            .limit(newest)
+            .limit(_NEWEST)
         )
         sums: dict[tuple[str, str], list[float]] = {}
         with self._database.read() as session:
@@ -176,14 +178,14 @@ class Reports:
             left[source] += max(0, ms - (done.get(job_id) or 0) // 16)
         return dict(left)
 
-    def newest_sizes(self, newest: int = 200) -> Sequence[tuple[str, int, int]]:
+    def newest_sizes(self) -> Sequence[tuple[str, int, int]]:
         """Return the source, the bytes and the ms of the newest recordings that were transcribed."""
         query = (
             select(Recording.source, Recording.bytes, Recording.duration_ms)
             .join(Job, Job.recording_id == Recording.id)
             .where(Job.kind == JobKind.TRANSCRIBE)
             .order_by(Job.created_at.desc())
-            .limit(newest)
+            .limit(_NEWEST)
         )
         with self._database.read() as session:
             return [(source, size, ms) for source, size, ms in session.execute(query) if size and ms]

@@ -1,4 +1,4 @@
-"""What published transcripts say: kept to be searched, by the database's own index of texts."""
+"""The search index: what published transcripts say, kept in the database's own index of texts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.rows import Clock, storable, utc_now
-from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.states import PUBLISHED, JobKind
 from stenoflow.storage.database.tables import Job, Passage, Recording, TranscriptCard
 
 # Rows in one statement; databases bound how many values they take.
 _AT_ONCE = 500
 # Passages that are gone through one by one before the index of texts is asked: what is not in them is rare.
 _NEWEST = 10_000
-_PUBLISHED = (JobState.COMPLETE, JobState.PARTIAL)
 
 
 class SearchedPhrase(Protocol):
@@ -133,7 +132,7 @@ class SearchIndex:
         query = (
             select(Job.id)
             .outerjoin(TranscriptCard, TranscriptCard.job_id == Job.id)
-            .where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(_PUBLISHED), TranscriptCard.job_id.is_(None))
+            .where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(PUBLISHED), TranscriptCard.job_id.is_(None))
             .order_by(Job.id)
         )
         with self._database.read() as session:
@@ -141,7 +140,7 @@ class SearchIndex:
 
     def lacking(self) -> int:
         """Count the published transcripts that the index does not know: quickly, and a few more or less."""
-        published = select(func.count()).where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(_PUBLISHED))
+        published = select(func.count()).where(Job.kind == JobKind.TRANSCRIBE, Job.state.in_(PUBLISHED))
         with self._database.read() as session:
             known = session.scalar(select(func.count()).select_from(TranscriptCard)) or 0
             return max(0, (session.scalar(published) or 0) - known)

@@ -36,6 +36,10 @@ class JobState(StrEnum):
     REFUSED = "refused"
 
 
+PUBLISHED = frozenset({JobState.COMPLETE, JobState.PARTIAL})
+"""States of jobs that have artifacts."""
+
+
 class SegmentState(StrEnum):
     """Where a segment stands."""
 

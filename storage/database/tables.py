@@ -109,7 +109,7 @@ class Recording(Base):
     created_at: Mapped[datetime]
 
 
-class Run(Base):
+class ProgramRun(Base):
     """A run of the program, which is believed to be alive until ``alive_until``."""
 
     __tablename__ = "runs"
@@ -306,7 +306,7 @@ class Arrival(Base):
     ended_at: Mapped[datetime | None]
 
 
-class Turn(Base):
+class ConversationTurn(Base):
     """What was said in a conversation that `reply` keeps; ``role`` is user or assistant."""
 
     __tablename__ = "turns"

@@ -1,4 +1,4 @@
-"""What every object store does, whoever provides it; `tests/storage/objects` holds each one to it.
+"""The contract of every object store; `tests/storage/objects` holds each provider to it.
 
 Keys are ``/``-separated and relative (`check_key` has the rules), and no key is the folder of
 another. An object is there whole or not at all: a put that fails midway leaves nothing under its key.

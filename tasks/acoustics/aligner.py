@@ -57,7 +57,7 @@ _AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 Placed = tuple[int, int, float]
 Found = list[list[Placed | None] | None]
 """For each piece, for each word its frames of 10 ms, [first, one past the last), and how well it fits."""
-Ask = Callable[[Sequence[AlignmentPiece], NDArray[np.int16]], Found]
+AlignPieces = Callable[[Sequence[AlignmentPiece], NDArray[np.int16]], Found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _Search:
         self.found = [None] * len(self.pieces)
         self.by = [()] * len(self.pieces)
 
-    def ask(self, names: tuple[str, ...], ask: Ask, places: Sequence[int]) -> list[int]:
+    def ask(self, names: tuple[str, ...], ask: AlignPieces, places: Sequence[int]) -> list[int]:
         """Have some of the pieces aligned; returns which of them were."""
         if not places:
             return []

@@ -42,7 +42,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
 )
 
-Progress = Callable[[str, int], None]
+DownloadProgress = Callable[[str, int], None]
 """Told what is fetched, and how many bytes of it are there."""
 
 
@@ -55,7 +55,9 @@ class FetchedFile:
     was_known: bool
 
 
-def fetch_model(model: VoiceModel, folder: Path, progress: Progress = lambda *_: None) -> list[FetchedFile]:
+def fetch_model(
+    model: VoiceModel, folder: Path, progress: DownloadProgress = lambda *_: None
+) -> list[FetchedFile]:
     """Fetch what a model lacks in its folder; what is there and whole stays.
 
     Raises:
@@ -81,7 +83,7 @@ def fetch_model(model: VoiceModel, folder: Path, progress: Progress = lambda *_:
     return fetched
 
 
-def _bring(file: ModelFile, path: Path, progress: Progress) -> None:
+def _bring(file: ModelFile, path: Path, progress: DownloadProgress) -> None:
     part = path.with_name(f"{path.name}.part")
     for _ in range(_CONTINUATIONS):
         before = _size(part)

@@ -166,7 +166,7 @@ def _piece(begin: int, stop: int, rough: Sequence[Placed | None], bounds: tuple[
     return Piece(begin, stop, first, max(first, end))
 
 
-class Aligner:
+class PocketsphinxAligner:
     """Aligns texts to parts of one sound."""
 
     def __init__(self, words: Iterable[str], sound: bytes) -> None:
@@ -351,7 +351,7 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     pieces: list[tuple[int, int, list[list[str]], list[Placed | None] | None]] = request["pieces"]
     said = [[word for each in words for word in each] for _, _, words, _ in pieces]
-    aligner = Aligner(chain.from_iterable(said), sys.stdin.buffer.read())
+    aligner = PocketsphinxAligner(chain.from_iterable(said), sys.stdin.buffer.read())
     answers: list[list[Placed | None] | None] = []
     for (first, end, words, rough), spoken in zip(pieces, said, strict=True):
         if not spoken or aligner.known < request["least_known"]:

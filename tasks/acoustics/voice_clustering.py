@@ -1,4 +1,4 @@
-"""Who speaks when, from embeddings of windows: clusters of a few minutes first, then those of the whole.
+"""Cluster embeddings of windows into voices: those of a few minutes first, then those of the whole.
 
 Time grows with the recording, memory nearly not: of each window its embedding is kept, 512 bytes, and of what
 is clustered a few hundred at once.

@@ -53,7 +53,7 @@ _EDGES = re.compile(r"(\W*)(.*?)(\W*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class EncodedClip:
     """A clip as the model has encoded it: its first frame, its length in frames, what was heard in it."""
 
     first: int
@@ -62,7 +62,7 @@ class Clip:
     heard: list[str]
 
 
-class Aligner:
+class WhisperAligner:
     """Aligns words to parts of one sound."""
 
     def __init__(self, files: dict[str, bytes], language: str | None, early: int, sound: Sound) -> None:
@@ -89,7 +89,7 @@ class Aligner:
                 found[at] = placed
         return found
 
-    def _clip(self, first: int, end: int) -> Clip:
+    def _clip(self, first: int, end: int) -> EncodedClip:
         from faster_whisper.audio import pad_or_trim  # noqa: PLC0415
 
         whisper = self._whisper
@@ -102,7 +102,7 @@ class Aligner:
             encoded, [start], beam_size=1, max_length=len(start) + _MOST_HEARD, suppress_blank=True
         )
         heard = tokens_of(self._tokenizer.decode(said[0].sequences_ids[0]))
-        return Clip(first, min(end - first, _WINDOW_FRAMES), encoded, heard)
+        return EncodedClip(first, min(end - first, _WINDOW_FRAMES), encoded, heard)
 
     def _of_language(self, encoded: Any) -> Any:
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
@@ -114,7 +114,7 @@ class Aligner:
             language = whisper.model.detect_language(encoded)[0][0][0].strip("<|>")
         return Tokenizer(whisper.hf_tokenizer, many, task="transcribe", language=language or "en")
 
-    def _forced(self, words: Sequence[str], clip: Clip) -> list[Placed | None]:
+    def _forced(self, words: Sequence[str], clip: EncodedClip) -> list[Placed | None]:
         """Force words on a clip."""
         tokens, spans = self._tokens(words)
         if not tokens or len(tokens) > _MOST_TOKENS:
@@ -135,7 +135,7 @@ class Aligner:
         steps: Sequence[int],
         probabilities: Sequence[float],
         loud: NDArray[np.bool_],
-        clip: Clip,
+        clip: EncodedClip,
     ) -> Placed:
         first, end = (steps[at] * _FRAMES_A_STEP for at in span)
         end = min(end, clip.frames)
@@ -278,7 +278,7 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     sound = np.frombuffer(sys.stdin.buffer.read(), np.int16).astype(np.float32) / np.float32(32768)
     files = _read(request["files"], request["sha256"])
-    aligner = Aligner(files, request["language"], request["early"], sound)
+    aligner = WhisperAligner(files, request["language"], request["early"], sound)
     found = [aligner.align(words, first, end) for first, end, words in request["pieces"]]
     json.dump(found, sys.stdout)
 

@@ -16,7 +16,7 @@ _TOLERANCE_MS = 1_000
 # Whisper hears in windows of 30 s, and ends its last utterance at the window's end.
 _WINDOW_MS = 30_000
 
-Entry = Mapping[str, Any]
+AnswerEntry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Times:
                 yield later
 
 
-def read_times(entries: Sequence[Entry], duration_ms: int) -> Times:
+def read_times(entries: Sequence[AnswerEntry], duration_ms: int) -> Times:
     """Read ``start`` and ``end`` of each entry.
 
     A time is odd that is not finite, lies outside the segment, ends before it starts, or goes backward. Of
@@ -77,7 +77,9 @@ def read_times(entries: Sequence[Entry], duration_ms: int) -> Times:
     return Times(tuple(regions) if has_times else (), are_odd, in_order)
 
 
-def by_start(entries: Sequence[Entry], times: Times, duration_ms: int) -> tuple[Sequence[Entry], Times]:
+def by_start(
+    entries: Sequence[AnswerEntry], times: Times, duration_ms: int
+) -> tuple[Sequence[AnswerEntry], Times]:
     """Return entries in the order of their starts, with their times, which stay odd.
 
     Where one of them has no time that can be true, nobody knows its place: they stay as they are.
@@ -89,13 +91,13 @@ def by_start(entries: Sequence[Entry], times: Times, duration_ms: int) -> tuple[
     return ordered, Times(read_times(ordered, duration_ms).regions, are_odd=True)
 
 
-def _start(entry: Entry, duration_ms: int) -> int | None:
+def _start(entry: AnswerEntry, duration_ms: int) -> int | None:
     given = _given(entry)
     span = None if given is None else _span(*given, duration_ms)
     return None if span is None else span[0]
 
 
-def _given(entry: Entry) -> tuple[float, float] | None:
+def _given(entry: AnswerEntry) -> tuple[float, float] | None:
     start, end = seconds(entry.get("start")), seconds(entry.get("end"))
     return None if start is None or end is None else (start, end)
 

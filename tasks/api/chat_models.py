@@ -1,4 +1,4 @@
-"""How much each chat model takes, as data."""
+"""The table of chat models: how much each takes, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which error an answer or a broken connection is: pure, one place."""
+"""Classify an answer or a broken connection as an error: pure, one place."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from stenoflow.tasks.api.models import ListedModel, Model, parse_catalogue
 from stenoflow.tasks.api.network import has_special_way, open_http
 from stenoflow.tasks.api.reading import read_lines, read_reply
 from stenoflow.tasks.api.request_ids import note_request_id
-from stenoflow.tasks.api.requests import TranscriptionRequest, Upload
+from stenoflow.tasks.api.requests import RequestBody, TranscriptionRequest
 from stenoflow.tasks.api.speech import Sound, SpeechRequest, read_sound, speech_document
 from stenoflow.tasks.api.thoughts import ThoughtFilter
 from stenoflow.tasks.api.types import Reply, Target
@@ -140,7 +140,7 @@ class AudioApi:
         try:
             return await self._in_its_format(self._translated, request.model, ask)
         except (ModelNotFoundError, WrongAddressError) as error:
-            # The same model hears all the same: the others are to go on.
+            # The same model transcribes all the same: the others are to go on.
             hint = hint_for(NotTranslatedError, self._target(request.model))
             raise NotTranslatedError(error.message, hint, error.status) from error
 
@@ -155,7 +155,7 @@ class AudioApi:
             CallError: there is no sound, or not all of it; its class says what that means.
         """
         target = self._target(request.model)
-        upload = Upload(document=speech_document(self._sent(request)))
+        upload = RequestBody(document=speech_document(self._sent(request)))
         async with self._response(
             "POST", "audio/speech", target, upload, headers={"Accept": "*/*"}
         ) as response:
@@ -184,7 +184,7 @@ class AudioApi:
 
         async def ask(dialect: Dialect) -> ChatAnswer:
             reply = await self._exchange(
-                "POST", _CHAT, target, Upload(document=document_of(self._sent(request), dialect))
+                "POST", _CHAT, target, RequestBody(document=document_of(self._sent(request), dialect))
             )
             return parse_chat(reply.body, target)
 
@@ -204,7 +204,7 @@ class AudioApi:
         target = self._target(request.model)
 
         async def ask(dialect: Dialect) -> ChatAnswer:
-            upload = Upload(document=document_of(self._sent(request), dialect, stream=True))
+            upload = RequestBody(document=document_of(self._sent(request), dialect, stream=True))
             pieces = Pieces(target, on_text, ThoughtFilter(waits=not marks_thoughts))
             async with self._response("POST", _CHAT, target, upload, headers={"Accept": _EVENTS}) as response:
                 if _EVENTS not in response.headers.get("content-type", "") or not response.is_success:
@@ -257,9 +257,9 @@ class AudioApi:
         target = self._target(model)
         with await asyncio.to_thread(path.open, "rb") as file:
             if asked.fields is None:
-                upload, headers = Upload(body=await asyncio.to_thread(file.read)), _SOUND
+                upload, headers = RequestBody(body=await asyncio.to_thread(file.read)), _SOUND
             else:
-                upload, headers = Upload(asked.fields, file), None
+                upload, headers = RequestBody(asked.fields, file), None
             reply = await self._exchange(
                 "POST", asked.path, target, upload, headers=headers, query=asked.query
             )
@@ -270,14 +270,14 @@ class AudioApi:
         method: str,
         path: str,
         target: Target,
-        upload: Upload | None = None,
+        upload: RequestBody | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         """Send a request and return its 2xx reply, or raise what the other outcome means."""
         async with self._response(
-            method, path, target, upload or Upload(), headers=headers, query=query
+            method, path, target, upload or RequestBody(), headers=headers, query=query
         ) as response:
             return await self._checked(response, target)
 
@@ -287,7 +287,7 @@ class AudioApi:
         method: str,
         path: str,
         target: Target,
-        upload: Upload,
+        upload: RequestBody,
         *,
         headers: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),

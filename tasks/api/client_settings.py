@@ -1,4 +1,4 @@
-"""Where the API is and how long to wait for it."""
+"""The client's settings: where the API is and how long to wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How providers are asked for a transcription, and how their answers read: one class a dialect.
+"""Dialects: how providers are asked for a transcription and how their answers read, one class each.
 
 To add one: a class with `ask`, which says where a request goes and what is sent, and `read`, which makes
 verbose_json of its answer (kept as the raw answer, so that nothing else needs to know), and its name in

@@ -90,7 +90,7 @@ _HINTS: dict[type[errors.CallError], str] = {
         " OPENAI_BASE_URL usually ends in /v1"
     ),
     errors.WrongAddressError: "{address} is not the API's address: OPENAI_BASE_URL usually ends in /v1",
-    errors.NotTranslatedError: "it hears all the same: without --translate there is a transcript",
+    errors.NotTranslatedError: "it transcribes all the same: without --translate there is a transcript",
     errors.BillingStoppedError: "add credit or raise the limit at {provider}, then resume",
     errors.SegmentRefusedError: "the other segments go on; resume tries this one again",
     errors.SegmentTooLargeError: "choose a smaller --segment-seconds",

@@ -30,7 +30,7 @@ from typing import ClassVar, Literal
 from stenoflow.tasks.errors import ApiError
 
 Charged = Literal["no", "possible"]
-Scope = Literal["segment", "provider", "retry"]
+ErrorScope = Literal["segment", "provider", "retry"]
 
 
 class CallError(ApiError):
@@ -49,7 +49,7 @@ class CallError(ApiError):
     """
 
     charged: ClassVar[Charged] = "no"
-    scope: ClassVar[Scope] = "segment"
+    scope: ClassVar[ErrorScope] = "segment"
 
     def __init__(
         self, message: str, hint: str = "", status: int | None = None, retry_after_s: float | None = None
@@ -110,7 +110,7 @@ class WrongAddressError(CallError):
 
 
 class NotTranslatedError(CallError):
-    """The API has no translations, or not by this model; it may hear all the same."""
+    """The API has no translations, or not by this model; it may transcribe all the same."""
 
     kind = "api-not-translated"
 

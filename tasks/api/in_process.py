@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 
-Message = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
 App = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+    [AsgiMessage, Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]],
+    Awaitable[None],
 ]
 
 # Parts of an answer that may wait to be read.
@@ -56,7 +57,7 @@ class _Exchange:
         self.over = asyncio.Event()
         self.error: BaseException | None = None
 
-    async def receive(self) -> Message:
+    async def receive(self) -> AsgiMessage:
         """Give the app the request's body, and then the news that nobody waits any more."""
         if self._is_read or self._body is None:
             await self.over.wait()
@@ -67,7 +68,7 @@ class _Exchange:
             self._is_read = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """Take what the app answers."""
         if message["type"] == "http.response.start":
             self.begun.set_result((message["status"], message.get("headers", [])))
@@ -122,7 +123,7 @@ class _Stream(httpx.AsyncByteStream):
             await asyncio.wait([self._work])
 
 
-def _scope(request: httpx.Request) -> Message:
+def _scope(request: httpx.Request) -> AsgiMessage:
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -1,4 +1,4 @@
-"""What each model that transcribes can do, as data; what a server lists; how much of a glossary fits."""
+"""The table of transcription models, as data; what a server lists; how much of a glossary fits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stenoflow.tasks.api.errors import BadAnswerError
 from stenoflow.tasks.api.model_table import ModelKind, ModelListing, ModelTable, load_table
 from stenoflow.tasks.api.types import Reply, Target, load_json
 
-Format = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
+ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Granularity = Literal["segment", "word"]
 
-_RICHEST_FIRST: tuple[Format, ...] = ("diarized_json", "verbose_json", "json")
+_RICHEST_FIRST: tuple[ResponseFormat, ...] = ("diarized_json", "verbose_json", "json")
 # The limit counts the whole form: boundaries, field names, a prompt, keywords.
 _FORM_HEADROOM_BYTES = 256 * 1024
 # Encoders pad, and servers round.
@@ -42,7 +42,7 @@ class Model(ModelListing):
         diarizes: whether it tells speakers apart where it is asked to, and only then.
     """
 
-    formats: tuple[Format, ...]
+    formats: tuple[ResponseFormat, ...]
     granularities: tuple[Granularity, ...] = ()
     max_bytes: _Limit | None = None
     max_seconds: _Limit | None = None
@@ -58,7 +58,7 @@ class Model(ModelListing):
     diarizes: bool = False
 
     @property
-    def response_format(self) -> Format:
+    def response_format(self) -> ResponseFormat:
         """The format to ask for: of those that can be parsed, the one that says most."""
         return next((known for known in _RICHEST_FIRST if known in self.formats), "json")
 
@@ -77,7 +77,7 @@ class Model(ModelListing):
         """Whether it can tell speakers apart."""
         return self.tells_speakers or self.diarizes
 
-    def format_for(self, *, speakers: bool) -> Format:
+    def format_for(self, *, speakers: bool) -> ResponseFormat:
         """Return the format of a job's answers; ``speakers``: it is asked to tell them apart."""
         return "diarized_json" if speakers and self.diarizes else self.response_format
 

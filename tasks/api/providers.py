@@ -1,4 +1,4 @@
-"""Who can be asked, as data: ``providers.toml``, extended by ``[providers.NAME]`` in the user's settings."""
+"""The table of providers, as data: ``providers.toml``, extended by ``[providers.NAME]`` in the settings."""
 
 from __future__ import annotations
 

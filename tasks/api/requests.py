@@ -94,7 +94,7 @@ def _hint_fields(request: TranscriptionRequest, model: Model) -> list[tuple[str,
     return [("prompt", request.hints)] if model.prompt and request.hints else []
 
 
-class Upload:
+class RequestBody:
     """A form with one file, streamed from disk; or a document; or bare sound; or nothing.
 
     Args:

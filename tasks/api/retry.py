@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class FailureCounts:
     """What went wrong so far with one segment.
 
     Attributes:
@@ -52,38 +52,42 @@ class RetryPolicy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
 
-    def after(self, error: CallError, tally: Tally, jitter: float) -> tuple[Tally, float | None]:
+    def after(
+        self, error: CallError, failures: FailureCounts, jitter: float
+    ) -> tuple[FailureCounts, float | None]:
         """Decide what follows a failure.
 
         Args:
             error: the failure.
-            tally: those before it.
+            failures: those before it.
             jitter: 0 to 1; spreads the waits of calls that failed together.
 
         Returns:
-            The tally with this failure, and the seconds to wait; None: give up.
+            The failures with this one, and the seconds to wait; None: give up.
         """
         if error.scope != "retry":
-            return tally, None
+            return failures, None
         if isinstance(error, RateLimitedError):
-            return self._after_rate_limit(error, tally, jitter)
+            return self._after_rate_limit(error, failures, jitter)
         if isinstance(error, DoubtfulError):
-            tally = replace(tally, doubtful=tally.doubtful + 1)
-            left = tally.doubtful < self.doubtful_attempts
+            failures = replace(failures, doubtful=failures.doubtful + 1)
+            left = failures.doubtful < self.doubtful_attempts
         else:
-            tally = replace(tally, free=tally.free + 1)
-            left = tally.free < self.free_attempts
+            failures = replace(failures, free=failures.free + 1)
+            left = failures.free < self.free_attempts
         told = min(error.retry_after_s or 0.0, self.longest_wait_s)
-        wait_s = max(told, self._backoff_s(tally.free + tally.doubtful, jitter))
-        return tally, wait_s if left else None
+        wait_s = max(told, self._backoff_s(failures.free + failures.doubtful, jitter))
+        return failures, wait_s if left else None
 
-    def _after_rate_limit(self, error: CallError, tally: Tally, jitter: float) -> tuple[Tally, float | None]:
-        times = tally.rate_limits + 1
+    def _after_rate_limit(
+        self, error: CallError, failures: FailureCounts, jitter: float
+    ) -> tuple[FailureCounts, float | None]:
+        times = failures.rate_limits + 1
         # A server that says 0 and refuses again is not asked in a tight loop.
         again = error.retry_after_s is None or times > 2
         wait_s = max(error.retry_after_s or 0.0, self._backoff_s(times, jitter) if again else 0.0)
-        tally = replace(tally, rate_limits=times, told_s=tally.told_s + wait_s)
-        return tally, wait_s if tally.told_s <= self.timeout_s else None
+        failures = replace(failures, rate_limits=times, told_s=failures.told_s + wait_s)
+        return failures, wait_s if failures.told_s <= self.timeout_s else None
 
     def _backoff_s(self, times: int, jitter: float) -> float:
         wait_s = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(times - 1, 30))
@@ -121,12 +125,12 @@ class _Decision:
     def __init__(self, policy: RetryPolicy, jitter: Callable[[], float]) -> None:
         self._policy = policy
         self._jitter = jitter
-        self._tally = Tally()
+        self._failures = FailureCounts()
 
     def __call__(self, error: Exception) -> bool | float:
         if not isinstance(error, CallError):
             return False
-        self._tally, wait_s = self._policy.after(error, self._tally, self._jitter())
+        self._failures, wait_s = self._policy.after(error, self._failures, self._jitter())
         return False if wait_s is None else wait_s
 
 

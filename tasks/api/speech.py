@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 SPEECH_FORMATS: Final[tuple[SpeechFormat, ...]] = get_args(SpeechFormat)
 
-PCM_RATE: Final = 24_000
-"""Samples a second of the API's ``pcm``: 16 bits, little-endian, mono."""
-
 CONTENT_TYPES: Final[dict[SpeechFormat, str]] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",

@@ -1,4 +1,4 @@
-"""What each model that speaks can do, as data."""
+"""The table of speech models, as data: voices, formats, limits."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Document:
 
     @property
     def omissions(self) -> list[Region]:
-        """Stretches in which a second opinion heard words that are not here."""
+        """Stretches in which a second opinion has words that are not here."""
         return [each.region for each in self.differences or () if each.kind == DifferenceKind.OMISSION]
 
     @cached_property

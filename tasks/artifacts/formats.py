@@ -11,7 +11,7 @@ from stenoflow.tasks.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ArtifactFormat:
     """A format: how it is rendered, the same again byte for byte, and its media type.
 
     Attributes:
@@ -36,16 +36,18 @@ def _by(module: str, function: str = "render") -> Callable[[Document], bytes]:
 
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
-FORMATS: dict[str, Format] = {
-    "txt": Format(_by("plain_text"), "text/plain; charset=utf-8"),
-    "srt": Format(_by("subrip"), "application/x-subrip; charset=utf-8"),
-    "vtt": Format(_by("webvtt"), "text/vtt; charset=utf-8"),
-    "json": Format(_by("verbose_json"), "application/json"),
-    "html": Format(_by("page"), "text/html; charset=utf-8"),
-    "tsv": Format(_by("tsv"), "text/tab-separated-values; charset=utf-8", is_optional=True),
-    "ass": Format(_by("substation"), "text/x-ssa; charset=utf-8", is_optional=True),
-    "docx": Format(_by("word_document"), _DOCX, is_optional=True),
-    "karaoke.vtt": Format(_by("webvtt", "render_karaoke"), "text/vtt; charset=utf-8", is_optional=True),
+FORMATS: dict[str, ArtifactFormat] = {
+    "txt": ArtifactFormat(_by("plain_text"), "text/plain; charset=utf-8"),
+    "srt": ArtifactFormat(_by("subrip"), "application/x-subrip; charset=utf-8"),
+    "vtt": ArtifactFormat(_by("webvtt"), "text/vtt; charset=utf-8"),
+    "json": ArtifactFormat(_by("verbose_json"), "application/json"),
+    "html": ArtifactFormat(_by("page"), "text/html; charset=utf-8"),
+    "tsv": ArtifactFormat(_by("tsv"), "text/tab-separated-values; charset=utf-8", is_optional=True),
+    "ass": ArtifactFormat(_by("substation"), "text/x-ssa; charset=utf-8", is_optional=True),
+    "docx": ArtifactFormat(_by("word_document"), _DOCX, is_optional=True),
+    "karaoke.vtt": ArtifactFormat(
+        _by("webvtt", "render_karaoke"), "text/vtt; charset=utf-8", is_optional=True
+    ),
 }
 STANDARD = tuple(name for name, format_ in FORMATS.items() if not format_.is_optional)
 """Those that every job has."""

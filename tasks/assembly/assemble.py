@@ -32,7 +32,7 @@ from stenoflow.tasks.transcript.coverage import Integrity, cover
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, still_open
-from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
+from stenoflow.tasks.transcript.stitching import Timeline, TranscribedSegment, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Transcript, Word
 from stenoflow.tasks.transcript.word_timing import TimedTranscript
@@ -193,12 +193,14 @@ def translated_answer(context: AppContext, settings: JobSettings, segment: Segme
 
 def _pieces(
     context: AppContext, settings: JobSettings, segments: Iterable[Segment], answer_of: _AnswerOf
-) -> Iterator[Piece]:
+) -> Iterator[TranscribedSegment]:
     """Yield the transcripts of segments, one at a time: a day's answers together take much memory."""
     return (_piece(context, settings, segment, answer_of(context, settings, segment)) for segment in segments)
 
 
-def _piece(context: AppContext, settings: JobSettings, segment: Segment, said: Answer | None) -> Piece:
+def _piece(
+    context: AppContext, settings: JobSettings, segment: Segment, said: Answer | None
+) -> TranscribedSegment:
     placed: TimedTranscript | None = None
     language: str | None = None
     found = Review()
@@ -207,7 +209,7 @@ def _piece(context: AppContext, settings: JobSettings, segment: Segment, said: A
     elif said is not None:
         placed, found = reviewed(context, settings, segment, said)
         language = language_code(said.language)
-    return Piece(
+    return TranscribedSegment(
         segment.start_sample,
         segment.end_sample,
         tuple(Region(start, end) for start, end in segment.regions),

@@ -1,4 +1,4 @@
-"""Who speaks in a job's transcript, by channel, by the model or by a diariser's turns, and their names."""
+"""Speakers of a job's transcript, by channel, by the model or by a diariser's turns, and their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.sources.inbox.options import unknown_speaker
-from stenoflow.tasks.transcript.channels import Track, channel_name, interleave
+from stenoflow.tasks.transcript.channels import ChannelTranscript, channel_name, interleave
 from stenoflow.tasks.transcript.crosstalk import Levels
 from stenoflow.tasks.transcript.speakers import (
     MOST_CLIPS,
@@ -24,7 +24,7 @@ from stenoflow.tasks.transcript.speakers import (
     key_of,
     name_speakers,
 )
-from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
+from stenoflow.tasks.transcript.stitching import Timeline, TranscribedSegment, stitch
 from stenoflow.tasks.transcript.timecode import samples_to_ms
 from stenoflow.tasks.transcript.types import Transcript, Utterance
 from stenoflow.tasks.transcript.voice_turns import ScoredTurn
@@ -52,11 +52,11 @@ class DiarizedTranscript:
 
 
 def by_channels(
-    timeline: Timeline, pieces: Mapping[int, Iterable[Piece]], levels: Mapping[int, Levels]
+    timeline: Timeline, pieces: Mapping[int, Iterable[TranscribedSegment]], levels: Mapping[int, Levels]
 ) -> DiarizedTranscript:
     """Make one transcript of the pieces of each channel."""
     tracks = [
-        Track(channel_name(channel), stitch(timeline, pieces[channel]), levels[channel])
+        ChannelTranscript(channel_name(channel), stitch(timeline, pieces[channel]), levels[channel])
         for channel in sorted(pieces)
     ]
     return DiarizedTranscript(interleave(tracks), tuple(track.speaker for track in tracks))
@@ -117,7 +117,9 @@ def levels_on(timeline: Timeline, segments: Iterable[Segment]) -> Levels:
     return levels
 
 
-def with_speaker_keys(pieces: Iterable[tuple[int, Piece]], recognised: set[str]) -> Iterator[Piece]:
+def with_speaker_keys(
+    pieces: Iterable[tuple[int, TranscribedSegment]], recognised: set[str]
+) -> Iterator[TranscribedSegment]:
     """Call each speaker of a segment by a key that is another one in another segment.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a job's result depends on, and the hashes that stand for it.
+"""A job's settings: all that its result depends on; its hashes, and the cache key of each segment.
 
 The cache key of a segment hashes everything that its answer depends on, and nothing else: not file
 names, not encoded bytes, not timeouts or concurrency. So the same audio under another name, a rerun or

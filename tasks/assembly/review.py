@@ -1,4 +1,4 @@
-"""What the sound of a segment says of its answer: where words lack, and what was asked for again.
+"""Reviews: what the sound of a segment says of its answer, words that lack, what was asked for again.
 
 A review is stored beside the answer under a key of its own. It is marked open before the answer is asked for,
 so that a run that is broken off in between is made up for by the next.

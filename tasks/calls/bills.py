@@ -1,4 +1,4 @@
-"""What a call costs: reserved before it is sent, charged after; and the check before the first of a job."""
+"""Bills: what a call reserves before it is sent and is charged after; the check before the first of a job."""
 
 from __future__ import annotations
 

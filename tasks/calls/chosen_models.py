@@ -1,4 +1,4 @@
-"""Which models a job asks: by default, of those that its provider offers, the first that lives."""
+"""The models that a job asks: by default, of those that its provider offers, the first that lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider offers by its own list: asked at most once a day, and never a reason to fail."""
+"""Offers: a provider's own list of models, asked at most once a day, and never a reason to fail."""
 
 from __future__ import annotations
 

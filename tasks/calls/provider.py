@@ -1,4 +1,4 @@
-"""Who is asked for what: the server that the settings name for it, or the embedded engine without any."""
+"""The provider of each kind of call: the server that the settings name, or the embedded engine."""
 
 from __future__ import annotations
 

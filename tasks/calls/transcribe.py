@@ -1,4 +1,4 @@
-"""A segment to be transcribed, or translated by a model that hears, as a paid call.
+"""A segment to be transcribed, or translated by an audio model, as a paid call.
 
 An answer that is too strange is asked for once more, otherwise, and the better of the two is taken.
 """
@@ -40,7 +40,7 @@ from stenoflow.tasks.transcript.types import Region
 _SECOND_TEMPERATURE = 0.2
 
 
-class Languages(Protocol):
+class LanguageVotes(Protocol):
     """What the segments of a job say of its language."""
 
     async def language_for(self, index: int) -> str | None:
@@ -57,7 +57,7 @@ class Languages(Protocol):
 
 
 class SecondOpinion(Protocol):
-    """Another model, which hears what was transcribed."""
+    """Another model, which transcribes the same sound."""
 
     @property
     def name(self) -> str:
@@ -99,13 +99,13 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
         sound: the segment's MP3.
         languages: of the job.
         speakers: waits for who may speak in it, and gives clips of them; None: nobody is known.
-        second: hears the answer's sound as well, before the answer is taken; None: nobody does.
+        second: transcribes the sound as well, before the answer is taken; None: nobody does.
     """
 
     segment: Segment
     request: TranscriptionRequest
     sound: Path
-    languages: Languages
+    languages: LanguageVotes
     speakers: Callable[[], Awaitable[tuple[SpeakerReference, ...]]] | None = None
     second: SecondOpinion | None = None
     _heard: Heard | None = field(default=None, init=False)

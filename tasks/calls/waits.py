@@ -1,4 +1,4 @@
-"""What the calls of a run wait for, so that whoever looks at a terminal is told."""
+"""Waits: what the calls of a run wait for, so that whoever looks at a terminal is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is recognised now, who waits, and who is sent away: requests in the order in which they came."""
+"""Admission: who is recognised now, who waits, and who is sent away, in the order in which they came."""
 
 from __future__ import annotations
 

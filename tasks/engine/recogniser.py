@@ -130,18 +130,18 @@ _FRAME_SECONDS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Loudness:
+class SoundLevels:
     """The levels of a sound (dBFS, one per 10 ms), and its regions of speech."""
 
     levels: list[float]
     speech: list[Region]
 
 
-def find_speech(samples: Samples) -> Loudness:
+def find_speech(samples: Samples) -> SoundLevels:
     """Find the regions of speech; silence and steady noise have none."""
     levels = frame_levels(samples).tolist()
     speech = [region for region in find_regions(levels) if _is_voiced(_cut(samples, region))]
-    return Loudness(levels, speech)
+    return SoundLevels(levels, speech)
 
 
 def _cut(samples: Samples, region: Region) -> Samples:

@@ -1,4 +1,4 @@
-"""Whisper on this machine hears once more what an API transcribed, when nothing else needs the processor."""
+"""Whisper on this machine transcribes once more what an API did, when nothing else needs the processor."""
 
 from __future__ import annotations
 

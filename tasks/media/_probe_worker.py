@@ -40,7 +40,7 @@ _NAME_LENGTH = 200
 
 
 @dataclass(slots=True)
-class Track:
+class ProbedStream:
     """What is learnt of one stream while its packets go by; times in seconds of the container's clock."""
 
     stream: Stream
@@ -155,10 +155,10 @@ def _closes_jumps(container: InputContainer) -> bool:
     return bool(container.format.flags & cast("int", Flags.ts_discont.value))
 
 
-def _track(stream: Stream, *, closes_jumps: bool) -> Track:
+def _track(stream: Stream, *, closes_jumps: bool) -> ProbedStream:
     if (context := _decoder(stream)) is not None:
         context.thread_count = 1
-    return Track(stream, float(stream.time_base or 0), closes_jumps)
+    return ProbedStream(stream, float(stream.time_base or 0), closes_jumps)
 
 
 def _decoder(stream: Stream) -> AudioCodecContext | None:
@@ -166,7 +166,7 @@ def _decoder(stream: Stream) -> AudioCodecContext | None:
     return cast("AudioCodecContext | None", stream.codec_context) if isinstance(stream, AudioStream) else None
 
 
-def _read_through(container: InputContainer, tracks: list[Track]) -> None:
+def _read_through(container: InputContainer, tracks: list[ProbedStream]) -> None:
     by_index = {track.stream.index: track for track in tracks}
     for stream in container.streams:
         if stream.index not in by_index:
@@ -196,14 +196,14 @@ def _read_through(container: InputContainer, tracks: list[Track]) -> None:
             track.end_ticks = end
 
 
-def _packets(container: InputContainer, tracks: list[Track]) -> Iterator[Packet[Any]]:
+def _packets(container: InputContainer, tracks: list[ProbedStream]) -> Iterator[Packet[Any]]:
     # What cannot be read any further is missing, which the declared length shows.
     with contextlib.suppress(av.FFmpegError, OSError):
         if tracks:
             yield from container.demux(*(track.stream for track in tracks))
 
 
-def _whole(container: InputContainer, tracks: list[Track], *, estimated: bool) -> Whole:
+def _whole(container: InputContainer, tracks: list[ProbedStream], *, estimated: bool) -> Whole:
     name, start_s = container.format.name, (container.start_time or 0) / av.time_base
     end_s = max((track.end_s for track in tracks if track.end_s is not None), default=start_s)
     if estimated or container.duration is None:
@@ -222,7 +222,7 @@ def _default_index(container: InputContainer) -> int:
     return marked[0] if marked else next((k for k, s in enumerate(voices) if s is best), 0)
 
 
-def _facts(track: Track, whole: Whole) -> dict[str, Any]:
+def _facts(track: ProbedStream, whole: Whole) -> dict[str, Any]:
     stream = track.stream
     start_s = _start_s(track, whole)
     end_s = start_s if track.end_s is None else track.end_s
@@ -253,14 +253,14 @@ def _stated_layout(context: AudioCodecContext) -> str | None:
     return None if is_counted else name[:_NAME_LENGTH]
 
 
-def _bytes(track: Track) -> tuple[int, int]:
+def _bytes(track: ProbedStream) -> tuple[int, int]:
     """Return where in the file the first packet begins and the last one ends."""
     if track.first is None or track.last is None:
         return 0, 0
     return track.first.pos or 0, (track.last.pos or 0) + track.last.size
 
 
-def _start_s(track: Track, whole: Whole) -> float:
+def _start_s(track: ProbedStream, whole: Whole) -> float:
     """Return where a stream starts: as it says, or where its packets do if that is well behind.
 
     Matroska does not say; libavformat looks into the first seconds and takes 0 where it finds none.
@@ -272,7 +272,7 @@ def _start_s(track: Track, whole: Whole) -> float:
     return track.start_ticks * track.tick_s
 
 
-def _declared_end_s(track: Track, start_s: float, end_s: float, whole: Whole) -> float | None:
+def _declared_end_s(track: ProbedStream, start_s: float, end_s: float, whole: Whole) -> float | None:
     if whole.declared_s is None:
         return None
     # Fragmented MP4 says 0.
@@ -291,7 +291,7 @@ def _declared_end_s(track: Track, start_s: float, end_s: float, whole: Whole) ->
     return start_s + length_s if indexed_s is None else min(start_s + length_s, indexed_s)
 
 
-def _indexed_end_s(track: Track) -> float | None:
+def _indexed_end_s(track: ProbedStream) -> float | None:
     """Return where the last packet of an MP4's index ends; None of a file whose index is not the whole."""
     index = track.stream.index_entries
     if not track.last or not 0 < len(index) <= track.stream.frames:

@@ -41,10 +41,10 @@ def main(channel_fd: str) -> None:
     """Serve requests until the other end of the channel is closed; then kill what is left."""
     # The workers are not to touch the pages that they share with us.
     gc.freeze()
-    Server(socket.socket(fileno=int(channel_fd))).serve()
+    WorkerServer(socket.socket(fileno=int(channel_fd))).serve()
 
 
-class Server:
+class WorkerServer:
     """Forks workers, says how they end, and kills those that nobody waits for any more."""
 
     def __init__(self, channel: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Whether a file is all there: its size against what its header says, and its end.
+"""Truncation: whether a file is all there, by its size against its header, and by its end.
 
 libavformat takes the size of what it finds for what was meant, and stops at a hole without a word. What is
 looked at here are the few bytes in which a container states how long the file is, or where its end is.

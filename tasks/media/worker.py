@@ -103,7 +103,7 @@ def _number(control: socket.socket) -> int | None:
     return int.from_bytes(data, signed=True) if data else None
 
 
-class _Server:
+class _RunningServer:
     """The server of this process: started with the first worker, gone with us."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class _Server:
 
 
 _lock = threading.Lock()
-_server: _Server | None = None
+_server: _RunningServer | None = None
 
 
 def _fork(request: object, handle: int) -> Worker:
@@ -162,7 +162,7 @@ def _fork(request: object, handle: int) -> Worker:
             with contextlib.suppress(OSError):
                 return _server.fork(request, handle)
             _server.end()
-        _server = _Server()
+        _server = _RunningServer()
         return _server.fork(request, handle)
 
 

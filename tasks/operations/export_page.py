@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stenoflow.storage.database.states import JobState
+from stenoflow.storage.database.states import PUBLISHED
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
 from stenoflow.storage.private import make_folder
@@ -27,8 +27,6 @@ from stenoflow.tasks.media.encode import encode_opus
 from stenoflow.tasks.media.probe import AudioStream, probe
 from stenoflow.tasks.sources import fetch
 from stenoflow.tasks.transcript.timecode import ms_to_samples
-
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 class ChangedError(FailedError):
@@ -55,7 +53,7 @@ def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> Path
         RefusedError, MediaError, ChangedError: the recording is gone, cannot be decoded, or is another now.
         StorageError: the file cannot be written.
     """
-    if job.state not in _PUBLISHED:
+    if job.state not in PUBLISHED:
         raise SettingsError(
             f"job {job.id} has no transcript yet", f"stenoflow resume {job.id} goes on with it"
         )

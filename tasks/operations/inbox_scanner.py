@@ -21,7 +21,7 @@ from stenoflow.tasks.sources import local_path
 from stenoflow.tasks.sources.attendees import clean_names, invited
 from stenoflow.tasks.sources.file_names import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.sources.inbox import Inbox, prefix_of
-from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
+from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, StabilityTracker, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import SIDECARS
 from stenoflow.tasks.sources.inbox.options import (
     FOLDER_FILE,
@@ -121,7 +121,7 @@ class InboxScanner:
         scanned = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
         return sorted(scanned, key=lambda each: _RANKS[each.options.priority])
 
-    def _complete(self, look: Snapshot, new: Sequence[Entry]) -> set[str]:
+    def _complete(self, look: InboxSnapshot, new: Sequence[Entry]) -> set[str]:
         """Return the paths of what is complete; what was seen to grow must rest for longer."""
         settled = {entry.path for entry in self.stability.complete(look)}
         settled_longer = {entry.path for entry in self._longer.complete(look)}
@@ -192,7 +192,7 @@ class InboxScanner:
             self.ended_before.append((entries[id_], arrival))
         return ended
 
-    def _tell_of(self, look: Snapshot) -> None:
+    def _tell_of(self, look: InboxSnapshot) -> None:
         """Note what a look passed over, each once."""
         told = [path for path in look.others if path not in self._told and not _belongs(path)]
         remark = remark_on_others(self.inbox.address, sorted(set(told).difference(look.linked)))
@@ -226,7 +226,7 @@ def rules_of(context: AppContext, given: Mapping[str, Any], allow: Collection[st
     return InboxRules(given, allow, usual)
 
 
-def _other_remarks(look: Snapshot) -> Iterator[str]:
+def _other_remarks(look: InboxSnapshot) -> Iterator[str]:
     yield from (f"{shown(path)} is a link to a folder, and is not looked into" for path in look.linked)
     yield from map(unreadable_folder, look.unreadable)
 

@@ -15,10 +15,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from stenoflow.storage.database.metrics import Calls, Entries, Snapshot
+from stenoflow.storage.database.costs import CHARACTER, MS
+from stenoflow.storage.database.metrics import Calls, Entries, MetricsSnapshot
 from stenoflow.storage.database.states import Activity, ChargeKind
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.model_table import UsedModel
+from stenoflow.tasks.billing.amounts import MICRO
 from stenoflow.tasks.operations.model_list import KIND_OF_ACTIVITY
 
 # Reading takes seconds where there are millions of charges: it must not be all that the database does.
@@ -42,7 +44,7 @@ class DatabaseCollector(Collector):
 
     def __init__(
         self,
-        read: Callable[[], Snapshot],
+        read: Callable[[], MetricsSnapshot],
         say: Callable[[str], object],
         *,
         last_day: Callable[[UsedModel], date | None] = lambda _: None,
@@ -55,7 +57,7 @@ class DatabaseCollector(Collector):
         self._timeout_s = timeout_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._reading: Future[Snapshot] | None = None
+        self._reading: Future[MetricsSnapshot] | None = None
         self._good_until = 0.0
         self._complaint = ""
 
@@ -67,7 +69,7 @@ class DatabaseCollector(Collector):
             yield from families(snapshot)
             yield _last_days(snapshot, self._last_day)
 
-    def _latest(self) -> Snapshot | None:
+    def _latest(self) -> MetricsSnapshot | None:
         try:
             snapshot = self._begun().result(self._timeout_s)
         except TimeoutError:
@@ -79,7 +81,7 @@ class DatabaseCollector(Collector):
             return snapshot
         return None
 
-    def _begun(self) -> Future[Snapshot]:
+    def _begun(self) -> Future[MetricsSnapshot]:
         """Return the reading that is under way or still good, or begin one: there are never two at once."""
         with self._lock:
             if self._reading is None or (self._reading.done() and self._clock() >= self._good_until):
@@ -88,7 +90,7 @@ class DatabaseCollector(Collector):
                 threading.Thread(target=self._fulfil, args=(self._reading,), daemon=True).start()
             return self._reading
 
-    def _fulfil(self, reading: Future[Snapshot]) -> None:
+    def _fulfil(self, reading: Future[MetricsSnapshot]) -> None:
         began = self._clock()
         try:
             snapshot = self._read()
@@ -106,11 +108,8 @@ class DatabaseCollector(Collector):
             self._say(why)
 
 
-_MS: Final = "ms"
-_CHARACTER: Final = "character"
-_MICRO: Final = 1_000_000
 _Labels = tuple[str, ...]
-_HEARD_BY: Final = ("provider", "model")
+_BY_MODEL: Final = ("provider", "model")
 _PAID_TO: Final = ("provider", "model", "currency")
 
 
@@ -119,7 +118,7 @@ def up(*, is_up: bool) -> Metric:
     return GaugeMetricFamily("stenoflow_database_up", "Whether the database answered in time.", int(is_up))
 
 
-def families(snapshot: Snapshot) -> Iterator[Metric]:
+def families(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     """Yield the families of a snapshot."""
     yield GaugeMetricFamily(
         "stenoflow_recordings", "Recordings that are known, each content once.", snapshot.recordings
@@ -129,7 +128,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge(
         "stenoflow_calls",
         "Calls by outcome, of recordings that are not forgotten; unknown: may have been charged.",
-        (*_HEARD_BY, "state", "error"),
+        (*_BY_MODEL, "state", "error"),
         {_of_call(calls): calls.count for calls in snapshot.calls},
     )
     yield from _ledger(snapshot)
@@ -149,53 +148,53 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     )
 
 
-def _ledger(snapshot: Snapshot) -> Iterator[Metric]:
+def _ledger(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     entries = snapshot.entries
     yield _counter(
         "stenoflow_calls_begun",
         "Calls that money was reserved for, forgotten recordings' too.",
-        _HEARD_BY,
-        _sums(entries, _heard_by, lambda each: each.count, ChargeKind.RESERVE),
+        _BY_MODEL,
+        _sums(entries, _by_model, lambda each: each.count, ChargeKind.RESERVE),
     )
     yield _counter(
         "stenoflow_transcribed_audio_seconds",
         "Audio that was answered and charged; free of charge is charged at 0.",
-        _HEARD_BY,
-        _sums(entries, _heard_by, _heard_ms, ChargeKind.ACTUAL, scale=1_000),
+        _BY_MODEL,
+        _sums(entries, _by_model, _transcribed_ms, ChargeKind.ACTUAL, scale=1_000),
     )
     yield _counter(
         "stenoflow_spoken_characters",
         "Text that was spoken and charged.",
-        _HEARD_BY,
-        _sums(entries, _heard_by, _spoken_characters, ChargeKind.ACTUAL),
+        _BY_MODEL,
+        _sums(entries, _by_model, _spoken_characters, ChargeKind.ACTUAL),
     )
     yield _counter(
         "stenoflow_unpriced_calls",
         "Calls that were charged at a price that nobody knows; they are missing in the spend.",
-        _HEARD_BY,
-        _sums(entries, _heard_by, lambda each: each.unpriced, ChargeKind.ACTUAL),
+        _BY_MODEL,
+        _sums(entries, _by_model, lambda each: each.unpriced, ChargeKind.ACTUAL),
     )
     yield _counter(
         "stenoflow_spend",
         "What was charged, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.ACTUAL, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.ACTUAL, scale=MICRO),
     )
     yield _gauge(
         "stenoflow_spend_possible",
         "What lost replies may have cost beside that, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.POSSIBLE, ChargeKind.RECONCILE, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.POSSIBLE, ChargeKind.RECONCILE, scale=MICRO),
     )
     yield _gauge(
         "stenoflow_spend_reserved",
         "What is reserved for calls in flight, in units of the currency.",
         _PAID_TO,
-        _sums(entries, _paid_to, _amount, ChargeKind.RESERVE, ChargeKind.RELEASE, scale=_MICRO),
+        _sums(entries, _paid_to, _amount, ChargeKind.RESERVE, ChargeKind.RELEASE, scale=MICRO),
     )
 
 
-def _last_days(snapshot: Snapshot, last_day: Callable[[UsedModel], date | None]) -> Metric:
+def _last_days(snapshot: MetricsSnapshot, last_day: Callable[[UsedModel], date | None]) -> Metric:
     """Say when the models end that were ever paid for, as far as that is announced."""
     used = {
         UsedModel(kind, each.provider, each.model)
@@ -214,12 +213,12 @@ def _last_days(snapshot: Snapshot, last_day: Callable[[UsedModel], date | None])
     )
 
 
-def _budgets(snapshot: Snapshot) -> Iterator[Metric]:
+def _budgets(snapshot: MetricsSnapshot) -> Iterator[Metric]:
     yield _gauge(
         "stenoflow_month_exposure",
         "What this month's calls (UTC) cost, may have cost, or may yet cost, in units of the currency.",
         ("currency",),
-        {(currency,): micro / _MICRO for currency, micro in snapshot.exposure_micro.items()},
+        {(currency,): micro / MICRO for currency, micro in snapshot.exposure_micro.items()},
     )
     of = ("budget", "tag")
     caps = {
@@ -229,13 +228,13 @@ def _budgets(snapshot: Snapshot) -> Iterator[Metric]:
         "stenoflow_budget_exposure_usd",
         "What is used of each budget of this month (UTC).",
         of,
-        {labels: used / _MICRO for labels, (used, _) in caps.items()},
+        {labels: used / MICRO for labels, (used, _) in caps.items()},
     )
     yield _gauge(
         "stenoflow_budget_limit_usd",
         "The cap of each budget of this month (UTC).",
         of,
-        {labels: cap / _MICRO for labels, (_, cap) in caps.items()},
+        {labels: cap / MICRO for labels, (_, cap) in caps.items()},
     )
 
 
@@ -254,19 +253,19 @@ def _sums(
     return {under: total / scale for under, total in sums.items()}
 
 
-def _heard_ms(entries: Entries) -> int:
-    return entries.quantity if entries.unit == _MS and entries.activity == Activity.TRANSCRIPTION else 0
+def _transcribed_ms(entries: Entries) -> int:
+    return entries.quantity if entries.unit == MS and entries.activity == Activity.TRANSCRIPTION else 0
 
 
 def _spoken_characters(entries: Entries) -> int:
-    return entries.quantity if entries.unit == _CHARACTER else 0
+    return entries.quantity if entries.unit == CHARACTER else 0
 
 
 def _amount(entries: Entries) -> int:
     return entries.amount_micro
 
 
-def _heard_by(entries: Entries) -> _Labels:
+def _by_model(entries: Entries) -> _Labels:
     return entries.provider, entries.model
 
 

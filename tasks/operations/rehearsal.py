@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stenoflow.storage.database.reports import JobFilter
-from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.states import PUBLISHED, JobKind
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.models import Model
@@ -27,7 +27,6 @@ from stenoflow.tasks.transcript.regions import Excerpt
 REHEARSAL_TAG = "rehearsal"
 """Jobs of rehearsals have this tag, and their costs are found by it."""
 NO_INBOX = "-"
-_HELD = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def past_jobs(
     found: dict[str, PastJob] = {}
     for line in context.reports.jobs(JobFilter(tag=tag)):
         job, source = line.job, line.recording.source
-        published = job.kind == JobKind.TRANSCRIBE and job.state in {JobState.COMPLETE, JobState.PARTIAL}
+        published = job.kind == JobKind.TRANSCRIBE and job.state in PUBLISHED
         if not published or (job.tag == REHEARSAL_TAG and tag != REHEARSAL_TAG):
             continue
         name = inbox_of(context.settings, source)
@@ -175,7 +174,7 @@ def settings_on(context: AppContext, past: PastJob, settings: Settings, successo
         speakers=speakers,
         turns=was.turns,
         engine=chosen.identity if chosen else None,
-        # What is rehearsed is the model that hears.
+        # What is rehearsed is the model that transcribes.
         translate=False,
         translator=None,
         translator_provider=None,
@@ -224,7 +223,7 @@ def compare_jobs(
         lost=_lost(context.models.get(was.model), context.models.get(wanted.model), was),
         error=rehearsal.error,
     )
-    if rehearsal.job is None or rehearsal.status not in _HELD:
+    if rehearsal.job is None or rehearsal.status not in PUBLISHED:
         return done
     now = context.catalog.job(rehearsal.job)
     old, new = (assemble(context, each, context.catalog.segments(each.id)) for each in (past.job, now))
@@ -272,7 +271,7 @@ def by_inbox(jobs: Iterable[RehearsedJob]) -> Iterator[tuple[str, Sequence[Rehea
 
 def summed(jobs: Sequence[RehearsedJob]) -> Mapping[str, Any]:
     """Return what some jobs come to, as JSON has it; money in units of USD, None where unknown."""
-    held = [each for each in jobs if each.status in _HELD]
+    held = [each for each in jobs if each.status in PUBLISHED]
     words = sum((each.disagreement for each in held), Disagreement())
     return {
         "jobs": len(jobs),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stenoflow.storage.database.states import JobKind, JobState, SegmentState
+from stenoflow.storage.database.states import PUBLISHED, JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Artifact, Job
 from stenoflow.storage.errors import ObjectStoreError, StenoflowError
 from stenoflow.storage.objects import ObjectNotFoundError
@@ -75,7 +75,7 @@ def verify(context: AppContext, job: Job, *, repair: bool = False) -> Verified:
 def published(context: AppContext) -> list[Job]:
     """Return the jobs that have artifacts to look at, newest first."""
     jobs = [line.job for line in context.reports.jobs()]
-    return [job for job in jobs if job.state in {JobState.COMPLETE, JobState.PARTIAL}]
+    return [job for job in jobs if job.state in PUBLISHED]
 
 
 def rebuild(context: AppContext, job: Job) -> None:

@@ -40,7 +40,7 @@ _PLACES = f"it comes from the environment, from --config FILE, or from .env or {
 _HIGHEST_PRICE = 1_000_000
 
 Amount = Annotated[Decimal, Field(ge=0, le=LARGEST)]
-Price = Annotated[Decimal, Field(ge=0, le=_HIGHEST_PRICE)]
+UnitPrice = Annotated[Decimal, Field(ge=0, le=_HIGHEST_PRICE)]
 # A year: what waits longer is a mistake, and far longer times cannot be computed with.
 _MOST_HOURS = 24 * 366
 Seconds = Annotated[float, Field(gt=0, le=_MOST_HOURS * 3_600)]
@@ -49,12 +49,15 @@ Days = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class PriceEntry(BaseModel):
-    """A price in `stenoflow.toml`, under ``[prices.PROVIDER."MODEL"]``."""
+    """A price in `stenoflow.toml`, under ``[prices.PROVIDER."MODEL"]``, held to its bounds.
+
+    The fields are those of `stenoflow.tasks.billing.prices.Price`, which says what they mean.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    amount: Price
-    output: Price | None = None
+    amount: UnitPrice
+    output: UnitPrice | None = None
     per: str
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     least: int = Field(default=0, ge=0, le=_HIGHEST_PRICE)
@@ -230,7 +233,7 @@ class Settings(BaseSettings):
     speech_model: str | None = None
     """The model that speaks."""
     voice: str | None = None
-    """The voice that it speaks with."""
+    """The voice that it speaks with; None: the model's own, of ``tasks/api/models.toml``."""
     allow_prc: bool = False
     """Whether text may go to models in the People's Republic of China."""
     concurrency: PositiveInt = 6
@@ -264,7 +267,7 @@ class Settings(BaseSettings):
     """What kept voices are encrypted by: 32 bytes in URL-safe base64."""
 
     check: bool = False
-    """Whether the embedded Whisper hears what an API transcribed, and marks where it differs."""
+    """Whether the embedded Whisper transcribes, too, what an API did, and marks where it differs."""
 
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None

@@ -1,4 +1,4 @@
-"""Who was invited to a meeting, as options or an invitation (`.ics`) beside its recording say.
+"""Attendees: who was invited, as options or an invitation (`.ics`) beside the recording say.
 
 Whoever may drop a recording writes these: names are bounded in length and number, and nothing but text.
 """

@@ -117,7 +117,7 @@ def _client(client: Callable[[], S3Client] | None) -> S3Client:
     return (client or make_client)()
 
 
-Progress = Callable[[int], None]
+FetchProgress = Callable[[int], None]
 """Told the bytes that are there so far."""
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -125,7 +125,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _CONTINUATIONS: Final = 20
 
 
-def download(source: Source, folder: Path, client: S3Client, progress: Progress) -> Fetched:
+def download(source: Source, folder: Path, client: S3Client, progress: FetchProgress) -> Fetched:
     """Bring an object into the folder under a name of our own, whole or not at all.
 
     Of several processes that want the same object there, one downloads and the others wait for it.
@@ -148,7 +148,7 @@ def download(source: Source, folder: Path, client: S3Client, progress: Progress)
         return Fetched(path, sha256, found.st_size, found.st_mtime_ns)
 
 
-def _bring(path: Path, source: Source, client: S3Client, progress: Progress) -> None:
+def _bring(path: Path, source: Source, client: S3Client, progress: FetchProgress) -> None:
     """Download to the path, unless it is there."""
     part = path.with_suffix(".part")
     with _locked(part) as file:
@@ -172,7 +172,7 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _complete(file: BinaryIO, source: Source, client: S3Client, progress: Progress) -> None:
+def _complete(file: BinaryIO, source: Source, client: S3Client, progress: FetchProgress) -> None:
     """Append to the file what it lacks; as often as the connection breaks, as long as that brings more."""
     if source.version is None or _length(file) > source.size:
         file.truncate(0)  # nothing shows that what is there is of the same object
@@ -190,7 +190,7 @@ def _complete(file: BinaryIO, source: Source, client: S3Client, progress: Progre
     os.fsync(file.fileno())
 
 
-def _append(file: BinaryIO, source: Source, client: S3Client, progress: Progress) -> None:
+def _append(file: BinaryIO, source: Source, client: S3Client, progress: FetchProgress) -> None:
     from stenoflow.storage.objects.s3_client import s3_errors  # noqa: PLC0415 - boto3 takes half a second
 
     bucket, key = split_uri(source.uri)

@@ -17,7 +17,7 @@ _LONGEST_INTERRUPTION_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class ChannelTranscript:
     """The transcript of one channel.
 
     Attributes:
@@ -36,7 +36,7 @@ def channel_name(channel: int) -> str:
     return f"Channel {channel + 1}"
 
 
-def interleave(tracks: Sequence[Track]) -> Transcript:
+def interleave(tracks: Sequence[ChannelTranscript]) -> Transcript:
     """Make one transcript of those of a recording's channels, which have the same timeline.
 
     A word that is in two channels is kept once. A stretch that is missing in any of them is missing.
@@ -67,7 +67,7 @@ def interleave(tracks: Sequence[Track]) -> Transcript:
     )
 
 
-def _spoken(track: Track) -> list[Utterance]:
+def _spoken(track: ChannelTranscript) -> list[Utterance]:
     return [replace(each, speaker=track.speaker) for each in track.transcript.utterances if each.words]
 
 

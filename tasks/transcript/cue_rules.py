@@ -1,4 +1,4 @@
-"""What a subtitle may be, by profile, and a count of where cues are otherwise.
+"""Rules of subtitles by profile (characters, lines, times, breaks), and a count of where cues break them.
 
 Sources: Netflix, Timed Text Style Guide (General Requirements; English (USA)): 42 characters a line, two
 lines, 20 characters a second, 5/6 s to 7 s, two frames between cues, gaps below half a second closed. BBC,

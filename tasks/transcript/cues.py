@@ -41,7 +41,7 @@ def make_cues(utterances: Iterable[Utterance], rules: CueRules = NETFLIX) -> lis
     return _timed(cues, rules)
 
 
-class _Run:
+class _WordRun:
     """Words of one speaker, none of them far from the next; with what is asked of them again and again."""
 
     def __init__(self, words: Sequence[Word], speaker: str | None) -> None:
@@ -81,34 +81,34 @@ class _Run:
         return found
 
 
-def _runs(utterances: Iterable[Utterance], rules: CueRules) -> Iterator[_Run | Cue]:
+def _runs(utterances: Iterable[Utterance], rules: CueRules) -> Iterator[_WordRun | Cue]:
     words: list[Word] = []
     speaker: str | None = None
     for utterance in utterances:
         if not utterance.words:
             if words:
-                yield _Run(words, speaker)
+                yield _WordRun(words, speaker)
                 words = []
             yield Cue(
                 utterance.start_ms, utterance.end_ms, (utterance.text,), utterance.speaker, is_mark=True
             )
         for word in utterance.words:
             if words and (utterance.speaker != speaker or word.start_ms - words[-1].end_ms > rules.pause_ms):
-                yield _Run(words, speaker)
+                yield _WordRun(words, speaker)
                 words = []
             words.append(word)
             speaker = utterance.speaker
     if words:
-        yield _Run(words, speaker)
+        yield _WordRun(words, speaker)
 
 
-def _begins(run: _Run | Cue | None) -> int:
+def _begins(run: _WordRun | Cue | None) -> int:
     if run is None:
         return _FAR_MS
     return run.start_ms if isinstance(run, Cue) else run.words[0].start_ms
 
 
-def _cues(run: _Run, next_ms: int, rules: CueRules) -> list[Cue]:
+def _cues(run: _WordRun, next_ms: int, rules: CueRules) -> list[Cue]:
     """Cut a run where that disturbs least, by looking at all its cuts from the end (dynamic programming)."""
     count = len(run.words)
     line_ends = run.line_ends(rules.line_length)
@@ -129,7 +129,7 @@ def _cues(run: _Run, next_ms: int, rules: CueRules) -> list[Cue]:
 
 
 def _choices(
-    run: _Run, first: int, line_ends: Sequence[int], next_ms: int, rules: CueRules
+    run: _WordRun, first: int, line_ends: Sequence[int], next_ms: int, rules: CueRules
 ) -> Iterator[tuple[int, float]]:
     """Yield where a cue that begins with a word may end, and how much that cue disturbs."""
     words, start_ms = run.words, run.words[first].start_ms
@@ -169,7 +169,9 @@ def _haste(shown_ms: int, width: int, rules: CueRules) -> float:
     return cost + (_TOO_FAST * min(2.0, needed_ms / shown_ms - 1.0) if shown_ms < needed_ms else 0.0)
 
 
-def _lines(run: _Run, first: int, last: int, line_ends: Sequence[int], rules: CueRules) -> tuple[int, ...]:
+def _lines(
+    run: _WordRun, first: int, last: int, line_ends: Sequence[int], rules: CueRules
+) -> tuple[int, ...]:
     """Break a cue's words into as few lines as hold them, where it disturbs least; rather longer downwards.
 
     Returns:
@@ -191,7 +193,7 @@ def _breakings(first: int, last: int, line_ends: Sequence[int], count: int) -> I
             yield from ((at, *ends) for ends in _breakings(at + 1, last, line_ends, count - 1))
 
 
-def _uneasiness(run: _Run, first: int, ends: Sequence[int]) -> float:
+def _uneasiness(run: _WordRun, first: int, ends: Sequence[int]) -> float:
     """Return how much breaks between lines disturb."""
     starts = [first, *(end + 1 for end in ends)]
     widths = [run.width(start, end) for start, end in zip(starts, ends, strict=False)]

@@ -12,6 +12,15 @@ from dataclasses import dataclass, field
 
 from stenoflow.tasks.transcript.regions import FRAME_MS, Loudness, loudness
 
+SEGMENT_S = 600
+"""How long segments are where nobody says otherwise."""
+UNTIMED_SEGMENT_S = 60
+"""The same for models that give no times: words are found in the sound, and in a long text the way is lost sooner.
+
+Of 469 words of joined clips (166 with true times), in pieces of 60 and 120 s, 88 and 74 % begin within 200 ms of
+the truth, the 90th percentile is off by 0.35 and 3.7 s, and it takes 37 and 72 CPU s.
+"""
+
 # What changes cuts changes what segments hold: raise `_SOUND` in `assembly/job_settings.py` with it.
 _SHORTEST_PAUSE_MS = 150
 # Words without a pause between them still have a gap. A stop inside a word is as long: such a cut is forced.

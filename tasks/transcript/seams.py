@@ -1,4 +1,4 @@
-"""Where two segments overlap: which words to take from which, so that each is there once.
+"""Seams: where two segments overlap, which words to take from which, so that each is there once.
 
 Both were sent the sound round a forced cut. Words that both have, at about the same time, tie the two
 together; of these ties the one nearest the cut is taken, since there both had the most sound round it.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stenoflow.tasks.transcript.text import spoken_form
 from stenoflow.tasks.transcript.types import Region, Word
 
-# Two hearings of one word differ by up to this where an engine times words.
+# Two transcriptions of one word differ by up to this where an engine times words.
 _TIMED_APART_MS = 600
 
 

@@ -1,4 +1,4 @@
-"""How written English is said: numbers, money, dates and abbreviations as words, for aligning text to sound.
+"""Spell out English as it is said (numbers, money, dates, abbreviations), for aligning text to sound.
 
 It need not be exact: an aligner passes over what it cannot find, and the word as written takes the time of
 what was found of it.

@@ -34,7 +34,7 @@ from stenoflow.tasks.transcript.word_timing import TimedTranscript
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TranscribedSegment:
     """A segment of the recording and its transcript.
 
     Attributes:
@@ -93,13 +93,13 @@ class _Join:
     left_out: int
 
 
-def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
+def stitch(timeline: Timeline, transcribed: Iterable[TranscribedSegment]) -> Transcript:
     """Put pieces together, in order; stretches without a result stand as missing.
 
     They may come one by one: of each, the words are kept on the recording's timeline only.
     """
     by_piece: list[list[Utterance]] = []
-    pieces: list[Piece] = []
+    pieces: list[TranscribedSegment] = []
     for piece in transcribed:
         by_piece.append(_on_timeline(timeline, piece))
         pieces.append(_without_words(piece))
@@ -134,14 +134,14 @@ def stitch(timeline: Timeline, transcribed: Iterable[Piece]) -> Transcript:
     )
 
 
-def _with_timing(utterance: Utterance, piece: Piece, timing: Timing) -> Utterance:
+def _with_timing(utterance: Utterance, piece: TranscribedSegment, timing: Timing) -> Utterance:
     """Say how an utterance is timed, where the whole is not timed so."""
     if piece.transcript is None or piece.transcript.timing is timing:
         return utterance
     return replace(utterance, timing=piece.transcript.timing)
 
 
-def _on_timeline(timeline: Timeline, piece: Piece) -> list[Utterance]:
+def _on_timeline(timeline: Timeline, piece: TranscribedSegment) -> list[Utterance]:
     if piece.transcript is None:
         return []
     return [
@@ -167,7 +167,11 @@ def _words(utterances: Iterable[Utterance]) -> list[Word]:
 
 
 def _join(
-    timeline: Timeline, before: Piece, after: Piece, left: Sequence[Word], right: Sequence[Word]
+    timeline: Timeline,
+    before: TranscribedSegment,
+    after: TranscribedSegment,
+    left: Sequence[Word],
+    right: Sequence[Word],
 ) -> _Join:
     at_ms = timeline.origin_ms + samples_to_ms(before.end_sample)
     overlap = _overlap(timeline, before, after)
@@ -182,7 +186,7 @@ def _join(
     return _Join(Seam(at_ms, overlap, match.agreed, dropped), match.left, match.right)
 
 
-def _overlap(timeline: Timeline, before: Piece, after: Piece) -> Region | None:
+def _overlap(timeline: Timeline, before: TranscribedSegment, after: TranscribedSegment) -> Region | None:
     """Return what both were sent; None where nothing was sent twice."""
     if not (before.forced and before.excerpt.spans and after.excerpt.spans):
         return None
@@ -204,7 +208,7 @@ def _part(utterances: Iterable[Utterance], start: int, end: int) -> Iterator[Utt
             yield of_words(utterance, words)
 
 
-def _speech(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
+def _speech(timeline: Timeline, pieces: Sequence[TranscribedSegment]) -> list[Region]:
     return [
         region
         for piece in pieces
@@ -216,7 +220,7 @@ def _speech(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
     ]
 
 
-def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
+def _missing(timeline: Timeline, pieces: Sequence[TranscribedSegment]) -> list[Region]:
     lost = Region(timeline.duration_ms - timeline.lost_ms, timeline.duration_ms)
     return [
         lost,
@@ -233,7 +237,7 @@ def _missing(timeline: Timeline, pieces: Sequence[Piece]) -> list[Region]:
     ]
 
 
-def _located(timeline: Timeline, piece: Piece, regions: Iterable[Region]) -> Iterator[Region]:
+def _located(timeline: Timeline, piece: TranscribedSegment, regions: Iterable[Region]) -> Iterator[Region]:
     """Yield where on the timeline stretches of what was sent are, between the segment's own cuts."""
     for region in regions:
         for first, end in piece.excerpt.part(region):
@@ -253,7 +257,7 @@ def marks_of(coverage: Iterable[Stretch]) -> list[Utterance]:
     ]
 
 
-def _without_words(piece: Piece) -> Piece:
+def _without_words(piece: TranscribedSegment) -> TranscribedSegment:
     return (
         piece
         if piece.transcript is None
@@ -261,7 +265,7 @@ def _without_words(piece: Piece) -> Piece:
     )
 
 
-def _language(pieces: Sequence[Piece], spoken: Sequence[Sequence[Utterance]]) -> str | None:
+def _language(pieces: Sequence[TranscribedSegment], spoken: Sequence[Sequence[Utterance]]) -> str | None:
     votes: Counter[str] = Counter()
     for piece, utterances in zip(pieces, spoken, strict=True):
         if piece.language and utterances:
@@ -271,7 +275,7 @@ def _language(pieces: Sequence[Piece], spoken: Sequence[Sequence[Utterance]]) ->
 
 def _other_languages(
     timeline: Timeline,
-    pieces: Sequence[Piece],
+    pieces: Sequence[TranscribedSegment],
     spoken: Sequence[Sequence[Utterance]],
     language: str | None,
 ) -> Iterator[OtherLanguage]:

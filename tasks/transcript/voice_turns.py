@@ -110,7 +110,7 @@ def turns_of(
         rule: what is too short to be a turn.
     """
     single = (
-        _Run(part, speaker, (number,))
+        _SpeakerRun(part, speaker, (number,))
         for number, (part, speaker) in enumerate(zip(parts, speakers, strict=True))
     )
     runs = _joined(single, rule.join_ms)
@@ -118,7 +118,7 @@ def turns_of(
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _SpeakerRun:
     """Parts of one speaker, one behind the other."""
 
     region: Region
@@ -126,9 +126,9 @@ class _Run:
     members: tuple[int, ...]
 
 
-def _joined(runs: Iterable[_Run], join_ms: int) -> list[_Run]:
+def _joined(runs: Iterable[_SpeakerRun], join_ms: int) -> list[_SpeakerRun]:
     """Make one of neighbours of one speaker."""
-    groups: list[list[_Run]] = []
+    groups: list[list[_SpeakerRun]] = []
     for run in runs:
         last = groups[-1][-1] if groups else None
         if last and last.speaker == run.speaker and run.region.start_ms - last.region.end_ms <= join_ms:
@@ -136,7 +136,7 @@ def _joined(runs: Iterable[_Run], join_ms: int) -> list[_Run]:
         else:
             groups.append([run])
     return [
-        _Run(
+        _SpeakerRun(
             Region(group[0].region.start_ms, group[-1].region.end_ms),
             group[0].speaker,
             tuple(member for run in group for member in run.members),
@@ -145,7 +145,7 @@ def _joined(runs: Iterable[_Run], join_ms: int) -> list[_Run]:
     ]
 
 
-def _without_short(runs: Sequence[_Run], rule: SmoothingRule) -> Iterator[_Run]:
+def _without_short(runs: Sequence[_SpeakerRun], rule: SmoothingRule) -> Iterator[_SpeakerRun]:
     """Give what is too short for a turn to whoever speaks right before and after it."""
     for before, run, after in zip([None, *runs], runs, [*runs[1:], None], strict=False):
         if (
@@ -161,7 +161,7 @@ def _without_short(runs: Sequence[_Run], rule: SmoothingRule) -> Iterator[_Run]:
             yield run
 
 
-def _turn(run: _Run, parts: Sequence[Region], scores: Sequence[float]) -> ScoredTurn:
+def _turn(run: _SpeakerRun, parts: Sequence[Region], scores: Sequence[float]) -> ScoredTurn:
     lengths = [max(1, parts[member].duration_ms) for member in run.members]
     score = sum(scores[member] * ms for member, ms in zip(run.members, lengths, strict=True)) / sum(lengths)
     turn = Turn(run.region.start_ms, run.region.end_ms, run.speaker)

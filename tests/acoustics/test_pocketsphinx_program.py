@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.acoustics.pocketsphinx_program import (
-    Aligner,
     Piece,
     Placed,
+    PocketsphinxAligner,
     halves_of,
     joined,
     pieces_of,
@@ -96,7 +96,9 @@ def test_near_where_they_roughly_are_words_are_found_exactly_though_others_are_w
     words, truth, sound = _true(_CLIP)
     wrong = [words[7 * at % len(words)] if at % 5 == 2 else word for at, word in enumerate(words)]
     rough: list[Placed | None] = [(first + 12, end + 12, 0.0) for first, end, _ in truth]
-    found = Aligner(wrong, sound).align_near([[word] for word in wrong], rough, 0, len(sound) // 320)
+    found = PocketsphinxAligner(wrong, sound).align_near(
+        [[word] for word in wrong], rough, 0, len(sound) // 320
+    )
     assert None not in found
     assert max(_late(found, truth)) <= 30
     right = [late for late, word, said in zip(_late(found, truth), words, wrong, strict=True) if word == said]
@@ -107,7 +109,9 @@ def test_near_where_they_roughly_are_words_are_found_exactly_though_others_are_w
 def test_words_that_are_not_said_stay_where_they_roughly_are() -> None:
     words, truth, sound = _true(_CLIP)
     other = ["seventeen"] * len(words)
-    found = Aligner(other, sound).align_near([[word] for word in other], [*truth], 0, len(sound) // 320)
+    found = PocketsphinxAligner(other, sound).align_near(
+        [[word] for word in other], [*truth], 0, len(sound) // 320
+    )
     assert max(_late(found, truth)) <= 30
 
 
@@ -115,7 +119,7 @@ def test_words_that_are_not_said_stay_where_they_roughly_are() -> None:
 def test_a_piece_that_ends_with_its_last_word_is_placed() -> None:
     words, truth, sound = _true("sense-0890")
     first, end = truth[1][0], truth[4][1]
-    found = Aligner(words, sound).align(words[1:5], first, end, pass_over=False)
+    found = PocketsphinxAligner(words, sound).align(words[1:5], first, end, pass_over=False)
     assert found is not None
     assert max(_late(found, truth[1:5])) <= 15
     assert all(first <= begins < ends <= end for begins, ends, _ in filter(None, found))
@@ -129,5 +133,5 @@ def test_words_as_written_take_the_times_of_those_that_are_said() -> None:
 @pytest.mark.parametrize("words", [[], [[]]])
 def test_nothing_to_say_is_nowhere(words: list[list[str]]) -> None:
     if words:
-        assert Aligner([], b"").align_near(words, [None], 0, 10) == [None]
+        assert PocketsphinxAligner([], b"").align_near(words, [None], 0, 10) == [None]
     assert list(joined([], [])) == []

@@ -20,7 +20,7 @@ from stenoflow.tasks.api.errors import (
     UnreachableError,
     UploadCutError,
 )
-from stenoflow.tasks.api.retry import RetryPolicy, Tally, retry_after_s, with_retries
+from stenoflow.tasks.api.retry import FailureCounts, RetryPolicy, retry_after_s, with_retries
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ class Scripted:
 
 
 def waits_for(failures: Sequence[CallError], policy: RetryPolicy, jitter: float = 1.0) -> list[float | None]:
-    tally, waits = Tally(), []
+    tally, waits = FailureCounts(), []
     for failure in failures:
         tally, wait_s = policy.after(failure, tally, jitter)
         waits.append(wait_s)
@@ -140,7 +140,7 @@ failure = st.builds(
 @given(st.lists(failure, max_size=200), st.floats(0, 1))
 def test_bounds_hold_for_any_run_of_failures(failures: list[CallError], jitter: float) -> None:
     policy = RetryPolicy()
-    tally, waited_s, seen = Tally(), 0.0, []
+    tally, waited_s, seen = FailureCounts(), 0.0, []
     for error in failures:
         tally, wait_s = policy.after(error, tally, jitter)
         seen.append(error)

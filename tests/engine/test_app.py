@@ -38,7 +38,7 @@ def test_it_says_where_it_is_and_ends_in_order_on_ctrl_c() -> None:
         url = server.stdout.readline().strip()
         assert httpx.get(f"{url}/models").json()["object"] == "list"
         server.send_signal(signal.SIGINT)
-        rest, complaints = server.communicate(timeout=30)
+        rest, complaints = server.communicate()
     assert (rest, complaints, server.returncode) == ("ended\n", "", 0)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stenoflow.flows.outcome import Outcome
+from stenoflow.flows.run import without_prefect
 from stenoflow.flows.runner import Runner
-from stenoflow.flows.transcribe import transcribe_recording
 from stenoflow.tasks.context import AppContext
 
 
@@ -25,4 +25,4 @@ class Silent:
 
 
 def silent_runner(context: AppContext, concurrency: int) -> Runner:
-    return Runner(context, concurrency, Silent(), transcribe_recording)
+    return Runner(context, concurrency, Silent(), without_prefect)

@@ -14,9 +14,8 @@ from stenoflow.storage.database.arrivals import arrival_id
 from stenoflow.storage.database.tables import Job, Recording
 from stenoflow.tasks.calls.failover import Candidate
 from stenoflow.tasks.context import AppContext, open_context
-from stenoflow.tasks.jobs.transcribe.due import DueOrder, Speeds
+from stenoflow.tasks.jobs.transcribe.due import DueOrder, Speeds, left_ms
 from stenoflow.tasks.jobs.transcribe.request import job_settings
-from stenoflow.tasks.jobs.transcribe.waiting import left_ms
 from stenoflow.tasks.settings import load_settings
 from stenoflow.tasks.sources.inbox import open_inbox
 from stenoflow.tasks.sources.inbox.options import RecordingOptions

@@ -15,12 +15,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from stenoflow.storage.database.charges import Scope
-from stenoflow.storage.database.metrics import Calls, Entries, Snapshot
+from stenoflow.storage.database.metrics import Calls, Entries, MetricsSnapshot
 from stenoflow.storage.errors import DatabaseError
 from stenoflow.tasks.operations.metrics import DatabaseCollector
 
 WHISPER = ("openai", "whisper-1")
-SNAPSHOT = Snapshot(
+SNAPSHOT = MetricsSnapshot(
     recordings=2,
     jobs={"new": 0, "complete": 2},
     segments={"done": 7, "cut": 0},
@@ -42,8 +42,8 @@ SNAPSHOT = Snapshot(
 )
 
 
-def scrape(snapshot: Snapshot | None) -> str:
-    def read() -> Snapshot:
+def scrape(snapshot: MetricsSnapshot | None) -> str:
+    def read() -> MetricsSnapshot:
         if snapshot is None:
             raise DatabaseError("away")
         return snapshot
@@ -126,7 +126,7 @@ class Base:
         self.go_on.set()
         self.said: list[str] = []
 
-    def read(self) -> Snapshot:
+    def read(self) -> MetricsSnapshot:
         self.readings += 1
         self.go_on.wait(LONG_S)
         self.now += self.takes_s

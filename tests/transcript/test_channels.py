@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.channels import Track, interleave
+from stenoflow.tasks.transcript.channels import ChannelTranscript, interleave
 from stenoflow.tasks.transcript.coverage import cover
 from stenoflow.tasks.transcript.crosstalk import LEVEL_MS, Levels
 from stenoflow.tasks.transcript.types import Kind, Region, Timing, Transcript, Utterance, Word
@@ -22,12 +22,14 @@ def spoken(*words: tuple[str, int], length_ms: int = 200) -> Utterance:
     return Utterance(" ".join(text for text, _ in words), timed[0].start_ms, timed[-1].end_ms, timed)
 
 
-def track(number: int, *utterances: Utterance, level: int = -20, missing: tuple[Region, ...] = ()) -> Track:
+def track(
+    number: int, *utterances: Utterance, level: int = -20, missing: tuple[Region, ...] = ()
+) -> ChannelTranscript:
     speech = [Region(each.start_ms, each.end_ms) for each in utterances]
     transcript = Transcript(_DURATION_MS, "en", utterances, cover(_DURATION_MS, speech, missing), Timing.WORD)
     levels = Levels()
     levels.add(0, [level] * _CELLS)
-    return Track(f"Channel {number}", transcript, levels)
+    return ChannelTranscript(f"Channel {number}", transcript, levels)
 
 
 def lines(transcript: Transcript) -> list[str]:
@@ -97,7 +99,7 @@ _UTTERANCES = st.lists(
 _CHANNELS = st.lists(st.tuples(_UTTERANCES, st.integers(-60, 0), st.booleans()), min_size=1, max_size=3)
 
 
-def tracks(drawn: list[tuple[list[list[tuple[str, int]]], int, bool]]) -> list[Track]:
+def tracks(drawn: list[tuple[list[list[tuple[str, int]]], int, bool]]) -> list[ChannelTranscript]:
     """Make channels; words last for 400 ms, so that some run into the next."""
     made = []
     for number, (said, level, is_missing) in enumerate(drawn):
@@ -113,7 +115,7 @@ def tracks(drawn: list[tuple[list[list[tuple[str, int]]], int, bool]]) -> list[T
 
 
 @given(_CHANNELS.map(tracks))
-def test_of_each_word_one_is_kept_and_none_is_moved(channels: list[Track]) -> None:
+def test_of_each_word_one_is_kept_and_none_is_moved(channels: list[ChannelTranscript]) -> None:
     call = interleave(channels)
     kept = [(each.speaker, word) for each in call.utterances for word in each.words]
     said = [
@@ -136,7 +138,7 @@ def test_of_each_word_one_is_kept_and_none_is_moved(channels: list[Track]) -> No
 
 
 @given(_CHANNELS.map(tracks))
-def test_words_stand_near_their_time(channels: list[Track]) -> None:
+def test_words_stand_near_their_time(channels: list[ChannelTranscript]) -> None:
     latest_ms = 0
     for utterance in interleave(channels).utterances:
         for word in utterance.words:

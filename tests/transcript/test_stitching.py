@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from stenoflow.tasks.transcript.stitching import Piece, Timeline, stitch
+from stenoflow.tasks.transcript.stitching import Timeline, TranscribedSegment, stitch
 from stenoflow.tasks.transcript.types import Kind, Region, Stretch, Timing, Word
 from stenoflow.tasks.transcript.word_timing import UntimedTranscript, time_words
 
 
-def _piece(start_s: int, end_s: int, text: str | None, language: str | None = "en") -> Piece:
+def _piece(start_s: int, end_s: int, text: str | None, language: str | None = "en") -> TranscribedSegment:
     placed = None
     if text is not None:
         words = tuple(Word(word, 1_000 + 500 * i, 1_400 + 500 * i) for i, word in enumerate(text.split()))
         placed = time_words(UntimedTranscript(text, (), words), (end_s - start_s) * 1_000, [])
-    return Piece(start_s * 16_000, end_s * 16_000, (Region(1_000, 5_000),), placed, language)
+    return TranscribedSegment(start_s * 16_000, end_s * 16_000, (Region(1_000, 5_000),), placed, language)
 
 
 def test_words_lie_at_the_segments_place_plus_their_own_and_the_late_start() -> None:
@@ -39,5 +39,5 @@ def test_the_language_is_the_one_most_spoken() -> None:
 
 
 def test_one_estimate_makes_the_whole_an_estimate() -> None:
-    estimated = Piece(0, 16_000, (), time_words(UntimedTranscript("one"), 1_000, []))
+    estimated = TranscribedSegment(0, 16_000, (), time_words(UntimedTranscript("one"), 1_000, []))
     assert stitch(Timeline(0, 61_000), [estimated, _piece(1, 61, "two")]).timing is Timing.ESTIMATED

@@ -1,4 +1,4 @@
-"""How a transcript is divided among questions, and what they will cost."""
+"""The token budget of minutes: divides a transcript among questions, and says what they will cost."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ class QuestionStep:
     of: tuple[int, ...] = ()
 
 
-def plan(sizes: Sequence[int], room: MinutesTokenBudget) -> tuple[QuestionStep, ...]:
+def plan(sizes: Sequence[int], budget: MinutesTokenBudget) -> tuple[QuestionStep, ...]:
     """Divide lines into steps, each behind those that it sums up; the last one is about all lines.
 
     Args:
         sizes: of the lines.
-        room: of a question; a line that is larger gets a step of its own.
+        budget: of a question; a line that is larger gets a step of its own.
     """
-    steps = [QuestionStep(index, *part) for index, part in enumerate(_parts(sizes, room.read))]
+    steps = [QuestionStep(index, *part) for index, part in enumerate(_parts(sizes, budget.read))]
     level = list(steps)
-    at_once = max(2, room.read // room.notes)
+    at_once = max(2, budget.read // budget.notes)
     while len(level) > 1:
         level = [_summed_up(steps, group) for group in _groups(level, at_once)]
     return tuple(steps)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stenoflow.storage.database.charges import Bill
-from stenoflow.storage.database.states import JobKind, JobState
+from stenoflow.storage.database.states import PUBLISHED, JobKind, JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
 from stenoflow.tasks.api.model_table import ModelKind
@@ -28,8 +28,6 @@ from stenoflow.tasks.jobs.minutes.settings import MinutesSettings, hash_of_lines
 from stenoflow.tasks.jobs.speak.settings import VoiceOptions, speech_settings
 from stenoflow.tasks.settings import inbox_of
 from stenoflow.tasks.transcript.minutes import lines_of
-
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ def _check(of: Job) -> None:
         other = of.settings.get("of")
         hint = f"stenoflow digest {other}" if other else "stenoflow jobs lists them"
         raise SettingsError(f"job {of.id} is no transcription but of kind {of.kind}", hint)
-    if of.state in _PUBLISHED:
+    if of.state in PUBLISHED:
         return
     if of.state in {JobState.FAILED, JobState.REFUSED}:
         why = f": {of.error_message}" if of.error_message else ""

@@ -1,4 +1,4 @@
-"""What a chat model is asked for minutes, and what is read of its answer."""
+"""The prompt for minutes, and the reading of its answer."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ class MinutesPlan:
     @cached_property
     def steps(self) -> tuple[QuestionStep, ...]:
         """The questions, each behind those whose answers it needs."""
-        return plan([size(line.written) + 1 for line in self.lines], self.room)
+        return plan([size(line.written) + 1 for line in self.lines], self.token_budget)
 
     @cached_property
-    def room(self) -> MinutesTokenBudget:
+    def token_budget(self) -> MinutesTokenBudget:
         """How much goes into one. Raises SettingsError where that is too little."""
         settings = self.settings
         try:
@@ -96,14 +96,14 @@ class MinutesPlan:
         """Return the lines or notes that the model is shown, and may refer to."""
         if not step.of:
             return self.lines[step.first : step.end]
-        return tuple(note for index in step.of for note in notes_of(answers[index], self.room.notes))
+        return tuple(note for index in step.of for note in notes_of(answers[index], self.token_budget.notes))
 
     def longest_request(self, step: QuestionStep) -> ChatRequest:
         """Return a question as long as a step's can be, before what it sums up is known; to price it."""
         if not step.of:
             return self.request(step, {})
         # `size` counts a token for two bytes.
-        note = TranscriptLine(0, 0, None, "x" * (2 * self.room.notes * len(step.of)))
+        note = TranscriptLine(0, 0, None, "x" * (2 * self.token_budget.notes * len(step.of)))
         return self.settings.request(ask_of_notes((note,)))
 
     def read(self, step: QuestionStep, answer: ChatAnswer, answers: Mapping[int, Minutes]) -> Minutes | None:

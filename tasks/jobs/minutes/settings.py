@@ -1,4 +1,4 @@
-"""What minutes depend on besides the transcript, and the hashes that stand for it."""
+"""Settings of minutes: what they depend on besides the transcript, and the hashes that stand for it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ReplyRequest:
 
 
 def check_request(context: AppContext, request: ReplyRequest) -> None:
-    """Refuse what cannot be done, before anything is heard. Raises SettingsError."""
+    """Refuse what cannot be done, before anything is transcribed. Raises SettingsError."""
     if request.session is not None and not 0 < len(request.session.strip()) <= LONGEST_SESSION:
         raise SettingsError(f"the name of a session has 1 to {LONGEST_SESSION} characters")
     if request.instructions is not None and len(request.instructions) > _LONGEST_INSTRUCTIONS:

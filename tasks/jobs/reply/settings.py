@@ -1,4 +1,4 @@
-"""What a reply depends on besides what was said, and the hashes that stand for it."""
+"""Settings of a reply: what it depends on besides what was said, and the hashes that stand for it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from stenoflow.tasks.calls.paid_call import Caller
 from stenoflow.tasks.calls.speak import speak, stored_audio
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.jobs.speak.run import speak_call, store_whole
-from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, is_speakable, pause_ms
+from stenoflow.tasks.jobs.speak.script import SpeechScript, TextSpan, clean, is_speakable, pause_ms
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings
 from stenoflow.tasks.jobs.speak.streaming import Joiner, LiveStream, Sink
 from stenoflow.tasks.transcript.text import ends_sentence
@@ -49,7 +49,7 @@ class SpokenReply:
     settings: SpeechSettings
     stream: GrowingLiveStream | None = None
     _sentences: Sentences | None = None
-    _spans: list[Span] = field(default_factory=list)
+    _spans: list[TextSpan] = field(default_factory=list)
     _at_work: list[asyncio.Task[StoredAudio]] = field(default_factory=list)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -93,7 +93,7 @@ class SpokenReply:
     def _new(self) -> Sentences:
         return Sentences(self.caller.context.speech_models.get(self.settings.model).max_characters)
 
-    def _speak(self, sentences: Sentences, spans: list[Span]) -> None:
+    def _speak(self, sentences: Sentences, spans: list[TextSpan]) -> None:
         for span in spans:
             text = clean(sentences.text[span.start : span.end])
             if not is_speakable(text):
@@ -103,7 +103,7 @@ class SpokenReply:
             self._spans.append(span)
             self._at_work.append(asyncio.create_task(self._speak_one(text, span, live)))
 
-    async def _speak_one(self, text: str, span: Span, live: LivePiece | None) -> StoredAudio:
+    async def _speak_one(self, text: str, span: TextSpan, live: LivePiece | None) -> StoredAudio:
         context, asked = self.caller.context, self.settings.piece_format
         async with self._turn:
             key = self.settings.cache_key(text, asked)
@@ -135,7 +135,7 @@ def spoken_before(context: AppContext, job: Job, text: str, settings: SpeechSett
     return store_whole(context, job.id, script, pieces, _NAME)
 
 
-def _place(context: AppContext, job_id: str, cache_key: str, span: Span) -> int:
+def _place(context: AppContext, job_id: str, cache_key: str, span: TextSpan) -> int:
     """Return the number of the segment that a piece is, which is stored if it is new."""
     segments = context.catalog.segments(job_id)
     known = next((each.index for each in segments if each.cache_key == cache_key), None)
@@ -167,7 +167,7 @@ class Sentences:
         self._space = 0
         self._count = 0
 
-    def feed(self, text: str) -> list[Span]:
+    def feed(self, text: str) -> list[TextSpan]:
         """Take what follows; returns the pieces that are whole now."""
         self.text += text
         found = []
@@ -177,12 +177,12 @@ class Sentences:
             found += [piece] if piece else []
         return found
 
-    def end(self) -> list[Span]:
+    def end(self) -> list[TextSpan]:
         """Return what is left."""
         piece = self._cut(len(self.text))
         return [piece] if piece else []
 
-    def _look(self, place: int) -> Span | None:
+    def _look(self, place: int) -> TextSpan | None:
         """Look at one sign: whether a piece ends before it."""
         if self.text[place].isspace():
             self._space = place
@@ -197,14 +197,14 @@ class Sentences:
         said = self.text[self._start : place]
         return len(said.strip()) >= least and (self.text[place] == "\n" or ends_sentence(said[-8:]))
 
-    def _cut(self, end: int) -> Span | None:
+    def _cut(self, end: int) -> TextSpan | None:
         said = self.text[self._start : end]
         first = self._start + len(said) - len(said.lstrip())
         self._start = end
         if not said.strip():
             return None
         self._count += 1
-        return Span(first, first + len(said.strip()))
+        return TextSpan(first, first + len(said.strip()))
 
 
 class GrowingLiveStream(LiveStream):
@@ -219,7 +219,7 @@ class GrowingLiveStream(LiveStream):
     ) -> None:
         super().__init__(context, out, 0, gone)
         # Two pieces: so each is asked for in the format that can be joined.
-        self._script = SpeechScript("", settings, (Span(0, 0), Span(0, 0)))
+        self._script = SpeechScript("", settings, (TextSpan(0, 0), TextSpan(0, 0)))
         self._grown: list[LivePiece] = []
         self._pauses: asyncio.Queue[int | None] = asyncio.Queue()
         self._has_all = False

@@ -13,7 +13,7 @@ from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.assembly.job_settings import recording_id
 from stenoflow.tasks.calls.bills import check_affordable, reserve_speech
 from stenoflow.tasks.context import AppContext
-from stenoflow.tasks.jobs.speak.script import Span, SpeechScript, clean, name_of
+from stenoflow.tasks.jobs.speak.script import SpeechScript, TextSpan, clean, name_of
 from stenoflow.tasks.jobs.speak.settings import SpeechSettings, hash_of
 
 SOURCE_PREFIX = "text:"
@@ -87,7 +87,7 @@ def cut(
         first_index: the number of the first of these segments; all from there on are of this text.
     """
     before = tuple(
-        Span(each.start_sample, each.end_sample)
+        TextSpan(each.start_sample, each.end_sample)
         for each in context.catalog.segments(job_id)
         if each.index >= first_index
     )

@@ -26,7 +26,7 @@ class SpeechScript:
 
     text: str
     settings: SpeechSettings
-    spans: tuple[Span, ...]
+    spans: tuple[TextSpan, ...]
 
     @classmethod
     def of(cls, text: str, settings: SpeechSettings, limit: int) -> SpeechScript:
@@ -67,14 +67,14 @@ _AFTER_PARAGRAPH, _AFTER_SENTENCE, _AFTER_CLAUSE, _WITHIN = 700, 350, 150, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TextSpan:
     """A piece of a text: [start, end) in characters, without space at its ends."""
 
     start: int
     end: int
 
 
-def split_text(text: str, limit: int) -> list[Span]:
+def split_text(text: str, limit: int) -> list[TextSpan]:
     """Cut a text into pieces of ``limit`` characters at most, in order; all but space is in one of them.
 
     Cuts are at the ends of paragraphs and sentences; within a sentence that is longer than the limit at
@@ -84,7 +84,7 @@ def split_text(text: str, limit: int) -> list[Span]:
         text: cleaned.
         limit: 1 or more.
     """
-    pieces: list[Span] = []
+    pieces: list[TextSpan] = []
     start = 0
     ends = _Ends(text, limit)
     while start < len(text):
@@ -96,7 +96,7 @@ def split_text(text: str, limit: int) -> list[Span]:
     return pieces
 
 
-def pause_ms(text: str, before: Span, after: Span) -> int:
+def pause_ms(text: str, before: TextSpan, after: TextSpan) -> int:
     """Return how long a voice would pause between two neighbouring pieces of a text, in ms."""
     if _BLANK_LINE.search(text, before.end, after.start):
         return _AFTER_PARAGRAPH
@@ -154,9 +154,9 @@ class _Ends:
         return cut if cut > start else end
 
 
-def _trimmed(text: str, start: int, end: int) -> Span:
+def _trimmed(text: str, start: int, end: int) -> TextSpan:
     piece = text[start:end]
-    return Span(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()))
+    return TextSpan(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()))
 
 
 _NAME_CHARACTERS = 48

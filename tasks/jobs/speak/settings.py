@@ -1,4 +1,4 @@
-"""What speech depends on besides the text, and the hashes that stand for it."""
+"""Settings of speech: what it depends on besides the text (voice, format, speed), and their hashes."""
 
 from __future__ import annotations
 

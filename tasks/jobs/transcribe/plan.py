@@ -1,4 +1,4 @@
-"""What a recording would be, and what it would cost."""
+"""Estimate a recording: what its job would be, and what it would cost."""
 
 from __future__ import annotations
 

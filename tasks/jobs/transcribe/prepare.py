@@ -112,7 +112,7 @@ def prepare(
             check_length(context, stream, source.name)
             duration_ms = stream.demuxed_end_ms + stream.missing_ms
             check_speakers(request.settings, request.names, stream, source.name)
-            heard_ms = (duration_ms - stream.origin_ms) * tracks_of(request.settings, stream)
+            sound_ms = (duration_ms - stream.origin_ms) * tracks_of(request.settings, stream)
         except StenoflowError as error:
             error.job_id = job.id
             # A copy of ours has a name that nobody knows.
@@ -122,7 +122,7 @@ def prepare(
             with suppress(TakenError):
                 context.catalog.set_state(job.id, state, error)
             raise
-        check_affordable(context, job, expected_bills(context, job, fetched.sha256, heard_ms))
+        check_affordable(context, job, expected_bills(context, job, fetched.sha256, sound_ms))
     context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
     context.catalog.set_origin(job.id, stream.origin_ms)
     context.catalog.name_speakers(job.id, request.names)
@@ -381,8 +381,12 @@ def _due(context: AppContext, job: Job, settings: JobSettings, sha256: str) -> _
     keyed = [(keys.of(cut), cut) for cut in plan.segments]
     sent = {cache_key: Excerpt(cut.spans).duration_ms for cache_key, cut in keyed if cut.speech}
     answered = context.ledger.answered(sent)
-    heard = [sent[cache_key] for cache_key in untranslated(context, settings, answered)]
-    unheard = [ms for cache_key, ms in sent.items() if cache_key not in answered]
+    untranslated_ms = [sent[cache_key] for cache_key in untranslated(context, settings, answered)]
+    unanswered_ms = [ms for cache_key, ms in sent.items() if cache_key not in answered]
     if settings.translator is None:
-        return _Due((*unheard * settings.calls_a_segment, *heard))
-    return _Due(tuple(unheard), sum(unheard) + sum(heard), len(unheard) + len(heard))
+        return _Due((*unanswered_ms * settings.calls_a_segment, *untranslated_ms))
+    return _Due(
+        tuple(unanswered_ms),
+        sum(unanswered_ms) + sum(untranslated_ms),
+        len(unanswered_ms) + len(untranslated_ms),
+    )

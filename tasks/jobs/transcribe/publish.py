@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from stenoflow.storage.database.cache_keys import translator_of, with_translations
 from stenoflow.storage.database.search import IndexedPassage
-from stenoflow.storage.database.states import JobKind, JobState, SegmentState
+from stenoflow.storage.database.states import PUBLISHED, JobKind, JobState, SegmentState
 from stenoflow.storage.database.tables import Job, Recording, Segment, TranscriptCard
 from stenoflow.storage.errors import TakenError
 from stenoflow.tasks.artifacts.document import TRANSLATION, Document, SpeakerInfo
@@ -45,7 +45,6 @@ from stenoflow.tasks.transcript.timecode import clock
 from stenoflow.tasks.transcript.types import Transcript
 
 _log = logging.getLogger(__name__)
-_PUBLISHED = {JobState.COMPLETE, JobState.PARTIAL}
 _ENDED = {SegmentState.DONE, SegmentState.SILENT}
 
 
@@ -305,7 +304,7 @@ def republish_page(context: AppContext, of: str) -> None:
 
 def is_whole(context: AppContext, job: Job) -> bool:
     """Tell whether a published transcript can be made again as it is: all its answers are still stored."""
-    if job.kind != JobKind.TRANSCRIBE or job.state not in _PUBLISHED:
+    if job.kind != JobKind.TRANSCRIBE or job.state not in PUBLISHED:
         return False
     segments = context.catalog.segments(job.id)
     done = {each.cache_key for each in segments if each.state == SegmentState.DONE}
@@ -340,7 +339,7 @@ def rename(context: AppContext, job_id: str, wanted: Mapping[str, str], *, repub
         TakenError: a run is at work on it.
     """
     job = context.catalog.job(job_id)
-    if job.state not in _PUBLISHED:
+    if job.state not in PUBLISHED:
         raise SettingsError(f"job {job_id} is {job.state}: nothing of it is published", "resume it first")
     told = diarize(context, job, context.catalog.segments(job_id))
     names = labels_of(told, job.speakers or {}, wanted)

@@ -37,7 +37,7 @@ from stenoflow.tasks.media.ffmpeg_arguments import SEGMENT_BITS_PER_S
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
 from stenoflow.tasks.transcript.languages import CODE_OF, NAME_OF, language_code
-from stenoflow.tasks.transcript.planning import CutRule
+from stenoflow.tasks.transcript.planning import SEGMENT_S, UNTIMED_SEGMENT_S, CutRule
 
 if TYPE_CHECKING:
     from stenoflow.tasks.acoustics.voice_models import FoundModel
@@ -47,11 +47,6 @@ _EXPERIMENTAL = (
     f"Telling voices apart by the model that is built in is experimental: {MEASURED}. Voices that are"
     " alike, far from the microphone, or in noise may be taken for one another."
 )
-_SEGMENT_S = 600
-# Without times from the model, its words are found in the sound, and in a long text the way is lost sooner:
-# of 469 words of joined clips (166 with true times), in pieces of 60 and 120 s, 88 and 74 % begin within
-# 200 ms of the truth, the 90th percentile is off by 0.35 and 3.7 s, and it takes 37 and 72 CPU s.
-_UNTIMED_SEGMENT_S = 60
 _SHORTEST_SEGMENT_S = 5
 # Less than this, and cuts would have to be where words are.
 _SHORTEST_LIMIT_MS = 2_000
@@ -297,7 +292,7 @@ def _lower_limits(one: Model, other: Model) -> dict[str, Any]:
 
 def cut_rule(model: Model, segment_seconds: float | None) -> CutRule:
     """Return how to cut for a model: near the wished length, never above the model's limits."""
-    wished_s = segment_seconds or (_SEGMENT_S if model.timed else _UNTIMED_SEGMENT_S)
+    wished_s = segment_seconds or (SEGMENT_S if model.timed else UNTIMED_SEGMENT_S)
     if wished_s < _SHORTEST_SEGMENT_S:
         raise SettingsError(f"segments of {wished_s:g} s are too short; {_SHORTEST_SEGMENT_S} s is the least")
     longest_ms = model.longest_ms(SEGMENT_BITS_PER_S)

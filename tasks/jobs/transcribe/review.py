@@ -75,7 +75,7 @@ async def _listen(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return await asyncio.get_running_loop().run_in_executor(_LISTENERS, lambda: function(*args, **kwargs))
 
 
-Ask = Callable[[Segment, Path], Awaitable[None]]
+AskAgain = Callable[[Segment, Path], Awaitable[None]]
 """Has a segment, or a piece of one, transcribed again; its cache key says where the answer goes."""
 
 
@@ -89,7 +89,7 @@ class Reviewer:
 
     context: AppContext
     settings: JobSettings
-    ask: Ask
+    ask: AskAgain
 
     async def begin(self, segment: Segment) -> None:
         """Note that a segment's answer, which is about to come, is to be listened to."""

@@ -61,7 +61,7 @@ class LanguageVote:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a vote: the language is left open, and the model says what it hears."""
+        """Whether there is a vote: the language is left open, and the model says which it is."""
         if self.settings.language is not None:
             return False
         return self.settings.format == "verbose_json" or self.context.models.get(self.settings.model).detects
@@ -156,7 +156,7 @@ class SegmentTranscriber:
         sha256: of the recording.
         speeds: of the providers.
         clips: of who speaks in it; None: the model does not tell voices apart.
-        second: hears what was transcribed as well; None: nobody does.
+        second: gives second opinions; None: nobody does.
         due: says who is asked first, where the job is due; None: as the settings have it.
     """
 

@@ -1,4 +1,4 @@
-"""What of a job is to be translated, how many lines fit a request, and what it will cost."""
+"""Plan a translation: what is to be translated, how many lines fit a request, and what it will cost."""
 
 from __future__ import annotations
 

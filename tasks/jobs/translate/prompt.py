@@ -1,4 +1,4 @@
-"""What a chat model is asked to translate, and what is read of its answer."""
+"""The prompt for a translation by chat, and the reading of its answer."""
 
 from __future__ import annotations
 

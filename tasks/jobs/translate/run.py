@@ -182,7 +182,7 @@ class _Known:
 
     @property
     def stored(self) -> str:
-        """As a model that hears gives a translation; what lacks stands as it was said, and is marked."""
+        """As an audio model gives a translation; what lacks stands as it was said, and is marked."""
         utterances = [self._utterance(index, line) for index, line in enumerate(self.lines)]
         text = " ".join(str(each["text"]) for each in utterances)
         whole = {"task": "translate", "language": "english", "text": text, "segments": utterances}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stenoflow.tasks.errors import SourceNotFoundError
-from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot
+from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot
 from stenoflow.tasks.sources.inbox.folder import FolderInbox
 from stenoflow.tasks.sources.local import path_of
 
@@ -26,7 +26,7 @@ class Inbox(Protocol):
     def address(self) -> str:
         """What it is called."""
 
-    def look(self) -> Snapshot:
+    def look(self) -> InboxSnapshot:
         """Return what is there now."""
 
     def changes(self, stopped: threading.Event) -> Iterator[None]:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from stenoflow.storage.objects.s3_client import list_objects, status_of
 from stenoflow.tasks.errors import NotAudioError, SettingsError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import is_recording, shown
-from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, beside
+from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.s3 import object_at, refusals, resolve_s3, split_uri
 
@@ -39,7 +39,7 @@ class BucketInbox:
         """What it is called."""
         return f"s3://{self.bucket}/{self.prefix}"
 
-    def look(self) -> Snapshot:
+    def look(self) -> InboxSnapshot:
         """Return what is there now.
 
         Raises:
@@ -55,7 +55,7 @@ class BucketInbox:
                     entries.append(Entry(path, source, _mark(etag, listed["Size"]), WriteState.WHOLE))
                 else:
                     others[path] = _mark(etag, listed["Size"])
-        return Snapshot(tuple(entries), others)
+        return InboxSnapshot(tuple(entries), others)
 
     def changes(self, stopped: threading.Event) -> Iterator[None]:  # noqa: ARG002 - as of any inbox
         """Yield nothing: a bucket tells a queue."""

@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class InboxSnapshot:
     """An inbox at one moment.
 
     Attributes:
@@ -83,7 +83,7 @@ class StabilityTracker:
     looks: int
     _seen: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def complete(self, look: Snapshot) -> list[Entry]:
+    def complete(self, look: InboxSnapshot) -> list[Entry]:
         """Take note of a look; returns what is complete, in its order."""
         self._seen = {entry.path: (entry.mark, self._times(entry)) for entry in look.entries}
         return [entry for entry in look.entries if self._is_complete(entry)]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import is_hidden, is_recording, shown
-from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, WriteState, beside
+from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, WriteState, beside
 from stenoflow.tasks.sources.inbox.moving import REASON, free_names, renamed, sidecars
 from stenoflow.tasks.sources.local import path_of, source_at, walk
 
@@ -41,7 +41,7 @@ class FolderInbox:
         """What it is called."""
         return self.folder.as_uri()
 
-    def look(self) -> Snapshot:
+    def look(self) -> InboxSnapshot:
         """Return what is there now.
 
         Raises:
@@ -58,7 +58,9 @@ class FolderInbox:
         recordings = sorted(filter(is_recording, found))
         others = {path: _mark(found[path]) for path in found.keys() - set(recordings)}
         linked = sorted(path for path in others if not is_hidden(path) and _is_linked_folder(found[path]))
-        return Snapshot(tuple(self._entries(recordings, others)), others, tuple(linked), tuple(unreadable))
+        return InboxSnapshot(
+            tuple(self._entries(recordings, others)), others, tuple(linked), tuple(unreadable)
+        )
 
     def changes(self, stopped: threading.Event) -> Iterator[None]:
         """Yield when something in it changes, as the system says; nothing where it cannot be asked."""

@@ -27,6 +27,7 @@ from stenoflow.tasks.sources.attendees import clean_names
 from stenoflow.tasks.sources.file_names import is_plain, shown
 from stenoflow.tasks.sources.glossary import MOST_BYTES, listed_terms, parse_glossary
 from stenoflow.tasks.sources.inbox.entry import beside
+from stenoflow.tasks.transcript.planning import UNTIMED_SEGMENT_S
 
 FOLDER_FILE = "stenoflow.toml"
 _TABLE = "recordings"
@@ -40,8 +41,6 @@ Allowable = Literal[
 ]
 """Options that cost more, hold others up, or are booked under another cap: an inbox must allow them."""
 ALLOWABLE: tuple[Allowable, ...] = get_args(Allowable)
-# The shortest default; longer segments than this cost no more.
-_USUAL_SEGMENT_S = 60
 MOST_SPEAKERS = 50
 """Who can be told apart in one recording."""
 LONGEST_TAG = 200
@@ -196,7 +195,8 @@ def _may_cost_more(name: str, wanted: Any, before: Any) -> bool:
             return bool(wanted == "channels")
         case "segment_seconds":
             # Each call may be charged a minimum, and neighbours overlap.
-            return wanted is None or wanted < min(before or _USUAL_SEGMENT_S, _USUAL_SEGMENT_S)
+            # Longer ones than the shortest default cost no more.
+            return wanted is None or wanted < min(before or UNTIMED_SEGMENT_S, UNTIMED_SEGMENT_S)
         case _:
             return True
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stenoflow.tasks.jobs.speak.script import (
     NothingToSayError,
-    Span,
+    TextSpan,
     clean,
     is_speakable,
     name_of,
@@ -78,7 +78,7 @@ def test_scripts_without_spaces_are_cut_at_their_full_stops() -> None:
 )
 def test_a_pause_is_as_long_as_what_stands_there(text: str, ms: int) -> None:
     end = text.index("Two")
-    assert pause_ms(text, Span(0, len(text[:end].rstrip())), Span(end, len(text))) == ms
+    assert pause_ms(text, TextSpan(0, len(text[:end].rstrip())), TextSpan(end, len(text))) == ms
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "...", "\U0001f600 \U0001f44d!", "\ufeff\u200b", "\x00"])

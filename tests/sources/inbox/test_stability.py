@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenoflow.tasks.sources import Source
-from stenoflow.tasks.sources.inbox.entry import Entry, Snapshot, StabilityTracker, WriteState, beside
+from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, StabilityTracker, WriteState, beside
 
 MARKS = st.lists(st.sampled_from("abc"), max_size=12)
 
@@ -14,7 +14,7 @@ def entry(mark: str, growth: WriteState = WriteState.UNKNOWN, path: str = "talk.
 
 
 def looks_at(tracker: StabilityTracker, marks: list[str]) -> list[bool]:
-    return [bool(tracker.complete(Snapshot((entry(mark),)))) for mark in marks]
+    return [bool(tracker.complete(InboxSnapshot((entry(mark),)))) for mark in marks]
 
 
 @given(marks=MARKS, looks=st.integers(1, 4))
@@ -31,19 +31,19 @@ def test_a_file_is_complete_when_so_many_looks_in_a_row_find_it_as_it_is(
 def test_an_open_file_begins_anew() -> None:
     tracker = StabilityTracker(2)
     open_, closed = entry("a", WriteState.OPEN), entry("a")
-    seen = [tracker.complete(Snapshot((each,))) for each in (closed, open_, closed, closed)]
+    seen = [tracker.complete(InboxSnapshot((each,))) for each in (closed, open_, closed, closed)]
     assert [bool(each) for each in seen] == [False, False, False, True]
 
 
 def test_what_is_known_to_be_whole_is_not_waited_for() -> None:
-    assert StabilityTracker(9).complete(Snapshot((entry("a", WriteState.WHOLE),)))
+    assert StabilityTracker(9).complete(InboxSnapshot((entry("a", WriteState.WHOLE),)))
 
 
 def test_a_file_that_was_away_begins_anew() -> None:
     tracker = StabilityTracker(2)
-    tracker.complete(Snapshot((entry("a"),)))
-    tracker.complete(Snapshot(()))
-    assert not tracker.complete(Snapshot((entry("a"),)))
+    tracker.complete(InboxSnapshot((entry("a"),)))
+    tracker.complete(InboxSnapshot(()))
+    assert not tracker.complete(InboxSnapshot((entry("a"),)))
 
 
 def test_what_belongs_to_a_recording_has_its_name_with_or_without_the_suffix() -> None:

@@ -18,7 +18,7 @@ from stenoflow.storage.database.leases import LEASE, Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reports import Reports
 from stenoflow.storage.database.states import JobState
-from stenoflow.storage.database.tables import Job, Run
+from stenoflow.storage.database.tables import Job, ProgramRun
 from stenoflow.storage.errors import CrashedError, StenoflowError, TakenError
 from tests.storage.database.at_once import at_once
 from tests.storage.database.rows import Hands, cache_key, cut, open_job, request
@@ -215,7 +215,7 @@ def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
         leases.renew("here")
         assert is_alive(postgres, leases, "here")
         with postgres.read() as session:
-            run = session.scalars(select(Run)).one()
+            run = session.scalars(select(ProgramRun)).one()
     assert run.alive_until - run.started_at >= LEASE
 
 

@@ -15,7 +15,7 @@ from stenoflow.storage.database.connection import Database, open_database
 from stenoflow.storage.database.erasure import Erasure
 from stenoflow.storage.database.leases import LEASE, Leases
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.metrics import Entries, Metrics, Snapshot
+from stenoflow.storage.database.metrics import Entries, Metrics, MetricsSnapshot
 from stenoflow.storage.database.states import ChargeKind, JobState
 from stenoflow.storage.errors import DatabaseError, StenoflowError
 from tests.storage.database.rows import RESERVE, Hands, bill, cache_key, open_job, request
@@ -28,7 +28,7 @@ def hands() -> Hands:
     return Hands()
 
 
-def look(database: Database, hands: Hands, budgets: Budgets | None = None) -> Snapshot:
+def look(database: Database, hands: Hands, budgets: Budgets | None = None) -> MetricsSnapshot:
     return Metrics(database, budgets or Budgets(), lambda: hands.now).snapshot()
 
 

@@ -20,7 +20,7 @@ from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.reconnect import OutageError, retry_outage
 from stenoflow.storage.database.reports import Reports
-from stenoflow.storage.database.tables import Run
+from stenoflow.storage.database.tables import ProgramRun
 from stenoflow.storage.errors import DatabaseError, StenoflowError
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.settings import load_settings
@@ -205,7 +205,7 @@ def test_silence_while_the_server_was_away_makes_nobody_dead(
 
     with here.held("run"):
         with postgres.write() as session:
-            session.execute(update(Run).values(alive_until=datetime.now(UTC) - timedelta(seconds=30)))
+            session.execute(update(ProgramRun).values(alive_until=datetime.now(UTC) - timedelta(seconds=30)))
         assert is_alive(here, "run")
         assert is_alive(elsewhere, "run")
         monkeypatch.setattr("stenoflow.storage.database.leases.LEASE", timedelta())
@@ -227,7 +227,7 @@ def test_a_run_goes_on_to_say_that_it_is_alive_after_sqlite_was_held_by_another(
 
     def alive_until() -> datetime:
         with embedded.read() as session:
-            return session.get_one(Run, "run").alive_until
+            return session.get_one(ProgramRun, "run").alive_until
 
     def wait_for_a_beat(before: datetime) -> datetime:
         wait_for(lambda: alive_until() > before)

@@ -15,7 +15,7 @@ from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
 from stenoflow.storage.database.erasure import Erasure
 from stenoflow.storage.database.leases import Leases
 from stenoflow.storage.database.ledger import Ledger
-from stenoflow.storage.database.reports import JobFilter, Progress, Reports, RunTotals
+from stenoflow.storage.database.reports import JobFilter, JobProgress, Reports, RunTotals
 from stenoflow.storage.database.states import Activity, JobState
 from stenoflow.storage.errors import StenoflowError
 from tests.storage.database.rows import (
@@ -66,8 +66,8 @@ def test_the_progress_of_a_job_that_is_being_cut(catalog: Catalog, ledger: Ledge
     catalog.finish_plan(empty, 0, 0)
     told = {progress.job_id: progress for progress in reports.progress([job_id, empty, "nowhere"])}
     assert told == {
-        job_id: Progress(job_id, 5, done=2, failed=1, done_samples=2 * SEGMENT_SAMPLES, planned=False),
-        empty: Progress(empty, 0, done=0, failed=0, done_samples=0, planned=True),
+        job_id: JobProgress(job_id, 5, done=2, failed=1, done_samples=2 * SEGMENT_SAMPLES, planned=False),
+        empty: JobProgress(empty, 0, done=0, failed=0, done_samples=0, planned=True),
     }
     assert reports.progress([]) == []
 

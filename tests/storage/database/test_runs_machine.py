@@ -29,7 +29,7 @@ from stenoflow.storage.database.connection import Database
 from stenoflow.storage.database.leases import LEASE, Leases
 from stenoflow.storage.database.ledger import Ledger
 from stenoflow.storage.database.states import JobState
-from stenoflow.storage.database.tables import Attempt, Charge, Exposure, Job, Result, Run, Segment
+from stenoflow.storage.database.tables import Attempt, Charge, Exposure, Job, ProgramRun, Result, Segment
 from stenoflow.storage.errors import AnsweredError, StenoflowError
 from tests.storage.database.rows import bill, cut, job, recording, request
 from tests.storage.database.runs_model import Call, Refusal, World
@@ -70,7 +70,7 @@ if_a_call_is_reportable = precondition(lambda machine: machine.world.reportable)
 class Stored:
     """What is in the database."""
 
-    runs: list[Run]
+    runs: list[ProgramRun]
     jobs: list[Job]
     segments: list[Segment]
     attempts: list[Attempt]
@@ -385,7 +385,7 @@ class RunsMachine(RuleBasedStateMachine):
             charges = select(Charge.__table__).where(Charge.job_id.in_(ids)).order_by(Charge.id)
             totals = session.scalars(select(Exposure).where(Exposure.period.in_(map(total_of, runs))))
             return Stored(
-                list(session.scalars(select(Run).where(Run.id.in_(runs)))),
+                list(session.scalars(select(ProgramRun).where(ProgramRun.id.in_(runs)))),
                 list(session.scalars(select(Job).where(Job.id.in_(ids)))),
                 list(session.scalars(select(Segment).where(Segment.job_id.in_(ids)))),
                 list(session.scalars(select(Attempt).where(Attempt.job_id.in_(ids)))),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.billing.deadlines import Way, first_due, in_time
+from stenoflow.tasks.jobs.transcribe.due import Way, first_due, in_time
 
 _HOUR_MS = 3_600_000
 _FREE = Way("embedded", 0, 2.0)
