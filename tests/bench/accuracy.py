@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jiwer
 
-from stenoflow.tasks.transcript.critical_words import said_words
+from stenoflow.tasks.transcript.second_opinion import said_words
 from tests.bench import product
 from tests.bench.measuring import spending
 from tests.bench.report import Measured, at_most
