@@ -100,12 +100,6 @@ def stored_review(context: AppContext, settings: JobSettings, segment: Segment) 
     return None if stored is None else Review.from_json(stored)
 
 
-def is_unvoiced(context: AppContext, settings: JobSettings, segment: Segment) -> bool:
-    """Tell whether a segment was listened to that has no words, and nobody speaks in it."""
-    found = stored_review(context, settings, segment)
-    return found is not None and found.open is None and bool(found.unvoiced) and not found.holes
-
-
 def open_reviews(context: AppContext, settings: JobSettings, cache_keys: Iterable[str]) -> set[str]:
     """Return the cache keys of the answers that are still to be listened to."""
     return {

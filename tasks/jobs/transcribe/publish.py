@@ -32,7 +32,6 @@ from stenoflow.tasks.assembly.diarization import (
     with_names,
 )
 from stenoflow.tasks.assembly.job_settings import JobSettings, is_experimental
-from stenoflow.tasks.assembly.review import is_unvoiced
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import FailedError, SettingsError
 from stenoflow.tasks.jobs.minutes.document import newest_minutes
@@ -229,14 +228,9 @@ def lacks_formats(context: AppContext, job: Job) -> bool:
 
 def _suspect_answers(context: AppContext, job: Job, segments: Sequence[Segment]) -> Iterator[SuspectAnswer]:
     suspects = context.ledger.suspects(segment.cache_key for segment in segments)
-    settings = JobSettings.from_dict(job.settings)
     for segment in segments:
-        if segment.state != SegmentState.DONE or segment.cache_key not in suspects:
-            continue
-        reason = SuspectReason(suspects[segment.cache_key])
-        if reason is SuspectReason.EMPTY and is_unvoiced(context, settings, segment):
-            continue
-        yield SuspectAnswer(region_of(segment, job.origin_ms), reason)
+        if segment.state == SegmentState.DONE and segment.cache_key in suspects:
+            yield SuspectAnswer(region_of(segment, job.origin_ms), SuspectReason(suspects[segment.cache_key]))
 
 
 def _files(job: Job, documents: Sequence[Document]) -> Iterator[ArtifactFile]:
