@@ -22,10 +22,10 @@ from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.sample import script_text, sound
 from stenoflow.tasks.jobs.transcribe.request import remarks_on, request_of
+from stenoflow.tasks.operations.rehearsal import disagreement
 from stenoflow.tasks.settings import Settings, load_settings
 from stenoflow.tasks.sources import resolve
 from stenoflow.tasks.sources.inbox.options import RecordingOptions
-from stenoflow.tasks.transcript.text import spoken_form
 
 _SEGMENT_S = 30
 _LISTED = ("openai", "whisper-1")
@@ -95,7 +95,7 @@ def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
     keys = {artifact.name: artifact.key for artifact in context.catalog.artifacts(outcome.job)}
     text = context.store.get_bytes(keys["transcript.txt"]).decode()
     result(f"\n{text}")
-    wrong = _word_error_rate(text)
+    wrong = disagreement(script_text(), text).rate or 0.0
     result(f"word error rate  {wrong:.1%} against the script; it says little of a real meeting")
     price = context.prices.find(*_LISTED)
     listed = show(price.charge(round(details.duration * 1000))) if price else "unknown"
@@ -103,10 +103,3 @@ def _explain(context: AppContext, settings: Settings, outcome: Outcome) -> None:
     result(f"at list price    {listed} USD by {_LISTED[1]} at {_LISTED[0]}")
     result(f"artifacts        {settings.store}")
     result(f"\nNext: stenoflow show {outcome.job}   or   stenoflow transcribe YOUR-RECORDING --out .")
-
-
-def _word_error_rate(heard: str) -> float:
-    import jiwer  # noqa: PLC0415 - only the demo needs it
-
-    said, understood = (" ".join(map(spoken_form, text.split())) for text in (script_text(), heard))
-    return float(jiwer.wer(said, understood))

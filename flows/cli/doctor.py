@@ -24,7 +24,14 @@ from stenoflow.tasks.api.model_table import ModelKind, ModelListing, UsedModel, 
 from stenoflow.tasks.api.network import open_http, proxy_for
 from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
 from stenoflow.tasks.calls.offers import told_last_day
-from stenoflow.tasks.calls.provider import api_settings, asked_for, is_embedded, provider_name
+from stenoflow.tasks.calls.provider import (
+    POCKETSPHINX,
+    api_settings,
+    asked_for,
+    is_embedded,
+    provider_name,
+)
+from stenoflow.tasks.engine.weights import last_resort
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.operations.model_list import tables_of
@@ -138,9 +145,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
 def _server(settings: Settings) -> Iterator[Finding]:
     """Check the server's address, the way to it, the key, and this machine's clock against the server's."""
     if is_embedded(settings):
-        yield Finding(
-            "server", OK, f"the embedded engine transcribes here, by {transcription_model(settings)}"
-        )
+        name = transcription_model(settings)
+        hint = last_resort() if name == POCKETSPHINX and settings.model is None else ""
+        condition = WARNING if hint else OK
+        yield Finding("server", condition, f"the embedded engine transcribes here, by {name}", hint)
         return
     asked = asked_for(settings)
     server = api_settings(settings, asked)

@@ -20,9 +20,10 @@ from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, MetricsSnapshot
-from stenoflow.tasks.calls.provider import embedded_engine
+from stenoflow.tasks.calls.provider import POCKETSPHINX, embedded_engine, embedded_model
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.engine.access import is_loopback, is_own_host, is_own_origin
+from stenoflow.tasks.engine.weights import last_resort
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.operations.metrics import TIMEOUT_S, DatabaseCollector
 from stenoflow.tasks.operations.model_list import last_day_of, tables_of
@@ -97,6 +98,9 @@ def engine(
     from stenoflow.tasks.engine.app import serve  # noqa: PLC0415 - loads slowly, and only here
 
     settings = load_settings()
+    # What the settings name is downloaded now, or refused.
+    if embedded_model(settings.model_copy(update={"model": None}), None).name == POCKETSPHINX:
+        say(f"{last_resort()}. Until then it does so for those who ask for {POCKETSPHINX} by name.")
     serve(
         embedded_engine(settings),
         host=host,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stenoflow.tasks.api import errors
+from stenoflow.tasks.api.providers import EMBEDDED
 from stenoflow.tasks.api.types import Target, load_json
 
 _LONGEST_TEXT = 300
@@ -102,6 +103,9 @@ _HINTS: dict[type[errors.CallError], str] = {
 
 def hint_for(kind: type[errors.CallError], target: Target) -> str:
     """Return the hint of an error class, or of the nearest class above it."""
+    if target.provider == EMBEDDED and issubclass(kind, errors.ModelNotFoundError):
+        # The engine says itself what to do, and its address is nowhere.
+        return ""
     text = next((_HINTS[known] for known in kind.__mro__ if known in _HINTS), "")
     return text.format(provider=target.provider, model=target.model or "of that name", address=target.address)
 

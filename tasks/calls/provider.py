@@ -15,6 +15,7 @@ from stenoflow.tasks.api.in_process import InProcessTransport
 from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.models import Model
 from stenoflow.tasks.api.providers import EMBEDDED, Provider, load_providers
+from stenoflow.tasks.errors import ModelUnavailableError, SettingsError
 from stenoflow.tasks.settings import Settings
 from stenoflow.tasks.settings.files import find_variable
 
@@ -191,9 +192,12 @@ def embedded_model(settings: Settings, wanted: str | None) -> ChosenModel:
     """Return the recogniser of the embedded engine that is meant by a name; None: the best.
 
     Raises:
-        ModelUnavailableError: it cannot be had; the message says what to do.
+        SettingsError: it cannot be had; the message says what to do.
     """
     from stenoflow.tasks.engine.engine import choose_model  # noqa: PLC0415 - loads slowly
     from stenoflow.tasks.engine.whisper import WhisperSettings  # noqa: PLC0415 - the same
 
-    return choose_model(wanted or settings.model, WhisperSettings(settings.whisper_model))
+    try:
+        return choose_model(wanted or settings.model, WhisperSettings(settings.whisper_model))
+    except ModelUnavailableError as error:
+        raise SettingsError(error.message, error.hint) from error

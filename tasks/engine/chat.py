@@ -21,16 +21,13 @@ from sentencex import segment
 from stenoflow.tasks.engine.api_errors import invalid
 from stenoflow.tasks.engine.request_schema import ChatForm
 from stenoflow.tasks.engine.responses import ChatReply
-from stenoflow.tasks.media.running import Bounds
+from stenoflow.tasks.errors import MediaError
+from stenoflow.tasks.media.running import Bounds, running
 from stenoflow.tasks.transcript.minutes import SECTIONS
 from stenoflow.tasks.transcript.text import ends_sentence, split_words, spoken_form
 
-_MOST_ENTRIES = 12
-_LONGEST_SUMMARY = 8
-_REPLY_SENTENCES = 2
-_FEWEST_WORDS = 4
-_LONGEST_SENTENCE = 400
-_TOO_ALIKE = 0.6
+_MOST_ENTRIES, _LONGEST_SUMMARY, _REPLY_SENTENCES = 12, 8, 2
+_FEWEST_WORDS, _LONGEST_SENTENCE, _TOO_ALIKE = 4, 400, 0.6
 # "[12] 00:12:34 Anna: text": the time and the name may be missing.
 _LINE = re.compile(
     r"\s*\[(?P<line>\d{1,9})\]\s*(?:\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?\s+)?"
@@ -100,22 +97,14 @@ def split_sentences(message: str) -> list[Sentence]:
     is_punctuated = 3 * sum(ends_sentence(line.text) for line in lines) >= len(lines)
     joined: list[Sentence] = []
     for line in lines:
-        last = joined[-1] if joined else None
-        if is_punctuated and last and _goes_on(last, line):
+        last = joined[-1] if joined else line
+        is_broken_off = joined and last.speaker == line.speaker and not ends_sentence(last.text)
+        if is_punctuated and is_broken_off and len(last.text) + len(line.text) < _LONGEST_SENTENCE:
             joined[-1] = replace(last, text=f"{last.text} {line.text}")
         else:
             joined.append(line)
-    return [
-        replace(each, text=part.strip())
-        for each in joined
-        for part in segment("en", each.text)
-        if part.strip()
-    ]
-
-
-def _goes_on(last: Sentence, line: Sentence) -> bool:
-    fits = len(last.text) + len(line.text) < _LONGEST_SENTENCE
-    return fits and last.speaker == line.speaker and not ends_sentence(last.text)
+    parts = ((each, part.strip()) for each in joined for part in segment("en", each.text))
+    return [replace(each, text=part) for each, part in parts if part]
 
 
 def pick_central(sentences: Sequence[Sentence], most: int) -> list[Sentence]:
@@ -126,9 +115,10 @@ def pick_central(sentences: Sequence[Sentence], most: int) -> list[Sentence]:
     scores = [sum(shared[term] - 1 for term in each) / math.sqrt(len(each) + 1) for each in terms]
     chosen: list[int] = []
     for index in sorted(range(len(long)), key=lambda index: -scores[index]):
-        if len(chosen) == most:
-            break
-        if not any(_are_alike(terms[index], terms[other]) for other in chosen):
+        mine, others = terms[index], (terms[other] for other in chosen)
+        if len(chosen) < most and not any(
+            len(mine & other) > _TOO_ALIKE * min(len(mine), len(other)) for other in others
+        ):
             chosen.append(index)
     return [long[index] for index in sorted(chosen)]
 
@@ -137,10 +127,6 @@ def _terms(text: str) -> frozenset[str]:
     """Return the words that tell what a text is about; English ones are longer than three letters."""
     forms = map(spoken_form, split_words(text))
     return frozenset(form for form in forms if form and (len(form) > 3 or not form.isascii())) - _COMMON
-
-
-def _are_alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    return len(one & other) > _TOO_ALIKE * min(len(one), len(other))
 
 
 def sections_of(sentence: Sentence, names: Collection[str]) -> Iterator[str]:
@@ -196,12 +182,14 @@ def make_minutes(sentences: Sequence[Sentence], most: int = _MOST_ENTRIES) -> di
             sections[name].append(each)
     picked = {name: pick_central(fitting, most) for name, fitting in sections.items()}
     picked["summary"] = summarise(sentences, min(most, _LONGEST_SUMMARY, round(math.sqrt(len(sentences)))))
-    minutes = {
-        name: [{"text": each.text, "line": each.line} for each in chosen] for name, chosen in picked.items()
+    return {
+        name: [
+            {"text": each.text, "line": each.line}
+            | ({"owner": owner_of(each, names), "due": due_of(each)} if name == "action_items" else {})
+            for each in chosen
+        ]
+        for name, chosen in picked.items()
     }
-    for entry, each in zip(minutes["action_items"], picked["action_items"], strict=True):
-        entry |= {"owner": owner_of(each, names), "due": due_of(each)}
-    return minutes
 
 
 def summarise(sentences: Sequence[Sentence], most: int) -> list[Sentence]:
@@ -215,28 +203,22 @@ def reply_to(form: ChatForm) -> ChatReply:
     """Reply to a message out of its own sentences, within the words that the reply may have."""
     sentences = split_sentences(form.message)
     if form.wants_minutes:
-        return ChatReply(_fit_minutes(sentences, form.most_words))
-    chosen = summarise(sentences, _REPLY_SENTENCES)
-    words = " ".join(
-        ["You said:", *(each.text for each in chosen)] if chosen else ["You said nothing."]
-    ).split()
+        # JSON cannot be cut off, so entries are left out until the words are few enough.
+        written = (
+            json.dumps(make_minutes(sentences, most), ensure_ascii=False)
+            for most in range(_MOST_ENTRIES, 0, -1)
+        )
+        fitting = (each for each in written if len(each.split()) <= form.most_words)
+        return ChatReply(next(fitting, json.dumps(make_minutes(sentences, 0))))
+    said = ["You said:", *(each.text for each in summarise(sentences, _REPLY_SENTENCES))]
+    words = " ".join(said if sentences else ["You said nothing."]).split()
     return ChatReply(" ".join(words[: form.most_words]), "length" if len(words) > form.most_words else "stop")
-
-
-def _fit_minutes(sentences: Sequence[Sentence], most_words: int) -> str:
-    """Leave out entries until the words are few enough, since JSON cannot be cut off."""
-    written = ""
-    for most in range(_MOST_ENTRIES, -1, -1):
-        written = json.dumps(make_minutes(sentences, most), ensure_ascii=False)
-        if len(written.split()) <= most_words:
-            break
-    return written
 
 
 # A longer message is replied to in a process of its own: some take for ever, a process can be ended, and
 # beside one of Python's own regular expressions nothing else runs. Starting it takes longer than a reply to a
 # short message.
-_SHORT = 8_000
+_SHORT, _LONGEST_REPLY = 8_000, 8 << 20
 _BOUNDS = Bounds(cpu_s=30)
 _LONGEST_S = 300.0
 
@@ -247,35 +229,26 @@ async def reply_within_bounds(form: ChatForm) -> ChatReply:
     Raises:
         ApiErrorReply: it takes too much.
     """
-    if len(form.message) <= _SHORT:
-        return await asyncio.to_thread(reply_to, form)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", __name__),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _BOUNDS.impose(process.pid)
     try:
-        async with asyncio.timeout(_LONGEST_S):
-            answer, _ = await process.communicate(json.dumps(asdict(form)).encode())
-    except TimeoutError:
-        answer = b""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode or not answer:
-        raise invalid("messages", "This message takes too long to reply to; shorten it", "too_complex")
+        return await asyncio.to_thread(reply_to if len(form.message) <= _SHORT else _reply_apart, form)
+    except MediaError as error:
+        said = "This message takes too long to reply to; shorten it"
+        raise invalid("messages", said, "too_complex") from error
+
+
+def _reply_apart(form: ChatForm) -> ChatReply:
+    command = [sys.executable, "-P", "-m", __name__]
+    with running(
+        command, what="the message", writes=True, reads=True, bounds=_BOUNDS, stall_s=_LONGEST_S
+    ) as program:
+        program.write(json.dumps(asdict(form)).encode())
+        program.end_input()
+        answer = program.read(_LONGEST_REPLY)
+        ended = program.finish()
+        if ended.code:
+            raise program.error("took too much", ended)
     return ChatReply(**json.loads(answer))
 
 
-def _reply_once() -> None:
-    """Reply to the form that comes in on stdin: the program of the process."""
-    form = ChatForm(**json.load(sys.stdin))
-    json.dump(asdict(reply_to(form)), sys.stdout)
-
-
 if __name__ == "__main__":
-    _reply_once()
+    json.dump(asdict(reply_to(ChatForm(**json.load(sys.stdin)))), sys.stdout)

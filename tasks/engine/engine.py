@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -84,8 +84,13 @@ class Engine:
         Raises:
             ModelUnavailableError: there is none of that name.
         """
-        if model in TRANSCRIPTION_NAMES and self._makers:
-            model = FASTER_WHISPER if FASTER_WHISPER in self._makers else next(iter(self._makers))
+        if model in TRANSCRIPTION_NAMES and FASTER_WHISPER not in self._makers:
+            raise ModelUnavailableError(
+                f"Nothing here stands in for '{model}': this machine has no weights of Whisper",
+                f"{weights.how_to_install()}; or ask for one of {', '.join(self._makers)}",
+            )
+        if model in TRANSCRIPTION_NAMES:
+            model = FASTER_WHISPER
         with self._making:
             return self._recogniser(model)
 
@@ -201,16 +206,20 @@ def choose_model(wanted: str | None, settings: WhisperSettings) -> ChosenModel:
     return ChosenModel(found.model, whisper.identity(found, settings), found.languages, found.translates)
 
 
-def able_models(language: str) -> tuple[str, ...]:
-    """Return what recognises a language: models that are installed, and how to install others."""
-    there = [each.model for each in weights.packaged() if language in each.languages]
-    if language in PocketsphinxRecogniser.languages:
+def able_models(language: str | None) -> tuple[str, ...]:
+    """Return what recognises a language (None: translates): what is installed, and how to install others."""
+
+    def able(languages: Collection[str]) -> bool:
+        return len(languages) > 1 if language is None else language in languages
+
+    there = [each.model for each in weights.packaged() if able(each.languages)]
+    if able(PocketsphinxRecogniser.languages):
         there.append(POCKETSPHINX)
     missing = {each.name for each in weights.PACKAGES} - {each.name for each in weights.packaged()}
     others = [
         f"{weights.PREFIX}{each.name} ({each.install})"
         for each in weights.PACKAGES
-        if each.name in missing and language in each.languages
+        if each.name in missing and able(each.languages)
     ]
     return (*there, *others)
 

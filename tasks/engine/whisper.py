@@ -185,17 +185,24 @@ class WhisperRecogniser:
         """Recognise one clip; blocks."""
         sound = to_float(samples[ms_to_samples(clip.start_ms) : ms_to_samples(clip.end_ms)])
         options: dict[str, Any] = {} if hints.temperature is None else {"temperature": hints.temperature}
-        segments, info = self._loaded().transcribe(
-            sound,
-            language=language,
-            task="translate" if hints.translate else "transcribe",
-            initial_prompt=hints.prompt,
-            word_timestamps=True,
-            # An error in one window must not be repeated in every later one.
-            condition_on_previous_text=False,
-            **options,
-        )
-        return HeardClip(info.language, [_utterance(each, clip) for each in segments])
+        try:
+            segments, info = self._loaded().transcribe(
+                sound,
+                language=language,
+                task="translate" if hints.translate else "transcribe",
+                initial_prompt=hints.prompt,
+                word_timestamps=True,
+                # An error in one window must not be repeated in every later one.
+                condition_on_previous_text=False,
+                **options,
+            )
+            return HeardClip(info.language, [_utterance(each, clip) for each in segments])
+        except RuntimeError as error:
+            # CTranslate2 loads CUDA's libraries with the first sound, and its memory may be full.
+            device, compute_type = computing(self._settings)
+            raise EngineError(
+                f"faster-whisper failed, computing {compute_type} on {device}: {error}", _hint(device)
+            ) from error
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -240,8 +247,14 @@ def load(weights: Weights, settings: WhisperSettings, workers: int = 1, threads:
     except Exception as error:  # file and CTranslate2 errors share no base
         raise ModelUnavailableError(
             f"faster-whisper cannot load the model {weights.name} as {compute_type} on {device}: {error}",
-            "name a model that it knows (such as small) or the folder of a converted one",
+            _hint(device),
         ) from error
+
+
+def _hint(device: str) -> str:
+    if device == "cuda":
+        return "with CUDA_VISIBLE_DEVICES= (set, and empty) the processor computes"
+    return "name a model that it knows (such as small) or the folder of a converted one"
 
 
 def to_float(samples: Samples) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 
 from stenoflow.storage.errors import StenoflowError, lies_in_recording
 from stenoflow.tasks.api.error_body import hint_for, read_complaint
-from stenoflow.tasks.api.errors import CallError
+from stenoflow.tasks.api.errors import CallError, ModelNotFoundError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.errors import ApiError
 
@@ -58,6 +58,7 @@ def test_what_each_error_means_for_money_and_for_the_others() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.__subclasses__()])
 def test_every_error_that_is_raised_says_what_to_do(kind: type[CallError]) -> None:
+    assert kind is not ModelNotFoundError or not hint_for(kind, Target("embedded", "whisper-9"))
     hint = hint_for(kind, Target("openai", "whisper-9", "https://example.invalid"))
 
     assert hint

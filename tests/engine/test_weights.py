@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stenoflow.flows.cli.doctor import _server
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.api.models import load_models
 from stenoflow.tasks.assembly.job_settings import JobSettings
@@ -72,8 +74,9 @@ def test_parts_in_two_wheels_are_one_model_and_their_code_is_not_run() -> None:
 
 def test_a_file_that_is_not_what_it_should_be_is_refused(package: Path) -> None:
     (package / "strangers_1/model.bin.part1").write_bytes(b"evil")
-    with pytest.raises(ModelUnavailableError, match=r"model\.bin of the model small .* sha256 differs"):
+    with pytest.raises(ModelUnavailableError, match=r"model\.bin of the model small .* differs") as refused:
         find_weights("auto").read()
+    assert (refused.value.hint or "").endswith("--force-reinstall --no-deps strangers_1 strangers_2")
 
 
 def test_without_weights_it_is_said_what_to_do(package: Path) -> None:
@@ -103,6 +106,18 @@ def test_a_folder_that_lies_here_is_not_taken_for_a_model_of_its_name(
     assert find_weights("small").files["model.bin"] == (tmp_path / "our own" / "model.bin",)
     assert find_weights("./small").files["model.bin"] == (Path("small/model.bin"),)
     assert find_weights("our own").languages == {"en"}
+
+
+@pytest.mark.parametrize("path", ["./nowhere", "../no/where", "/no/where", "~/nowhere", "models/of/ours"])
+def test_a_path_that_leads_nowhere_is_not_taken_for_a_name(path: str) -> None:
+    with pytest.raises(ModelUnavailableError, match=f"there is no folder {re.escape(path)}"):
+        find_weights(path)
+
+
+def test_a_folder_in_the_users_own_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "ours")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_weights("~/ours").name == "ours"
 
 
 @pytest.mark.parametrize("name", ["no such", "nobody/nothing"])
@@ -182,8 +197,9 @@ def test_a_language_that_the_model_cannot_do_is_refused_with_those_that_can(
 def test_only_a_model_of_many_languages_translates(tmp_path: Path) -> None:
     many = _wanted(write(tmp_path / "many", tokens=_MULTILINGUAL), translate=True)
     assert (many.translate, many.translator) == (True, None)
-    with pytest.raises(SettingsError, match="does not translate"):
+    with pytest.raises(SettingsError, match="does not translate") as refused:
         _wanted(write(tmp_path / "one"), translate=True)
+    assert (refused.value.hint or "").startswith("whisper-base")
 
 
 def test_the_last_resort_is_never_taken_silently(package: Path) -> None:
@@ -193,6 +209,10 @@ def test_the_last_resort_is_never_taken_silently(package: Path) -> None:
     (remark,) = remarks_on(_settings("auto"), wanted, options)
     assert "pip install strangers" in remark
     assert not [*remarks_on(_settings("auto"), wanted, RecordingOptions(model="pocketsphinx"))]
+    spare = replace(wanted, provider="openai", model="whisper-1", others=("embedded:pocketsphinx",))
+    assert [*remarks_on(_settings("auto"), spare, options)] == [remark]
+    (found,) = _server(_settings("auto"))
+    assert (found.condition, found.hint) == ("warning", remark)
 
 
 def test_a_model_of_english_says_so_where_no_language_is_given(tmp_path: Path) -> None:

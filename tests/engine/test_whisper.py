@@ -19,6 +19,7 @@ from stenoflow.tasks.engine.whisper import (
     WhisperRecogniser,
     WhisperSettings,
     computing,
+    identity,
     load,
 )
 from stenoflow.tasks.errors import EngineError, ModelUnavailableError
@@ -68,6 +69,49 @@ def test_an_unknown_compute_type_is_named(whisper_model: Path) -> None:
 
 def test_a_processor_computes_in_integers() -> None:
     assert computing(WhisperSettings(device="cpu")) == ("cpu", "int8")
+
+
+@pytest.mark.parametrize(
+    ("able", "chosen"),
+    [
+        ({"float32", "float16", "int8_float16", "int8_float32", "int8"}, "float16"),
+        ({"float32", "int8_float32", "int8"}, "int8_float32"),
+        ({"float32"}, "float32"),
+    ],
+)
+def test_a_graphics_card_that_is_found_computes_in_halves_where_it_can(
+    able: set[str], chosen: str, monkeypatch: pytest.MonkeyPatch, whisper_model: Path
+) -> None:
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr("ctranslate2.get_supported_compute_types", lambda _: able)
+    computing.cache_clear()
+    try:
+        assert computing(WhisperSettings()) == ("cuda", chosen)
+        assert f" {chosen} " in identity(in_folder(whisper_model)), "answers of it are not the processor's"
+    finally:
+        computing.cache_clear()
+
+
+def test_a_graphics_card_that_fails_is_named_with_the_way_round_it(whisper_model: Path) -> None:
+    # This machine has none.
+    settings = WhisperSettings(device="cuda", compute_type="float16")
+    with pytest.raises(ModelUnavailableError, match="float16 on cuda") as refused:
+        load(in_folder(whisper_model), settings)
+    assert "CUDA_VISIBLE_DEVICES" in (refused.value.hint or "")
+
+
+async def test_what_fails_while_it_computes_is_said(
+    whisper_model: Path, short_speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+
+    monkeypatch.setattr("faster_whisper.WhisperModel.transcribe", fail)
+    recogniser = WhisperRecogniser(in_folder(whisper_model), WhisperSettings(device="cpu"))
+    samples = decode_all(short_speech, cap_ms=60_000, ffmpeg=find_ffmpeg())
+    with pytest.raises(EngineError, match="int8 on cpu: Library libcublas"):
+        await recogniser.recognise(samples, Hints())
+    recogniser.close()
 
 
 class Counting(WhisperRecogniser):

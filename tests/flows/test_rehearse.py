@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stenoflow.tasks.operations.rehearsal import Disagreement, disagreement
 from tests.flows.conftest import Command, Meeting, read_artifact
@@ -113,3 +116,15 @@ def test_without_past_jobs_or_with_an_unknown_name_it_says_so(stenoflow: Command
 )
 def test_disagreement_counts_words_as_they_are_spoken(before: str, after: str, found: Disagreement) -> None:
     assert disagreement(before, after) == found
+
+
+_SAID = st.lists(st.sampled_from("abcd"), min_size=1, max_size=12).map(" ".join)
+
+
+@given(_SAID, _SAID)
+def test_no_fewer_changes_make_one_text_the_other(before: str, after: str) -> None:
+    found = disagreement(before, after)
+    best = jiwer.process_words(before, after)
+    changes = found.substitutions + found.deletions + found.insertions
+    assert changes == best.substitutions + best.deletions + best.insertions
+    assert found.deletions - found.insertions == len(before.split()) - len(after.split())

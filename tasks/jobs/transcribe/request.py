@@ -19,7 +19,7 @@ from stenoflow.tasks.assembly.assemble import are_speakers_told
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers, is_experimental
 from stenoflow.tasks.billing.amounts import to_micro
 from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
-from stenoflow.tasks.calls.failover import candidates_of
+from stenoflow.tasks.calls.failover import Candidate, candidates_of
 from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import (
     POCKETSPHINX,
@@ -160,8 +160,8 @@ def job_settings(settings: Settings, models: ModelTable[Model], options: Recordi
     chain = candidates_of(settings, said, options.model or settings.model)
     asked = find_provider(settings, chain[0].provider).provider if chain else asked_for(settings).provider
     wanted = chain[0].model if chain else options.model
-    chosen = _embedded(settings, wanted) if asked.is_embedded else None
-    ours = next((_embedded(settings, each.model) for each in chain if each.provider == EMBEDDED), chosen)
+    chosen = embedded_model(settings, wanted) if asked.is_embedded else None
+    ours = next((embedded_model(settings, each.model) for each in chain if each.provider == EMBEDDED), chosen)
     if chosen is None:
         name = chain[0].model if chain else transcription_model(settings, wanted)
         model = models.get(name)
@@ -262,13 +262,6 @@ def voice_model(settings: Settings) -> FoundModel:
         raise SettingsError(error.message, error.hint) from error
 
 
-def _embedded(settings: Settings, wanted: str | None) -> ChosenModel:
-    try:
-        return embedded_model(settings, wanted)
-    except ModelUnavailableError as error:
-        raise SettingsError(error.message, error.hint) from error
-
-
 def _check_languages(chosen: ChosenModel, languages: Iterable[str | None]) -> None:
     """Refuse a language that the embedded engine's model would make up English for."""
     unable = next((each for each in languages if each not in {None, *chosen.languages}), None)
@@ -325,16 +318,19 @@ def remarks_on(settings: Settings, wanted: JobSettings, options: RecordingOption
         yield "No API transcribes here, so there is nothing for a second opinion to check."
     if is_experimental(wanted):
         yield _EXPERIMENTAL
-    if wanted.provider != EMBEDDED or options.model is not None or settings.model is not None:
-        return
-    if wanted.model == POCKETSPHINX:
-        from stenoflow.tasks.engine.weights import how_to_install  # noqa: PLC0415 - only in this rare case
+    named = options.model is not None or settings.model is not None
+    taken = [] if named else [Candidate(wanted.provider, wanted.model)]
+    if Candidate(EMBEDDED, POCKETSPHINX) in (*taken, *map(Candidate.read, wanted.others)):
+        from stenoflow.tasks.engine.weights import last_resort, packaged  # noqa: PLC0415 - in this rare case only
 
-        yield (
-            "This machine has no weights of Whisper, so pocketsphinx transcribes, which gets about every"
-            f" second word of a real meeting wrong. For Whisper: {how_to_install()}"
-        )
-    elif wanted.language is None and embedded_model(settings, None).languages == {"en"}:
+        if not packaged():
+            yield last_resort()
+    elif (
+        taken
+        and wanted.provider == EMBEDDED
+        and wanted.language is None
+        and embedded_model(settings, None).languages == {"en"}
+    ):
         yield f"{wanted.model} recognises English only, and makes up English for any other language."
 
 
@@ -346,7 +342,7 @@ def check_engine(settings: Settings, wanted: JobSettings) -> None:
     """
     if wanted.engine is None or not is_embedded(settings):
         return
-    here = _embedded(settings, wanted.model).identity
+    here = embedded_model(settings, wanted.model).identity
     if here != wanted.engine:
         raise SettingsError(
             f"the job is of another engine ({wanted.engine}) than this machine has ({here})",
@@ -410,7 +406,8 @@ def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> 
     if is_embedded(settings, ModelKind.CHAT) or not chat.translates:
         provider = provider_name(settings)
         beside = "" if is_embedded(settings, ModelKind.CHAT) else f", nor does the chat model {name}"
-        raise SettingsError(f"{model.name} at {provider} does not translate{beside}", _translators(models))
+        hint = _translators(models, on_this_machine=provider == EMBEDDED)
+        raise SettingsError(f"{model.name} at {provider} does not translate{beside}", hint)
     try:
         TranslationTokenBudget.of(chat)
     except ContextTooSmallError as error:
@@ -422,11 +419,16 @@ def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> 
     return name
 
 
-def _translators(models: ModelTable[Model]) -> str:
-    able = ", ".join(name for name, model in models.listed.items() if model.translations)
+def _translators(models: ModelTable[Model], *, on_this_machine: bool) -> str:
+    able = [name for name, model in models.listed.items() if model.translations]
+    if on_this_machine:
+        from stenoflow.tasks.engine.engine import able_models  # noqa: PLC0415 - loads slowly
+
+        able = [*able_models(None), *able]
     return (
-        f'{able} can; a server that has /audio/translations: [models."NAME"] translations = true; or let '
-        "OPENAI_BASE_URL and STENOFLOW_CHAT_MODEL name a server and a chat model that does"
+        f"{', '.join(able)} can; a server that has /audio/translations:"
+        ' [models."NAME"] translations = true; or let OPENAI_BASE_URL and STENOFLOW_CHAT_MODEL name a server'
+        " and a chat model that does"
     )
 
 
