@@ -226,7 +226,7 @@ def _has_voice(sound: NDArray[np.int16], region: Region) -> bool:
     for sample_ms in _SAMPLES_MS:
         start_ms = max(region.start_ms, middle - sample_ms // 2)
         voice = find_voice(sound, Region(start_ms, min(region.end_ms, start_ms + sample_ms)))
-        if total_ms(voice) >= min(_LEAST_VOICE_MS, region.duration_ms // 4):
+        if total_ms(voice.regions) >= min(_LEAST_VOICE_MS, region.duration_ms // 4):
             return True
     return False
 

@@ -25,11 +25,10 @@ from stenoflow.tasks.assembly.diarization import (
     without_speakers,
 )
 from stenoflow.tasks.assembly.job_settings import JobSettings, Speakers
-from stenoflow.tasks.assembly.review import reviewed
+from stenoflow.tasks.assembly.review import Review, reviewed
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.transcript.corrections import SpeakerCorrection, TextCorrection, correct
 from stenoflow.tasks.transcript.coverage import Integrity, cover
-from stenoflow.tasks.transcript.holes import Hole
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, still_open
@@ -204,11 +203,11 @@ def _piece(
 ) -> TranscribedSegment:
     placed: TimedTranscript | None = None
     language: str | None = None
-    holes: tuple[Hole, ...] = ()
+    found = Review()
     if segment.state == SegmentState.SILENT:
         placed = TimedTranscript((), Timing.WORD)
     elif said is not None:
-        placed, holes = reviewed(context, settings, segment, said)
+        placed, found = reviewed(context, settings, segment, said)
         language = language_code(said.language)
     return TranscribedSegment(
         segment.start_sample,
@@ -218,8 +217,9 @@ def _piece(
         language,
         Excerpt(segment.spans),
         forced=segment.forced,
-        missing=tuple(hole.region for hole in holes if hole.sure),
-        suspect=tuple(hole.region for hole in holes if not hole.sure),
+        missing=tuple(hole.region for hole in found.holes if hole.sure),
+        suspect=tuple(hole.region for hole in found.holes if not hole.sure),
+        unvoiced=found.unvoiced,
     )
 
 

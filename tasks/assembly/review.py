@@ -41,6 +41,7 @@ class Review:
         fills: what is taken of those answers: (where, the number of the answer, from 1).
         base: the number of the answer that the others fill; 0: the first.
         holes: what has no words after all.
+        unvoiced: where nobody speaks, of what was listened to.
         aligned: the words of the first answer and of those that came after, where an aligner timed them.
         open: why there may be more to be had; None: there is not.
     """
@@ -49,6 +50,7 @@ class Review:
     fills: tuple[tuple[Region, int], ...] = ()
     base: int = 0
     holes: tuple[Hole, ...] = ()
+    unvoiced: tuple[Region, ...] = ()
     aligned: tuple[AlignedWords | None, ...] = ()
     open: str | None = None
 
@@ -60,6 +62,7 @@ class Review:
                 "fills": [[where.start_ms, where.end_ms, number] for where, number in self.fills],
                 "base": self.base,
                 "holes": [[each.region.start_ms, each.region.end_ms, each.sure] for each in self.holes],
+                "unvoiced": [[each.start_ms, each.end_ms] for each in self.unvoiced],
                 "aligned": [each and _aligned_entry(each) for each in self.aligned],
                 "open": self.open,
             },
@@ -75,6 +78,7 @@ class Review:
             tuple((Region(start, end), number) for start, end, number in read["fills"]),
             read["base"],
             tuple(Hole(Region(start, end), sure) for start, end, sure in read["holes"]),
+            tuple(Region(start, end) for start, end in read.get("unvoiced", [])),
             tuple(each and _aligned_words(each) for each in read["aligned"]),
             read["open"],
         )
@@ -118,7 +122,7 @@ def realign(context: AppContext, settings: JobSettings, cache_keys: Iterable[str
 
 def reviewed(
     context: AppContext, settings: JobSettings, segment: Segment, said: Answer
-) -> tuple[TimedTranscript, tuple[Hole, ...]]:
+) -> tuple[TimedTranscript, Review]:
     """Time a segment's answer, its holes filled with what was asked for again.
 
     Args:
@@ -128,12 +132,12 @@ def reviewed(
         said: the answer; a translation is taken as it is, and has the holes of what was translated.
 
     Returns:
-        The transcript, and the holes that are left; times in ms of what was sent, joined.
+        The transcript, and what was found; times in ms of what was sent, joined.
     """
     found = stored_review(context, settings, segment) or Review()
     if found.asked or any(found.aligned):
         stored = context.ledger.answers([segment.cache_key]).get(segment.cache_key)
-        found = found if stored == said.raw else Review(holes=found.holes)
+        found = found if stored == said.raw else Review(holes=found.holes, unvoiced=found.unvoiced)
     aligned = [*found.aligned, *[None] * (len(found.asked) + 1 - len(found.aligned))]
     parts = [timed(said, segment, Region(0, Excerpt(segment.spans).duration_ms), aligned[0])]
     for number, region in enumerate(found.asked, 1):
@@ -145,7 +149,7 @@ def reviewed(
             if again is None
             else timed(again, segment, region, aligned[number])
         )
-    return put_together(parts, found), found.holes
+    return put_together(parts, found), found
 
 
 def read_answer(stored: str, settings: JobSettings, region: Region) -> Answer:

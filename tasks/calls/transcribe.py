@@ -33,8 +33,8 @@ from stenoflow.tasks.transcript.quality import (
     spoken_words,
 )
 from stenoflow.tasks.transcript.regions import Excerpt
-from stenoflow.tasks.transcript.second_opinion import Difference, Opinion, compare
-from stenoflow.tasks.transcript.types import Region, Word
+from stenoflow.tasks.transcript.second_opinion import Difference, Heard, Opinion, compare
+from stenoflow.tasks.transcript.types import Region
 
 # The next of the temperatures that Whisper itself tries when it doubts what it heard.
 _SECOND_TEMPERATURE = 0.2
@@ -63,8 +63,8 @@ class SecondOpinion(Protocol):
     def name(self) -> str:
         """Names it, its weights, and how it computes."""
 
-    async def hear(self, sound: Path, language: str | None) -> tuple[Word, ...] | None:
-        """Return the words of a segment with their times; None where it can say nothing of it."""
+    async def hear(self, sound: Path, language: str | None) -> Heard | None:
+        """Return what it hears in a segment; None where it can say nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
     languages: LanguageVotes
     speakers: Callable[[], Awaitable[tuple[SpeakerReference, ...]]] | None = None
     second: SecondOpinion | None = None
-    _heard: tuple[Word, ...] | None = field(default=None, init=False)
+    _heard: Heard | None = field(default=None, init=False)
     _differences: tuple[Difference, ...] | None = field(default=None, init=False)
 
     async def prepare(self) -> None:

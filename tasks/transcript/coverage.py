@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -25,8 +25,8 @@ def cover(
         Stretches in order, without gap or overlap, neighbours of different kinds.
     """
     missed = _merged(missing, duration_ms)
-    suspected = _subtract(_merged(suspect, duration_ms), missed)
-    spoken = _subtract(_merged(speech, duration_ms), [*missed, *suspected])
+    suspected = subtract(_merged(suspect, duration_ms), missed)
+    spoken = subtract(_merged(speech, duration_ms), [*missed, *suspected])
     marked = sorted(
         [
             *((region, Kind.MISSING) for region in missed),
@@ -66,7 +66,8 @@ def _merged(regions: Iterable[Region], duration_ms: int) -> list[Region]:
     return merged
 
 
-def _subtract(regions: Sequence[Region], holes: Sequence[Region]) -> list[Region]:
+def subtract(regions: Iterable[Region], holes: Iterable[Region]) -> list[Region]:
+    """Return what is left of regions without holes."""
     left = list(regions)
     for hole in holes:
         left = [piece for region in left for piece in _without(region, hole)]

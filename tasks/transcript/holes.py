@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from stenoflow.tasks.transcript.regions import FRAME_MS
 from stenoflow.tasks.transcript.stitching import of_words
 from stenoflow.tasks.transcript.text import is_unspaced
 from stenoflow.tasks.transcript.types import Region, Utterance, Word
@@ -23,14 +24,41 @@ NEAR_MS = 10_000
 _LONGEST_WORD_MS = 1_500
 # Voice with pauses up to this is one turn.
 _PAUSE_MS = 2_000
+# Without a voice for so long, what sounds is no speech, but at its edges, where times are not so exact.
+_LEAST_UNVOICED_MS, _EDGE_MS = 3_000, 300
 # Of a hole, so much must be voice: a laugh or a cough has less.
 _LEAST_VOICE_MS = 2_500
+# In 4 s of each turn the detector must somewhere be sure of so much: of speech, also in noise at 5 dB or of
+# a hoarse speaker, it is of 2.6 s and more (mostly through a telephone, too), of laughter and a party of 2
+# s at most.
+_LEAST_CLEAR_MS = 2_400
+# Of a crowd the level moves by less than so many dB, and by so many less than that of the words beside it: of
+# eight voices by 6 to 8, of one by 12 to 21, in noise at 5 dB by 8.5 to 10.
+_CROWD_DB, _LESS_DB = 8.0, 4.0
+# So many levels, of a second together, say how much they move.
+_LEAST_FRAMES = 100
 # A detector that hears less than this share of so many words is deaf to the voice.
 _DEAF = 0.2
 _LEAST_WORDS = 10
 # Nobody who speaks says fewer words a second for so long; of ideographs and kana, twice as many.
 _FEWEST_WORDS_A_SECOND = 0.8
 _LEAST_SPEECH_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What a voice detector hears in a stretch.
+
+    Attributes:
+        regions: where somebody speaks, in order and apart.
+        clear: where the detector is sure of it.
+        levels: of what may be speech, in dBFS, one per 10 ms from the beginning of the stretch.
+    """
+
+    stretch: Region
+    regions: Sequence[Region]
+    clear: Sequence[Region]
+    levels: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +98,78 @@ def _gaps(words: Iterable[Word], duration_ms: int) -> Iterator[Region]:
         yield Region(covered_ms, duration_ms)
 
 
-def judge(wordless: Region, voice: Sequence[Region], words: Iterable[Word]) -> list[Hole]:
+def judge(wordless: Region, voice: Voice, words: Sequence[Word]) -> list[Hole]:
     """Return the holes in a wordless stretch.
 
     Args:
         wordless: the stretch.
-        voice: where the detector hears a voice, in the stretch and `NEAR_MS` round it; in order and apart.
+        voice: what the detector hears in the stretch and `NEAR_MS` round it.
         words: all words of the answer.
     """
-    if _is_deaf(wordless, voice, words):
+    near = Region(wordless.start_ms - NEAR_MS, wordless.end_ms + NEAR_MS)
+    if _is_deaf(near, voice.regions, words):
         return [Hole(wordless, sure=False)]
     return [
         Hole(Region(turn[0].start_ms, turn[-1].end_ms), sure=True)
-        for turn in _turns(_within(voice, wordless))
-        if turn[-1].end_ms - turn[0].start_ms >= LEAST_MS and total_ms(turn) >= _LEAST_VOICE_MS
+        for turn in _turns(_within(voice.regions, wordless))
+        if turn[-1].end_ms - turn[0].start_ms >= LEAST_MS
+        and total_ms(turn) >= _LEAST_VOICE_MS
+        and _is_clear(turn, voice.clear)
+        and not _is_crowd(turn, voice, words)
     ]
 
 
-def _is_deaf(wordless: Region, voice: Sequence[Region], words: Iterable[Word]) -> bool:
-    near = Region(wordless.start_ms - NEAR_MS, wordless.end_ms + NEAR_MS)
+def _is_clear(turn: Sequence[Region], clear: Sequence[Region]) -> bool:
+    """Tell whether a turn is speech rather than laughter, cries or song."""
+    sure = list(_within(clear, Region(turn[0].start_ms, turn[-1].end_ms)))
+    return any(
+        total_ms(_within(sure, Region(each.start_ms, each.start_ms + LEAST_MS))) >= _LEAST_CLEAR_MS
+        for each in sure
+    )
+
+
+def _is_crowd(turn: Iterable[Region], voice: Voice, words: Iterable[Word]) -> bool:
+    """Tell whether so many speak at once, unlike beside it, that nobody can be understood."""
+    moves = _moves_db(turn, voice)
+    beside = _moves_db(
+        (Region(word.start_ms, min(word.end_ms, word.start_ms + _LONGEST_WORD_MS)) for word in words), voice
+    )
+    return moves is not None and beside is not None and moves < _CROWD_DB and moves + _LESS_DB <= beside
+
+
+def _moves_db(regions: Iterable[Region], voice: Voice) -> float | None:
+    """Return by how much the level moves, between the softer and the louder sounds; None of too little."""
+    begin = voice.stretch.start_ms
+    levels = sorted(
+        level
+        for region in _within(regions, voice.stretch)
+        for level in voice.levels[(region.start_ms - begin) // FRAME_MS : (region.end_ms - begin) // FRAME_MS]
+    )
+    return levels[len(levels) * 9 // 10] - levels[len(levels) // 4] if len(levels) >= _LEAST_FRAMES else None
+
+
+def find_unvoiced(voice: Voice, words: Iterable[Word]) -> list[Region]:
+    """Return where in a stretch nobody speaks, whatever the levels say.
+
+    Args:
+        voice: what the detector hears in it.
+        words: all words of the answer; what a detector says that is deaf to them does not count.
+    """
+    if _is_deaf(voice.stretch, voice.regions, words):
+        return []
+    edges = [
+        voice.stretch.start_ms,
+        *(edge for each in voice.regions for edge in (each.start_ms, each.end_ms)),
+    ]
+    pauses = zip(edges[::2], [*edges[1::2], voice.stretch.end_ms], strict=True)
+    return [
+        Region(start_ms + _EDGE_MS, end_ms - _EDGE_MS)
+        for start_ms, end_ms in pauses
+        if end_ms - start_ms >= _LEAST_UNVOICED_MS
+    ]
+
+
+def _is_deaf(near: Region, voice: Sequence[Region], words: Iterable[Word]) -> bool:
     beside = [
         Region(word.start_ms, word.end_ms)
         for word in words

@@ -15,7 +15,11 @@ from stenoflow.tasks.transcript.regions import FRAME_MS, Loudness, loudness
 SEGMENT_S = 600
 """How long segments are where nobody says otherwise."""
 UNTIMED_SEGMENT_S = 60
-"""The same for models that give no times: words are spread over speech, and the shorter, the nearer."""
+"""The same for models that give no times: words are found in the sound, and in a long text the way is lost.
+
+By earlier rules of the aligner, of 469 words of joined clips (166 timed), in pieces of 60 and 120 s,
+88 and 74 % began within 200 ms of the truth, p90 was 0.35 and 3.7 s, and it took 37 and 72 CPU s.
+"""
 
 # What changes cuts changes what segments hold: raise `_SOUND` in `assembly/job_settings.py` with it.
 _SHORTEST_PAUSE_MS = 150

@@ -31,8 +31,22 @@ _ALIKE = 0.4
 _CHARACTERS_A_WORD = 2
 # So many words beside a negation or a number that they have alike, and how sure the other one must be.
 _LEAST_BESIDE, _LEAST_SURE = 2, 0.5
+# What it passed over is beside the words that it lacks, and takes as long as somebody needs to say them.
+_BESIDE_MS, _WORDS_A_SECOND = 500, 5
 # Models' times differ by less, and by so much only of a word here and there.
 _MOST_APART_MS, _LEAST_SHIFTED = 1_500, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the second opinion heard.
+
+    Attributes:
+        passed_over: where somebody speaks and it has no words; in ms from the sound's start.
+    """
+
+    words: tuple[Word, ...]
+    passed_over: tuple[Region, ...] = ()
 
 
 class DifferenceKind(StrEnum):
@@ -109,19 +123,17 @@ class _Gap:
     other_end: int
 
 
-def compare(
-    said: str, heard: Sequence[Word], duration_ms: int, times: Sequence[Word] = ()
-) -> tuple[Difference, ...]:
+def compare(said: str, heard: Heard, duration_ms: int, times: Sequence[Word] = ()) -> tuple[Difference, ...]:
     """Find where a transcription differs from a second opinion.
 
     Args:
         said: the text that is checked.
-        heard: the words of the second opinion, with times.
+        heard: the words of the second opinion, with times; what it passed over is nobody's invention.
         duration_ms: how long the sound is.
         times: the words of the text with the times that it came with, if it did.
     """
     checked = said_words(said)
-    timed = [(form, word) for word in heard for form in said_words(word.text)]
+    timed = [(form, word) for word in heard.words for form in said_words(word.text)]
     other = [form for form, _ in timed]
     unspaced = 2 * sum(map(is_unspaced, other or checked)) > len(other or checked)
     unit = _CHARACTERS_A_WORD if unspaced else 1
@@ -129,8 +141,10 @@ def compare(
     for gap in _gaps(checked, other):
         ours, theirs = checked[gap.first : gap.end], other[gap.other_first : gap.other_end]
         kind = _kind(ours, theirs, unit)
+        region = _region(gap, timed, duration_ms)
+        if kind is DifferenceKind.INVENTION and _is_passed_over(region, len(ours) // unit, heard):
+            continue
         if kind is not None:
-            region = _region(gap, timed, duration_ms)
             found.append(Difference(kind, region, max(len(ours), len(theirs))))
     found += _critical(checked, timed)
     found += _shifted(times, timed)
@@ -235,6 +249,16 @@ def _kind(checked: Sequence[str], other: Sequence[str], unit: int) -> Difference
         return None
     alike = SequenceMatcher(None, checked, other, autojunk=False).ratio()
     return DifferenceKind.OTHERWISE if alike < _ALIKE else None
+
+
+def _is_passed_over(region: Region, words: int, heard: Heard) -> bool:
+    """Tell whether so many words may be what the second opinion passed over."""
+    return any(
+        each.start_ms - _BESIDE_MS <= region.end_ms
+        and region.start_ms <= each.end_ms + _BESIDE_MS
+        and words * 1_000 <= _WORDS_A_SECOND * each.duration_ms
+        for each in heard.passed_over
+    )
 
 
 def _region(gap: _Gap, timed: Sequence[tuple[str, Word]], duration_ms: int) -> Region:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from stenoflow.tasks.transcript.coverage import cover, missing_mark
+from stenoflow.tasks.transcript.coverage import cover, missing_mark, subtract
 from stenoflow.tasks.transcript.languages import STRONG_MS
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.seams import match_seam
@@ -47,6 +47,7 @@ class TranscribedSegment:
         forced: its end may run through speech, and the next one overlaps it.
         missing: stretches of what was sent that have no words though somebody speaks, in ms.
         suspect: the same where it is not sure that somebody does.
+        unvoiced: stretches of what was sent in which nobody speaks, though the levels say so, in ms.
     """
 
     start_sample: int
@@ -58,6 +59,7 @@ class TranscribedSegment:
     forced: bool = False
     missing: tuple[Region, ...] = ()
     suspect: tuple[Region, ...] = ()
+    unvoiced: tuple[Region, ...] = ()
 
     @property
     def excerpt(self) -> Excerpt:
@@ -208,10 +210,13 @@ def _part(utterances: Iterable[Utterance], start: int, end: int) -> Iterator[Utt
 
 def _speech(timeline: Timeline, pieces: Sequence[TranscribedSegment]) -> list[Region]:
     return [
-        Region(region.start_ms + start_ms, region.end_ms + start_ms)
+        region
         for piece in pieces
         for start_ms in [timeline.origin_ms + samples_to_ms(piece.start_sample)]
-        for region in piece.speech
+        for region in subtract(
+            (Region(each.start_ms + start_ms, each.end_ms + start_ms) for each in piece.speech),
+            _located(timeline, piece, piece.unvoiced),
+        )
     ]
 
 

@@ -12,23 +12,21 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
 from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from stenoflow.tasks.transcript.second_opinion import compare
+from stenoflow.tasks.transcript.second_opinion import Heard, compare
 from stenoflow.tasks.transcript.spoken_english import NUMBER_WORDS
 from stenoflow.tasks.transcript.types import Region, Word
 from stenoflow.tasks.transcript.word_timing import align
 from tests.instrument.tones import RATE, Samples
-from tests.real_speech import FOLDER, clip
+from tests.real_speech import FOLDER, Spoken, with_noise
 
 # Each is a segment; of the last two, tiny.en knows nothing.
 SEGMENTS = (
@@ -41,7 +39,6 @@ SEGMENTS = (
     ("mls-es-13697.opus",),
 )
 _ENGLISH = 5
-_NOISE_DB = 15
 _PLACES = 4
 _OTHER = "the green parcels were shipped on friday because nobody had asked whether anyone would want them"
 _FOREIGN = "wir haben gestern lange gewartet und dann sind alle nach hause gegangen weil es schon spät war"
@@ -53,7 +50,7 @@ class Sound:
     """A segment: what a model said of it, and what the second opinion heard."""
 
     said: tuple[Word, ...]
-    heard: tuple[Word, ...]
+    heard: Heard
     duration_ms: int
 
 
@@ -189,10 +186,10 @@ async def _heard() -> list[Sound]:
                     path = Path(folder, "segment.mp3")
                     encode_mp3([sound], path, ffmpeg=find_ffmpeg())
                     language = ("en", "de", "es")[max(0, number - _ENGLISH + 1)]
-                    heard = await second.hear(path, language) or ()
+                    heard = await second.hear(path, language) or Heard(())
                     length_ms = sound.size * 1000 // RATE
                     other = await first.hear(path, language) if number < _ENGLISH else None
-                    answers = (_reference(names, heard, length_ms), other)
+                    answers = (_reference(names, heard.words, length_ms), other.words if other else ())
                     found += [Sound(said, heard, length_ms) for said in answers if said]
     finally:
         second.close()
@@ -201,17 +198,8 @@ async def _heard() -> list[Sound]:
 
 
 def _joined(names: Sequence[str], *, noisy: bool) -> Samples:
-    sound = np.concatenate(list(_with_pauses(names))).astype(np.float64)
-    if noisy:
-        level = np.sqrt(np.mean(sound**2)) * 10 ** (-_NOISE_DB / 20)
-        sound += np.random.default_rng(1).normal(0, level, sound.size)
-    return np.clip(sound, -32_768, 32_767).astype(np.int16)
-
-
-def _with_pauses(names: Sequence[str]) -> Iterator[Samples]:
-    for name in names:
-        yield clip(name)
-        yield np.zeros(RATE // 2, np.int16)
+    spoken = Spoken(names, change=with_noise) if noisy else Spoken(names)
+    return spoken.sound()
 
 
 def _reference(names: Sequence[str], heard: Sequence[Word], duration_ms: int) -> tuple[Word, ...]:

@@ -140,3 +140,30 @@ def test_music_and_noise_between_speech_are_not_missing(
     sound = np.concatenate([speech, 4 * bed_sound(bed, 0, 20 * RATE), speech])
     line = stenoflow("transcribe", _written(tmp_path, sound), *_WHOLE).line
     assert (line["status"], line["calls"], line["missing"]) == ("complete", 1, [])
+
+
+@needs_speech
+@pytest.mark.slow
+@pytest.mark.parametrize("bed", [Bed.MUSIC, Bed.NOISE])
+@pytest.mark.parametrize(
+    "said", ["Thank you for watching!", "谢谢观看", "ご視聴ありがとう", "ขอบคุณครับ", "شكرا للمشاهدة"]
+)
+def test_words_in_music_and_noise_are_suspect(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path, bed: Bed, said: str
+) -> None:
+    def hear(sound: bytes, fields: Fields) -> dict[str, Any]:
+        heard: dict[str, Any] = _spoken_evenly((30, 50))(sound, fields)
+        invented = [
+            {"word": each, "start": 38 + at / 2, "end": 38.4 + at / 2} for at, each in enumerate(said.split())
+        ]
+        words = sorted([*heard["words"], *invented], key=lambda word: float(word["start"]))
+        return {**heard, "words": words, "text": " ".join(word["word"] for word in words)}
+
+    speech = read_speech()[: 30 * RATE]
+    api.recogniser = hear
+    sound = np.concatenate([speech, 4 * bed_sound(bed, 0, 20 * RATE), speech])
+    line = stenoflow("transcribe", _written(tmp_path, sound), *_WHOLE).line
+    assert (line["status"], line["calls"], line["missing"]) == ("complete", 1, [])
+    document = json.loads(read_artifact(line, "json"))
+    doubted = [each for each in document["segments"] if "silence" in each.get("suspect", ())]
+    assert [each["text"].strip() for each in doubted] == [said]

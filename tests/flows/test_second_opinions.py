@@ -13,6 +13,7 @@ import pytest
 
 from stenoflow.storage.database.cache_keys import second_opinion_key
 from stenoflow.tasks.errors import EngineError
+from stenoflow.tasks.transcript.second_opinion import Heard
 from stenoflow.tasks.transcript.types import Word
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.instrument.recogniser import recognise
@@ -30,13 +31,12 @@ class Opinion:
     def __init__(self, model: str) -> None:
         assert model == "auto"
 
-    async def hear(self, sound: Path, language: str | None) -> tuple[Word, ...] | None:
+    async def hear(self, sound: Path, language: str | None) -> Heard | None:
         assert language == "en"
         type(self).heard += 1
         words = recognise(await asyncio.to_thread(sound.read_bytes))["words"]
-        return tuple(
-            Word(each["word"], round(each["start"] * 1000), round(each["end"] * 1000)) for each in words
-        )
+        timed = (Word(each["word"], round(each["start"] * 1000), round(each["end"] * 1000)) for each in words)
+        return Heard(tuple(timed))
 
     def close(self) -> None:
         """Hold nothing."""

@@ -1,14 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.holes import are_too_few, fill, find_wordless, judge, part_at
+from stenoflow.tasks.transcript.holes import (
+    Voice,
+    are_too_few,
+    fill,
+    find_unvoiced,
+    find_wordless,
+    judge,
+    part_at,
+)
 from stenoflow.tasks.transcript.types import Region, Utterance, Word
 from stenoflow.tasks.transcript.word_timing import group
 
 _SPEECH = [Region(0, 60_000)]
+
+
+def _voice(regions: list[Region], *, clear: bool = True, levels: Sequence[float] = ()) -> Voice:
+    return Voice(Region(0, 60_000), regions, regions if clear else (), levels)
 
 
 def _words(start_ms: int, end_ms: int, every_ms: int = 400) -> list[Word]:
@@ -38,7 +52,7 @@ def test_a_word_that_is_stretched_over_a_hole_does_not_cover_it() -> None:
 def test_voice_in_a_wordless_stretch_is_a_hole() -> None:
     words = _words(0, 20_000) + _words(40_000, 60_000)
     voice = [Region(10_000, 19_800), Region(24_000, 27_000), Region(28_000, 34_000), Region(40_000, 50_000)]
-    (hole,) = judge(Region(20_000, 40_000), voice, words)
+    (hole,) = judge(Region(20_000, 40_000), _voice(voice), words)
     assert (hole.region, hole.sure) == (Region(24_000, 34_000), True)
 
 
@@ -48,17 +62,17 @@ def test_voice_in_a_wordless_stretch_is_a_hole() -> None:
 def test_music_laughter_and_coughs_are_none(voice: list[Region]) -> None:
     words = _words(0, 20_000) + _words(40_000, 60_000)
     heard = [Region(10_000, 20_000), *voice, Region(40_000, 50_000)]
-    assert judge(Region(20_000, 40_000), heard, words) == []
+    assert judge(Region(20_000, 40_000), _voice(heard), words) == []
 
 
 def test_a_detector_that_hears_none_of_the_words_beside_it_says_nothing_of_a_hole() -> None:
     words = _words(0, 20_000) + _words(40_000, 60_000)
-    (hole,) = judge(Region(20_000, 40_000), [], words)
+    (hole,) = judge(Region(20_000, 40_000), _voice([]), words)
     assert (hole.region, hole.sure) == (Region(20_000, 40_000), False)
 
 
 def test_few_words_tell_nothing_of_the_detector() -> None:
-    assert judge(Region(2_000, 60_000), [], _words(0, 1_600)) == []
+    assert judge(Region(2_000, 60_000), _voice([]), _words(0, 1_600)) == []
 
 
 def test_a_hole_is_filled_with_the_words_of_another_answer_and_no_word_twice() -> None:
@@ -86,3 +100,43 @@ def test_nobody_who_speaks_for_a_minute_says_ten_words() -> None:
     assert not are_too_few(["word"] * 60, 60_000)
     assert not are_too_few([], 5_000)
     assert are_too_few(list("这是一个例子"), 60_000)
+
+
+def test_a_voice_that_the_detector_is_not_sure_of_is_laughter_or_song() -> None:
+    words = _words(0, 20_000) + _words(40_000, 60_000)
+    heard = [Region(10_000, 19_000), Region(22_000, 30_000)]
+    assert judge(Region(20_000, 40_000), _voice(heard, clear=False), words) == []
+    assert len(judge(Region(20_000, 40_000), _voice(heard), words)) == 1
+
+
+def test_speech_after_laughter_is_a_hole_still() -> None:
+    words = _words(0, 20_000) + _words(40_000, 60_000)
+    heard = [Region(20_000, 40_000)]
+    voice = Voice(Region(0, 60_000), heard, [Region(36_000, 39_000)])
+    assert len(judge(Region(20_000, 40_000), voice, words)) == 1
+
+
+def _levels(*, crowd: float, beside: float) -> list[float]:
+    """Move by so many dB every 100 ms, from 20 to 40 s and beside."""
+    return [-30.0 + (crowd if 2_000 <= at < 4_000 else beside) * (at // 10 % 2) for at in range(6_000)]
+
+
+def test_many_voices_at_once_between_words_are_none() -> None:
+    words = _words(0, 20_000) + _words(40_000, 60_000)
+    wordless, heard = Region(20_000, 40_000), [Region(0, 60_000)]
+    assert judge(wordless, _voice(heard, levels=_levels(crowd=6, beside=15)), words) == []
+    # A single voice, and one in noise that is under the words beside it, too.
+    assert len(judge(wordless, _voice(heard, levels=_levels(crowd=14, beside=15)), words)) == 1
+    assert len(judge(wordless, _voice(heard, levels=_levels(crowd=6, beside=7)), words)) == 1
+
+
+def test_where_no_voice_is_heard_for_long_nobody_speaks() -> None:
+    voice = [Region(10_000, 20_000), Region(22_000, 24_000), Region(40_000, 50_000)]
+    assert find_unvoiced(Voice(Region(10_000, 60_000), voice, voice), []) == [
+        Region(24_300, 39_700),
+        Region(50_300, 59_700),
+    ]
+
+
+def test_a_detector_that_is_deaf_to_the_words_does_not_say_where_nobody_speaks() -> None:
+    assert find_unvoiced(_voice([]), _words(0, 20_000)) == []

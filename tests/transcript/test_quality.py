@@ -35,7 +35,11 @@ def test_nothing_is_strange_where_somebody_speaks(
 
 
 @pytest.mark.parametrize(
-    "phrase", ["Thank you.", "you", "I'm going to go ahead and do that, ", "Okay, okay. So, "]
+    "phrase",
+    [
+        *("Thank you.", "you", "I'm going to go ahead and do that, ", "Okay, okay. So, ", "감사합니다"),
+        *("شكرا للمشاهدة", "اشتركوا في القناة", "תודה רבה", "धन्यवाद", "Спасибо за просмотр!"),
+    ],
 )
 def test_a_phrase_on_and_on_is_strange_wherever_it_begins(phrase: str) -> None:
     text = f"{' '.join(SPEECH)} {' '.join([phrase] * 30)} {' '.join(SPEECH)}"
@@ -51,6 +55,9 @@ def test_a_phrase_on_and_on_is_strange_wherever_it_begins(phrase: str) -> None:
         "はい、そうです",
         "ขอบคุณครับ",
         "请不吝点赞 订阅 转发 打赏支持栏目",
+        "ຂອບໃຈຫຼາຍໆ",
+        "ကျေးဇူးတင်ပါတယ်",
+        "សូមអរគុណ",
     ],
 )
 def test_a_phrase_on_and_on_is_strange_in_scripts_without_spaces(phrase: str) -> None:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenoflow.tasks.transcript.second_opinion import Difference, DifferenceKind, Opinion, compare, still_open
+from stenoflow.tasks.transcript.second_opinion import (
+    Difference,
+    DifferenceKind,
+    Heard,
+    Opinion,
+    compare,
+    still_open,
+)
 from stenoflow.tasks.transcript.types import Region, Word
 
 _WORD_MS = 400
@@ -31,7 +38,7 @@ def _heard(words: list[str]) -> list[Word]:
 
 def _compared(said: list[str], heard: list[str] | None = None) -> list[tuple[str, int, int]]:
     """Return kind, first and last word of each difference."""
-    found = compare(" ".join(said), _heard(_SAID if heard is None else heard), _LENGTH_MS)
+    found = compare(" ".join(said), Heard(tuple(_heard(_SAID if heard is None else heard))), _LENGTH_MS)
     return [
         (each.kind.value, each.region.start_ms // _WORD_MS, each.region.end_ms // _WORD_MS) for each in found
     ]
@@ -74,7 +81,7 @@ def test_words_that_nobody_heard_are_invented() -> None:
 
 def test_scripts_without_spaces_are_compared_by_character() -> None:
     said = "今日は三つのことについて話します。新しいウェブサイトと来年のお金とロンドンの人たちです。"
-    heard = [Word(each, at * 100, at * 100 + 100) for at, each in enumerate(said)]
+    heard = Heard(tuple(Word(each, at * 100, at * 100 + 100) for at, each in enumerate(said)))
     assert compare(said, heard, 5_000) == ()
     (lost,) = compare(said[:10], heard, 5_000)
     assert (lost.kind, lost.region.start_ms) == (DifferenceKind.OMISSION, 1_000)
@@ -85,7 +92,7 @@ def test_scripts_without_spaces_are_compared_by_character() -> None:
     st.lists(st.sampled_from("abcd"), max_size=60),
 )
 def test_differences_lie_in_the_sound_in_order(said: list[str], heard: list[str]) -> None:
-    found = compare(" ".join(said), _heard(heard), 60 * _WORD_MS)
+    found = compare(" ".join(said), Heard(tuple(_heard(heard))), 60 * _WORD_MS)
     assert all(0 <= each.region.start_ms <= each.region.end_ms <= 60 * _WORD_MS for each in found)
     assert all(each.region.start_ms <= following.region.start_ms for each, following in pairwise(found))
 
@@ -146,11 +153,11 @@ def test_a_word_that_is_written_otherwise_is_not(said: str, heard: str) -> None:
 
 
 def test_what_the_other_one_is_not_sure_of_says_nothing() -> None:
-    heard = [
+    heard = (
         Word(word, at * 400, at * 400 + 400, 0.3 if word == "fifty" else 0.9)
         for at, word in enumerate(["all", "the", "fifty", "people", "who", "came", "late"])
-    ]
-    assert compare("all the 15 people who came late", heard, 3_000) == ()
+    )
+    assert compare("all the 15 people who came late", Heard(tuple(heard)), 3_000) == ()
 
 
 @pytest.mark.parametrize("by_ms", [3_000, -3_000])
@@ -159,6 +166,23 @@ def test_words_at_other_times_are_found_where_they_are(by_ms: int) -> None:
         Word(each.text, max(0, each.start_ms + by_ms * (at >= 20)), each.end_ms + 5_000)
         for at, each in enumerate(_heard(_SAID))
     ]
-    (found,) = compare(_TEXT, _heard(_SAID), _LENGTH_MS, times)
+    heard = Heard(tuple(_heard(_SAID)))
+    (found,) = compare(_TEXT, heard, _LENGTH_MS, times)
     assert (found.kind, found.region.start_ms // _WORD_MS) == (DifferenceKind.SHIFTED, 20)
-    assert compare(_TEXT, _heard(_SAID), _LENGTH_MS, _heard(_SAID)) == ()
+    assert compare(_TEXT, heard, _LENGTH_MS, heard.words) == ()
+
+
+def test_what_the_second_opinion_passed_over_is_no_invention() -> None:
+    words = _heard(_SAID)
+    heard = (*words[:20], *words[50:])
+    speech = Region(20 * _WORD_MS, 50 * _WORD_MS)
+    assert compare(_TEXT, Heard(heard, (speech,)), _LENGTH_MS) == ()
+    (music,) = compare(_TEXT, Heard(heard), _LENGTH_MS)
+    assert (music.kind, music.region) == (DifferenceKind.INVENTION, speech)
+
+
+def test_more_than_fits_into_what_the_second_opinion_passed_over_is_one() -> None:
+    words = _heard(_SAID)
+    heard = Heard((*words[:20], *words[50:]), (Region(20 * _WORD_MS, 20 * _WORD_MS + 4_000),))
+    (found,) = compare(_TEXT, heard, _LENGTH_MS)
+    assert found.kind is DifferenceKind.INVENTION

@@ -41,7 +41,16 @@ from stenoflow.tasks.engine.whisper import is_installed
 from stenoflow.tasks.media.encode import encode_mp3
 from stenoflow.tasks.media.speech_audio import decode_speech
 from stenoflow.tasks.transcript.alignment import AlignmentPiece, pieces_of
-from stenoflow.tasks.transcript.holes import NEAR_MS, Hole, are_too_few, find_wordless, judge, total_ms
+from stenoflow.tasks.transcript.holes import (
+    NEAR_MS,
+    Hole,
+    Voice,
+    are_too_few,
+    find_unvoiced,
+    find_wordless,
+    judge,
+    total_ms,
+)
 from stenoflow.tasks.transcript.languages import language_code
 from stenoflow.tasks.transcript.regions import Excerpt
 from stenoflow.tasks.transcript.text import split_words
@@ -125,7 +134,7 @@ class Reviewer:
                 found = replace(found, open=str(error))
                 break
             found = await _listen(listening.with_answer, found, region, answer)
-        return replace(found, aligned=tuple(listening.aligned))
+        return await _listen(listening.finish, found)
 
     async def _realigned(self, listening: _Listening, found: Review) -> Review:
         """Align the answers that are there anew, and ask for nothing."""
@@ -135,7 +144,7 @@ class Reviewer:
             answer = read_answer(stored, self.settings, region)
             await _listen(listening.add, answer, region)
         holes = await _listen(listening.find_holes, found)
-        return replace(found, holes=holes, aligned=tuple(listening.aligned), open=None)
+        return await _listen(listening.finish, replace(found, holes=holes, open=None))
 
     async def _asked_again(self, listening: _Listening, number: int, region: Region) -> Answer:
         key = again_key(listening.segment.cache_key, self.settings.align, number)
@@ -164,7 +173,7 @@ class _Listening:
     aligned: list[AlignedWords | None] = field(default_factory=list)
     _parts: list[TimedTranscript] = field(default_factory=list)
     _samples: NDArray[np.int16] | None = None
-    _heard: list[tuple[Region, list[Region]]] = field(default_factory=list)
+    _heard: list[Voice] = field(default_factory=list)
 
     @property
     def whole(self) -> Region:
@@ -202,6 +211,14 @@ class _Listening:
         return tuple(
             hole for wordless in self._wordless(words) for hole in self._judged(wordless, words, transcript)
         )
+
+    def finish(self, found: Review) -> Review:
+        """Add what is known by now: when words are said, and where nobody speaks."""
+        unvoiced: list[Region] = []
+        if self._is_timed:
+            words = words_of(put_together(self._parts, found))
+            unvoiced = [each for voice in self._heard for each in find_unvoiced(voice, words)]
+        return replace(found, aligned=tuple(self.aligned), unvoiced=tuple(unvoiced))
 
     def next_region(self, found: Review, *, whole: bool) -> Region | None:
         """Return what to ask for again; None where a piece of it would be of no use."""
@@ -279,18 +296,17 @@ class _Listening:
         if self._is_timed:
             return judge(wordless, voice, words)
         said = split_words(" ".join(each.text for each in transcript.utterances))
-        return [Hole(self.whole, sure=False)] if are_too_few(said, total_ms(voice)) else []
+        return [Hole(self.whole, sure=False)] if are_too_few(said, total_ms(voice.regions)) else []
 
-    def _voice(self, stretch: Region) -> list[Region]:
+    def _voice(self, stretch: Region) -> Voice:
         """Listen to a stretch, once: what was filled meanwhile lies in one that was listened to."""
         from stenoflow.tasks.acoustics.voice import find_voice  # noqa: PLC0415 - loads a model
 
-        for known, voice in self._heard:
-            if known.start_ms <= stretch.start_ms and stretch.end_ms <= known.end_ms:
-                return voice
-        voice = find_voice(self._decoded(), stretch)
-        self._heard.append((stretch, voice))
-        return voice
+        for known in self._heard:
+            if known.stretch.start_ms <= stretch.start_ms and stretch.end_ms <= known.stretch.end_ms:
+                return known
+        self._heard.append(find_voice(self._decoded(), stretch))
+        return self._heard[-1]
 
     def _decoded(self) -> NDArray[np.int16]:
         if self._samples is None:
