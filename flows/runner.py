@@ -276,7 +276,6 @@ class Runner:
             self._notifications.watch(used_models(job))
         broken = StenoflowError("the run that made this call was broken off")
         await run_blocking(self.context.ledger.recover, job.id, broken)
-        await run_blocking(self.context.catalog.retry_failed_segments, job.id)
         task = asyncio.create_task(work.work(self.active, job))
         self._under_way.add(task)
         error: BaseException | None = None

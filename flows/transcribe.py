@@ -81,6 +81,10 @@ class TranscribeWork(Work):
         make_up(context, job)
         return True
 
+    def duration_ms(self, context: AppContext, job: Job) -> int:
+        """Return how long the recording is; blocks."""
+        return super().duration_ms(context, job) if self._prepared is None else self._prepared.duration_ms
+
     async def work(self, run: Run, job: Job) -> None:
         """Transcribe and publish it: by `transcribe_recording`, plainly or inside runs of Prefect's."""
         if self._prepared is None:
@@ -92,11 +96,12 @@ class TranscribeWork(Work):
         if job is None:
             why = error or StenoflowError("nothing")
             return outcome_of_error(why, TranscriptDetails(), source=self.source.uri)
-        now = context.catalog.job(job.id)
-        if error is not None and now.state in {JobState.NEW, JobState.RUNNING, JobState.COMPLETE}:
-            # The job does not say so: another run has it, or it was complete before.
-            return outcome_of_error(error, TranscriptDetails(), source=self.source.uri, job=job.id)
-        return transcript_outcome(context, now, self.formats)
+        with context.database.reading():
+            now = context.catalog.job(job.id)
+            if error is not None and now.state in {JobState.NEW, JobState.RUNNING, JobState.COMPLETE}:
+                # The job does not say so: another run has it, or it was complete before.
+                return outcome_of_error(error, TranscriptDetails(), source=self.source.uri, job=job.id)
+            return transcript_outcome(context, now, self.formats)
 
     async def follow_up(self, runner: Runner, outcome: Outcome) -> Outcome:
         """Make minutes of it, where that is asked for; they do not take it back."""

@@ -50,15 +50,17 @@ class AppContext:
     run_id: str = field(default_factory=lambda: uuid4().hex)
     """What this run of the program is called in the database."""
 
-    def check(self) -> None:
+    def check(self, *, ffmpeg: bool = True) -> None:
         """See that all is there that a job needs, before anything is spent.
+
+        ``ffmpeg``: try it out, too, which starts it four times; False: it may not be needed.
 
         Raises:
             SettingsError: no ffmpeg can be used, or an entry of the price book cannot.
             ObjectStoreError: the store cannot be used.
             DiskFullError: too little space is left for the work folder.
         """
-        _ = self.prices, self.ffmpeg
+        _ = self.prices, self.ffmpeg if ffmpeg else None
         self.store.check()
         home = self.settings.home
         home.mkdir(parents=True, exist_ok=True)

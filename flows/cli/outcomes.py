@@ -50,7 +50,8 @@ def run_works(
     """
     if not works:
         return []
-    context.check()
+    # A recording that is transcribed already needs no ffmpeg, and for all others `prepare` tries it out.
+    context.check(ffmpeg=any(not isinstance(work, TranscribeWork) or work.request.digest for work in works))
     copies = copies or Copies(None)
     copies.name([work.source.uri for work in works if isinstance(work, TranscribeWork)])
 

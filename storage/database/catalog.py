@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, delete, exists, func, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
@@ -17,6 +17,33 @@ from stenoflow.storage.database.tables import Artifact, Job, Recording, Result, 
 from stenoflow.storage.errors import CrashedError, StenoflowError, StorageError, TakenError
 
 _MOST_CRASHES = 3
+# What every recording asks: made once, for to write such a statement down takes longer than to run it.
+_SEGMENTS = select(Segment).where(Segment.job_id == bindparam("job")).order_by(Segment.index)
+_PLANNED = (
+    select(Job)
+    .join(Recording, Recording.id == Job.recording_id)
+    .where(Recording.sha256 == bindparam("sha256"), Job.plan_hash == bindparam("plan"), Job.planned)
+    .limit(1)
+)
+_DIGESTS = (
+    select(Job)
+    .where(
+        Job.recording_id == bindparam("recording"),
+        Job.kind == JobKind.MINUTES,
+        Job.state.in_(PUBLISHED),
+    )
+    .order_by(Job.state, Job.created_at.desc(), Job.id)
+)
+_ARTIFACTS = select(Artifact).where(Artifact.job_id == bindparam("job")).order_by(Artifact.name)
+_PUT_BACK = (
+    update(Segment)
+    .where(
+        Segment.job_id == bindparam("job"),
+        (Segment.state == SegmentState.FAILED)
+        | ((Segment.state == SegmentState.DONE) & ~exists().where(Result.cache_key == Segment.cache_key)),
+    )
+    .values(state=SegmentState.CUT, error_kind=None, error_message=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +112,39 @@ class Catalog:
 
     def add_recording(self, recording: Recording) -> Recording:
         """Store a recording, or return the one that is stored under its id."""
-        recording.created_at = self._clock()
         with self._database.write() as session:
-            insert_missing(session, recording)
+            self._add_recording(session, recording)
             return session.get_one(Recording, recording.id)
 
-    def describe_recording(self, recording_id: str, duration_ms: int, media: dict[str, Any]) -> None:
-        """Store what probing found."""
-        with self._database.write() as session:
-            session.execute(
-                update(Recording)
-                .where(Recording.id == recording_id)
-                .values(duration_ms=duration_ms, media=media)
-            )
+    def describe(
+        self, job_id: str, duration_ms: int, media: dict[str, Any], origin_ms: int, names: Mapping[str, str]
+    ) -> Job:
+        """Store what probing found of a job's recording, and names of speakers; returns the job.
 
-    def open_job(self, job: Job) -> Job:
+        ``origin_ms``: where the first decoded sample lies on the recording's timeline.
+        """
+        with self._database.write() as session:
+            job = session.get_one(Job, job_id, with_for_update=True)
+            job.origin_ms = origin_ms
+            _name_speakers(job, names)
+            recording = session.get_one(Recording, job.recording_id)
+            recording.duration_ms, recording.media = duration_ms, media
+            return job
+
+    def open_job(self, job: Job, recording: Recording | None = None) -> Job:
         """Store a job, or return the one with the same id, its budget, tag, inbox and the like up to date.
 
         A format that was asked for once is kept: what is built anew is not to lack what there was.
+
+        Args:
+            job: the job.
+            recording: what it is of, which is stored before it; None: it is there.
         """
         job.created_at = self._clock()
         job.state = JobState.NEW
         with self._database.write() as session:
+            if recording is not None:
+                self._add_recording(session, recording)
             insert_missing(session, job)
             stored = session.get_one(Job, job.id, with_for_update=True)
             stored.budget_micro = job.budget_micro
@@ -144,6 +182,8 @@ class Catalog:
             again: take it even if it was set aside.
             unfinished: take it only if it is not complete: it was not when it was looked at.
 
+        Its segments that failed are put back to be transcribed, and those whose answers were erased since.
+
         Returns:
             Whether it was taken; False only where another run has completed it.
 
@@ -163,6 +203,7 @@ class Catalog:
             if job.crashes < _MOST_CRASHES:
                 job.state, job.run_id, job.finished_at = JobState.RUNNING, self._run_id, None
                 job.error_kind = job.error_message = None
+                session.execute(_PUT_BACK, {"job": job_id}, execution_options={"synchronize_session": False})
             else:
                 error = CrashedError(
                     f"{job.crashes} runs in a row died over job {job_id} without getting any further",
@@ -197,11 +238,6 @@ class Catalog:
             dead = [job for job in running if not self._leases.has_in_hand(session, job)]
             return [(job.id, job.run_id) for job in dead]
 
-    def set_origin(self, job_id: str, origin_ms: int) -> None:
-        """Store where the first decoded sample lies on the recording's timeline."""
-        with self._database.write() as session:
-            session.execute(update(Job).where(Job.id == job_id).values(origin_ms=origin_ms))
-
     def agree_on_language(self, job_id: str, language: str) -> str:
         """Store the language that a job's segments agree on, once; returns the one that is stored."""
         with self._database.write() as session:
@@ -209,26 +245,29 @@ class Catalog:
             job.language = job.language or language
             return job.language
 
-    def add_segment(self, job_id: str, cut: SegmentPlan, cache_key: str) -> None:
+    def add_segment(self, job_id: str, cut: SegmentPlan, cache_key: str) -> Segment:
         """Store a cut; done before the segment is used, so that a resumed run cuts at the same samples.
 
-        Saying it again changes nothing. Raises StorageError for another cut in its place.
+        Saying it again changes nothing.
+
+        Returns:
+            The segment as it is stored.
+
+        Raises:
+            StorageError: there is another cut in its place.
         """
         with self._database.write() as session:
             self._ours(session, job_id)
             insert_missing(session, _segment(job_id, cut, cache_key))
-            if session.get_one(Segment, (job_id, cut.index)).cache_key != cache_key:
+            segment = session.get_one(Segment, (job_id, cut.index))
+            if segment.cache_key != cache_key:
                 raise StorageError(f"segment {cut.index} of job {job_id} is cut already, and elsewhere")
+            return segment
 
     def name_speakers(self, job_id: str, names: Mapping[str, str]) -> bool:
         """Give speakers names, by what they are called otherwise; True if that changes anything."""
         with self._database.write() as session:
-            job = session.get_one(Job, job_id, with_for_update=True)
-            named = {**(job.speakers or {}), **{label: storable(name) for label, name in names.items()}}
-            changes = named != (job.speakers or {})
-            if changes:
-                job.speakers = named
-            return changes
+            return _name_speakers(session.get_one(Job, job_id, with_for_update=True), names)
 
     def finish_plan(
         self, job_id: str, samples: int, lost_ms: int, damage: dict[str, Any] | None = None
@@ -241,26 +280,11 @@ class Catalog:
     def find_plan(self, sha256: str, plan_hash: str) -> Plan | None:
         """Return the cuts of any job that planned the same audio by the same rules."""
         with self._database.read() as session:
-            job = session.scalars(
-                select(Job)
-                .join(Recording, Recording.id == Job.recording_id)
-                .where(Recording.sha256 == sha256, Job.plan_hash == plan_hash, Job.planned)
-                .limit(1)
-            ).first()
+            job = session.scalars(_PLANNED, {"sha256": sha256, "plan": plan_hash}).first()
             if job is None or job.samples is None:
                 return None
-            segments = session.scalars(_segments_of(job.id)).all()
+            segments = session.scalars(_SEGMENTS, {"job": job.id}).all()
             return Plan(tuple(map(plan_of_segment, segments)), job.samples, job.lost_ms, job.damage)
-
-    def retry_failed_segments(self, job_id: str) -> None:
-        """Put failed segments back to be transcribed, and those whose answers were erased since."""
-        erased = (Segment.state == SegmentState.DONE) & ~exists().where(Result.cache_key == Segment.cache_key)
-        with self._database.write() as session:
-            session.execute(
-                update(Segment)
-                .where(Segment.job_id == job_id, (Segment.state == SegmentState.FAILED) | erased)
-                .values(state=SegmentState.CUT, error_kind=None, error_message=None)
-            )
 
     def record_artifacts(self, job_id: str, artifacts: Iterable[Artifact], duration_ms: int) -> None:
         """Replace what is recorded of a job's artifacts, with the duration that they cover."""
@@ -291,12 +315,16 @@ class Catalog:
     def segments(self, job_id: str) -> Sequence[Segment]:
         """Return a job's segments in order."""
         with self._database.read() as session:
-            return session.scalars(_segments_of(job_id)).all()
+            return session.scalars(_SEGMENTS, {"job": job_id}).all()
 
     def segment(self, job_id: str, index: int) -> Segment:
         """Return one segment, which must exist."""
         with self._database.read() as session:
             return session.get_one(Segment, (job_id, index))
+
+    def _add_recording(self, session: Session, recording: Recording) -> None:
+        recording.created_at = self._clock()
+        insert_missing(session, recording)
 
     def _ours(self, session: Session, job_id: str) -> Job:
         """Return a job, locked, that no other living run is at work on."""
@@ -307,13 +335,8 @@ class Catalog:
 
     def digests(self, recording_id: str) -> Sequence[Job]:
         """Return the published digests of a recording's transcripts: whole ones first, then the newest."""
-        query = (
-            select(Job)
-            .where(Job.recording_id == recording_id, Job.kind == JobKind.MINUTES, Job.state.in_(PUBLISHED))
-            .order_by(Job.state, Job.created_at.desc(), Job.id)
-        )
         with self._database.read() as session:
-            return session.scalars(query).all()
+            return session.scalars(_DIGESTS, {"recording": recording_id}).all()
 
     def transcriptions(self, recording_id: str) -> Sequence[Job]:
         """Return the transcriptions of a recording, in whatever state."""
@@ -328,8 +351,7 @@ class Catalog:
     def artifacts(self, job_id: str) -> Sequence[Artifact]:
         """Return a job's recorded artifacts by name."""
         with self._database.read() as session:
-            query = select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)
-            return session.scalars(query).all()
+            return session.scalars(_ARTIFACTS, {"job": job_id}).all()
 
 
 def _count_crash(session: Session, job: Job) -> None:
@@ -340,8 +362,12 @@ def _count_crash(session: Session, job: Job) -> None:
     job.progress = progress
 
 
-def _segments_of(job_id: str) -> Select[Segment]:
-    return select(Segment).where(Segment.job_id == job_id).order_by(Segment.index)
+def _name_speakers(job: Job, names: Mapping[str, str]) -> bool:
+    named = {**(job.speakers or {}), **{label: storable(name) for label, name in names.items()}}
+    changes = named != (job.speakers or {})
+    if changes:
+        job.speakers = named
+    return changes
 
 
 def _segment(job_id: str, cut: SegmentPlan, cache_key: str) -> Segment:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.costs import CHARACTER, COUNTED, MS
@@ -15,6 +17,10 @@ from stenoflow.storage.database.rows import Clock, insert_into, storable
 from stenoflow.storage.database.states import Activity, AttemptState, ChargeKind
 from stenoflow.storage.database.tables import Attempt, Charge, DayCosts, Exposure, Job
 from stenoflow.storage.errors import BudgetError, StenoflowError
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.sql.dml import ReturningInsert
 
 CURRENCY = "USD"
 """What budgets are given in."""
@@ -130,15 +136,20 @@ def totals(session: Session) -> dict[tuple[Scope, str], int]:
 
 
 def _add(session: Session, scope: Scope, currency: str, amount_micro: int) -> int:
-    statement = insert_into(session, Exposure).values(
-        period=scope.period, tag=scope.tag, currency=currency, amount_micro=amount_micro
-    )
-    statement = statement.on_conflict_do_update(
+    total: int = session.execute(
+        _add_to_exposure(session.get_bind().dialect.name),
+        {"period": scope.period, "tag": scope.tag, "currency": currency, "amount_micro": amount_micro},
+    ).scalar_one()
+    return total
+
+
+@cache
+def _add_to_exposure(dialect: str) -> ReturningInsert[int]:
+    statement = insert_into(dialect, Exposure)
+    return statement.on_conflict_do_update(
         index_elements=[Exposure.period, Exposure.tag, Exposure.currency],
         set_={"amount_micro": Exposure.amount_micro + statement.excluded.amount_micro},
-    )
-    total: int = session.execute(statement.returning(Exposure.amount_micro)).scalar_one()
-    return total
+    ).returning(Exposure.amount_micro)
 
 
 _DAY = (
@@ -170,14 +181,19 @@ def _sums_of(charge: Charge) -> dict[str, int]:
 
 
 def _add_to_day(session: Session, day: tuple[str, ...], sums: Mapping[str, int]) -> None:
-    statement = insert_into(session, DayCosts).values(
-        **{column.key: value for column, value in zip(_DAY, day, strict=True)}, **sums
-    )
-    table = DayCosts.__table__
+    values = {column.key: value for column, value in zip(_DAY, day, strict=True)} | dict(sums)
+    session.execute(_add_to_day_costs(session.get_bind().dialect.name, tuple(sums)), values)
+
+
+@cache
+def _add_to_day_costs(dialect: str, sums: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
+    statement, table = insert_into(dialect, DayCosts), DayCosts.__table__
     more = {name: table.c[name] + statement.excluded[name] for name in sums}
-    session.execute(statement.on_conflict_do_update(index_elements=_DAY, set_=more))
+    return statement.on_conflict_do_update(index_elements=_DAY, set_=more)
 
 
+_RESERVE = select(Charge).where(Charge.attempt_id == bindparam("attempt"), Charge.kind == ChargeKind.RESERVE)
+_INSERT = insert(cast("Table", Charge.__table__))
 _TAKES_BACK = {AttemptState.SENT: ChargeKind.RELEASE, AttemptState.UNKNOWN: ChargeKind.RECONCILE}
 
 
@@ -242,8 +258,7 @@ class Postings:
 
     def _end(self, attempt: Attempt, state: AttemptState, error: StenoflowError | None = None) -> Charge:
         """Close an attempt, taking back its open reserve or its possible charge; returns the reserve."""
-        of_attempt = select(Charge).where(Charge.attempt_id == attempt.id)
-        reserve = self.session.scalars(of_attempt.where(Charge.kind == ChargeKind.RESERVE)).one()
+        reserve = self.session.scalars(_RESERVE, {"attempt": attempt.id}).one()
         kind = _TAKES_BACK.get(AttemptState(attempt.state))
         if kind is not None:
             self._charge(attempt, kind, _bill_of(reserve).reversed, reserve, reserve.created_at)
@@ -266,24 +281,24 @@ class Postings:
             whose: the job, or its reserve, by which the tag and the inbox are told.
             begun: when the request was begun.
         """
-        charge = Charge(
-            attempt_id=attempt.id,
-            job_id=attempt.job_id,
-            tag=whose.tag,
-            inbox=whose.inbox,
-            kind=kind,
-            activity=attempt.activity,
-            provider=attempt.provider,
-            model=attempt.model,
-            quantity=bill.quantity,
-            unit=bill.unit,
-            price=bill.price,
-            amount_micro=bill.amount_micro,
-            currency=bill.currency,
-            created_at=begun if kind == ChargeKind.RESERVE else self._clock(),
-        )
-        self.session.add(charge)
-        self._tally.add(scopes(attempt.run_id, begun, whose.tag), charge)
+        values = {
+            "attempt_id": attempt.id,
+            "job_id": attempt.job_id,
+            "tag": whose.tag,
+            "inbox": whose.inbox,
+            "kind": kind,
+            "activity": attempt.activity,
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "quantity": bill.quantity,
+            "unit": bill.unit,
+            "price": bill.price,
+            "amount_micro": bill.amount_micro,
+            "currency": bill.currency,
+            "created_at": begun if kind == ChargeKind.RESERVE else self._clock(),
+        }
+        self.session.execute(_INSERT, values)
+        self._tally.add(scopes(attempt.run_id, begun, whose.tag), Charge(**values))
 
 
 def _bill_of(charge: Charge) -> Bill:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 import stamina
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -41,6 +42,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._reading = engine
         self._writing = engine.execution_options(stenoflow_writes=True)
+        self._joined = threading.local()
 
     @property
     def engine(self) -> Engine:
@@ -63,8 +65,27 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a transaction that only reads. Raises DatabaseError, BrokenOffError."""
-        with self._errors(), Session(self._reading, expire_on_commit=False) as session:
-            yield session
+        joined: Session | None = getattr(self._joined, "session", None)
+        with self._errors():
+            if joined is not None:
+                yield joined
+                return
+            with Session(self._reading, expire_on_commit=False, autoflush=False) as session:
+                yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Have whatever this thread reads in the block read in one transaction; it writes nothing in it.
+
+        A row that was read is not read again. Raises DatabaseError, BrokenOffError.
+        """
+        with self.read() as session:
+            before = getattr(self._joined, "session", None)
+            self._joined.session = session
+            try:
+                yield
+            finally:
+                self._joined.session = before
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -74,6 +95,8 @@ class Database:
             BrokenOffError: the server went away meanwhile, be it before or after it was committed.
             DatabaseError: of any other failure; nothing was written.
         """
+        if getattr(self._joined, "session", None) is not None:
+            raise RuntimeError("what is written would not be seen by what the same block reads")
         with self._errors(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -186,7 +209,12 @@ def _is_locked(error: Exception) -> bool:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("stenoflow_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    try:
+        # By the driver itself: by SQLAlchemy it would cost as much as the statement that follows.
+        connection.connection.cursor().execute(begin)
+    except sqlite3.Error as error:
+        raise OperationalError(begin, None, error) from error
 
 
 def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,31 @@ from stenoflow.storage.database.rows import Clock, insert_missing, storable, utc
 from stenoflow.storage.database.states import Activity, AttemptState, SegmentState
 from stenoflow.storage.database.tables import Attempt, Charge, Job, Result, Segment
 from stenoflow.storage.errors import AnsweredError, BudgetError, StenoflowError, TakenError
+
+# What every segment asks: made once, for to write such a statement down takes longer than to run it.
+_KEYED = Result.cache_key.in_(bindparam("keys", expanding=True))
+_ANSWERS = select(Result.cache_key, Result.answer).where(_KEYED)
+_ANSWERED = select(Result.cache_key).where(_KEYED)
+_SUSPECTS = select(Result.cache_key, Result.suspect).where(_KEYED, Result.suspect.is_not(None))
+_KEPT = (
+    select(Attempt.id, Attempt.answer)
+    .where(Attempt.cache_key == bindparam("key"), Attempt.answer.is_not(None))
+    .order_by(Attempt.started_at, Attempt.id)
+)
+_OPEN = select(Attempt).where(Attempt.open_key == bindparam("key")).with_for_update()
+_SENT = select(Attempt.id).where(Attempt.job_id == bindparam("job"), Attempt.state == AttemptState.SENT)
+# In one order, so that two recoveries at once do not lock each other out for good.
+_SENT_LOCKED = (
+    select(Attempt)
+    .where(Attempt.job_id == bindparam("job"), Attempt.state == AttemptState.SENT)
+    .order_by(Attempt.id)
+    .with_for_update()
+)
+_SET_SEGMENT = (
+    update(Segment)
+    .where(Segment.job_id == bindparam("job"), Segment.index == bindparam("number"))
+    .values(state=bindparam("to"), error_kind=bindparam("kind"), error_message=bindparam("message"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +93,20 @@ class Ledger:
 
     def answers(self, cache_keys: Iterable[str]) -> dict[str, str]:
         """Return the stored raw answers by cache key."""
+        keys = list(cache_keys)
+        if not keys:
+            return {}
         with self._database.read() as session:
-            rows = session.execute(
-                select(Result.cache_key, Result.answer).where(Result.cache_key.in_(list(cache_keys)))
-            )
+            rows = session.execute(_ANSWERS, {"keys": keys})
             return {cache_key: answer for cache_key, answer in rows}  # noqa: C416 - Row is not a pair to mypy
 
     def answered(self, cache_keys: Iterable[str]) -> set[str]:
         """Return those of the cache keys whose answers are stored."""
+        keys = list(cache_keys)
+        if not keys:
+            return set()
         with self._database.read() as session:
-            return set(
-                session.scalars(select(Result.cache_key).where(Result.cache_key.in_(list(cache_keys))))
-            )
+            return set(session.scalars(_ANSWERED, {"keys": keys}))
 
     def begin(self, request: Request) -> str:
         """Store a request as sent and reserve its money.
@@ -98,7 +125,7 @@ class Ledger:
         with self._posting(self._budgets) as postings:
             session = postings.session
             job = session.get_one(Job, request.job_id, with_for_update=True)
-            if session.get(Result, request.cache_key) is not None:
+            if session.scalar(_ANSWERED, {"keys": [request.cache_key]}) is not None:
                 raise _answered(request)
             self._take_over(postings, request)
             self._check_price(job, request.run_id, f"{request.model} at {request.provider}", request.bill)
@@ -122,7 +149,7 @@ class Ledger:
             except IntegrityError as error:
                 # Another run was quicker by a moment: PostgreSQL lets two look at once.
                 raise _taken(request) from error
-            if session.get(Result, request.cache_key) is not None:
+            if session.scalar(_ANSWERED, {"keys": [request.cache_key]}) is not None:
                 # It came while the lock of its attempt was waited for; from now on none can come unseen.
                 raise _answered(request)
             postings.reserve(attempt, job, request.bill)
@@ -130,11 +157,9 @@ class Ledger:
 
     def suspects(self, cache_keys: Iterable[str]) -> dict[str, str]:
         """Return why stored answers are not to be trusted, by cache key; those that are, are left out."""
-        query = select(Result.cache_key, Result.suspect).where(
-            Result.cache_key.in_(list(cache_keys)), Result.suspect.is_not(None)
-        )
+        rows = {"keys": list(cache_keys)}
         with self._database.read() as session:
-            return {cache_key: reason for cache_key, reason in session.execute(query) if reason}
+            return {cache_key: reason for cache_key, reason in session.execute(_SUSPECTS, rows) if reason}
 
     def succeed(self, attempt_id: str, answer: str, bill: Bill, suspect: str | None = None) -> None:
         """Store an answer and what it cost; the segment is done. ``suspect``: why it is not to be trusted.
@@ -169,20 +194,14 @@ class Ledger:
 
     def first_suspect(self, cache_key: str) -> tuple[str, str] | None:
         """Return the first suspect answer, as (attempt, answer); None where none was."""
-        query = select(Attempt.id, Attempt.answer).where(
-            Attempt.cache_key == cache_key, Attempt.answer.is_not(None)
-        )
         with self._database.read() as session:
-            row = session.execute(query.order_by(Attempt.started_at).limit(1)).first()
+            row = session.execute(_KEPT, {"key": cache_key}).first()
             return None if row is None or row[1] is None else (row[0], row[1])
 
     def stored_suspects(self, cache_key: str) -> list[str]:
         """Return all answers that were kept and not taken, in the order of their requests."""
-        query = select(Attempt.answer).where(Attempt.cache_key == cache_key, Attempt.answer.is_not(None))
         with self._database.read() as session:
-            return [
-                answer for answer in session.scalars(query.order_by(Attempt.started_at, Attempt.id)) if answer
-            ]
+            return [answer for _, answer in session.execute(_KEPT, {"key": cache_key}) if answer]
 
     def accept_suspect(self, job_id: str, segment_index: int, attempt_id: str, suspect: str | None) -> None:
         """Take a suspect answer: there is no better one, or nothing is wrong with it (None)."""
@@ -256,15 +275,12 @@ class Ledger:
         Returns:
             How many there were.
         """
+        with self._database.read() as session:
+            if session.scalar(_SENT, {"job": job_id}) is None:
+                return 0
         with self._posting() as postings:
             session = postings.session
-            # In one order, so that two recoveries at once do not lock each other out for good.
-            sent = session.scalars(
-                select(Attempt)
-                .where(Attempt.job_id == job_id, Attempt.state == AttemptState.SENT)
-                .order_by(Attempt.id)
-                .with_for_update()
-            ).all()
+            sent = session.scalars(_SENT_LOCKED, {"job": job_id}).all()
             dead = [each for each in sent if not self._leases.is_alive(session, each.run_id)]
             for attempt in dead:
                 postings.mark_unknown(attempt, error)
@@ -303,9 +319,7 @@ class Ledger:
     def _take_over(self, postings: Postings, request: Request) -> None:
         """Close what is open for the same cache key, if its run is dead or is our own."""
         session = postings.session
-        open_ = session.scalars(
-            select(Attempt).where(Attempt.open_key == request.cache_key).with_for_update()
-        ).one_or_none()
+        open_ = session.scalars(_OPEN, {"key": request.cache_key}).one_or_none()
         if open_ is None:
             return
         if open_.run_id != request.run_id and self._leases.is_alive(session, open_.run_id):
@@ -388,11 +402,13 @@ def _set_segment(
     session: Session, job_id: str, index: int, state: SegmentState, error: StenoflowError | None = None
 ) -> None:
     session.execute(
-        update(Segment)
-        .where(Segment.job_id == job_id, Segment.index == index)
-        .values(
-            state=state,
-            error_kind=error.kind if error else None,
-            error_message=storable(str(error)) if error else None,
-        )
+        _SET_SEGMENT,
+        {
+            "job": job_id,
+            "number": index,
+            "to": state,
+            "kind": error.kind if error else None,
+            "message": storable(str(error)) if error else None,
+        },
+        execution_options={"synchronize_session": False},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -69,12 +70,15 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
     A cancellation meanwhile takes effect after it: a write to the ledger is never left half known.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(lambda: retry_outage(function, *args, **kwargs)))
+    here = contextvars.copy_context()
+    ended = asyncio.get_running_loop().run_in_executor(
+        None, lambda: here.run(lambda: retry_outage(function, *args, **kwargs))
+    )
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait([task])
+        if not ended.done():
+            await asyncio.wait([ended])
         raise
 
 

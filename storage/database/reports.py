@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, or_, select
 
 from stenoflow.storage.database.charges import CURRENCY
 from stenoflow.storage.database.connection import Database
@@ -27,6 +28,41 @@ from stenoflow.storage.database.tables import Attempt, Charge, Job, Recording, S
 _NEVER_SENT = "api-unreachable"
 # So many calls tell how fast models are, and so many recordings how long others of their kind are.
 _NEWEST = 200
+
+
+def _progress() -> Select[*tuple[Any, ...]]:
+    ended = Segment.state.in_([SegmentState.DONE, SegmentState.SILENT])
+    samples = Segment.end_sample - Segment.start_sample
+    return (
+        select(
+            Job.id,
+            func.count(Segment.index),
+            func.count(case((ended, 1))),
+            func.count(case((Segment.state == SegmentState.FAILED, 1))),
+            integer_sum(case((ended, samples))),
+            Job.planned,
+        )
+        .outerjoin(Segment, Segment.job_id == Job.id)
+        .where(Job.id.in_(bindparam("jobs", expanding=True)))
+        .group_by(Job.id, Job.planned)
+    )
+
+
+def _of_run() -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+    mine = select(Attempt.id).where(Attempt.job_id == bindparam("job"), Attempt.run_id == bindparam("run"))
+    sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
+    is_answer = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
+    counts = select(func.count(case((sent, 1))), func.count(case((is_answer, 1))))
+    spent = select(*spending_columns()).where(Charge.attempt_id.in_(mine))
+    return counts.where(Attempt.id.in_(mine)), spent
+
+
+# What every recording asks: made once, for to write such a statement down takes longer than to run it.
+_PROGRESS = _progress()
+_CALLS_OF_RUN, _SPENT_OF_RUN = _of_run()
+_SPENDING = select(*spending_columns())
+_SPENDING_OF = _SPENDING.where(Charge.job_id.in_(bindparam("jobs", expanding=True)))
+_CHARGES = select(Charge).where(Charge.job_id == bindparam("job")).order_by(Charge.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +136,15 @@ class Reports:
 
     def progress(self, job_ids: Sequence[str]) -> list[JobProgress]:
         """Tell how far jobs are."""
-        ended = Segment.state.in_([SegmentState.DONE, SegmentState.SILENT])
-        failed = Segment.state == SegmentState.FAILED
-        samples = Segment.end_sample - Segment.start_sample
-        query = (
-            select(
-                Job.id,
-                func.count(Segment.index),
-                func.count(case((ended, 1))),
-                func.count(case((failed, 1))),
-                integer_sum(case((ended, samples))),
-                Job.planned,
-            )
-            .outerjoin(Segment, Segment.job_id == Job.id)
-            .where(Job.id.in_(job_ids))
-            .group_by(Job.id, Job.planned)
-        )
         with self._database.read() as session:
-            return [JobProgress(*row) for row in session.execute(query)]
+            return [JobProgress(*row) for row in session.execute(_PROGRESS, {"jobs": list(job_ids)})]
 
     def run_totals(self, job_id: str, run_id: str) -> RunTotals:
         """Tell what one run did for a job: requests made and money spent."""
-        mine = select(Attempt.id).where(Attempt.job_id == job_id, Attempt.run_id == run_id)
+        mine = {"job": job_id, "run": run_id}
         with self._database.read() as session:
-            sent = Attempt.error_kind.is_distinct_from(_NEVER_SENT)
-            is_answer = (Attempt.state == AttemptState.OK) & (Attempt.activity != Activity.TRANSLATION)
-            counts = select(func.count(case((sent, 1))), func.count(case((is_answer, 1))))
-            calls, answered = session.execute(counts.where(Attempt.id.in_(mine))).one()
-            row = session.execute(select(*spending_columns()).where(Charge.attempt_id.in_(mine))).one()
+            calls, answered = session.execute(_CALLS_OF_RUN, mine).one()
+            row = session.execute(_SPENT_OF_RUN, mine).one()
         return RunTotals(calls, answered, Spending(*row))
 
     def speeds(self) -> dict[tuple[str, str], float]:
@@ -192,11 +209,10 @@ class Reports:
 
     def spending(self, job_ids: Sequence[str] | None = None) -> Spending:
         """Tell what jobs have cost in all their runs; all jobs if none are named."""
-        query = select(*spending_columns())
-        if job_ids is not None:
-            query = query.where(Charge.job_id.in_(job_ids))
         with self._database.read() as session:
-            return Spending(*session.execute(query).one())
+            if job_ids is None:
+                return Spending(*session.execute(_SPENDING).one())
+            return Spending(*session.execute(_SPENDING_OF, {"jobs": list(job_ids)}).one())
 
     def jobs(self, only: JobFilter | None = None, *, limit: int | None = None) -> list[JobLine]:
         """List jobs, newest first."""
@@ -237,8 +253,7 @@ class Reports:
     def charges(self, job_id: str) -> Sequence[Charge]:
         """List a job's entries in the ledger in the order they were made."""
         with self._database.read() as session:
-            query = select(Charge).where(Charge.job_id == job_id).order_by(Charge.id)
-            return session.scalars(query).all()
+            return session.scalars(_CHARGES, {"job": job_id}).all()
 
     def costs(self, by: CostsBy, since: datetime | None = None, most: int | None = None) -> list[CostLine]:
         """Sum the charges under headings, in the headings' order.

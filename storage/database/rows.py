@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, func, inspect
@@ -34,17 +35,23 @@ def insert_missing(session: Session, row: Base) -> None:
         mapper.column_attrs[name].columns[0].name: storable(value) if isinstance(value, str) else value
         for name, value in given.items()
     }
-    statement = insert_into(session, type(row)).values(values)
+    session.execute(_insert_missing(session.get_bind().dialect.name, type(row)), values)
+
+
+@cache
+def _insert_missing(dialect: str, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     # Under any unique key: ids are made of the others, and PostgreSQL may trip over those first.
-    session.execute(statement.on_conflict_do_nothing())
+    return insert_into(dialect, table).on_conflict_do_nothing()
 
 
-def insert_into(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+def insert_into(dialect: str, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that can say ON CONFLICT, which is written the same way in both dialects."""
     from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - a tenth of a second, for who writes
 
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement: sqlite.Insert | postgresql.Insert = dialect.insert(table)
+    # Of the table, not of the class: what the ORM would do besides takes longer than the statement.
+    statement: sqlite.Insert | postgresql.Insert = (sqlite if dialect == "sqlite" else postgresql).insert(
+        table.__table__
+    )
     return statement
 
 

@@ -49,10 +49,11 @@ def publish_files(
     """
     _retract_manifest(context, job)
     artifacts = [each if isinstance(each, Artifact) else _store(context, job, each) for each in files]
-    record = json.dumps(context.records.read(job.id), ensure_ascii=False).encode("utf-8", "replace")
+    with context.database.reading():
+        record = json.dumps(context.records.read(job.id), ensure_ascii=False).encode("utf-8", "replace")
+        recording = context.catalog.recording(job.recording_id)
+        charges = context.reports.charges(job.id)
     context.store.put_bytes(artifact_key(job, ANSWERS), record, content_type="application/json")
-    recording = context.catalog.recording(job.recording_id)
-    charges = context.reports.charges(job.id)
     data = manifest.render(job, recording, artifacts, charges, details)
     stored = _store(context, job, ArtifactFile(MANIFEST, data, "application/json"))
     context.catalog.record_artifacts(job.id, [*artifacts, stored], details.duration_ms)

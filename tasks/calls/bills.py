@@ -112,6 +112,18 @@ def check_affordable(context: AppContext, job: Job, expected: Iterable[tuple[Tar
         BudgetError: the job's own budget, the run's, the month's or the tag's has no room, or no budget can
             be kept since the price is unknown.
     """
+    try:
+        with context.database.reading():
+            _check_room(context, job, expected)
+    except BudgetError as error:
+        error.job_id = job.id
+        # A run that is at work on it has checked it before, and knows better.
+        with suppress(TakenError):
+            context.catalog.set_state(job.id, JobState.REFUSED, error)
+        raise
+
+
+def _check_room(context: AppContext, job: Job, expected: Iterable[tuple[Target, Bill]]) -> None:
     spent = context.reports.spending([job.id])
     if spent.actual_micro + spent.possible_micro:
         return
@@ -122,14 +134,7 @@ def check_affordable(context: AppContext, job: Job, expected: Iterable[tuple[Tar
     target, bill = min(bills, key=lambda each: is_countable(each[1]))
     if is_countable(bill):
         bill = replace(bill, amount_micro=sum(each.amount_micro or 0 for _, each in bills))
-    try:
-        context.ledger.check_room(job.id, context.run_id, str(target), bill)
-    except BudgetError as error:
-        error.job_id = job.id
-        # A run that is at work on it has checked it before, and knows better.
-        with suppress(TakenError):
-            context.catalog.set_state(job.id, JobState.REFUSED, error)
-        raise
+    context.ledger.check_room(job.id, context.run_id, str(target), bill)
 
 
 def is_countable(bill: Bill) -> bool:

@@ -203,7 +203,8 @@ class TranscribeCall(PaidCall[TranscribedAnswer]):
 
     async def recorded(self) -> None:
         """Store what the second opinion says of it, and count the segment's vote on the job's language."""
-        await run_blocking(self._store_opinion)
+        if self.second is not None:
+            await run_blocking(self._store_opinion)
         if not self._is_translation:
             await self.languages.answered(self.segment)
 

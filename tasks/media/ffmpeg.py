@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -98,15 +99,13 @@ def _fit(path: str, origin: str) -> Ffmpeg | str:
     return fitness.unfit or Ffmpeg(path, fitness.version, origin)
 
 
-def _candidates() -> list[tuple[str, str]]:
-    candidates = []
+def _candidates() -> Iterator[tuple[str, str]]:
     if on_path := shutil.which("ffmpeg"):
-        candidates.append((on_path, "PATH"))
+        yield on_path, "PATH"
     import imageio_ffmpeg  # noqa: PLC0415 - it takes a tenth of a second, and few commands decode
 
     with contextlib.suppress(RuntimeError):  # its wheel for this platform may carry no program
-        candidates.append((imageio_ffmpeg.get_ffmpeg_exe(), "imageio-ffmpeg"))
-    return candidates
+        yield imageio_ffmpeg.get_ffmpeg_exe(), "imageio-ffmpeg"
 
 
 def _version(path: str) -> str:

@@ -125,6 +125,19 @@ def test_a_piece_that_ends_with_its_last_word_is_placed() -> None:
     assert all(first <= begins < ends <= end for begins, ends, _ in filter(None, found))
 
 
+@needs_speech
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("mfa-acoustic_corpus", 0.93), pytest.param("mfa-cold_corpus", 0.85, marks=pytest.mark.slow)],
+)
+def test_where_every_tenth_word_is_wrong_words_are_at_their_places(name: str, share: float) -> None:
+    words, truth, sound = _true(name)
+    said = [words[7 * at % len(words)] if at % 10 == 5 else word for at, word in enumerate(words)]
+    found = PocketsphinxAligner(said, sound).align(said, 0, len(sound) // 320, pass_over=False)
+    assert found is not None
+    assert sum(late <= 20 for late in _late(found, truth)) >= share * len(words)
+
+
 def test_words_as_written_take_the_times_of_those_that_are_said() -> None:
     placed: list[Placed | None] = [(0, 5, -1.0), None, (9, 12, -2.0)]
     assert list(joined(placed, [2, 0, 1])) == [(0, 5, -1.0), None, (9, 12, -2.0)]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
@@ -76,7 +76,7 @@ def serving_slowly(admission: Admission) -> Iterator[tuple[str, Slow]]:
 
 
 def _metric(url: str, name: str) -> float:
-    text = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    text = httpx.get(url.removesuffix("/v1") + "/metrics", timeout=FOREVER).text
     return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
@@ -108,36 +108,46 @@ def test_those_in_line_are_served_and_the_next_is_told_when_to_come_again(silenc
         assert _metric(url, "process_resident_memory_bytes") > 0
 
 
+def _upload(file: Path) -> dict[str, tuple[str, bytes]]:
+    return {"file": (file.name, file.read_bytes())}
+
+
+@asynccontextmanager
+async def leaving(url: str, file: Path, **fields: str) -> AsyncGenerator[None, None]:
+    """Ask, and leave at the end of the block without an answer."""
+    async with httpx.AsyncClient(timeout=FOREVER) as http:
+        data = {"model": _MODEL, **fields}
+        sent = http.post(f"{url}/audio/transcriptions", data=data, files=_upload(file))
+        asked = asyncio.create_task(sent)
+        yield
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
 @pytest.mark.parametrize("fields", [{}, {"stream": "true"}])
-def test_who_leaves_is_not_worked_for(silence: Path, fields: dict[str, str]) -> None:
+async def test_who_leaves_is_not_worked_for(silence: Path, fields: dict[str, str]) -> None:
     with serving_slowly(Admission(active=1)) as (url, slow):
-        with httpx.Client() as client, pytest.raises(httpx.ReadTimeout), silence.open("rb") as sound:
-            client.post(
-                f"{url}/audio/transcriptions",
-                data={"model": _MODEL, **fields},
-                files={"file": sound},
-                timeout=1.0,
-            )
+        async with leaving(url, silence, **fields):
+            await asyncio.to_thread(_until, url, "stenoflow_engine_active", 1)
         if fields:
             # Its next word finds out that nobody listens.
             slow.go.set()
-        _until(url, "stenoflow_engine_active", 0)
+        await asyncio.to_thread(_until, url, "stenoflow_engine_active", 0)
         assert slow.closed == 1
         slow.go.set()
-        assert _ask(url, silence).json()["text"] == "word0 word1 word2"
+        answer = await asyncio.to_thread(_ask, url, silence)
+        assert answer.json()["text"] == "word0 word1 word2"
 
 
-def test_who_waits_in_line_may_leave(silence: Path) -> None:
-    with serving_slowly(Admission(active=1)) as (url, slow), ThreadPoolExecutor(2) as clients:
-        first = clients.submit(_ask, url, silence)
-        _until(url, "stenoflow_engine_active", 1)
-        with pytest.raises(httpx.ReadTimeout), silence.open("rb") as sound:
-            httpx.post(
-                f"{url}/audio/transcriptions", data={"model": _MODEL}, files={"file": sound}, timeout=0.5
-            )
-        _until(url, "stenoflow_engine_waiting", 0)
+async def test_who_waits_in_line_may_leave(silence: Path) -> None:
+    with serving_slowly(Admission(active=1)) as (url, slow):
+        first = asyncio.create_task(asyncio.to_thread(_ask, url, silence))
+        await asyncio.to_thread(_until, url, "stenoflow_engine_active", 1)
+        async with leaving(url, silence):
+            await asyncio.to_thread(_until, url, "stenoflow_engine_waiting", 1)
+        await asyncio.to_thread(_until, url, "stenoflow_engine_waiting", 0)
         slow.go.set()
-        assert first.result().status_code == 200
+        assert (await first).status_code == 200
         assert slow.closed == 1
 
 
@@ -237,8 +247,8 @@ async def test_beyond_the_bound_it_refuses_and_who_leaves_frees_a_place(short_sp
 
             def ask(file: Path) -> asyncio.Task[httpx.Response]:
                 data = {"model": _SMALLEST}
-                upload = {"file": (file.name, file.read_bytes())}
-                return asyncio.create_task(http.post(f"{url}/audio/transcriptions", data=data, files=upload))
+                sent = http.post(f"{url}/audio/transcriptions", data=data, files=_upload(file))
+                return asyncio.create_task(sent)
 
             asked = [ask(sound()) for _ in range(MOST_ADMITTED)]
             await asyncio.to_thread(_until, url, "stenoflow_engine_active", MOST_ACTIVE)

@@ -43,10 +43,9 @@ def _put(tmp_path: Path, name: str, size: int) -> str:
 
 def _open(context: AppContext, source: str, size: int, duration_ms: int) -> None:
     """Open the job of a recording, of which nothing is transcribed yet."""
-    recording = context.catalog.add_recording(
-        Recording(id=f"r{size}", source=source, name="x", version=None, sha256=f"{size:064}", bytes=size)
+    recording = Recording(
+        id=f"r{size}", source=source, name="x", version=None, sha256=f"{size:064}", bytes=size
     )
-    context.catalog.describe_recording(recording.id, duration_ms, {})
     settings = job_settings(context.settings, context.models, RecordingOptions())
     context.catalog.open_job(
         Job(
@@ -55,8 +54,10 @@ def _open(context: AppContext, source: str, size: int, duration_ms: int) -> None
             settings_hash=settings.settings_hash,
             settings=settings.to_dict(),
             plan_hash=settings.plan_hash,
-        )
+        ),
+        recording,
     )
+    context.catalog.describe(f"j{size}", duration_ms, {}, 0, {})
 
 
 def test_what_waits_counts_by_its_size(context: AppContext, tmp_path: Path) -> None:

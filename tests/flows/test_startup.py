@@ -107,6 +107,27 @@ def test_an_estimate_and_a_rerun_load_nothing_that_decodes_or_renders(
     assert len(api.calls) == calls
 
 
+@pytest.mark.program
+def test_without_an_ffmpeg_what_is_transcribed_already_is_shown_and_nothing_else_is_sent(
+    stenoflow: Command,
+    api: AudioApiServer,
+    meeting: Meeting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert stenoflow("transcribe", meeting.path).exit_code == 0
+    calls = len(api.calls)
+    # Trying one out starts it four times, which a rerun has no need of.
+    monkeypatch.setenv("STENOFLOW_FFMPEG", "/bin/false")
+    assert stenoflow("transcribe", meeting.path, "--json").line["status"] == "complete"
+    other = tmp_path / "other.mp3"
+    other.write_bytes(meeting.path.read_bytes() + b"other")
+    refused = stenoflow("transcribe", other, "--json")
+    assert (refused.exit_code, refused.line["status"]) == (2, "failed")
+    assert "STENOFLOW_FFMPEG=/bin/false cannot be used" in refused.line["error"]["message"]
+    assert len(api.calls) == calls
+
+
 def test_each_command_is_listed_with_the_first_line_of_its_help() -> None:
     groups = [cast("typer.core.TyperGroup", get_command(app))]
     groups.append(cast("typer.core.TyperGroup", groups[0].commands["db"]))

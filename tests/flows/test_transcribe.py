@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pysubs2
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.flows.conftest import Command, Meeting, charges, read_artifact
@@ -58,6 +59,35 @@ def test_all_formats_say_the_same_words(stenoflow: Command, api: AudioApiServer,
         cues = pysubs2.SSAFile.from_string(read_artifact(line, name), name)
         assert " ".join(cue.plaintext for cue in cues).split() == truth
         assert [cue.start for cue in cues] == sorted(cue.start for cue in cues)
+
+
+@pytest.mark.program
+def test_a_recording_of_one_segment_takes_few_statements_and_transactions(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    asked: list[str] = []
+    written: list[Connection] = []
+    done = written.append
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        # The display's own questions depend on how long it takes.
+        if "OUTER JOIN" not in statement:
+            asked.append(statement)
+
+    assert stenoflow("jobs").exit_code == 0
+    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "commit", done)
+    try:
+        assert stenoflow("transcribe", meeting.path).exit_code == 0
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "commit", done)
+    assert len(api.calls) == 1
+    # Of a crowd of short recordings this is what takes longest.
+    # The lease is renewed as often as it takes.
+    renewed = [each for each in asked if each.startswith("UPDATE runs")]
+    assert len(asked) - len(renewed) <= 105
+    assert len(written) - len(renewed) <= 15
 
 
 @pytest.mark.program

@@ -27,7 +27,7 @@ from stenoflow.tasks.jobs.transcribe.segment import RecordingSegmenter
 
 SIDE_EFFECTS: dict[type[Any], tuple[str, ...]] = {
     Catalog: (
-        *("add_recording", "open_job", "describe_recording", "set_origin", "claim", "add_segment"),
+        *("open_job", "describe", "claim", "add_segment"),
         *("finish_plan", "record_artifacts", "set_state"),
     ),
     Ledger: ("recover", "begin", "succeed", "mark_unknown", "refuse", "mark_cached"),

@@ -79,6 +79,7 @@ def prepare(
 
     Raises:
         RefusedError: it will not be transcribed; where it could be read, its job says so too.
+        SettingsError: there is no ffmpeg that can be used.
         StenoflowError: it could not be read or stored.
     """
     with _looking(source) as look:
@@ -88,22 +89,16 @@ def prepare(
                 f"{source.name} is another recording now than the one that was meant",
                 "stenoflow transcribe takes it as a new one",
             )
-        recording = context.catalog.add_recording(
-            Recording(
-                id=recording_id(source.uri, fetched.sha256),
-                source=source.uri,
-                name=source.name,
-                version=source.version,
-                sha256=fetched.sha256,
-                bytes=fetched.size,
-            )
-        )
+        recording = _recording(source, fetched.sha256, fetched.size)
         request = _as_begun(context, recording, _with_diarization(request, fetched.sha256))
-        job = context.catalog.open_job(_job(context, recording, request))
+        job = context.catalog.open_job(_job(context, recording, request), recording)
+        recording = context.catalog.recording(job.recording_id)
         if job.state == JobState.COMPLETE and not request.realign and context.has_artifacts(job.id):
             if request.names:
                 rename(context, job.id, request.names)
             return PreparedJob(job, recording, fetched, None, recording.duration_ms or 0)
+        # Before anything is spent, and not before it is known that there is something to do.
+        _ = context.ffmpeg
         try:
             check_engine(context.settings, request.settings)
             check_diarizer(context, request.settings)
@@ -123,13 +118,11 @@ def prepare(
                 context.catalog.set_state(job.id, state, error)
             raise
         check_affordable(context, job, expected_bills(context, job, fetched.sha256, sound_ms))
-    context.catalog.describe_recording(recording.id, duration_ms, asdict(info))
-    context.catalog.set_origin(job.id, stream.origin_ms)
-    context.catalog.name_speakers(job.id, request.names)
+    job = context.catalog.describe(job.id, duration_ms, asdict(info), stream.origin_ms, request.names)
     if request.realign:
         done = [each for each in context.catalog.segments(job.id) if each.state == SegmentState.DONE]
         realign(context, request.settings, [each.cache_key for each in done])
-    return PreparedJob(context.catalog.job(job.id), recording, fetched, stream, duration_ms)
+    return PreparedJob(job, recording, fetched, stream, duration_ms)
 
 
 def content_of(recording: Recording) -> str | None:
@@ -162,17 +155,8 @@ def refuse_unread(
 
     ``error``: its kind and message.
     """
-    recording = context.catalog.add_recording(
-        Recording(
-            id=recording_id(source.uri, _UNREAD),
-            source=source.uri,
-            name=source.name,
-            version=source.version,
-            sha256=_UNREAD,
-            bytes=source.size,
-        )
-    )
-    job = context.catalog.open_job(_job(context, recording, request))
+    recording = _recording(source, _UNREAD, source.size)
+    job = context.catalog.open_job(_job(context, recording, request), recording)
     why = StenoflowError(error.get("message", ""))
     context.catalog.set_state(job.id, JobState(status), why, error.get("kind"))
     return job.id
@@ -246,6 +230,17 @@ def _as_begun(context: AppContext, recording: Recording, request: TranscribeRequ
                 told = replace(told, speakers=of.speakers, turns=of.turns)
             return replace(settled, settings=told)
     return request
+
+
+def _recording(source: Source, sha256: str, size: int) -> Recording:
+    return Recording(
+        id=recording_id(source.uri, sha256),
+        source=source.uri,
+        name=source.name,
+        version=source.version,
+        sha256=sha256,
+        bytes=size,
+    )
 
 
 def _job(context: AppContext, recording: Recording, request: TranscribeRequest) -> Job:

@@ -89,21 +89,26 @@ def publish(context: AppContext, job_id: str) -> JobState:
     Raises:
         ObjectStoreError, DiskFullError: the artifacts could not be stored; the manifest is not written.
     """
-    job = context.catalog.job(job_id)
-    recording = context.catalog.recording(job.recording_id)
-    segments = context.catalog.segments(job_id)
-    failed = [segment for segment in segments if segment.state not in _ENDED]
-    if failed and not any(segment.state == SegmentState.DONE for segment in segments):
-        reason = NothingTranscribedError(failed[0].error_message or "no segment could be transcribed")
+    with context.database.reading():
+        job = context.catalog.job(job_id)
+        recording = context.catalog.recording(job.recording_id)
+        segments = context.catalog.segments(job_id)
+        failed = [segment for segment in segments if segment.state not in _ENDED]
+        if failed and not any(segment.state == SegmentState.DONE for segment in segments):
+            reason = NothingTranscribedError(failed[0].error_message or "no segment could be transcribed")
+        else:
+            reason = None
+            document = document_of(context, job, segments)
+            translation = translation_of(context, job, segments)
+            suspects = context.ledger.suspects(
+                with_translations((segment.cache_key for segment in segments), translator_of(job.settings))
+            )
+            keys = (each.cache_key for each in segments)
+            by = context.ledger.answered_by(keys) if job.settings.get("others") else {}
+            details = transcription_details(job, segments, document, suspects, translation, answered_by=by)
+    if reason is not None:
         context.catalog.set_state(job_id, JobState.FAILED, reason, failed[0].error_kind)
         return JobState.FAILED
-    document = document_of(context, job, segments)
-    translation = translation_of(context, job, segments)
-    suspects = context.ledger.suspects(
-        with_translations((segment.cache_key for segment in segments), translator_of(job.settings))
-    )
-    by = context.ledger.answered_by(each.cache_key for each in segments) if job.settings.get("others") else {}
-    details = transcription_details(job, segments, document, suspects, translation, answered_by=by)
     files = _files(job, [document] if translation is None else [document, translation])
     publish_files(context, job, files, details)
     put_into_index(context, job, document)

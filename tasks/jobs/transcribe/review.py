@@ -82,17 +82,16 @@ class Reviewer:
     settings: JobSettings
     ask: AskAgain
 
-    async def begin(self, segment: Segment) -> None:
-        """Note that a segment's answer, which is about to come, is to be listened to."""
+    def begin(self, segment: Segment) -> None:
+        """Note that a segment's answer, which is about to come, is to be listened to; blocks."""
         key = review_key(segment.cache_key, self.settings.align)
-        await run_blocking(self.context.ledger.put_result, key, Review(open=NOT_YET).to_json())
+        self.context.ledger.put_result(key, Review(open=NOT_YET).to_json())
 
     async def review(self, segment: Segment, sound: Path) -> None:
         """Listen to a segment whose answer is stored, where that was not done yet and its sound is there."""
-        found = await run_blocking(stored_review, self.context, self.settings, segment)
-        if found is None or not found.open or not await asyncio.to_thread(sound.exists):
+        stored, found = await run_blocking(self._to_listen_to, segment, sound)
+        if found is None:
             return
-        stored = (await run_blocking(self.context.ledger.answers, [segment.cache_key]))[segment.cache_key]
         listening = _Listening(self.context, self.settings, segment, sound)
         await _listen(listening.add, read_answer(stored, self.settings, listening.whole))
         realigned = await self._realigned(listening, found) if found.open == REALIGN else None
@@ -100,9 +99,19 @@ class Reviewer:
         key = review_key(segment.cache_key, self.settings.align)
         await run_blocking(self.context.ledger.set_result, key, found.to_json())
 
+    def _to_listen_to(self, segment: Segment, sound: Path) -> tuple[str, Review | None]:
+        """Return a segment's answer, and what was found of it; None where no more is to be found; blocks."""
+        with self.context.database.reading():
+            found = stored_review(self.context, self.settings, segment)
+            if found is None or not found.open or not sound.exists():
+                return "", None
+            return self.context.ledger.answers([segment.cache_key])[segment.cache_key], found
+
     async def _review(self, listening: _Listening) -> Review:
-        suspects = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
         found = Review(holes=await _listen(listening.find_holes, Review()))
+        if not found.holes:
+            return replace(found, aligned=tuple(listening.aligned))
+        suspects = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
         while found.holes and len(found.asked) + len(suspects) < MOST_AGAIN:
             region = listening.next_region(found, whole=not (found.asked or suspects))
             if region is None:

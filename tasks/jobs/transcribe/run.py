@@ -106,17 +106,22 @@ class LanguageVote:
         async with self._loading:
             if self._loaded:
                 return
-            job = await run_blocking(self.context.catalog.job, self.job_id)
-            self._agreed = job.language
-            segments = await run_blocking(self.context.catalog.segments, self.job_id)
-            voting = [
-                each
-                for each in segments
-                if each.state == SegmentState.DONE and (self._agreed is None or is_free(each.index))
-            ]
-            self._votes |= await run_blocking(_votes_of, self.context, self.settings, voting)
+            self._agreed, votes = await run_blocking(self._stored)
+            self._votes |= votes
             self._loaded = True
         await self._agree()
+
+    def _stored(self) -> tuple[str | None, dict[int, Vote]]:
+        """Return the language that is agreed on, and the votes that still count; blocks."""
+        catalog = self.context.catalog
+        with self.context.database.reading():
+            agreed = catalog.job(self.job_id).language
+            voting = [
+                each
+                for each in catalog.segments(self.job_id)
+                if each.state == SegmentState.DONE and (agreed is None or is_free(each.index))
+            ]
+            return agreed, _votes_of(self.context, self.settings, voting)
 
     async def _agree(self) -> None:
         if self._agreed is not None or self.settings.languages:
@@ -199,19 +204,29 @@ class SegmentTranscriber:
 
     async def _transcribe(self, index: int, sound: Path) -> None:
         context = self.caller.context
-        segment = await run_blocking(context.catalog.segment, self.vote.job_id, index)
+        segment = await run_blocking(self._begin, index)
         if segment.state == SegmentState.SILENT:
             return
         if segment.state != SegmentState.DONE:
-            if not await run_blocking(self._call(segment, sound, Activity.TRANSCRIPTION).is_answered):
-                await self._reviewer.begin(segment)
             if self.settings.others:
                 await run_blocking(self._reuse, segment)
             await self._obtain(segment, sound)
             await self.vote.answered(segment)
         await self._reviewer.review(segment, sound)
+        if not self.settings.translate:
+            return
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
             await self._translate(segment, sound)
+
+    def _begin(self, index: int) -> Segment:
+        """Return a segment; notes that its answer, which is about to come, is to be listened to; blocks."""
+        context = self.caller.context
+        with context.database.reading():
+            segment = context.catalog.segment(self.vote.job_id, index)
+            answered = context.ledger.answered([segment.cache_key])
+        if segment.state not in {SegmentState.SILENT, SegmentState.DONE} and not answered:
+            self._reviewer.begin(segment)
+        return segment
 
     async def _obtain(
         self,

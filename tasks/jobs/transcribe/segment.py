@@ -92,7 +92,7 @@ class RecordingSegmenter:
         handed = {segment.index for segment in waiting if segment.cache_key in without_sound}
         for index in sorted(handed):
             hand_over(index)
-        planned = retry_outage(self._context.catalog.job, self._prepared.job.id).planned
+        planned = bool(stored) and retry_outage(self._context.catalog.job, self._prepared.job.id).planned
         if planned and len(handed) == len(waiting):
             return
         _remove_leftovers(self._folder)
@@ -230,8 +230,7 @@ class RecordingSegmenter:
             gain_db=gain_db(piece.levels_in(speech), piece.sounds(sent.spans)),
         )
         catalog, job_id = self._context.catalog, self._prepared.job.id
-        retry_outage(catalog.add_segment, job_id, cut, self._keys.of(cut))
-        return retry_outage(catalog.segment, job_id, index)
+        return retry_outage(catalog.add_segment, job_id, cut, self._keys.of(cut))
 
     @staticmethod
     def _levels(

@@ -166,6 +166,7 @@ class World:
             wanted.state = "failed"
             return CrashedError
         wanted.state, wanted.run = "running", run
+        wanted.states = ["cut" if state == "failed" else state for state in wanted.states]
         self._get_hold(run, job, job)
         return None
 
@@ -182,10 +183,6 @@ class World:
         """Set a segment aside. One that is done stays done: a late run does not know."""
         if self.jobs[job].states[index] != "done":
             self.jobs[job].states[index] = "failed"
-
-    def retry_failed_segments(self, job: str) -> None:
-        known = self.jobs[job]
-        known.states = ["cut" if state == "failed" else state for state in known.states]
 
     def finish(self, job: str, index: int) -> None:
         self.jobs[job].states[index] = "done"

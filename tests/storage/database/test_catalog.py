@@ -39,11 +39,13 @@ def test_a_recording_added_by_many_at_once_is_one(catalog: Catalog) -> None:
 
 
 def test_what_probing_found_is_stored(catalog: Catalog) -> None:
-    stored = catalog.add_recording(recording())
+    job_id = open_job(catalog)
     media = {"title": "Größe\0 \N{SNOWMAN}", "streams": [{"codec": "opus", "start": None}], "rate": 0.5}
-    catalog.describe_recording(stored.id, 36_000_000, media)
-    described = catalog.recording(stored.id)
+    told = catalog.describe(job_id, 36_000_000, media, 1_234, {"A": "Anna"})
+    described = catalog.recording(told.recording_id)
     assert (described.duration_ms, described.media) == (36_000_000, media)
+    assert (told.origin_ms, told.speakers) == (1_234, {"A": "Anna"})
+    assert (catalog.job(job_id).origin_ms, catalog.job(job_id).speakers) == (1_234, {"A": "Anna"})
 
 
 def test_a_new_job_is_new(catalog: Catalog) -> None:
@@ -109,7 +111,7 @@ def test_a_state_with_its_reason_goes_when_the_job_runs_again(catalog: Catalog, 
 def test_a_state_is_that_of_one_job(catalog: Catalog) -> None:
     here, there = open_job(catalog), open_job(catalog, source="file:///other.mp3")
     catalog.set_state(here, JobState.FAILED)
-    catalog.set_origin(here, 1_234)
+    catalog.describe(here, 1, {}, 1_234, {})
     assert (catalog.job(there).state, catalog.job(there).origin_ms) == (JobState.NEW, 0)
     assert (catalog.job(here).state, catalog.job(here).origin_ms) == (JobState.FAILED, 1_234)
 
@@ -196,7 +198,7 @@ def test_parked_segments_are_put_back_and_no_others(catalog: Catalog, database: 
             session.merge(segment)
     # Done is what has an answer.
     Ledger(database).put_result(catalog.segment(job_id, 1).cache_key, "{}")
-    catalog.retry_failed_segments(job_id)
+    assert catalog.claim(job_id)
     first, *rest = catalog.segments(job_id)
     assert (first.state, first.error_kind, first.error_message) == (SegmentState.CUT, None, None)
     assert [segment.state for segment in rest] == states[1:]

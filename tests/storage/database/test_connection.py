@@ -85,6 +85,25 @@ def test_rows_can_be_used_after_their_transaction(database: Database) -> None:
     assert stored.name == catalog.recording(stored.id).name == "meeting.mp3"
 
 
+def test_what_a_block_reads_together_is_of_one_transaction_and_it_writes_nothing(
+    database: Database,
+) -> None:
+    with database.reading():
+        with database.read() as first, database.read() as second:
+            assert first is second
+        with database.reading(), database.read() as third:
+            assert third is first
+        with pytest.raises(RuntimeError, match="would not be seen"), database.write():
+            pass
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(_count, database).result() == 0
+    with database.read() as apart:
+        assert apart is not first
+    with database.write() as session:
+        _insert(session, "after it")
+    assert _count(database) == 1
+
+
 def test_a_transaction_of_sqlite_that_writes_takes_the_lock_before_it_reads(embedded: Database) -> None:
     def raise_by_one(_: int) -> None:
         with embedded.write() as session:
@@ -173,13 +192,13 @@ def test_a_connection_that_breaks_in_a_transaction_is_an_error_and_undoes_it(pos
 
 def test_a_full_disk_is_told_apart(embedded: Database) -> None:
     catalog = Catalog(embedded)
-    stored = catalog.add_recording(recording())
+    job_id = open_job(catalog)
     with embedded.write() as session:
         pages = session.execute(text("PRAGMA page_count")).scalar_one()
         session.execute(text(f"PRAGMA max_page_count = {pages}"))
     with pytest.raises(DiskFullError, match=r"no space left .*stenoflow\.db.*resume"):
-        catalog.describe_recording(stored.id, 1, {"large": "x" * 100_000})
-    assert catalog.recording(stored.id).duration_ms is None
+        catalog.describe(job_id, 1, {"large": "x" * 100_000}, 0, {})
+    assert catalog.recording(catalog.job(job_id).recording_id).duration_ms is None
 
 
 def test_a_folder_without_permission_is_an_error_of_the_database(tmp_path: Path) -> None:

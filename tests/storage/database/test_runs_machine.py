@@ -163,9 +163,6 @@ class RunsMachine(RuleBasedStateMachine):
         refusal = self.world.claim(run, job, again=again)
         with meeting(refusal):
             self.catalog(run).claim(self.job_ids[job], again=again)
-        if refusal is None:
-            self.catalog(run).retry_failed_segments(self.job_ids[job])
-            self.world.retry_failed_segments(job)
 
     @rule(host=HOSTS, job=JOBS)
     def die_over(self, host: str, job: str) -> None:

@@ -69,9 +69,9 @@ def test_a_time_that_is_not_there_is_none(database: Database, catalog: Catalog) 
     ],
 )
 def test_json_comes_back_as_it_was_given(catalog: Catalog, media: dict[str, object]) -> None:
-    stored = catalog.add_recording(recording())
-    catalog.describe_recording(stored.id, 1, media)
-    assert catalog.recording(stored.id).media == media
+    job_id = open_job(catalog)
+    catalog.describe(job_id, 1, media, 0, {})
+    assert catalog.recording(catalog.job(job_id).recording_id).media == media
 
 
 def test_a_segment_stands_in_a_job_an_attempt_in_a_segment_an_artifact_in_a_job(
