@@ -195,6 +195,8 @@ def serving_whisper(cores: int = 2) -> Iterator[str]:
 
 
 @pytest.mark.slow
+# It takes 120 s of processor time, which are 20 minutes at a load of 40.
+@pytest.mark.timeout(3_600)
 @pytest.mark.skipif(not packaged(), reason="no weights are installed")
 def test_eight_clients_are_served_fairly_in_memory_that_stays(short_speech: Path, short_script: str) -> None:
     """By the smallest weights that are installed, on two cores."""
