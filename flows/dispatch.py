@@ -154,7 +154,7 @@ async def _hand_over(scanner: InboxScanner, found: Sequence[ScannedRecording], m
     said |= {} if moves.done_to is None else {"done_to": moves.done_to}
     asked = 0
     for priority, some in waiting.items():
-        if len(some) > _MOST_FLOW_RUNS:
+        if len(some) > _MOST_FLOW_RUNS and await _is_deployed(INGEST_RECORDINGS):
             for first in range(0, len(some), _MOST_TOGETHER):
                 asked += await _hand_over_many(scanner, some[first : first + _MOST_TOGETHER], said, priority)
             continue
@@ -164,6 +164,16 @@ async def _hand_over(scanner: InboxScanner, found: Sequence[ScannedRecording], m
             tags = [scanned.options.tag] if scanned.options.tag else []
             asked += await ask_for(INGEST_RECORDING, parameters, key, priority, tags) is not None
     return asked
+
+
+async def _is_deployed(deployment: str) -> bool:
+    """Tell whether Prefect knows a deployment: it knows those of the version that `stenoflow deploy` ran."""
+    async with get_client() as client:
+        try:
+            await client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            return False
+        return True
 
 
 async def _hand_over_many(

@@ -291,6 +291,29 @@ def test_flow_runs_share_many_recordings_and_those_that_are_not_needed_go(
     assert len(prefect(lambda: _tasks_of(ended))) == 8
 
 
+@pytest.mark.usefixtures("api")
+def test_where_an_older_version_was_deployed_each_recording_has_a_flow_run(
+    prefect: Any, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stenoflow.flows import dispatch
+
+    monkeypatch.setattr(dispatch, "_MOST_FLOW_RUNS", 0)
+
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from stenoflow.flows.deployable import ingest
+
+        await registered("ingest_recording", "ingest_recordings")
+        async with get_client() as client:
+            shared = await client.read_deployment_by_name(dispatch.INGEST_RECORDINGS)
+            await client.delete_deployment(shared.id)
+        return await ingest(str(inbox), looks=1, return_state=True), await _sharing(inbox)
+
+    look, shared = prefect(act)
+    assert (look.message.partition(" ")[0], shared) == ("1", [])
+
+
 @pytest.mark.program
 def test_what_was_not_taken_in_a_stint_is_left_to_another_flow_run(
     prefect: Any, api: AudioApiServer, inbox: Path, monkeypatch: pytest.MonkeyPatch
