@@ -16,7 +16,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -59,6 +59,9 @@ _LARGEST_FORM = 4096
 # Requests that can say what is executed, and the fields that say it.
 _EXECUTED_BY = re.compile(r"/api/(ui/)?(deployments|flow_runs|automations)\b")
 _EXECUTES = frozenset({"pull_steps", "job_variables", "storage_document_id", "infrastructure_document_id"})
+# Workers say it, too, with the password; whoever a cookie lets in has no say on their machines.
+_POOLS = re.compile(r"/api/(ui/)?work_pools\b")
+_EXECUTES_IN_POOLS = frozenset({"base_job_template"})
 _OUR_FLOW = re.compile(r"stenoflow\.flows(\.\w+)+", re.ASCII)
 
 
@@ -109,9 +112,12 @@ class Login:
 
     def accepts(self, connection: HTTPConnection) -> bool:
         """Tell whether a request has the password or the cookie with it."""
+        return self.has_password(connection) or self.has_cookie(connection)
+
+    def has_password(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request has the password with it, as those of commands and workers have."""
         basic = base64.b64encode(self.auth.encode()).decode()
-        sent = connection.headers.get("authorization", "")
-        return _same(sent, f"Basic {basic}") or self.has_cookie(connection)
+        return _same(connection.headers.get("authorization", ""), f"Basic {basic}")
 
     def has_cookie(self, connection: HTTPConnection) -> bool:
         """Tell whether a request comes from a browser that is logged in."""
@@ -211,7 +217,15 @@ class LoginCheck:
         if not (visitor.may(Role.OPERATOR) or is_desks(path)):
             return _refused(403, "Prefect's pages and its API are for operators")
         let_in(request.scope, visitor)
-        return await _refusal_to_execute(body) if _EXECUTED_BY.match(path) else None
+        fields = self._refused_fields(request)
+        return await _refusal_to_execute(body, fields) if fields else None
+
+    def _refused_fields(self, request: Request) -> Collection[str]:
+        """Return the fields that nobody may set in a request like this."""
+        path = request.scope["path"]
+        if _POOLS.match(path) and not self._login.has_password(request):
+            return _EXECUTES_IN_POOLS
+        return _EXECUTES if _EXECUTED_BY.match(path) else ()
 
     def _visitor(self, connection: HTTPConnection) -> Visitor | None:
         """Return who asks; None: nobody who is logged in."""
@@ -317,13 +331,13 @@ class _Body:
         return self._read.pop(0) if self._read else await self._receive()
 
 
-async def _refusal_to_execute(body: _Body) -> Response | None:
+async def _refusal_to_execute(body: _Body, fields: Collection[str]) -> Response | None:
     """Refuse a request that says what a flow run executes: our deployments run our own flows."""
     content = await body.read(_LARGEST_BODY)
     if content is None:
         return _refused(413, f"The request is larger than {_LARGEST_BODY} bytes")
     try:
-        said = next(_executing(json.loads(content)), None) if content else None
+        said = next(_executing(json.loads(content), fields), None) if content else None
     except (ValueError, RecursionError):
         return _refused(400, "The body of the request is not JSON, or is nested too deep")
     if said is None:
@@ -331,17 +345,17 @@ async def _refusal_to_execute(body: _Body) -> Response | None:
     return _refused(403, f"'{said}' may not be set: deployments here run Stenoflow's own flows")
 
 
-def _executing(value: Any) -> Iterator[str]:
+def _executing(value: Any, fields: Collection[str]) -> Iterator[str]:
     """Yield the names of the fields that would have something else executed than our flows."""
     if isinstance(value, list):
         for each in value:
-            yield from _executing(each)
+            yield from _executing(each, fields)
     elif isinstance(value, dict):
         for name, inside in value.items():
             is_other = name == "entrypoint" and not (isinstance(inside, str) and _OUR_FLOW.fullmatch(inside))
-            if inside and (is_other or name in _EXECUTES):
+            if inside and (is_other or name in fields):
                 yield name
-            yield from _executing(inside)
+            yield from _executing(inside, fields)
 
 
 def _is_from_another_page(request: Request) -> bool:

@@ -241,6 +241,20 @@ def test_nobody_says_what_a_flow_run_executes(ask: Asking, path: str, body: obje
             assert (status, "may not be set" in said) == (403, True)
 
 
+def test_a_browser_does_not_say_what_workers_execute(ask: Asking, cookie: str) -> None:
+    body = {
+        "name": "stenoflow",
+        "type": "process",
+        "base_job_template": {"job_configuration": {"command": "id"}},
+    }
+    own = {"origin": f"http://{ask.own}", "cookie": cookie, "sec_fetch_site": "same-origin"}
+    for method, path in [("POST", "/api/work_pools/"), ("PATCH", "/api/work_pools/stenoflow")]:
+        assert ask(method, path, body, **own)[0] == 403
+        assert ask(method, path, {"is_paused": True}, **own)[0] == 200
+        # A worker describes its pool by it.
+        assert ask(method, path, body, authorization=BASIC)[0] == 200
+
+
 def test_what_our_own_deployments_say_is_passed_on_as_it_is(ask: Asking) -> None:
     body = {
         "name": "stenoflow",
