@@ -36,6 +36,26 @@ _CEPH = packages()
 _IS_SEAWEEDFS = os.environ.get(CHOSEN_BY) == "seaweedfs"
 
 
+# It looks whether a key is there before it puts it, in as many threads as there are requests: of several
+# that put if absent, two could win.
+_MOTO = """
+import threading
+from moto.s3.responses import S3Response
+from moto.server import main
+
+put_object, one_at_a_time = S3Response.put_object, threading.Lock()
+
+
+def put_one(self):
+    with one_at_a_time:
+        return put_object(self)
+
+
+S3Response.put_object = put_one
+main(["-H", "127.0.0.1", "-p", "0"])
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """An SQS queue of a bucket's events."""
@@ -89,7 +109,7 @@ def start_s3() -> Iterator[str]:
 
 @contextmanager
 def _start_moto() -> Iterator[str]:
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    command = [sys.executable, "-c", _MOTO]
     # Small pages, so that every longer listing is of several.
     environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "5"}
     with tempfile.TemporaryDirectory() as folder:
