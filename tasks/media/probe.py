@@ -13,7 +13,7 @@ from stenoflow.tasks.errors import NotAudioError, SourceUnreadableError
 from stenoflow.tasks.media.running import OverdueError, Running
 from stenoflow.tasks.media.safe_open import COPY_AGAIN, Opened, opened, shown
 from stenoflow.tasks.media.truncation import Extent, breaks_off, lost_ms
-from stenoflow.tasks.media.worker import reading
+from stenoflow.tasks.media.worker import PATIENCE, reading
 
 __all__ = ["AudioStream", "MediaInfo", "probe", "probing"]
 
@@ -22,15 +22,15 @@ _ANSWER_BYTES = 1 << 20
 _BYTES_PER_S = 10_000_000
 
 
-def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
-    """Look into a recording, in a process of its own that is killed at the deadline.
+def probe(path: Path, *, cpu_s: float = 30.0) -> MediaInfo:
+    """Look into a recording, in a process of its own that is killed if that takes too long.
 
     It is read through once, and the first second of each audio stream is decoded. A file that is cut
     off but can be read is not refused: ``missing_ms`` tells.
 
     Args:
         path: a regular file.
-        deadline_s: the longest that it may take, beside a second for every 10 MB.
+        cpu_s: the longest that it may take of processor time, beside a second for every 10 MB.
 
     Raises:
         SourceNotFoundError: there is no such file.
@@ -38,29 +38,31 @@ def probe(path: Path, *, deadline_s: float = 30.0) -> MediaInfo:
         NotAudioError: it holds no sound that can be decoded.
         MediaError: the process that looks into it could not do its work.
     """
-    with probing(path, deadline_s=deadline_s) as found:
+    with probing(path, cpu_s=cpu_s) as found:
         return found()
 
 
 @contextmanager
-def probing(path: Path, *, deadline_s: float = 30.0) -> Iterator[Callable[[], MediaInfo]]:
+def probing(path: Path, *, cpu_s: float = 30.0) -> Iterator[Callable[[], MediaInfo]]:
     """Look into a recording while something else is done; leaving the block ends it.
 
     The function that is yielded waits for what `probe` returns. Arguments and errors are as there.
     """
     with opened(path) as file:
         size, _ = file.stamp
-        deadline_s += size / _BYTES_PER_S
-        with reading("probe", file, deadline_s=deadline_s) as run:
-            yield lambda: _understood(file, _answer(run, file.name, deadline_s))
+        cpu_s += size / _BYTES_PER_S
+        with reading("probe", file, cpu_s=cpu_s) as run:
+            yield lambda: _understood(file, _answer(run, file.name, cpu_s))
 
 
-def _answer(run: Running, name: str, deadline_s: float) -> dict[str, Any]:
+def _answer(run: Running, name: str, cpu_s: float) -> dict[str, Any]:
     try:
         raw = run.read(_ANSWER_BYTES)
         finished = run.finish()
     except OverdueError as error:
-        raise SourceUnreadableError(f"{name} could not be read through in {deadline_s:.0f} s") from error
+        raise SourceUnreadableError(
+            f"{name} could not be read through in {PATIENCE * cpu_s:.0f} s"
+        ) from error
     try:
         answer: dict[str, Any] = json.loads(raw)
     except ValueError as error:

@@ -62,7 +62,7 @@ class Zeros:
 
 
 def find_gaps(
-    path: Path, stream: AudioStream, zeros: Sequence[Region], *, deadline_s: float = 600.0
+    path: Path, stream: AudioStream, zeros: Sequence[Region], *, cpu_s: float = 600.0
 ) -> tuple[Region, ...]:
     """Say which of the zeros of a decode stand for what could not be decoded.
 
@@ -70,7 +70,7 @@ def find_gaps(
         path: the recording.
         stream: which of its streams was decoded.
         zeros: stretches in ms of the decode, from `Zeros`.
-        deadline_s: the longest that it may take; what is not found out by then is taken for silence.
+        cpu_s: the longest that it may take of processor time; what is not found out by then is silence.
 
     Returns:
         Stretches of 0.1 s and more, in ms on the recording's own timeline.
@@ -78,13 +78,13 @@ def find_gaps(
     asked = [
         [(stream.origin_ms + each.start_ms) / 1000, (stream.origin_ms + each.end_ms) / 1000] for each in zeros
     ]
-    answer = _ask_worker(path, [str(stream.index), json.dumps(asked)], deadline_s)
+    answer = _ask_worker(path, [str(stream.index), json.dumps(asked)], cpu_s)
     spans = [Region(round(start * 1000), round(end * 1000)) for start, end in answer]
     return tuple(span for span in spans if span.duration_ms >= _SHORTEST_MS)
 
 
-def _ask_worker(path: Path, question: list[str], deadline_s: float) -> list[tuple[float, float]]:
-    with opened(path) as file, reading("gaps", file, question, deadline_s=deadline_s) as run:
+def _ask_worker(path: Path, question: list[str], cpu_s: float) -> list[tuple[float, float]]:
+    with opened(path) as file, reading("gaps", file, question, cpu_s=cpu_s) as run:
         try:
             answer: list[tuple[float, float]] = json.loads(run.read(_ANSWER_BYTES))
         except (OverdueError, ValueError):  # not answered in time, or crashed by the file

@@ -21,36 +21,36 @@ from stenoflow.tasks.media.safe_open import Opened
 from stenoflow.tasks.media.truncation import demuxer_options
 
 _SERVER = "stenoflow.tasks.media._worker_server"
+PATIENCE = 10
+"""So many seconds on the clock may pass for each of processor time: others have the rest of the cores."""
 _NUMBER = 4
 # What the worker's exit code is where its server died with it: a failure of ours, not of the file.
 _LOST = 255
 
 
 @contextlib.contextmanager
-def reading(
-    worker: str, file: Opened, arguments: Sequence[str] = (), *, deadline_s: float
-) -> Iterator[Running]:
+def reading(worker: str, file: Opened, arguments: Sequence[str] = (), *, cpu_s: float) -> Iterator[Running]:
     """Have a worker read a recording for as long as the block lasts; leaving it, however, ends the worker.
 
     Args:
         worker: ``probe`` or ``gaps``.
         file: the recording.
         arguments: what else the worker is told.
-        deadline_s: the longest that it may take; of processor time, too.
+        cpu_s: the longest that it may take of processor time; on the clock, `PATIENCE` times that.
 
     Raises:
         MediaError: it could not be started.
     """
     whitelists = {"protocol_whitelist": PROTOCOLS, "format_whitelist": FORMATS}
     args = [file.url, json.dumps(whitelists | demuxer_options(file)), *arguments]
-    bounds = Bounds(cpu_s=max(1, round(deadline_s)))
+    bounds = Bounds(cpu_s=max(1, round(cpu_s)))
     try:
         process = _fork([worker, args, bounds.limits, file.handle], file.handle)
     except OSError as error:
         raise MediaError(
             f"{file.name}: the program that examines it could not be started: {error}"
         ) from error
-    run = Running(process, file.name, deadline_s, time.monotonic() + deadline_s)
+    run = Running(process, file.name, PATIENCE * cpu_s, time.monotonic() + PATIENCE * cpu_s)
     try:
         yield run
     finally:

@@ -67,7 +67,7 @@ def try_out(path: Path, ffmpeg: Ffmpeg, max_hours: float = MAX_HOURS) -> Outcome
     outcome = Outcome(path)
     began = _cpu_s()
     try:
-        outcome.info = probe(path, deadline_s=_HANGS_S)
+        outcome.info = probe(path, cpu_s=_HANGS_S)
         _check_cost(outcome, began, _size(path) / _BYTES_PER_CPU_S)
         if outcome.info.demuxed_end_ms <= max_hours * 3_600_000:
             _decode(outcome, ffmpeg)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import random
+import signal
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,8 @@ import pytest
 
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.media.probe import MediaInfo, probe
+from stenoflow.tasks.media.safe_open import opened
+from stenoflow.tasks.media.worker import reading
 from tests.media.conftest import Make
 
 NOBODY = 65534
@@ -247,9 +252,16 @@ def test_a_file_that_may_not_be_read(make: Make) -> None:
         assert refusal(path, SourceUnreadableError) == "private.mp3 cannot be read: permission denied"
 
 
+def test_it_is_waited_for_where_others_have_the_processors(make: Make) -> None:
+    with opened(make("a.mp3")) as file, reading("probe", file, cpu_s=1) as run:
+        os.kill(run.pid, signal.SIGSTOP)
+        threading.Timer(1.5, os.kill, (run.pid, signal.SIGCONT)).start()
+        assert json.loads(run.read(1 << 20))["streams"]
+
+
 def test_the_deadline_ends_it(make: Make) -> None:
     with pytest.raises(SourceUnreadableError, match=r"a\.mp3 could not be read through in"):
-        probe(make("a.mp3"), deadline_s=-1)
+        probe(make("a.mp3"), cpu_s=-1)
 
 
 @pytest.mark.parametrize(
