@@ -61,17 +61,19 @@ def test_three_segments_agree_and_most_others_are_told(
     api.recogniser = hearing(lambda _: "de", calls)
     api.script(["ok"] * 5 + ["400"])
     line = stenoflow("transcribe", meeting.path, *_IN_TURN).line
-    assert (line["status"], line["segments"]) == ("partial", 11)
+    # As many as the ffmpeg that is here finds pauses for: 11 or 12.
+    segments = line["segments"]
+    assert (line["status"], segments > 10) == ("partial", True)
     shown = json.loads(stenoflow("show", line["job"], "--json").out)
     heard = by_segment(shown, meeting, calls)
     assert [told for _, told in heard[:3]] == [None] * 3
     assert all(told == (None if segment % 4 == 0 else "de") for segment, told in heard[3:])
-    assert len(heard) == 10
+    assert len(heard) == segments - 1
     assert agreed(home) == ["de"]
     resumed = stenoflow("resume", line["job"], "--json").line
     assert (resumed["status"], resumed["calls"]) == ("complete", 1)
-    (parked,) = {*range(11)} - {segment for segment, _ in heard}
-    assert by_segment(shown, meeting, calls)[10] == (parked, None if parked % 4 == 0 else "de")
+    (failed,) = {*range(segments)} - {segment for segment, _ in heard}
+    assert by_segment(shown, meeting, calls)[-1] == (failed, None if failed % 4 == 0 else "de")
     document = json.loads(read_artifact(resumed, "json"))
     assert (document["language"], document["other_languages"]) == ("de", [])
     assert [word["word"] for word in document["words"]] == [word.text for word in meeting.words]
@@ -87,7 +89,7 @@ def test_three_segments_agree_and_most_others_are_told(
 def test_who_hears_something_else_is_kept_and_flagged_and_its_neighbours_find_out_themselves(
     stenoflow: Command, api: AudioApiServer, meeting: Meeting
 ) -> None:
-    # The fifth segment, of 58 words as the others, is free to say so.
+    # The fifth segment, of 53 to 58 words as the others, is free to say so.
     calls: Heard = []
     api.recogniser = hearing(lambda first: "en" if 210 < first < 260 else "de", calls)
     line = stenoflow("transcribe", meeting.path, *_IN_TURN).line
@@ -101,8 +103,9 @@ def test_who_hears_something_else_is_kept_and_flagged_and_its_neighbours_find_ou
     after = heard[heard.index((4, None)) :]
     neighbours = [told for segment, told in after if segment in {5, 6, 7}]
     assert set(neighbours) == {None}
-    assert {told for segment, told in after if segment in {9, 10}} <= {"de"}
-    assert [each["other_language"] for each in shown["segments"]] == [None] * 4 + ["en"] + [None] * 6
+    assert {told for segment, told in after if segment in {9, 10, 11}} <= {"de"}
+    others = [each["other_language"] for each in shown["segments"]]
+    assert others == [None] * 4 + ["en"] + [None] * (line["segments"] - 5)
     assert (shown["segments"][4]["start"], shown["segments"][4]["end"]) == (other["start"], other["end"])
     assert "heard as en" in stenoflow("show", line["job"]).out
     manifest = json.loads(
