@@ -119,7 +119,7 @@ class Reviewer:
     async def _review(self, listening: _Listening) -> Review:
         found = Review(holes=await _listen(listening.find_holes, Review()))
         if not found.holes:
-            return replace(found, aligned=tuple(listening.aligned))
+            return await _listen(listening.finish, found)
         suspects = await run_blocking(self.context.ledger.stored_suspects, listening.segment.cache_key)
         while found.holes and len(found.asked) + len(suspects) < MOST_AGAIN:
             region = listening.next_region(found, whole=not (found.asked or suspects))
