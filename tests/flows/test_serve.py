@@ -177,10 +177,17 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
 
 @pytest.mark.slow
 def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
-    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
+    stenoflow: Command,
+    api: AudioApiServer,
+    meeting: Meeting,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from prefect.states import Cancelling
 
+    # A server in which no test before has left runs that `serve` would begin anew.
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "served"))
     api.delay_s = 3.0
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
