@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 import threading
 import wave
 from collections.abc import Collection, Iterator
@@ -45,6 +48,29 @@ def write_wav(path: Path, samples: Samples) -> Path:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(samples.tobytes())
     return path
+
+
+@contextmanager
+def serving_by_command(first: str) -> Iterator[tuple[str, str]]:
+    """Run `stenoflow engine` behind lines of Python; gives the base URL, and what it said by then."""
+    program = f"{first}from stenoflow.flows.cli import main\nmain()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "engine", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as server:
+        assert server.stderr is not None
+        said = ""
+        try:
+            while "OPENAI_BASE_URL" not in said:
+                line = server.stderr.readline()
+                assert line, said
+                said += line
+            yield said.rpartition("OPENAI_BASE_URL=")[2].strip(), said
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
 
 
 @contextmanager

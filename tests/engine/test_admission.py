@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -23,7 +20,7 @@ from stenoflow.tasks.engine.recogniser import Hints, Recognition, Samples
 from stenoflow.tasks.engine.sample import sound
 from stenoflow.tasks.engine.weights import packaged
 from stenoflow.tasks.transcript.types import Utterance, Word
-from tests.engine.conftest import serving, word_error_rate
+from tests.engine.conftest import serving, serving_by_command, word_error_rate
 from tests.waiting import FOREVER
 
 _MODEL = "slow"
@@ -173,25 +170,13 @@ def test_how_sure_it_is_of_each_word_is_told(silence: Path) -> None:
 @contextmanager
 def serving_whisper(cores: int = 2) -> Iterator[str]:
     """Run the command on so many cores, as users do; its URL."""
-    program = (
+    few = (
         "import os\n"
         "if hasattr(os, 'sched_setaffinity'):\n"
         f"    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{cores}])\n"
-        "from stenoflow.flows.cli import main\n"
-        "main()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, "engine", "--port", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as server:
-        assert server.stderr is not None
-        try:
-            yield server.stderr.readline().rpartition("OPENAI_BASE_URL=")[2].strip()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+    with serving_by_command(few) as (url, _):
+        yield url
 
 
 @pytest.mark.slow

