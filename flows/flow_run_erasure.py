@@ -122,9 +122,9 @@ async def _forget_what_is_shown(client: PrefectClient, job_ids: Collection[str])
 
 async def _forget_task_runs(client: PrefectClient, job_ids: Collection[str]) -> None:
     """Delete the task runs of jobs in flow runs of many recordings: their names tell."""
-    from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterTags  # noqa: PLC0415 - as above
+    from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName  # noqa: PLC0415 - as above
 
     for job_id in job_ids:
-        tagged = TaskRunFilter(tags=TaskRunFilterTags(all_=[job_id]))
-        for run in await client.read_task_runs(task_run_filter=tagged):
+        named = TaskRunFilter(name=TaskRunFilterName(like_=job_id))
+        for run in await client.read_task_runs(task_run_filter=named):
             await client.delete_task_run(run.id)

@@ -47,7 +47,7 @@ async def _recording_run(job_id: str, recording: str) -> State[None]:  # noqa: A
     return await _noted(_steps[job_id])
 
 
-@task(name="transcribe recording", task_run_name="{recording}", persist_result=False)
+@task(name="transcribe recording", task_run_name="{recording} · {job_id}", persist_result=False)
 async def _recording_task_run(job_id: str, recording: str) -> State[None]:  # noqa: ARG001 - names the run
     return await _noted(_steps[job_id])
 
@@ -74,9 +74,12 @@ async def within_flow_run(run: Run, prepared: PreparedJob, transcribe: Recording
 
 
 async def as_task_run(run: Run, prepared: PreparedJob, transcribe: RecordingStep) -> None:
-    """Transcribe a recording as one task run of the flow run that this is called in; a tag tells its job."""
+    """Transcribe a recording as one task run of the flow run that this is called in; its name tells the job.
+
+    A tag does not: for each, Prefect asks its server for room, in a thread of its own that never ends.
+    """
     job_id, name = prepared.job.id, prepared.recording.name
-    with tags(job_id, *([prepared.job.tag] if prepared.job.tag else [])):
+    with tags(*([prepared.job.tag] if prepared.job.tag else [])):
         await _once(
             job_id,
             lambda: _ended(run, prepared, transcribe(run, prepared)),

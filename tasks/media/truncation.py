@@ -34,6 +34,9 @@ _UNREAD_SHARE = 0.1
 # Sizes of all ones, and the kinds of WAV that have theirs of 64 bits in a chunk called ds64, the first.
 _UNKNOWN = (1 << 64) - 1
 _SIZES_ELSEWHERE = (b"RF64", b"BW64")
+# libavformat's packets of PCM.
+_WAV_PACKET_BYTES = 4096
+_TRIED_PACKETS = 4
 # Less than this behind the sound is nobody's speech: a quarter of a second of telephony.
 _UNCLAIMED_BYTES = 2_000
 # No file has more chunks before its sound or behind it.
@@ -87,9 +90,19 @@ class Extent:
 
 
 def demuxer_options(file: Opened) -> dict[str, str]:
-    """Return what libavformat has to be told of a file: to read on where a WAV's size is too small."""
+    """Return what libavformat has to be told of a file.
+
+    To read on where a WAV's size is too small, and to try only the first packets of a WAV for DTS and the
+    like, which says that it is PCM: the usual megabytes cost more than decoding some seconds. Where these
+    are silent, what is behind the silence may be that.
+    """
     layout = _layout(file)
-    return {"ignore_length": "1"} if layout is _WAV and _is_larger(file, layout) else {}
+    options = {}
+    if layout in {_WAV, _W64} and any(_read(file, _WAV_PACKET_BYTES, _TRIED_PACKETS * _WAV_PACKET_BYTES)):
+        options["max_probe_packets"] = str(_TRIED_PACKETS)
+    if layout is _WAV and _is_larger(file, layout):
+        options["ignore_length"] = "1"
+    return options
 
 
 def lost_ms(file: Opened, extent: Extent) -> int:

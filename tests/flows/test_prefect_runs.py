@@ -76,7 +76,12 @@ def test_many_recordings_are_one_flow_run_with_a_task_run_each(
     assert len(api.calls) == 1, "they are the same sound"
     flow_run, *task_runs = _states("10 recordings", prefect_api)
     assert flow_run == ("10 recordings", "Completed")
-    assert sorted(task_runs) == [(f"{number}.wav", "Completed") for number in range(10)]
+    named = [(f"{Path(line['source']).name} · {line['job']}", "Completed") for line in lines]
+    assert sorted(task_runs) == sorted(named)
+
+    # Their names tell of the recording, and of the job: with it they are forgotten.
+    _run(["forget", lines[0]["source"], "--yes", "--json"], tmp_path, prefect_api)
+    assert sorted(_states("10 recordings", prefect_api)[1:]) == sorted(named[1:])
 
 
 @pytest.mark.program

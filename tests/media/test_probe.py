@@ -6,6 +6,7 @@ import random
 import signal
 import struct
 import threading
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -285,3 +286,16 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(before)
+
+
+@pytest.mark.parametrize("silent_s", [0, 1])
+def test_dts_in_a_wav_that_calls_it_pcm_is_found(make: Make, tmp_path: Path, silent_s: int) -> None:
+    dts = make("a.dts", "-ar", "44100", "-ac", "2", "-strict", "-2", "-c:a", "dca", "-b:a", "1411200")
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(44_100)
+        file.writeframes(bytes(silent_s * 44_100 * 4))
+        file.writeframes(dts.read_bytes())
+    assert probe(path).default_stream.codec == "dts"
