@@ -201,14 +201,26 @@ class Ingest:
     # What the looks cost asks for; it holds as long as the inbox says of itself when something changes.
     _pause_s: float = 0.0
     _is_followed: bool = False
+    _found: list[ScannedRecording] | None = None
 
     def stop(self) -> None:
         """Take nothing more."""
         self._stopped.set()
         self._announced.put_nowait(None)
 
+    async def look(self) -> int:
+        """Look for the first time; returns how many recordings are there that are new, complete or not.
+
+        Raises:
+            RefusedError: the inbox cannot be looked into. While watching, it is tried again.
+        """
+        self._found = await self._look()
+        return len(self._found) + len(self.claims.scanner.growing)
+
     async def works(self) -> AsyncIterator[TranscribeWork]:
         """Yield the work on each recording that is new and complete, the more urgent of a look first.
+
+        The first look may have been taken before.
 
         Raises:
             RefusedError: the inbox cannot be looked into. While watching, it is tried again.
@@ -219,7 +231,8 @@ class Ingest:
             self._follow_changes()
         scanner, looks = self.claims.scanner, 0
         while not self._is_over():
-            async for work in self._claimed(await self._look()):
+            found, self._found = self._found, None
+            async for work in self._claimed(await self._look() if found is None else found):
                 yield work
             looks += 1
             if not self.watch and (looks >= scanner.looks or not scanner.growing):

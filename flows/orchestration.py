@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.prefect_server import PrefectError, begin_start, has_server
 from stenoflow.flows.run import RecordingStep, Run, without_prefect
 from stenoflow.flows.runner import Runner, Work
 from stenoflow.tasks.jobs.transcribe.prepare import PreparedJob
+
+T = TypeVar("T")
 
 # With more recordings in one command, each is a task run: a flow run costs the server three times as much.
 _MOST_FLOW_RUNS = 8
@@ -43,16 +46,24 @@ class Orchestration:
         await (as_task_run if self._is_batch else as_flow_run)(run, prepared, transcribe)
 
     async def run_all(self, runner: Runner, works: Sequence[Work]) -> list[Outcome]:
-        """Run jobs: a flow run each, or of many, one flow run with a task run each."""
-        if len(works) <= _MOST_FLOW_RUNS or not await self._is_ready():
-            return await runner.run_all(works)
+        """Run jobs; returns their outcomes in order."""
+        return await self.run(runner.context.run_id, len(works), lambda: runner.run_all(works))
+
+    async def run(self, key: str, recordings: int, work: Callable[[], Awaitable[T]]) -> T:
+        """Do work on some recordings: in a flow run each, or of many, in one flow run with a task run each.
+
+        Args:
+            key: what tells the work from any other.
+            recordings: how many there are, as far as is known.
+            work: the work.
+        """
+        if recordings <= _MOST_FLOW_RUNS or not await self._is_ready():
+            return await work()
         from stenoflow.flows.prefect_runs import in_batch_run  # noqa: PLC0415 - imports Prefect
 
         self._is_batch = True
-        outcomes: list[Outcome] = await in_batch_run(
-            runner.context.run_id, len(works), lambda: runner.run_all(works)
-        )
-        return outcomes
+        done: T = await in_batch_run(key, recordings, work)
+        return done
 
     async def _is_ready(self) -> bool:
         if self._start is None:

@@ -176,7 +176,8 @@ def _empty(
         finish(context, outcome, copies, json=printing.json)
 
     with ProgressDisplay(context, end) as display:
-        runner = Runner(context, printing.calls, display, Orchestration(context.settings.home, say), say=say)
+        orchestration = Orchestration(context.settings.home, say)
+        runner = Runner(context, printing.calls, display, orchestration, say=say)
         display.explain_waits_by(runner.waits_for)
         tracker = StabilityTracker(look.looks)
         scanner = InboxScanner(
@@ -185,8 +186,17 @@ def _empty(
         claims = Claims(scanner, runner, formats, look.moves)
         work = Ingest(claims, look.interval_s, look.watch, events, say)
         codes: set[int] = set()
-        followed = runner.follow(work.works(), lambda outcome: codes.add(outcome.exit_code))
-        run_until_signal(runner, followed, work.stop)
+
+        async def follow() -> None:
+            # A flow run of all that ever comes would never end.
+            found = 0 if look.watch else await work.look()
+            await orchestration.run(
+                context.run_id,
+                found,
+                lambda: runner.follow(work.works(), lambda outcome: codes.add(outcome.exit_code)),
+            )
+
+        run_until_signal(runner, follow(), work.stop)
     if runner.interrupted:
         raise typer.Exit(INTERRUPTED)
     return gravest(codes | {StorageError.exit_code} if copies.failed else codes)

@@ -35,6 +35,12 @@ _LATE_S = 0.5
 _JUMP_S = 10.0
 # Formats whose length, as libavformat tells it, begins at zero and not where the sound does.
 _COUNT_FROM_ZERO = {"asf", "ogg"}
+# Formats that count time by bytes, where they hold PCM, and formats with an index.
+_COUNTED_BY_BYTES = {"wav", "w64", "aiff", "caf", "au"}
+_INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2"}
+# A file is read through unless it is so long; then its last packets tell how long it really is.
+_LONG_S = 600
+_LAST_S = 60
 # No title or language is longer; in the file it may be of megabytes.
 _NAME_LENGTH = 200
 
@@ -167,13 +173,54 @@ def _decoder(stream: Stream) -> AudioCodecContext | None:
 
 
 def _read_through(container: InputContainer, tracks: list[ProbedStream]) -> None:
-    by_index = {track.stream.index: track for track in tracks}
+    followed = {track.stream.index for track in tracks}
     for stream in container.streams:
-        if stream.index not in by_index:
+        if stream.index not in followed:
             stream.discard = Discard.all
+    if tracks and _tells_times(container, tracks) and _follow_ends(container, tracks):
+        return
+    _follow(container, tracks)
+
+
+def _tells_times(container: InputContainer, tracks: list[ProbedStream]) -> bool:
+    """Tell whether the last packets of a long file have their times without those before them.
+
+    So they have in PCM, and where an index lists all packets.
+    """
+    if (container.duration or 0) < _LONG_S * av.time_base:
+        return False
+    if container.format.name in _COUNTED_BY_BYTES:
+        decoders = [_decoder(track.stream) for track in tracks]
+        return all(decoder is not None and decoder.name.startswith("pcm_") for decoder in decoders)
+    streams = [track.stream for track in tracks]
+    return container.format.name in _INDEXED and all(
+        0 < len(stream.index_entries) == stream.frames for stream in streams
+    )
+
+
+def _follow_ends(container: InputContainer, tracks: list[ProbedStream]) -> bool:
+    """Follow the first packets and the last; where the last are not to be found, stand at the first again."""
+    _follow(container, tracks, until_tried=True)
+    begun = [track.end_ticks for track in tracks]
+    end = (container.start_time or 0) + (container.duration or 0)
+    with contextlib.suppress(av.FFmpegError):
+        container.seek(end - _LAST_S * av.time_base)
+        _follow(container, tracks)
+    if all(track.end_ticks != before for track, before in zip(tracks, begun, strict=True)):
+        return True
+    container.seek(container.start_time or 0)
+    for track in tracks:
+        track.sound_ticks = 0
+    return False
+
+
+def _follow(container: InputContainer, tracks: list[ProbedStream], *, until_tried: bool = False) -> None:
+    by_index = {track.stream.index: track for track in tracks}
     untried = {track.stream.index for track in tracks if not track.is_tried}
     # A day has millions of packets: what is asked of each is asked here, and little.
     for packet in _packets(container, tracks):
+        if until_tried and not untried:
+            return
         index = packet.stream.index
         track = by_index[index]
         if untried and index in untried:

@@ -63,15 +63,16 @@ def test_a_command_does_the_same_with_a_server_and_without(
 
 
 @pytest.mark.program
+@pytest.mark.parametrize("given", [("transcribe",), ("ingest", "--interval", "1")])
 def test_many_recordings_are_one_flow_run_with_a_task_run_each(
-    api: AudioApiServer, tmp_path: Path, prefect_api: str
+    api: AudioApiServer, tmp_path: Path, prefect_api: str, given: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()
     first = write(tmp_path / "short.wav", script(6), 6)
     for number in range(10):
         shutil.copy(first, folder / f"{number}.wav")
-    lines, _ = _run(["transcribe", str(folder), "--json"], tmp_path, prefect_api)
+    lines, _ = _run([*given, str(folder), "--json"], tmp_path, prefect_api)
     assert [line["status"] for line in lines] == ["complete"] * 10
     assert len(api.calls) == 1, "they are the same sound"
     flow_run, *task_runs = _states("10 recordings", prefect_api)
