@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
 
 from stenoflow.flows import deployable
-from stenoflow.flows.dispatch import DEPLOYMENT
+from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import InboxSettings, Settings
 from stenoflow.tasks.sources.inbox.options import Priority

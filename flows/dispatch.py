@@ -32,6 +32,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Crashed
 
+from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 from stenoflow.flows.ingest import Moves, move_what_ended
 from stenoflow.storage.database.leases import LEASE
 from stenoflow.storage.database.reconnect import run_blocking
@@ -42,9 +43,6 @@ from stenoflow.tasks.sources.inbox.options import Priority, RecordingOptions
 
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import Announcement, EventQueue
-
-DEPLOYMENT = "stenoflow"
-"""What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
 
 _ONE, _MANY = "ingest recording", "ingest recordings"
 INGEST_RECORDING = f"{_ONE}/{DEPLOYMENT}"

@@ -22,10 +22,10 @@ from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.model_table import ModelKind, ModelListing, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
+from stenoflow.tasks.api.providers import POCKETSPHINX
 from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
 from stenoflow.tasks.calls.offers import told_last_day
 from stenoflow.tasks.calls.provider import (
-    POCKETSPHINX,
     api_settings,
     asked_for,
     is_embedded,

@@ -20,7 +20,8 @@ from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, MetricsSnapshot
-from stenoflow.tasks.calls.provider import POCKETSPHINX, embedded_engine, embedded_model
+from stenoflow.tasks.api.providers import POCKETSPHINX
+from stenoflow.tasks.calls.provider import embedded_engine, embedded_model
 from stenoflow.tasks.context import open_context
 from stenoflow.tasks.engine.access import is_loopback, is_own_host, is_own_origin
 from stenoflow.tasks.engine.weights import last_resort

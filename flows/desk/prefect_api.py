@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 
 from stenoflow.storage.errors import StenoflowError
 
-_DEPLOYMENT = "stenoflow"
+DEPLOYMENT = "stenoflow"
+"""What each flow's deployment is called, in `prefect.yaml` and by `stenoflow serve`."""
 _MOST = 200
 # A page does not wait for longer.
 _SOON_S = 2.0
@@ -64,7 +65,7 @@ class PrefectApi:
             StartError: there is no such deployment, or Prefect refused.
         """
         async with self._client() as client:
-            deployment = (await self._ask(client, "GET", f"/deployments/name/{flow}/{_DEPLOYMENT}"))["id"]
+            deployment = (await self._ask(client, "GET", f"/deployments/name/{flow}/{DEPLOYMENT}"))["id"]
             body = {"parameters": dict(parameters), "tags": list(tags), "state": {"type": "SCHEDULED"}}
             run = await self._ask(client, "POST", f"/deployments/{deployment}/create_flow_run", body)
             return str(run["id"])

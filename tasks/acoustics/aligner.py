@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stenoflow.tasks.acoustics.pocketsphinx_program import LONGEST_FRAMES
 from stenoflow.tasks.transcript.alignment import AlignmentPiece, with_times
 from stenoflow.tasks.transcript.holes import total_ms
 from stenoflow.tasks.transcript.regions import FRAME_MS
@@ -45,8 +46,6 @@ _ENGLISH = "en"
 _KNOWN = 0.7
 # It takes 0.03 to 0.1 CPU seconds a second; a machine that is slow and busy takes a hundred times as long.
 _PATIENCE = 10
-# No word lasts longer. Where 14 of 49 s had no text, pocketsphinx drew the words before them over them.
-_LONGEST_FRAMES = 400
 # Its score a frame of words that are wrong, and of those beside them. Where every tenth word is wrong or
 # missing, up to 31 % have it, six of eight in a row, and 88 to 99 % are at their places all the same; where
 # twelve in a row were missing, 36 %, eight of eight, and 55 % were.
@@ -170,7 +169,7 @@ def _is_doubtful(placed: Sequence[Placed | None] | None) -> bool:
     if placed is None:
         return True
     there = [each for each in placed if each is not None]
-    if any(end - first > _LONGEST_FRAMES for first, end, _ in there):
+    if any(end - first > LONGEST_FRAMES for first, end, _ in there):
         return True
     unlike = [score < _UNLIKE for *_, score in there]
     rows = (sum(unlike[at : at + _ROW]) for at in range(len(unlike)))

@@ -46,8 +46,8 @@ _BACK_WORDS = 3
 # Quiet round a piece: where its last word ends with it, the path is not seen to have come to its end.
 _PAD_FRAMES = 20
 _PAD = array("h", Random(0).choices(range(-4, 5), k=_PAD_FRAMES * 160)).tobytes()  # noqa: S311 - noise
-# No word lasts longer: the path was lost.
-_LONGEST_FRAMES = 400
+LONGEST_FRAMES = 400
+"""No word lasts longer: the path was lost."""
 # Measured: with such a score a frame are up to 11 % of the words of a true text, 16 % where every tenth is
 # missing, and 20 to 23 % where every tenth is wrong; then those that do not fit are better passed over.
 _UNLIKE, _MOST_UNLIKE = -4.0, 0.18
@@ -331,7 +331,7 @@ def _better(mine: Placed | None, theirs: Placed | None, *, holds: bool) -> Place
 
 
 def _is_lost(placed: tuple[str, int, int, float]) -> bool:
-    return placed[2] - placed[1] > _LONGEST_FRAMES
+    return placed[2] - placed[1] > LONGEST_FRAMES
 
 
 def _score(segment: Any) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stenoflow.tasks.errors import ModelUnavailableError
+from stenoflow.tasks.transcript.timecode import SAMPLE_RATE
 
 Samples = NDArray[np.int16]
 Floats = NDArray[np.float32]
@@ -24,7 +25,6 @@ SHA256: Final = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134
 SIZE: Final = 256
 """Numbers in an embedding."""
 
-_RATE = 16_000
 _FFT, _HOP, _MELS = 400, 160, 40
 _HIDDEN, _LAYERS = 256, 3
 # In the file with that hash: bytes before the numbers of the LSTM, and of the layer behind it.
@@ -153,8 +153,8 @@ def mel_spectrum(sound: Samples) -> Floats:
 
 def _mel_filters() -> Floats:
     """Return the bands of Slaney's scale, of equal area, as librosa makes them."""
-    edges = _hertz(np.linspace(0.0, _mel(_RATE / 2), _MELS + 2))
-    bins = np.linspace(0.0, _RATE / 2, _FFT // 2 + 1)
+    edges = _hertz(np.linspace(0.0, _mel(SAMPLE_RATE / 2), _MELS + 2))
+    bins = np.linspace(0.0, SAMPLE_RATE / 2, _FFT // 2 + 1)
     rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
     bands = np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])

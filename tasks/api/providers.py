@@ -18,6 +18,10 @@ from stenoflow.tasks.errors import SettingsError, place, reason
 
 EMBEDDED = "embedded"
 """The embedded engine, as prices and charges name it."""
+
+POCKETSPHINX = "pocketsphinx"
+"""Its model of last resort, which every installation has."""
+
 _HINT = "see [providers.NAME] in stenoflow.toml"
 
 DialectName = Literal["openai", "azure", "mistral", "deepgram", "whisper.cpp"]

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from stenoflow.tasks.engine.engine import ChosenModel, Engine
     from stenoflow.tasks.engine.second_opinion import EmbeddedOpinion
 
-POCKETSPHINX = "pocketsphinx"
-"""The embedded engine's last resort."""
 # What --concurrency allows.
 _MOST_CALLS = 256
 _OPENAI = "openai"

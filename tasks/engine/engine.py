@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from stenoflow.tasks.api.providers import POCKETSPHINX
 from stenoflow.tasks.engine import espeak, flite, weights, whisper
 from stenoflow.tasks.engine.espeak import ESPEAK, EspeakSynthesizer
 from stenoflow.tasks.engine.flite import FLITE, FliteSynthesizer
@@ -20,7 +21,6 @@ from stenoflow.tasks.errors import ModelUnavailableError
 from stenoflow.tasks.media.decode import decode_all
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 
-POCKETSPHINX = "pocketsphinx"
 FASTER_WHISPER = "faster-whisper"
 EXTRACTIVE_SUMMARY = "extractive-summary"
 # OpenAI's names that clients have built in: the best model here stands in for them. They are not listed, and

@@ -11,7 +11,8 @@ import numpy as np
 import openai
 import pytest
 
-from stenoflow.tasks.engine.engine import FASTER_WHISPER, POCKETSPHINX, Engine
+from stenoflow.tasks.api.providers import POCKETSPHINX
+from stenoflow.tasks.engine.engine import FASTER_WHISPER, Engine
 from stenoflow.tasks.engine.recogniser import Hints, Samples
 from stenoflow.tasks.engine.weights import find_weights, in_folder, packaged
 from stenoflow.tasks.engine.whisper import (

@@ -68,7 +68,7 @@ async def registered(*names: str) -> None:
     from prefect.types.entrypoint import EntrypointType
 
     from stenoflow.flows import deployable
-    from stenoflow.flows.dispatch import DEPLOYMENT
+    from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(

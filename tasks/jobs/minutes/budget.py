@@ -9,6 +9,7 @@ from itertools import pairwise
 from stenoflow.tasks.api.chat_models import ChatModel, ContextTooSmallError
 from stenoflow.tasks.billing.prices import Price, Tokens
 from stenoflow.tasks.jobs.minutes.prompt import size_around
+from stenoflow.tasks.jobs.translate.plan import LINES_A_MINUTE
 
 # Of what stands in the middle of more than this, models leave out too much.
 _LARGEST_PART = 60_000
@@ -110,9 +111,8 @@ def _groups(level: Sequence[QuestionStep], at_once: int) -> list[Sequence[Questi
     return [level[first:end] for first, end in pairwise(edges)]
 
 
-# People in a meeting say 150 words a minute, in lines of 12; a word is 1.35 tokens of English and 5.7 bytes,
-# and a line has 11 tokens and 22 bytes of number, time and name before it.
-_LINES_A_MINUTE = 12.5
+# A word is 1.35 tokens of English and 5.7 bytes, a line twelve words, with 11 tokens and 22 bytes of number,
+# time and name before it.
 _TOKENS_A_LINE = 27
 _BYTES_A_LINE = 90
 # What a question says besides, and what is written of an hour, or of a part of it.
@@ -149,7 +149,7 @@ def estimate_minutes(
 
 def expected_tokens(duration_ms: int, model: ChatModel) -> tuple[Tokens, int]:
     """Return the tokens that minutes take, and in how many questions."""
-    lines = max(1, round(duration_ms / 60_000 * _LINES_A_MINUTE))
+    lines = max(1, round(duration_ms / 60_000 * LINES_A_MINUTE))
     steps = plan(
         [_BYTES_A_LINE // 2] * lines, MinutesTokenBudget.of(model.context, model.answer, size_around())
     )

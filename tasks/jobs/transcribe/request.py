@@ -12,7 +12,7 @@ from stenoflow.storage.database.tables import Job
 from stenoflow.tasks.api.chat_models import ContextTooSmallError, load_chat_models
 from stenoflow.tasks.api.model_table import ModelKind, ModelTable
 from stenoflow.tasks.api.models import Model, terms_that_fit
-from stenoflow.tasks.api.providers import EMBEDDED
+from stenoflow.tasks.api.providers import EMBEDDED, POCKETSPHINX
 from stenoflow.tasks.artifacts.document import MEASURED
 from stenoflow.tasks.artifacts.formats import check_formats, optional
 from stenoflow.tasks.assembly.assemble import are_speakers_told
@@ -22,7 +22,6 @@ from stenoflow.tasks.calls.chosen_models import chat_model, transcription_model
 from stenoflow.tasks.calls.failover import Candidate, candidates_of
 from stenoflow.tasks.calls.offers import refresh_offers
 from stenoflow.tasks.calls.provider import (
-    POCKETSPHINX,
     asked_for,
     check_second_opinion,
     embedded_model,

@@ -13,7 +13,8 @@ from stenoflow.tasks.jobs.translate.prompt import TranslationLine, ask_for
 
 # People say 150 words a minute, in lines of 12; a word is 1.35 tokens of English and up to 2 of other
 # languages, and 5.7 bytes. Each line has its number before it, and more than that in the answer.
-_LINES_A_MINUTE = 12.5
+LINES_A_MINUTE = 12.5
+"""Of speech, as they are asked about."""
 _TOKENS_A_LINE_READ = 28
 _TOKENS_A_LINE_WRITTEN = 30
 _BYTES_A_LINE = 80
@@ -61,7 +62,7 @@ def most_tokens(duration_ms: int, segments: int, model: ChatModel) -> Tokens:
 
 
 def _lines(duration_ms: int) -> int:
-    return max(1, round(duration_ms / 60_000 * _LINES_A_MINUTE))
+    return max(1, round(duration_ms / 60_000 * LINES_A_MINUTE))
 
 
 def _requests(duration_ms: int, segments: int, model: ChatModel) -> int:
