@@ -38,6 +38,9 @@ from stenoflow.tasks.transcript.speakers import Rttm
 _LONGER = 3
 # What ends without its end, and was not written to for so long, is damaged rather than being written.
 _ABANDONED_S = 600.0
+Read = Callable[[str, int], bytes | None]
+"""Returns the beginning of a file in an inbox, by its path; None where there is none."""
+
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
@@ -118,7 +121,9 @@ class InboxScanner:
         new = self._new(look.entries)
         complete = self._complete(look, new)
         self.growing = [entry.path for entry in new if entry.path not in complete]
-        scanned = self._without_ended([self.describe(entry) for entry in new if entry.path in complete])
+        read = _read_once(self.inbox.read, look.others)
+        described = [self._describe(entry, read) for entry in new if entry.path in complete]
+        scanned = self._without_ended(described)
         return sorted(scanned, key=lambda each: _RANKS[each.options.priority])
 
     def _complete(self, look: InboxSnapshot, new: Sequence[Entry]) -> set[str]:
@@ -142,22 +147,25 @@ class InboxScanner:
 
     def describe(self, entry: Entry) -> ScannedRecording:
         """Read what is said of a recording."""
+        return self._describe(entry, self.inbox.read)
+
+    def _describe(self, entry: Entry, read: Read) -> ScannedRecording:
         learned = self.context.inboxes.terms(prefix_of(self.inbox.address))
         try:
-            options = _with_terms(options_of(entry.path, self.inbox.read, self.rules), learned)
-            options = _with_attendees(options, invited(entry.path, self.inbox.read))
+            options = _with_terms(options_of(entry.path, read, self.rules), learned)
+            options = _with_attendees(options, invited(entry.path, read))
             request = request_of(self.context, options)
-            return ScannedRecording(
-                entry, options, self._with_turns(entry, request) if options.speakers is None else request
-            )
+            if options.speakers is None:
+                request = self._with_turns(entry, request, read)
+            return ScannedRecording(entry, options, request)
         except StenoflowError as error:
             refused = error if isinstance(error, RefusedError) else OptionsError(error.message, error.hint)
             options = RecordingOptions.model_validate(dict(self.rules.given))
             return ScannedRecording(entry, options, request_of(self.context, options), refused)
 
-    def _with_turns(self, entry: Entry, request: TranscribeRequest) -> TranscribeRequest:
+    def _with_turns(self, entry: Entry, request: TranscribeRequest, read: Read) -> TranscribeRequest:
         """Add a diariser's turns that lie beside a recording."""
-        rttm = turns_of(entry.path, self.inbox.read)
+        rttm = turns_of(entry.path, read)
         if rttm is None:
             return request
         try:
@@ -255,7 +263,21 @@ def id_of(entry: Entry) -> str:
     return arrival_id(entry.source.uri, entry.mark)
 
 
-def turns_of(path: str, read: Callable[[str, int], bytes | None]) -> Rttm | None:
+def _read_once(read: Read, there: Collection[str]) -> Read:
+    """Return what reads each file once, and no options that a look has not found: in S3, each is a request."""
+    found: dict[tuple[str, int], bytes | None] = {}
+
+    def read_listed(path: str, most_bytes: int) -> bytes | None:
+        if path not in there and _belongs(path):
+            return None
+        if (path, most_bytes) not in found:
+            found[path, most_bytes] = read(path, most_bytes)
+        return found[path, most_bytes]
+
+    return read_listed
+
+
+def turns_of(path: str, read: Read) -> Rttm | None:
     """Return a diariser's turns that lie beside a recording, as ``NAME.rttm``; None where there are none.
 
     Raises:
