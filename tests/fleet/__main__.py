@@ -23,13 +23,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import boto3.session
 from rich.console import Console
 
+from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from tests.fleet.fleet import Fleet, running_fleet
 from tests.fleet.spending import Spending, watching
 from tests.flows.processes import descendants
@@ -43,7 +43,10 @@ _SEGMENT_S = 60
 _DELAY_S = 5.0
 # What each request to the store is held up, where it is slowed.
 _SLOW_S = 1.0
-_console = Console(highlight=False, soft_wrap=True)
+# Between the beginnings of two recordings in the long one that they are cut from.
+_APART_S = 7
+_WIDTH = 200
+_console = Console(width=_WIDTH, highlight=False, log_path=False)
 
 
 def main() -> int:
@@ -73,6 +76,7 @@ def _lengths(options: argparse.Namespace) -> list[int]:
 def _trial(fleet: Fleet, api: AudioApiServer, lengths: list[int], number: int) -> int:
     recordings = len(lengths)
     _drop(fleet, lengths)
+    _console.log(f"{recordings} recordings of {sum(lengths) / 3600:.1f} h in all are there")
     began = time.monotonic()
     workers = [fleet.start_worker(f"worker {each}") for each in range(number)]
     with watching([fleet.server, *(each.pid for each in workers)]) as spent:
@@ -95,16 +99,16 @@ def _endure(
             _wait(partial(_is_under_way, fleet, api, share * recordings), fleet)
             in_flight += api.busy
             _kill(worker.pid)
-            _console.print(f"killed a worker with all it had started; {api.busy} calls in flight in all")
+            _console.log(f"killed a worker with all it had started; {api.busy} calls in flight in all")
             if worker is workers[0]:
                 fleet.outage.begin()
                 time.sleep(2)
                 fleet.outage.end()
-                _console.print("restarted PostgreSQL as after a crash")
+                _console.log("restarted PostgreSQL as after a crash")
         fleet.store.delay_s = _SLOW_S
         _wait(lambda: fleet.complete() >= 0.8 * recordings, fleet)
         fleet.store.delay_s = 0.0
-        _console.print(f"each request to the store took {_SLOW_S:g} s longer for a while")
+        _console.log(f"each request to the store took {_SLOW_S:g} s longer for a while")
         _wait(lambda: fleet.complete() == recordings, fleet)
     finally:
         for worker in workers:
@@ -123,13 +127,13 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     exposed = fleet.exposure()
     again = len(charged) - len(sounds)
     crashed = [run.name for run in fleet.crashed()]
-    _console.print(fleet.kept_by_prefect())
-    _console.print(f"the API took {_DELAY_S:g} s a call, {api.peak} at once at most")
+    _console.log(fleet.kept_by_prefect())
+    _console.log(f"the API took {_DELAY_S:g} s a call, {api.peak} at once at most")
     waits = fleet.waits()
     told = ", ".join(f"{name} {statistics.median(each):.0f} s" for name, each in waits.items() if each)
-    _console.print(f"from the first to the median beginning: {told}")
-    _console.print(f"found dead, marked as crashed and resumed: {crashed}")
-    _console.print(
+    _console.log(f"from the first to the median beginning: {told}")
+    _console.log(f"found dead, marked as crashed and resumed: {crashed}")
+    _console.log(
         f"all complete after {took_s:.0f} s: {len(sounds)} segments, {len(charged)} bills, "
         f"{again} bought again; {billed} micro-USD billed, {exposed} in the ledger"
     )
@@ -143,20 +147,20 @@ def _judge_orchestration(fleet: Fleet, api: AudioApiServer, spent: Spending, too
     """Say how long it took against the calls alone, and what it spent against the plain command."""
     calls, peak = len(api.calls), api.peak
     alone_s = calls * _DELAY_S / peak
-    _console.print(
+    _console.log(
         f"{calls} calls of {_DELAY_S:g} s, {peak} at once, take {alone_s:.0f} s:"
         f" all took {took_s / alone_s:.1f} times as long (aim: 1.3)"
     )
     server_s = spent.own_s[fleet.server]
     workers_s = sum(spent.own_s.values()) - server_s
     runs_s = sum(each for pid, each in spent.started_s.items() if pid != fleet.server)
-    plain_s = fleet.transcribe_plainly()
+    plain_s = fleet.transcribe_plainly(peak)
     total_s = server_s + workers_s + runs_s
-    _console.print(
+    _console.log(
         f"of the processor, Prefect's server took {server_s:.0f} s, the workers {workers_s:.0f} s, flow runs"
         f" with their programs {runs_s:.0f} s; one plain command took {plain_s:.0f} s for the same recordings"
     )
-    _console.print(f"orchestration: {(total_s - plain_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
+    _console.log(f"orchestration: {(total_s - plain_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
 
 
 def _drop(fleet: Fleet, lengths: Sequence[int]) -> None:
@@ -166,18 +170,23 @@ def _drop(fleet: Fleet, lengths: Sequence[int]) -> None:
     client.put_object(
         Bucket=bucket, Key="in/stenoflow.toml", Body=f"[recordings]\nsegment_seconds = {_SEGMENT_S}\n"
     )
-    words = script(max(lengths) + 7 * len(lengths))
-    for number, seconds in enumerate(lengths):
-        begin_ms = 7_000 * number
-        some = [word for word in words if begin_ms <= word.start_ms < begin_ms + 1000 * seconds]
-        shift = 7 * number * 16_000
-        moved = [replace(word, start_sample=word.start_sample - shift) for word in some]
-        path = write(fleet.folder / f"{number}.mp3", moved, seconds, "-b:a", "64k")
+    seconds = max(lengths) + _APART_S * len(lengths)
+    # Frames that need none before them, so that it can be cut.
+    long = write(fleet.folder / "long.mp3", script(seconds), seconds, "-b:a", "64k", "-reservoir", "0")
+    for number, length in enumerate(lengths):
+        path = _cut(long, _APART_S * number, length)
         name = f"in/{'urgent' if number % 10 == 9 else 'normal'} {number}"
         if number % 10 == 9:
             client.put_object(Bucket=bucket, Key=f"{name}.json", Body=b'{"priority": "urgent"}')
         client.upload_file(str(path), bucket, f"{name}.mp3")
-        path.unlink()
+    long.unlink()
+
+
+def _cut(long: Path, begin_s: int, length_s: int) -> Path:
+    path = long.with_name("cut.mp3")
+    some = ["-ss", str(begin_s), "-t", str(length_s), "-i", str(long), "-c", "copy", str(path)]
+    subprocess.run([find_ffmpeg().path, "-v", "error", "-y", *some], check=True)
+    return path
 
 
 def _kill(pid: int) -> None:

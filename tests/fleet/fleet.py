@@ -73,8 +73,11 @@ class Fleet:
         """Register the deployments, with `stenoflow deploy`."""
         assert self.start("operator", "deploy", "--pool", "stenoflow", program="stenoflow").wait() == 0
 
-    def transcribe_plainly(self) -> float:
-        """Transcribe what is in the inbox without Prefect, and into another place; return its CPU seconds."""
+    def transcribe_plainly(self, calls: int) -> float:
+        """Transcribe what is in the inbox without Prefect, and into another place; return its CPU seconds.
+
+        ``calls``: at once.
+        """
         ours = {
             "STENOFLOW_DATABASE_URL": f"sqlite:///{self.folder}/plain.db",
             "STENOFLOW_STORE": "s3://store/plain",
@@ -82,6 +85,7 @@ class Fleet:
         without = {name: value for name, value in self.environment.items() if name != "PREFECT_API_URL"}
         plain = replace(self, environment=without | ours)
         arguments = ["ingest", self.inbox, "--allow", "priority", "--looks", "1"]
+        arguments += ["--concurrency", str(calls)]
         process = plain.start("plain", *arguments, program="stenoflow")
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, (self.folder / "plain" / "log").read_text()[-2000:]
