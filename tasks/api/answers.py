@@ -15,6 +15,9 @@ from stenoflow.tasks.api.errors import BadAnswerError
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.transcript.types import Utterance, Word
 
+# A model that repeats itself writes up to its limit, 16,000 tokens; nobody says 40 characters a second.
+_MOST_CHARACTERS, _MOST_CHARACTERS_A_SECOND = 100_000, 200
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -59,7 +62,7 @@ def parse_answer(body: bytes, target: Target, duration_ms: int, content_type: st
         content_type: for messages; servers label JSON in many ways.
 
     Raises:
-        BadAnswerError: no JSON object with a text.
+        BadAnswerError: no JSON object with a text, or with more of it than anybody can say.
     """
     try:
         parsed, raw = _load(body, content_type)
@@ -95,6 +98,9 @@ def _answer(parsed: Mapping[str, Any], raw: str, duration_ms: int) -> Answer:
     languages = languages_in(parsed)
     utterances, odd_utterances = _utterances(coerce.entries(parsed, "segments"), duration_ms)
     words, odd_words = _words(parsed, duration_ms)
+    longest = max(len(text), *(sum(len(each.text) for each in said) for said in (utterances, words)))
+    if longest > _MOST_CHARACTERS + _MOST_CHARACTERS_A_SECOND * duration_ms // 1000:
+        raise UnbelievableError(f"{longest} characters are said to be spoken in {duration_ms / 1000:g} s")
     return Answer(
         text=coerce.clean(text),
         language=languages[0] if languages else None,

@@ -264,7 +264,7 @@ def id_of(entry: Entry) -> str:
 
 
 def _read_once(read: Read, there: Collection[str]) -> Read:
-    """Return what reads each file once, and no options that a look has not found: in S3, each is a request."""
+    """Return what reads each file once, and only options that a look has found: each is a request to S3."""
     found: dict[tuple[str, int], bytes | None] = {}
 
     def read_listed(path: str, most_bytes: int) -> bytes | None:

@@ -152,6 +152,19 @@ def test_what_is_no_transcript_is_a_bad_answer(body: bytes) -> None:
         parse(body)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"text": "again " * 1_000_000},
+        {"text": "", "segments": [{"start": 0, "end": 60, "text": "again " * 1_000_000}]},
+        {"text": "", "words": [{"start": n / 1e6, "end": n / 1e6, "word": "again"} for n in range(200_000)]},
+    ],
+)
+def test_a_million_words_of_a_minute_are_a_bad_answer(answer: dict[str, Any]) -> None:
+    with pytest.raises(BadAnswerError, match=r"characters are said to be spoken in 60 s"):
+        parse_answer(json.dumps(answer).encode(), TARGET, 60_000)
+
+
 def test_an_error_with_status_200_is_told() -> None:
     with pytest.raises(BadAnswerError, match="the worker died"):
         parse({"error": {"message": "the worker died"}})

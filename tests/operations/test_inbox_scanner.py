@@ -29,7 +29,8 @@ def test_a_look_asks_s3_only_for_options_that_it_found(
     bucket.client.meta.events.register(name, lambda params, **_: asked.update([params["url_path"]]))
     with open_context(load_settings()) as context:
         inbox = BucketInbox(bucket.name, "in/", bucket.get_client)
-        scanner = InboxScanner(context, inbox, rules_of(context, {}, ["tag", "priority"]), StabilityTracker(1))
+        rules = rules_of(context, {}, ["tag", "priority"])
+        scanner = InboxScanner(context, inbox, rules, StabilityTracker(1))
         first, *others = scanner.look()
     assert (first.entry.path, first.options.tag, len(others)) == ("3.mp3", "board", 9)
     assert {each.options.glossary for each in [first, *others]} == {("Zwingli",)}
