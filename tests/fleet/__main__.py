@@ -122,10 +122,10 @@ def _is_under_way(fleet: Fleet, api: AudioApiServer, least: float) -> bool:
 
 def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> int:
     charged = [call for call in api.calls if call.charged]
-    sounds = {call.sha256 for call in charged}
+    segments = fleet.asked_for()
     billed = sum(round(call.seconds * 100) for call in charged)
     exposed = fleet.exposure()
-    again = len(charged) - len(sounds)
+    again = len(charged) - segments
     crashed = [run.name for run in fleet.crashed()]
     _console.log(fleet.kept_by_prefect())
     _console.log(f"the API took {_DELAY_S:g} s a call, {api.peak} at once at most")
@@ -134,7 +134,7 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     _console.log(f"from the first to the median beginning: {told}")
     _console.log(f"found dead, marked as crashed and resumed: {crashed}")
     _console.log(
-        f"all complete after {took_s:.0f} s: {len(sounds)} segments, {len(charged)} bills, "
+        f"all complete after {took_s:.0f} s: {segments} segments, {len(charged)} bills, "
         f"{again} bought again; {billed} micro-USD billed, {exposed} in the ledger"
     )
     is_out_of_order = bool(waits["urgent"]) and statistics.median(waits["urgent"]) > statistics.median(

@@ -142,6 +142,12 @@ class Fleet:
             found[name.partition(" ")[0]].append((moment - first).total_seconds())
         return found
 
+    def asked_for(self) -> int:
+        """Return how many segments were sent, however often each."""
+        segments = select(Attempt.job_id, Attempt.segment_index).distinct().subquery()
+        with self._reading() as session:
+            return int(session.scalar(select(func.count()).select_from(segments)) or 0)
+
     def exposure(self) -> int:
         """Return what was or may have been charged, in micro-USD."""
         kinds = [ChargeKind.ACTUAL, ChargeKind.POSSIBLE, ChargeKind.RECONCILE]
