@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -19,6 +20,7 @@ from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.instrument.tones import RATE
 from tests.real_speech import FOLDER, SpokenWord, clip, needs_speech, spoken_words
 from tests.servers.audio_api import AudioApiServer, Fields, seconds_of
+from tests.timing.synthetic import TEXTS, Synthetic, needs_espeak, needs_hama, speak
 
 needs_whisper = pytest.mark.skipif(not packaged(), reason="no weights of Whisper are installed")
 
@@ -116,12 +118,15 @@ def test_resume_aligns_anew_what_was_estimated_and_buys_nothing(
 
 
 @needs_speech
-@pytest.mark.parametrize("options", [("--align", "never"), ("--language", "de")])
-def test_what_nobody_can_align_is_estimated(
-    stenoflow: Command, api: AudioApiServer, talk: Path, options: tuple[str, ...]
-) -> None:
+def test_what_is_not_to_be_aligned_is_estimated(stenoflow: Command, api: AudioApiServer, talk: Path) -> None:
     api.recogniser = lambda _sound, _fields: {"text": " ".join(w.text for w in spoken_words(_CLIP))}
-    assert _document(stenoflow, talk, *options)["timing"] == "estimated"
+    assert _document(stenoflow, talk, "--align", "never")["timing"] == "estimated"
+
+
+@needs_speech
+def test_what_nobody_can_align_is_estimated(stenoflow: Command, api: AudioApiServer, talk: Path) -> None:
+    api.recogniser = lambda _sound, _fields: {"text": TEXTS["de"]}
+    assert _document(stenoflow, talk, "--language", "de")["timing"] == "estimated"
 
 
 @pytest.mark.program
@@ -189,11 +194,17 @@ def _answer(clip_name: str) -> str:
     return (FOLDER / f"{clip_name}.txt").read_text("utf-8")
 
 
+def _no_hama(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be as on a machine without the extra `align`."""
+    monkeypatch.setattr("stenoflow.tasks.acoustics.aligner.find_spec", lambda _name: None)
+
+
 @needs_speech
 @needs_whisper
 def test_another_language_is_aligned_by_whisper_in_the_same_contract(
-    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _no_hama(monkeypatch)
     path = tmp_path / "rede.mp3"
     encode_mp3([clip("mls-es-13697.opus")], path, ffmpeg=find_ffmpeg())
     api.recogniser = lambda _sound, _fields: {"text": _answer("mls-es-13697")}
@@ -213,6 +224,76 @@ def test_another_language_is_aligned_by_whisper_in_the_same_contract(
     }
     found = {word["word"]: word["start"] for word in words if word["word"] in own}
     assert found == {word: pytest.approx(start, abs=0.3) for word, start in own.items()}
+
+
+def _is_by_hama(line: dict[str, Any]) -> bool:
+    aligner: str = json.loads(read_artifact(line, "json")).get("aligner", "")
+    return aligner.startswith("hama ")
+
+
+@pytest.fixture
+def discours(tmp_path: Path) -> tuple[Path, Synthetic]:
+    said = speak(TEXTS["fr"], "fr")
+    path = tmp_path / "discours.mp3"
+    encode_mp3([said.sound], path, ffmpeg=find_ffmpeg())
+    return path, said
+
+
+@needs_hama
+@needs_espeak
+@pytest.mark.parametrize("options", [("--language", "fr"), ()])
+def test_a_language_that_nobody_else_can_align_is_aligned_by_hama(
+    stenoflow: Command, api: AudioApiServer, discours: tuple[Path, Synthetic], options: tuple[str, ...]
+) -> None:
+    path, said = discours
+    api.recogniser = lambda _sound, _fields: {"text": " ".join(said.words)}
+    document = _document(stenoflow, path, *options)
+    assert document["aligner"] == f"hama {version('hama')}+2"
+    words = document["words"]
+    assert [word["word"] for word in words] == list(said.words)
+    errors = [abs(word["start"] * 1000 - ms) for word, ms in zip(words, said.starts_ms, strict=True)]
+    assert quantiles(errors, n=10)[-1] <= 120
+
+
+@needs_hama
+@needs_espeak
+def test_where_hama_fails_or_is_not_installed_others_time_that_language(
+    stenoflow: Command,
+    api: AudioApiServer,
+    discours: tuple[Path, Synthetic],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, said = discours
+    api.recogniser = lambda _sound, _fields: {"text": " ".join(said.words)}
+    with monkeypatch.context() as without:
+        without.setattr("stenoflow.tasks.acoustics.aligner._HAMA", Path("gone.py"))
+        line = stenoflow("transcribe", path, *_MODEL, "--language", "fr").line
+    assert not _is_by_hama(line)
+    realign = ("resume", line["job"], "--realign", "--json")
+    with monkeypatch.context() as without:
+        _no_hama(without)
+        assert not _is_by_hama(stenoflow(*realign).line)
+    again = stenoflow(*realign).line
+    assert (again["status"], again["calls"]) == ("complete", 0)
+    assert _is_by_hama(again)
+
+
+@needs_hama
+@needs_espeak
+@needs_whisper
+def test_an_answer_that_lacks_half_of_what_is_said_is_left_to_whisper(
+    stenoflow: Command, api: AudioApiServer, tmp_path: Path
+) -> None:
+    said = speak(TEXTS["es"], "es")
+    path = tmp_path / "discurso.mp3"
+    encode_mp3([said.sound], path, ffmpeg=find_ffmpeg())
+    text = " ".join(said.words[: len(said.words) // 2])
+    seconds = said.sound.size / RATE
+    api.recogniser = lambda sound, _fields: {"text": text if seconds_of(sound) > seconds - 1 else ""}
+    line = stenoflow("transcribe", path, *_MODEL, "--language", "es").line
+    document = json.loads(read_artifact(line, "json"))
+    assert document["aligner"].startswith("whisper-base, ")
+    assert line["status"] == "partial"
 
 
 @needs_speech
@@ -251,7 +332,7 @@ def test_english_is_aligned_by_whisper_where_pocketsphinx_cannot(
     truth = spoken_words(_CLIP)
     api.recogniser = lambda _sound, _fields: {"text": " ".join(word.text for word in truth)}
     monkeypatch.setattr("stenoflow.tasks.acoustics.aligner._PROGRAM", Path("gone.py"))
-    document = _document(stenoflow, talk)
+    document = _document(stenoflow, talk, "--language", "en")
     assert document["aligner"].startswith("whisper-")
     errors = _errors_ms(document, truth)
     assert median(errors) <= 120
