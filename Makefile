@@ -24,7 +24,7 @@ test: lint types check-imports unit ## Run the linters, the type checker and the
 test-programs: .venv/.tests ## Run the whole program in the cases that `test` leaves out, as CI does
 	$(PYTEST) -m "program and not slow" --hypothesis-profile quick
 
-test-slow: .venv/.tests ## Run the rest: browsers, crowds, kills, hostile files, more examples
+test-slow: .venv/.tests ## Run the rest, as CI does: browsers, crowds, kills, hostile files, more examples
 	$(PYTEST) -m "slow or hypothesis"
 
 lint: .venv/.tests
