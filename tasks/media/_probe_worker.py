@@ -199,13 +199,16 @@ def _tells_times(container: InputContainer, tracks: list[ProbedStream]) -> bool:
 
 
 def _follow_ends(container: InputContainer, tracks: list[ProbedStream]) -> bool:
-    """Follow the first packets and the last; where the last are not to be found, stand at the first again."""
+    """Follow the first packets and the last; where the last are not to be found, be ready to go on."""
     _follow(container, tracks, until_tried=True)
     begun = [track.end_ticks for track in tracks]
     end = (container.start_time or 0) + (container.duration or 0)
-    with contextlib.suppress(av.FFmpegError):
+    try:
         container.seek(end - _LAST_S * av.time_base)
-        _follow(container, tracks)
+    except av.FFmpegError:
+        # It stands where it stood.
+        return False
+    _follow(container, tracks)
     if all(track.end_ticks != before for track, before in zip(tracks, begun, strict=True)):
         return True
     container.seek(container.start_time or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,14 @@ from stenoflow.tasks.sources import local_path
 from stenoflow.tasks.sources.attendees import clean_names, invited
 from stenoflow.tasks.sources.file_names import is_unfinished, remark_on_others, shown
 from stenoflow.tasks.sources.inbox import Inbox, prefix_of
-from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, StabilityTracker, WriteState, beside
+from stenoflow.tasks.sources.inbox.entry import (
+    Entry,
+    InboxSnapshot,
+    Read,
+    StabilityTracker,
+    WriteState,
+    beside,
+)
 from stenoflow.tasks.sources.inbox.moving import SIDECARS
 from stenoflow.tasks.sources.inbox.options import (
     FOLDER_FILE,
@@ -38,9 +45,6 @@ from stenoflow.tasks.transcript.speakers import Rttm
 _LONGER = 3
 # What ends without its end, and was not written to for so long, is damaged rather than being written.
 _ABANDONED_S = 600.0
-Read = Callable[[str, int], bytes | None]
-"""Returns the beginning of a file in an inbox, by its path; None where there is none."""
-
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
@@ -122,7 +126,7 @@ class InboxScanner:
         complete = self._complete(look, new)
         self.growing = [entry.path for entry in new if entry.path not in complete]
         read = _read_once(self.inbox.read, look.others)
-        described = [self._describe(entry, read) for entry in new if entry.path in complete]
+        described = [self.describe(entry, read) for entry in new if entry.path in complete]
         scanned = self._without_ended(described)
         return sorted(scanned, key=lambda each: _RANKS[each.options.priority])
 
@@ -145,11 +149,9 @@ class InboxScanner:
         """Return what is new of recordings that somebody else says are complete."""
         return self._without_ended([self.describe(entry) for entry in self._new(entries)])
 
-    def describe(self, entry: Entry) -> ScannedRecording:
-        """Read what is said of a recording."""
-        return self._describe(entry, self.inbox.read)
-
-    def _describe(self, entry: Entry, read: Read) -> ScannedRecording:
+    def describe(self, entry: Entry, read: Read | None = None) -> ScannedRecording:
+        """Read what is said of a recording; ``read``: None reads the inbox as it is now."""
+        read = read or self.inbox.read
         learned = self.context.inboxes.terms(prefix_of(self.inbox.address))
         try:
             options = _with_terms(options_of(entry.path, read, self.rules), learned)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.sources.file_names import shown
-from stenoflow.tasks.sources.inbox.entry import beside
+from stenoflow.tasks.sources.inbox.entry import Read, beside
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _name(written: str) -> str:
     return f"{first} {last}" if comma and last and first and "," not in first else plain
 
 
-def invited(path: str, read: Callable[[str, int], bytes | None]) -> tuple[str, ...]:
+def invited(path: str, read: Read) -> tuple[str, ...]:
     """Return who was invited, by an invitation beside a recording; nobody where it has none that can be read.
 
     Args:

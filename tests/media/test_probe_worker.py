@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
+from av.container import InputContainer
 
 from stenoflow.tasks.media import _probe_worker
 from tests.media.conftest import Make
@@ -71,3 +72,24 @@ def test_what_lies_between_the_ends_is_not_read(make: Make, monkeypatch: pytest.
     with Counted(path) as file, av.open(file, "r", options={"max_probe_packets": "4"}) as container:
         _probe_worker.examine(container, estimated=False)
     assert 0 < read < path.stat().st_size
+
+
+class _Unseekable:
+    """A container that is read from its start to its end only."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def seek(self, *_: Any) -> None:
+        raise av.FFmpegError(1, "no")
+
+
+def test_what_cannot_be_sought_in_is_read_through(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make("a.m4a", "-c:a", "aac")
+    whole = _examined(path)
+    monkeypatch.setattr(_probe_worker, "_LONG_S", 3)
+    with av.open(str(path)) as container:
+        assert _probe_worker.examine(cast("InputContainer", _Unseekable(container)), estimated=False) == whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -13,6 +13,9 @@ LOOKS = 2
 """How many looks in a row must find a file unchanged, unless another number is asked for."""
 INTERVAL_S = 5.0
 """Seconds between two looks, unless others are asked for: with `LOOKS`, how long a file must rest."""
+
+Read = Callable[[str, int], bytes | None]
+"""Returns the beginning of a file in an inbox, by its path, up to so many bytes; None where there is none."""
 
 
 class WriteState(Enum):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -26,7 +26,7 @@ from stenoflow.tasks.errors import RefusedError, SettingsError, reason
 from stenoflow.tasks.sources.attendees import clean_names
 from stenoflow.tasks.sources.file_names import is_plain, shown
 from stenoflow.tasks.sources.glossary import MOST_BYTES, listed_terms, parse_glossary
-from stenoflow.tasks.sources.inbox.entry import beside
+from stenoflow.tasks.sources.inbox.entry import Read, beside
 from stenoflow.tasks.transcript.planning import UNTIMED_SEGMENT_S
 
 FOLDER_FILE = "stenoflow.toml"
@@ -201,7 +201,7 @@ def _may_cost_more(name: str, wanted: Any, before: Any) -> bool:
             return True
 
 
-def options_of(path: str, read: Callable[[str, int], bytes | None], rules: InboxRules) -> RecordingOptions:
+def options_of(path: str, read: Read, rules: InboxRules) -> RecordingOptions:
     """Return a recording's options.
 
     Args:
@@ -244,7 +244,7 @@ def _places(path: str) -> Iterator[str]:
     yield from (short, whole)
 
 
-def _read(place: str, read: Callable[[str, int], bytes | None]) -> dict[str, Any]:
+def _read(place: str, read: Read) -> dict[str, Any]:
     try:
         found = read(place, _MOST_BYTES)
         text = (found or b"{}" if place.endswith(".json") else found or b"").decode("utf-8-sig")
@@ -289,7 +289,7 @@ def _loaded(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _glossary(place: str, name: str, read: Callable[[str, int], bytes | None]) -> tuple[str, ...]:
+def _glossary(place: str, name: str, read: Read) -> tuple[str, ...]:
     """Read the glossary that options name: a file in their own folder, or below it."""
     beside_it = str(PurePosixPath(place).parent / name)
     if name.startswith("/") or ".." in PurePosixPath(name).parts:
