@@ -120,8 +120,9 @@ class DashboardProgress(LogWatcher):
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
         while True:
-            # What takes no longer is shown by its end alone: each look at the dashboard costs its server.
-            await asyncio.sleep(_LOOK_EVERY_S)
+            # What takes no longer is shown by its end alone, and of many each is shown less often: each look
+            # at the dashboard costs its server.
+            await asyncio.sleep(_LOOK_EVERY_S * len(self._following))
             (progress,) = await run_blocking(self._context.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"

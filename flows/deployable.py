@@ -32,6 +32,7 @@ from stenoflow.flows.dispatch import (
     ended_look,
     go_on_later,
     recover_crashed_runs,
+    recover_in_turn,
 )
 from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
@@ -198,7 +199,7 @@ async def ingest_recordings(
     """Transcribe recordings of a drop folder until none waits, beside flow runs that do the same.
 
     `ingest` asks for several of this where many recordings wait: each is a task run of whichever takes it.
-    After some ten minutes, another goes on in its stead, so that others come to their turn.
+    After some ten minutes, another goes on in its stead where others wait, so that they come to their turn.
 
     Args:
         inbox: A drop folder: DIR, or s3://bucket/prefix/.
@@ -214,11 +215,11 @@ async def ingest_recordings(
         box = open_inbox(inbox, runner.context.s3)
         scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         claims = Claims(scanner, runner, list(FORMATS), Moves(_log.info, reject, done_to), is_cancelled)
-        stint = Stint()
-        await runner.follow(claims.waiting(recordings, lambda: stint.is_over), outcomes.append)
+        stint = Stint(flow_run.id)
+        await runner.follow(claims.waiting(recordings, stint.is_over), outcomes.append)
         if not runner.is_cut_off:
             # What could not be taken, a later look finds.
-            goes_on = stint.is_over and await run_blocking(runner.context.arrivals.has_waiting, recordings)
+            goes_on = stint.has_ended and await run_blocking(runner.context.arrivals.has_waiting, recordings)
             await (go_on_later(flow_run.id) if goes_on and flow_run.id else delete_unneeded(recordings))
     if not outcomes:
         return Completed(name="Skipped", message="others have all of them, or had them")
@@ -260,6 +261,7 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         if queue is not None:
             asked += await empty_queue(scanner, queue, moves)
         asked += await dispatch(scanner, interval, moves)
+        await recover_in_turn(context)
     return ended_look(asked, f"{asked} recordings handed over")
 
 
@@ -305,7 +307,8 @@ async def retain() -> State[None]:
 async def recover() -> State[None]:
     """Have done anew what a process died over: Prefect's own server does not find that.
 
-    Flow runs of looks that found nothing are deleted, its own among them.
+    Flow runs that are alive do so each minute; this is for when none is. Flow runs of looks that found
+    nothing are deleted, its own among them.
     """
     with open_flow_run_context() as context:
         asked = await recover_crashed_runs(context)

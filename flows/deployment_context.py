@@ -18,6 +18,7 @@ from prefect.states import Completed, Failed
 
 from stenoflow.flows.dashboard import DashboardProgress
 from stenoflow.flows.desk import why
+from stenoflow.flows.dispatch import recovering
 from stenoflow.flows.outcome import Outcome
 from stenoflow.flows.prefect_runs import within_flow_run
 from stenoflow.flows.run import Orchestrate
@@ -84,7 +85,7 @@ async def runner_in_flow_run(transcribe: Orchestrate = within_flow_run) -> Async
     """
     with open_flow_run_context() as context:
         context.check()
-        async with DashboardProgress(context) as progress:
+        async with recovering(context), DashboardProgress(context) as progress:
             await set_limits(context.settings)
             calls, outer = calls_at_once(context.settings, None), shared_limits(context.settings)
             runner = Runner(context, calls, progress, transcribe, outer)

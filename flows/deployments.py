@@ -23,7 +23,8 @@ from stenoflow.tasks.sources.inbox.options import Priority
 _NIGHTLY = "23 4 * * *"
 # Before what is left is verified.
 _RETAIN_NIGHTLY = "53 3 * * *"
-_RECOVER_EVERY = timedelta(minutes=1)
+# Flow runs that are alive do so each minute, without the start of a process.
+_RECOVER_EVERY = timedelta(minutes=5)
 # A look that takes longer than until the next one is due is not overtaken by that.
 _ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
@@ -56,7 +57,7 @@ async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | 
         SettingsError: there is such a pool, of another type.
     """
     async with get_client() as client:
-        await _make_pool(client, pool, kind)
+        await make_pool(client, pool, kind)
     names = []
     for flow, given in _described(settings):
         deployment = await flow.ato_deployment(
@@ -72,7 +73,7 @@ async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | 
     return names
 
 
-async def _make_pool(client: PrefectClient, pool: str, kind: str) -> None:
+async def make_pool(client: PrefectClient, pool: str, kind: str) -> None:
     """Make a work pool, and a queue for each priority in it, unless they are there."""
     try:
         there = await client.read_work_pool(pool)

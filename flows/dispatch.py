@@ -8,8 +8,8 @@ import logging
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from prefect.client.schemas.filters import (
     FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateName,
     FlowRunFilterStateType,
@@ -44,7 +45,7 @@ from stenoflow.tasks.sources.inbox.options import Priority, RecordingOptions
 if TYPE_CHECKING:
     from stenoflow.tasks.sources.inbox.queue import Announcement, EventQueue
 
-_ONE, _MANY = "ingest recording", "ingest recordings"
+_ONE, _MANY, _RECOVER = "ingest recording", "ingest recordings", "recover"
 INGEST_RECORDING = f"{_ONE}/{DEPLOYMENT}"
 INGEST_RECORDINGS = f"{_MANY}/{DEPLOYMENT}"
 RESUME = f"resume/{DEPLOYMENT}"
@@ -56,6 +57,7 @@ _MOST_SHARING = 64
 _LEAST_EACH = 4
 # To start a process takes some seconds of the processor: of this, one or two per cent.
 _STINT_S = 600.0
+_ASK_AGAIN_S = 60.0
 # A run that ends before it has taken its recording is made anew so often.
 _TRIES = 3
 _AGAIN_S = 10
@@ -194,18 +196,47 @@ async def _hand_over_many(
 
 
 class Stint:
-    """How long a flow run takes recordings that it shares: others wait for its place, urgent ones too.
+    """How long a flow run takes recordings that it shares: some minutes, and on until others need its place.
 
     Stints differ, so that places come free one after another.
     """
 
-    def __init__(self) -> None:
-        self._ends_at_s = time.monotonic() + _STINT_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    def __init__(self, run_id: str | None) -> None:
+        """Begin.
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it is to take no more."""
-        return time.monotonic() >= self._ends_at_s
+        Args:
+            run_id: of the flow run; None where Prefect knows none.
+        """
+        self._run_id = run_id
+        self._ends_at_s = time.monotonic() + _STINT_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        self.has_ended = False
+
+    async def is_over(self) -> bool:
+        """Tell whether it is to take no more."""
+        if not self.has_ended and time.monotonic() >= self._ends_at_s:
+            self.has_ended = self._run_id is None or await _is_in_the_way(self._run_id)
+            self._ends_at_s = time.monotonic() + _ASK_AGAIN_S
+        return self.has_ended
+
+
+async def _is_in_the_way(run_id: str) -> bool:
+    """Tell whether another flow run would begin in this one's place: as urgent, and with other work."""
+    async with get_client() as client:
+        mine = await client.read_flow_run(UUID(run_id))
+        due = await _runs_in(client, _ON_DEMAND, [StateType.SCHEDULED], due=True)
+    # What takes from the same recordings does nothing that this one does not do.
+    shares = {"inbox": mine.parameters.get("inbox"), "recordings": mine.parameters.get("recordings")}
+    return any(
+        run.work_pool_name == mine.work_pool_name
+        and _rank(run) <= _rank(mine)
+        and not shares.items() <= run.parameters.items()
+        for run in due
+    )
+
+
+def _rank(run: FlowRun) -> int:
+    ranks = [each.value for each in Priority]
+    return ranks.index(run.work_queue_name) if run.work_queue_name in ranks else 0
 
 
 async def go_on_later(run_id: str) -> None:
@@ -265,13 +296,43 @@ _PAGE = 200
 _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 # The deployable flows that say they are alive: those that are asked for anew, and those that are due again.
 _FLOWS = ["resume", _ONE, _MANY, "transcribe"]
-_LOOKS = ["ingest", "recover", "retain", "verify"]
+_LOOKS = ["ingest", _RECOVER, "retain", "verify"]
+# Any other may need a place: what recovers is done by all that hold one.
+_ON_DEMAND = [*_FLOWS, "digest", "translate", *(each for each in _LOOKS if each != _RECOVER)]
+_RECOVER_EVERY = timedelta(minutes=1)
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled, or a worker
 # of processes that has begun anew under its old name, so that nobody can tell.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
 # A worker that has missed so many of its beats is gone; Prefect's own pages say so, too.
 _BEATS = 3
 _NO_TIME = dict.fromkeys(_STARTING, timedelta())
+
+
+@asynccontextmanager
+async def recovering(context: AppContext) -> AsyncIterator[None]:
+    """Recover what died, for as long as the block lasts: of all that are alive, one does so each minute."""
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(_RECOVER_EVERY.total_seconds())
+            await recover_in_turn(context)
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def recover_in_turn(context: AppContext) -> None:
+    """Recover what died, unless that has been done within the last minute; what fails is done by the next."""
+    try:
+        if await run_blocking(context.leases.take_turn, _RECOVER, _RECOVER_EVERY):
+            await recover_crashed_runs(context)
+            await delete_idle_looks()
+    except Exception as error:  # noqa: BLE001 - whatever ails a server must not end the recordings in hand
+        _log.warning("what died could not be recovered: %s", error)
 
 
 async def recover_crashed_runs(context: AppContext, *, at_start: bool = False) -> int:
@@ -380,15 +441,19 @@ async def _free_slots(context: AppContext, client: PrefectClient, grace: timedel
             await client.update_global_concurrency_limit(limit.name, update)
 
 
-async def _runs_in(client: PrefectClient, flows: list[str], states: Collection[StateType]) -> list[FlowRun]:
-    """Return the flow runs of deployments that are in one of several states."""
+async def _runs_in(
+    client: PrefectClient, flows: list[str], states: Collection[StateType], *, due: bool = False
+) -> list[FlowRun]:
+    """Return the flow runs of deployments that are in one of several states; ``due``: but not later ones."""
     found: list[FlowRun] = []
+    until = FlowRunFilterExpectedStartTime.model_validate({"before_": datetime.now(UTC)}) if due else None
     while len(found) % _PAGE == 0:
         page = await client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
                 deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+                expected_start_time=until,
             ),
             limit=_PAGE,
             offset=len(found),

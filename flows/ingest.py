@@ -86,7 +86,9 @@ class Claims:
             told=told,
         )
 
-    async def waiting(self, ids: Sequence[str], is_over: Callable[[], bool]) -> AsyncIterator[TranscribeWork]:
+    async def waiting(
+        self, ids: Sequence[str], is_over: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[TranscribeWork]:
         """Yield the work on recordings that wait in the database, in their order, until none does.
 
         Args:
@@ -94,7 +96,7 @@ class Claims:
             is_over: asked before each but the first: take no more.
         """
         arrivals, left = self.runner.context.arrivals, list(ids)
-        while not self.runner.is_cut_off and not (len(left) < len(ids) and is_over()):
+        while not self.runner.is_cut_off and not (len(left) < len(ids) and await is_over()):
             taken = await run_blocking(arrivals.take_next, left)
             if taken is None:
                 return

@@ -129,7 +129,7 @@ def serve_deployments(
 
     from stenoflow.flows.deployment_context import set_limits  # noqa: PLC0415
     from stenoflow.flows.deployments import deployments  # noqa: PLC0415
-    from stenoflow.flows.dispatch import free_slots, recover_crashed_runs  # noqa: PLC0415
+    from stenoflow.flows.dispatch import free_slots, recover_crashed_runs, recovering  # noqa: PLC0415
 
     async def work(context: AppContext) -> None:
         await set_limits(settings)
@@ -140,8 +140,9 @@ def serve_deployments(
         for followed in open_queues(context):
             followed.follow(say)
         running = asyncio.ensure_future(aserve(*made, limit=limit, print_starting_message=False))
-        while not running.done() and served.is_running():
-            await asyncio.wait([running], timeout=_LOOK_EVERY_S)
+        async with recovering(context):
+            while not running.done() and served.is_running():
+                await asyncio.wait([running], timeout=_LOOK_EVERY_S)
         if not running.done():
             # Its own end would wait for the server that is gone.
             raise _gone()

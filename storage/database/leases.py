@@ -21,7 +21,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from stenoflow.storage.database.connection import Database
-from stenoflow.storage.database.rows import Clock, utc_now
+from stenoflow.storage.database.rows import Clock, insert_missing, utc_now
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job, ProgramRun
 from stenoflow.storage.errors import StorageError
@@ -89,6 +89,22 @@ class Leases:
     def renew(self, run_id: str) -> None:
         """Say that a run is alive."""
         self._set(run_id, LEASE)
+
+    def take_turn(self, what: str, every: timedelta) -> bool:
+        """Take the turn to do what one process of all is to do once in a while; tell whether it was free.
+
+        Args:
+            what: is done: stands among the runs, as one that is never alive.
+            every: how long after the last turn the next one is free.
+        """
+        with self._database.write() as session:
+            now = self._now(session)
+            turn = {"host": platform.node(), "started_at": now, "alive_until": now}
+            insert_missing(session, ProgramRun(id=what, **turn | {"started_at": now - every}))
+            # Whoever takes it at the same moment waits for this one's end, and finds it taken.
+            free = (ProgramRun.id == what, ProgramRun.started_at <= now - every)
+            taken = update(ProgramRun).where(*free).values(**turn).returning(ProgramRun.id)
+            return session.scalar(taken) is not None
 
     def _begin(self, run_id: str) -> None:
         with self._database.write() as session:

@@ -1,13 +1,14 @@
 """`make fleet`: workers on one Prefect server; two of them are killed midway, and the database restarted.
 
 They share nothing but PostgreSQL and S3 (SeaweedFS), which is slowed for a while: homes of their own, and
-recordings of mixed length that come in by a drop folder, each tenth of them urgent. Prefect's own database is
-in PostgreSQL too where one with pg_trgm is installed (its migrations ask for that), or where
-STENOFLOW_TEST_POSTGRES names the folder of its programs. The whole trial, for a quiet machine of many cores:
-FLEET="--recordings 1000 --longest 7200".
+recordings of mixed length that come in by a drop folder, each tenth of them urgent. What is killed is started
+again after a moment, as its systemd unit would. Prefect's own database is in PostgreSQL too where one with
+pg_trgm is installed (its migrations ask for that), or where STENOFLOW_TEST_POSTGRES names the folder of its
+programs. The whole trial takes an hour: FLEET="--recordings 1000 --longest 7200 --delay 8".
 
-In the end, one plain command without Prefect transcribes the same recordings: what the fleet spent of the
-processor beyond that, its two killed workers included, is what orchestration took.
+In the end, one plain command without Prefect transcribes a hundred of the recordings: what the fleet spent of
+the processor beyond that, by the hour of sound, with all that was begun again after the kills, is what
+orchestration took.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ from tests.servers.audio_api import AudioApiServer, audio_api_server
 # Without one more recording complete, it hangs.
 _TIMEOUT_S = 1_800.0
 _SEGMENT_S = 60
-_DELAY_S = 5.0
+# As in the unit of a worker.
+_RESTART_S = 5.0
+# Transcribed by a plain command as well.
+_MOST_PLAIN = 100
 # What each request to the store is held up, where it is slowed.
 _SLOW_S = 1.0
 # Between the beginnings of two recordings in the long one that they are cut from.
@@ -56,12 +60,14 @@ def main() -> int:
     parser.add_argument("--shortest", type=int, default=10, help="seconds of the shortest")
     parser.add_argument("--longest", type=int, default=600, help="seconds of the longest")
     parser.add_argument("--workers", type=int, default=4, help="two of them are killed")
+    parser.add_argument("--delay", type=float, default=5.0, help="seconds that the API takes for a call")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        api = stack.enter_context(audio_api_server(lambda sound, _fields: recognise(sound), delay_s=_DELAY_S))
+        answer = audio_api_server(lambda sound, _fields: recognise(sound), delay_s=options.delay)
+        api = stack.enter_context(answer)
         fleet = stack.enter_context(running_fleet(folder, api))
-        return _trial(fleet, api, _lengths(options), options.workers)
+        return _trial(fleet, api, _lengths(options), options)
 
 
 def _lengths(options: argparse.Namespace) -> list[int]:
@@ -73,34 +79,39 @@ def _lengths(options: argparse.Namespace) -> list[int]:
     return lengths
 
 
-def _trial(fleet: Fleet, api: AudioApiServer, lengths: list[int], number: int) -> int:
+def _trial(fleet: Fleet, api: AudioApiServer, lengths: list[int], options: argparse.Namespace) -> int:
     recordings = len(lengths)
     _drop(fleet, lengths)
     _console.log(f"{recordings} recordings of {sum(lengths) / 3600:.1f} h in all are there")
     began = time.monotonic()
-    workers = [fleet.start_worker(f"worker {each}") for each in range(number)]
-    with watching([fleet.server, *(each.pid for each in workers)]) as spent:
-        in_flight = _endure(fleet, api, workers, recordings)
+    workers = [fleet.start_worker(f"worker {each}").pid for each in range(options.workers)]
+    watched = [fleet.server, *workers]
+    with watching(watched) as spent:
+        in_flight = _endure(fleet, api, watched, recordings)
     took_s = time.monotonic() - began
-    failed = _judge(fleet, api, in_flight, took_s)
-    _judge_orchestration(fleet, api, spent, took_s)
+    _judge_time(api, options.delay, took_s)
+    failed = _judge(fleet, api, in_flight)
+    _judge_orchestration(fleet, api, spent, lengths)
     return failed
 
 
-def _endure(
-    fleet: Fleet, api: AudioApiServer, workers: Sequence[subprocess.Popen[bytes]], recordings: int
-) -> int:
-    """Have all that can go wrong do so while they work; return how many calls were in flight at the kills."""
-    in_flight = 0
+def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], recordings: int) -> int:
+    """Have all that can go wrong do so while they work; return how many calls were in flight at the kills.
+
+    ``watched``: the ids of the processes of Prefect's server and the workers; those that come are added.
+    """
+    in_flight, workers = 0, watched[1:]
     try:
         asked = ["-p", f"inbox={fleet.inbox}", "-p", 'allow=["priority"]']
         fleet.prefect("deployment", "run", "ingest/stenoflow", *asked)
-        for share, worker in ((0.1, workers[0]), (0.5, workers[1])):
+        for share, number in ((0.1, 0), (0.5, 1)):
             _wait(partial(_is_under_way, fleet, api, share * recordings), fleet)
             in_flight += api.busy
-            _kill(worker.pid)
+            _kill(workers[number])
             _console.log(f"killed a worker with all it had started; {api.busy} calls in flight in all")
-            if worker is workers[0]:
+            time.sleep(_RESTART_S)
+            watched.append(fleet.start_worker(f"worker {number}").pid)
+            if number == 0:
                 fleet.outage.begin()
                 time.sleep(2)
                 fleet.outage.end()
@@ -111,8 +122,8 @@ def _endure(
         _console.log(f"each request to the store took {_SLOW_S:g} s longer for a while")
         _wait(lambda: fleet.complete() == recordings, fleet)
     finally:
-        for worker in workers:
-            _kill(worker.pid)
+        for worker in watched[1:]:
+            _kill(worker)
     return in_flight
 
 
@@ -120,7 +131,17 @@ def _is_under_way(fleet: Fleet, api: AudioApiServer, least: float) -> bool:
     return fleet.complete() >= max(1, least) and fleet.at_work() > 0 and api.busy > 0
 
 
-def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> int:
+def _judge_time(api: AudioApiServer, delay_s: float, took_s: float) -> None:
+    """Say how long it took against the calls alone."""
+    calls, peak = len(api.calls), api.peak
+    alone_s = calls * delay_s / peak
+    _console.log(
+        f"all complete after {took_s:.0f} s; {calls} calls of {delay_s:g} s, {peak} at once, take"
+        f" {alone_s:.0f} s: all took {took_s / alone_s:.2f} times as long (aim: 1.3)"
+    )
+
+
+def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int) -> int:
     charged = [call for call in api.calls if call.charged]
     segments = fleet.asked_for()
     billed = sum(round(call.seconds * 100) for call in charged)
@@ -128,14 +149,13 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     again = len(charged) - segments
     crashed = [run.name for run in fleet.crashed()]
     _console.log(fleet.kept_by_prefect())
-    _console.log(f"the API took {_DELAY_S:g} s a call, {api.peak} at once at most")
     waits = fleet.waits()
     told = ", ".join(f"{name} {statistics.median(each):.0f} s" for name, each in waits.items() if each)
     _console.log(f"from the first to the median beginning: {told}")
     _console.log(f"found dead, marked as crashed and resumed: {crashed}")
     _console.log(
-        f"all complete after {took_s:.0f} s: {segments} segments, {len(charged)} bills, "
-        f"{again} bought again; {billed} micro-USD billed, {exposed} in the ledger"
+        f"{segments} segments, {len(charged)} bills, {again} bought again;"
+        f" {billed} micro-USD billed, {exposed} in the ledger"
     )
     is_out_of_order = bool(waits["urgent"]) and statistics.median(waits["urgent"]) > statistics.median(
         waits["normal"]
@@ -143,24 +163,35 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int, took_s: float) -> 
     return int(again > in_flight or exposed < 0.99 * billed or is_out_of_order)
 
 
-def _judge_orchestration(fleet: Fleet, api: AudioApiServer, spent: Spending, took_s: float) -> None:
-    """Say how long it took against the calls alone, and what it spent against the plain command."""
-    calls, peak = len(api.calls), api.peak
-    alone_s = calls * _DELAY_S / peak
-    _console.log(
-        f"{calls} calls of {_DELAY_S:g} s, {peak} at once, take {alone_s:.0f} s:"
-        f" all took {took_s / alone_s:.1f} times as long (aim: 1.3)"
-    )
+def _judge_orchestration(fleet: Fleet, api: AudioApiServer, spent: Spending, lengths: Sequence[int]) -> None:
+    """Say what was spent of the processor, against what the plain command spends for as much sound."""
     server_s = spent.own_s[fleet.server]
     workers_s = sum(spent.own_s.values()) - server_s
     runs_s = sum(each for pid, each in spent.started_s.items() if pid != fleet.server)
-    plain_s = fleet.transcribe_plainly(peak)
+    inbox, hours = _some(fleet, lengths)
+    plain_s = fleet.transcribe_plainly(inbox, api.peak)
+    alone_s = plain_s * sum(lengths) / 3600 / hours
     total_s = server_s + workers_s + runs_s
     _console.log(
         f"of the processor, Prefect's server took {server_s:.0f} s, the workers {workers_s:.0f} s, flow runs"
-        f" with their programs {runs_s:.0f} s; one plain command took {plain_s:.0f} s for the same recordings"
+        f" with their programs {runs_s:.0f} s; one plain command took {plain_s:.0f} s for {hours:.1f} h"
     )
-    _console.log(f"orchestration: {(total_s - plain_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
+    _console.log(f"orchestration: {(total_s - alone_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
+
+
+def _some(fleet: Fleet, lengths: Sequence[int]) -> tuple[str, float]:
+    """Copy recordings of all lengths into an inbox of their own; return its address, and their hours."""
+    client = boto3.session.Session().client("s3")
+    bucket = fleet.inbox.split("/")[2]
+    by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+    some = by_length[:: -(-len(lengths) // _MOST_PLAIN)]
+    for name in ("stenoflow.toml", *(f"{_name(number)}.mp3" for number in some)):
+        client.copy_object(Bucket=bucket, Key=f"some/{name}", CopySource=f"{bucket}/in/{name}")
+    return f"s3://{bucket}/some/", sum(lengths[number] for number in some) / 3600
+
+
+def _name(number: int) -> str:
+    return f"{'urgent' if number % 10 == 9 else 'normal'} {number}"
 
 
 def _drop(fleet: Fleet, lengths: Sequence[int]) -> None:
@@ -175,8 +206,8 @@ def _drop(fleet: Fleet, lengths: Sequence[int]) -> None:
     long = write(fleet.folder / "long.mp3", script(seconds), seconds, "-b:a", "64k", "-reservoir", "0")
     for number, length in enumerate(lengths):
         path = _cut(long, _APART_S * number, length)
-        name = f"in/{'urgent' if number % 10 == 9 else 'normal'} {number}"
-        if number % 10 == 9:
+        name = f"in/{_name(number)}"
+        if "urgent" in name:
             client.put_object(Bucket=bucket, Key=f"{name}.json", Body=b'{"priority": "urgent"}')
         client.upload_file(str(path), bucket, f"{name}.mp3")
     long.unlink()

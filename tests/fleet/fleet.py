@@ -73,21 +73,19 @@ class Fleet:
         """Register the deployments, with `stenoflow deploy`."""
         assert self.start("operator", "deploy", "--pool", "stenoflow", program="stenoflow").wait() == 0
 
-    def transcribe_plainly(self, calls: int) -> float:
-        """Transcribe what is in the inbox without Prefect, and into another place; return its CPU seconds.
+    def transcribe_plainly(self, inbox: str, calls: int) -> float:
+        """Transcribe an inbox without Prefect, into another database and place; return its CPU seconds.
 
         ``calls``: at once.
         """
-        ours = {
-            "STENOFLOW_DATABASE_URL": f"sqlite:///{self.folder}/plain.db",
-            "STENOFLOW_STORE": "s3://store/plain",
-        }
         without = {name: value for name, value in self.environment.items() if name != "PREFECT_API_URL"}
-        plain = replace(self, environment=without | ours)
-        arguments = ["ingest", self.inbox, "--allow", "priority", "--looks", "1"]
-        arguments += ["--concurrency", str(calls)]
-        process = plain.start("plain", *arguments, program="stenoflow")
-        _, status, usage = os.wait4(process.pid, 0)
+        with postgres_database(self.database) as database:
+            ours = {"STENOFLOW_DATABASE_URL": database, "STENOFLOW_STORE": "s3://store/plain"}
+            plain = replace(self, environment=without | ours)
+            assert plain.start("plain", "db", "upgrade", program="stenoflow").wait() == 0
+            arguments = ["ingest", inbox, "--looks", "1", "--concurrency", str(calls)]
+            process = plain.start("plain", *arguments, program="stenoflow")
+            _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, (self.folder / "plain" / "log").read_text()[-2000:]
         return usage.ru_utime + usage.ru_stime
 
@@ -222,12 +220,17 @@ def running_fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
             "OPENAI_BASE_URL": api.base_url,
             "PREFECT_HOME": str(folder / "server"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Compiled once, as what is installed from a wheel is.
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
             "STENOFLOW_DATABASE_URL": ours,
             "STENOFLOW_STORE": "s3://store/artifacts",
         }
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if theirs is not None:
             driven = make_url(theirs).set(drivername="postgresql+asyncpg")
             os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = driven.render_as_string(False)
+            # Its own 5 are not enough where a dozen flow runs begin at once.
+            os.environ["PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE"] = "20"
         (folder / "server").mkdir()
         client = boto3.session.Session().client("s3")
         for bucket in ("store", "meetings"):

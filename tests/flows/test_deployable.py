@@ -10,8 +10,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -64,15 +64,24 @@ async def flow_runs(name: str) -> list[Any]:
         return await client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name])))
 
 
-async def registered(*names: str) -> None:
+async def registered(*names: str, pool: str | None = None) -> None:
+    """Register deployments; where a pool of workers is named, under its name."""
+    from prefect.client.orchestration import get_client
     from prefect.types.entrypoint import EntrypointType
 
     from stenoflow.flows import deployable
+    from stenoflow.flows.deployments import make_pool
     from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 
+    if pool is not None:
+        async with get_client() as client:
+            await make_pool(client, pool, "process")
     for name in names:
         deployment = await getattr(deployable, name).ato_deployment(
-            DEPLOYMENT, entrypoint_type=EntrypointType.MODULE_PATH
+            pool or DEPLOYMENT,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            work_pool_name=pool,
+            work_queue_name=None if pool is None else "normal",
         )
         await deployment.aapply()
 
@@ -328,20 +337,75 @@ def test_what_was_not_taken_in_a_stint_is_left_to_another_flow_run(
         from stenoflow.flows.deployable import ingest, ingest_recordings
         from stenoflow.flows.dispatch import go_on_later
 
-        await registered("ingest_recordings")
+        await registered("ingest_recordings", "resume")
         await ingest(str(inbox), looks=1, return_state=True)
         (shared,) = await _sharing(inbox)
         seen: list[tuple[str | None, int]] = []
-        for _ in range(2):
-            state = await ingest_recordings(**shared.parameters, return_state=True)
-            if not seen:
-                await go_on_later(str(shared.id))
-            seen.append((state.message, len(await _sharing(inbox))))
+        async with _waiting("resume/stenoflow", {"job": "another"}):
+            for _ in range(2):
+                state = await ingest_recordings(**shared.parameters, return_state=True)
+                if not seen:
+                    await go_on_later(str(shared.id))
+                seen.append((state.message, len(await _sharing(inbox))))
         return seen
 
     # What was asked for to go on goes, too, once nothing is left to do.
     assert prefect(act) == [("1 complete", 2), ("1 complete", 0)]
     assert len(api.calls) == 1
+
+
+def test_a_stint_is_over_once_others_need_its_place(prefect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stenoflow.flows import dispatch
+
+    monkeypatch.setattr(dispatch, "_STINT_S", 0.0)
+    monkeypatch.setattr(dispatch, "_ASK_AGAIN_S", 0.0)
+
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from stenoflow.flows.dispatch import Stint
+
+        # Of its own, as other tests leave flow runs that wait.
+        await registered("recover", "resume", "ingest_recordings", pool="stint")
+        async with get_client() as client:
+            named = await client.read_deployment_by_name("ingest recordings/stint")
+            asked = {"inbox": "there", "recordings": ["one", "two"]}
+            run = await client.create_flow_run_from_deployment(named.id, parameters=asked)
+        stint = Stint(str(run.id))
+        seen = [await stint.is_over()]
+        async with _waiting("recover/stint"), _waiting("ingest recordings/stint", asked):
+            seen.append(await stint.is_over())
+            async with _waiting("resume/stint", {"job": "another"}, later=timedelta(hours=1)):
+                seen.append(await stint.is_over())
+            async with _waiting("resume/stint", {"job": "another"}, queue="bulk"):
+                seen.append(await stint.is_over())
+            async with _waiting("ingest recordings/stint", asked | {"recordings": ["three"]}):
+                seen.append(await stint.is_over())
+        return [*seen, await stint.is_over()]
+
+    assert prefect(act) == [False, False, False, False, True, True]
+
+
+@contextlib.asynccontextmanager
+async def _waiting(
+    deployment: str,
+    parameters: dict[str, Any] | None = None,
+    queue: str | None = None,
+    later: timedelta = timedelta(),
+) -> AsyncIterator[None]:
+    """Have a flow run wait for a place for as long as the block lasts."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas import State
+    from prefect.states import Scheduled
+
+    async with get_client() as client:
+        named = await client.read_deployment_by_name(deployment)
+        due: State[None] = Scheduled(scheduled_time=datetime.now(UTC) - timedelta(seconds=1) + later)
+        run = await client.create_flow_run_from_deployment(
+            named.id, parameters=parameters, state=due, work_queue_name=queue
+        )
+        yield
+        await client.delete_flow_run(run.id)
 
 
 async def _tasks_of(state: Any) -> list[Any]:
@@ -484,6 +548,28 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
 
 
 @pytest.mark.program
+@pytest.mark.usefixtures("no_time_to_start")
+def test_what_died_is_recovered_by_those_that_are_alive(
+    prefect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stenoflow.flows import dispatch
+
+    monkeypatch.setattr(dispatch, "_RECOVER_EVERY", timedelta(milliseconds=10))
+
+    async def act() -> Any:
+        lost = await started("ingest_recording", inbox="inbox", source="lost while others live")
+        with open_context(load_settings()) as context:
+            async with dispatch.recovering(context):
+                while len(seen := await came_of(lost)) < 2:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.05)
+        return seen
+
+    assert [(state, tags) for _, state, tags in prefect(act)] == [
+        ("Crashed", []),
+        ("Scheduled", ["recovered"]),
+    ]
+
+
 def test_what_a_killed_serve_had_not_begun_is_asked_for_at_its_next_start(prefect: Any) -> None:
     async def act() -> Any:
         from prefect.client.orchestration import get_client

@@ -95,7 +95,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
         again = stenoflow("serve", "--port", "0")
         assert again.exit_code == 2
         assert f"already: {address}" in again.err
-        wait_for(lambda: _complete(home) == ["board of trustees.mp3"], process)
+        wait_for(lambda: "board of trustees.mp3" in _complete(home), process)
         with prefect_client(address, home) as client:
             wait_for(lambda: {"ingest", "recover", "verify"} <= _scheduled(client), process)
             runs = _runs_of(client, "board of trustees.mp3")
@@ -172,7 +172,7 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
             os.kill(each, signal.SIGKILL)
     assert _complete(home) == []
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
-        wait_for(lambda: _complete(home) == ["board of trustees.mp3"], process)
+        wait_for(lambda: "board of trustees.mp3" in _complete(home), process)
 
 
 @pytest.mark.slow

@@ -204,6 +204,22 @@ def test_runs_that_are_killed_while_they_get_further_are_not_held_against_a_job(
         catalog.add_segment(job_id, cut(number), cache_key(number))
 
 
+def test_one_of_all_has_the_turn_until_the_next_is_due(database: Database, hands: Hands) -> None:
+    minute = timedelta(minutes=1)
+    here, there = (Leases(database, clock=hands) for _ in range(2))
+    assert [each.take_turn("tidy", minute) for each in (here, there, here)] == [True, False, False]
+    assert there.take_turn("something else", minute)
+    hands.now += minute
+    assert [each.take_turn("tidy", minute) for each in (there, here)] == [True, False]
+    assert not is_alive(database, here, "tidy")
+
+
+def test_one_of_those_that_ask_at_once_has_the_turn(database: Database) -> None:
+    leases = Leases(database)
+    taken = at_once(12, lambda number: leases.take_turn(f"{number % 3}", timedelta(hours=1)))
+    assert sorted(taken) == [False] * 9 + [True] * 3
+
+
 def test_on_postgresql_a_machine_whose_clock_is_wrong_misleads_nobody(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
