@@ -72,8 +72,16 @@ class LogWatcher:
 class DashboardProgress(LogWatcher):
     """Follows the jobs of a batch. Use it as a context; belongs to one event loop."""
 
-    def __init__(self, context: AppContext) -> None:
+    def __init__(self, context: AppContext, *, of_many: bool = False) -> None:
+        """Begin with no job.
+
+        Args:
+            context: of the process.
+            of_many: the flow run takes one recording after another: each is shown by its summary alone, as
+                all that the dashboard shows costs its server, and the desk shows how far they are.
+        """
         self._context = context
+        self._of_many = of_many
         self._following: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, UUID] = {}
         self._ending: list[asyncio.Task[None]] = []
@@ -90,7 +98,8 @@ class DashboardProgress(LogWatcher):
         """Begin to follow a job, and have the flow run say in its name and tags what it is about."""
         super().opened(name, job_id, duration_ms, unit)
         self._ending.append(asyncio.create_task(_quietly(self._label(job_id))))
-        self._following[job_id] = asyncio.create_task(self._follow(job_id, name, duration_ms))
+        if not self._of_many:
+            self._following[job_id] = asyncio.create_task(self._follow(job_id, name, duration_ms))
 
     def ended(self, outcome: Outcome) -> None:
         """Show what came of it."""
@@ -120,9 +129,8 @@ class DashboardProgress(LogWatcher):
     async def _follow(self, job_id: str, name: str, duration_ms: int) -> None:
         shown = ""
         while True:
-            # What takes no longer is shown by its end alone, and of many each is shown less often: each look
-            # at the dashboard costs its server.
-            await asyncio.sleep(_LOOK_EVERY_S * len(self._following))
+            # What takes no longer is shown by its end alone: each look at the dashboard costs its server.
+            await asyncio.sleep(_LOOK_EVERY_S)
             (progress,) = await run_blocking(self._context.reports.progress, [job_id])
             done = min(100.0, 100.0 * samples_to_ms(progress.done_samples) / max(1, duration_ms))
             said = f"{name}: {progress.done} segments of {progress.segments}"
@@ -143,7 +151,7 @@ class DashboardProgress(LogWatcher):
         if outcome.job is None or not isinstance(outcome.details, TranscriptDetails):
             return
         _, segments, summary = keys_of(outcome.job)
-        if outcome.segments:
+        if outcome.segments and not self._of_many:
             rows = await run_blocking(segment_rows, self._context, outcome.job)
             await acreate_table_artifact(rows, segments, f"segments of {outcome.source}")
             if outcome.job in self._progress:

@@ -37,7 +37,6 @@ from stenoflow.flows.dispatch import (
 from stenoflow.flows.ingest import Claims, Moves
 from stenoflow.flows.minutes import MinutesWork
 from stenoflow.flows.outcome import Outcome
-from stenoflow.flows.prefect_runs import as_task_run
 from stenoflow.flows.resume import works_to_resume, works_to_translate
 from stenoflow.flows.transcribe import TranscribeWork
 from stenoflow.storage.database.reconnect import run_blocking
@@ -210,7 +209,7 @@ async def ingest_recordings(
         allow: Options that files beside recordings may give, though they can cost more.
     """
     outcomes: list[Outcome] = []
-    async with runner_in_flow_run(as_task_run) as runner:
+    async with runner_in_flow_run(of_many=True) as runner:
         rules = rules_of(runner.context, options.model_dump(exclude_unset=True), allow or ())
         box = open_inbox(inbox, runner.context.s3)
         scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))

@@ -20,8 +20,7 @@ from stenoflow.flows.dashboard import DashboardProgress
 from stenoflow.flows.desk import why
 from stenoflow.flows.dispatch import recovering
 from stenoflow.flows.outcome import Outcome
-from stenoflow.flows.prefect_runs import within_flow_run
-from stenoflow.flows.run import Orchestrate
+from stenoflow.flows.prefect_runs import as_task_run, within_flow_run
 from stenoflow.flows.runner import Runner
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.calls.provider import calls_at_once
@@ -75,19 +74,20 @@ async def _slot(names: list[str]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def runner_in_flow_run(transcribe: Orchestrate = within_flow_run) -> AsyncIterator[Runner]:
+async def runner_in_flow_run(*, of_many: bool = False) -> AsyncIterator[Runner]:
     """Open a runner for the flow run that this is called in.
 
     SIGTERM, by which Prefect cancels, ends it as Ctrl-C ends the command: calls in flight are waited for.
 
     Args:
-        transcribe: how recordings are transcribed in it.
+        of_many: it takes one recording after another, so that each is a task run of it.
     """
     with open_flow_run_context() as context:
         context.check()
-        async with recovering(context), DashboardProgress(context) as progress:
+        async with recovering(context), DashboardProgress(context, of_many=of_many) as progress:
             await set_limits(context.settings)
             calls, outer = calls_at_once(context.settings, None), shared_limits(context.settings)
+            transcribe = as_task_run if of_many else within_flow_run
             runner = Runner(context, calls, progress, transcribe, outer)
             with _stopped_by_signals(runner):
                 yield runner

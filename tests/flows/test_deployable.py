@@ -287,14 +287,16 @@ def test_flow_runs_share_many_recordings_and_those_that_are_not_needed_go(
         shared = await _sharing(inbox)
         ended = await ingest_recordings(**shared[0].parameters, return_state=True)
         again = await ingest(str(inbox), looks=1, return_state=True)
-        return looks, shared, ended, await _sharing(inbox), again, await _tasks_of(ended)
+        shown = await _shown_by(ended)
+        return looks, shared, ended, await _sharing(inbox), again, await _tasks_of(ended), shown
 
-    looks, shared, ended, left, again, tasks = prefect(act)
+    looks, shared, ended, left, again, tasks, shown = prefect(act)
     assert [state.message.partition(" ")[0] for state in (*looks, again)] == ["9", "0", "0"]
     assert (len(shared), left) == (3, [])
     assert "talk" not in str(shared[0].parameters)
     assert (ended.message, len(api.calls)) == ("9 complete", 9)
     assert sorted(each.name.partition(" · ")[0] for each in tasks) == [f"talk {n}.mp3" for n in range(9)]
+    assert [key.partition("-")[0] for key in shown] == ["summary"] * 9
     recording = stenoflow("jobs", "--json").lines[0]["recording"]
     assert stenoflow("forget", recording, "--yes").exit_code == 0
     assert len(prefect(lambda: _tasks_of(ended))) == 8
@@ -415,6 +417,16 @@ async def _tasks_of(state: Any) -> list[Any]:
     ours = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
     async with get_client() as client:
         return await client.read_task_runs(flow_run_filter=ours)
+
+
+async def _shown_by(state: Any) -> list[str]:
+    """Return the keys of what a flow run shows."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    ours = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    async with get_client() as client:
+        return [each.key or "" for each in await client.read_artifacts(flow_run_filter=ours)]
 
 
 async def _sharing(inbox: Path) -> list[Any]:
