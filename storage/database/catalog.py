@@ -235,8 +235,10 @@ class Catalog:
         """Return the jobs that a run died over, with that run: nobody works on them."""
         with self._database.read() as session:
             running = session.scalars(select(Job).where(Job.state == JobState.RUNNING).order_by(Job.id)).all()
-            dead = [job for job in running if not self._leases.has_in_hand(session, job)]
-            return [(job.id, job.run_id) for job in dead]
+            # Many jobs are one run's.
+            runs = {job.run_id for job in running}
+            dead = {run_id for run_id in runs if not self._leases.is_alive(session, run_id)}
+            return [(job.id, job.run_id) for job in running if job.run_id in dead]
 
     def agree_on_language(self, job_id: str, language: str) -> str:
         """Store the language that a job's segments agree on, once; returns the one that is stored."""
