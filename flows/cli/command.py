@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stenoflow.flows.cli.console import log_instead, say
+from stenoflow.flows.cli.console import WarningsForPeople, log_instead, say
 from stenoflow.flows.cli.option_table import DescribedCommand, described
 
 _Config = Annotated[
@@ -74,6 +74,7 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
 
         if log_format == LogFormat.JSON:
             log_as_json()
+        _say_warnings_of_storage(log_format)
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 # It passes every limit that it is compared with.
@@ -131,6 +132,18 @@ def log_as_json() -> None:
     root.setLevel(logging.WARNING)
     ours.setLevel(logging.DEBUG)
     log_instead(logging.getLogger("stenoflow.cli"))
+
+
+_FOR_PEOPLE = WarningsForPeople()
+
+
+def _say_warnings_of_storage(log_format: LogFormat) -> None:
+    """Have people told what the storage warns of, such as an upgrade; others of our loggers are for logs."""
+    logger = logging.getLogger("stenoflow.storage")
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(_FOR_PEOPLE)
+    # A log is written by the root's handler.
+    logger.propagate = log_format == LogFormat.JSON
 
 
 def end_on_hangup() -> None:

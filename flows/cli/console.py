@@ -155,6 +155,15 @@ def say(text: str) -> None:
     messages.print(harmless(text), markup=False)
 
 
+class WarningsForPeople(logging.Handler):
+    """Says what is logged to people, where no log is written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say the message."""
+        if _log is None:
+            say(record.getMessage())
+
+
 def result(text: str) -> None:
     """Print a result, on stdout."""
     sys.stdout.write(harmless(text) + "\n")

@@ -16,7 +16,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import Column, json_line, print_list, say
-from stenoflow.storage.database.connection import open_database, revision
+from stenoflow.storage.database.connection import check_not_newer, open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
@@ -125,6 +125,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     database = open_database(settings.database_url)
     try:
         current, head = revision(database)
+        check_not_newer(database, current)
         if current == head:
             yield Finding("database", OK, f"{database.name}, revision {head}")
         elif current is None and database.is_embedded:

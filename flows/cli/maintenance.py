@@ -23,7 +23,7 @@ from stenoflow.flows.cli.console import (
 )
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
-from stenoflow.storage.database.connection import back_up, open_database, pending, revision
+from stenoflow.storage.database.connection import copy_before_upgrade, open_database, pending, revision
 from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.storage.database.tables import Receipt
@@ -256,7 +256,8 @@ def upgrade(
 ) -> None:
     """Bring the database's tables up to date (the embedded SQLite does so by itself).
 
-    It says what it does first, and copies an SQLite file to one beside it. PostgreSQL is not copied.
+    It says what it does first, and copies an SQLite file to one beside it, as any command does that upgrades
+    one. PostgreSQL is not copied.
 
     Example: [bold]stenoflow db upgrade[/], with STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/steno
     """
@@ -265,10 +266,10 @@ def upgrade(
         steps = pending(database)
         for step in steps:
             say(f"{'would run' if dry_run else 'runs'} {step}")
-        copy = back_up(database) if steps and backup and not dry_run else None
+        copy = copy_before_upgrade(database) if dry_run and backup else None
         if copy is not None:
-            say(f"copied to {copy}; delete it once all is well: what is forgotten stays in it")
-        current = revision(database)[0] if dry_run else run_migrations(database)
+            say(f"would copy it to {copy} first")
+        current = revision(database)[0] if dry_run else run_migrations(database, backup=backup)
     finally:
         database.close()
     result(f"{database.name} is at revision {current or 'none'}")

@@ -126,20 +126,66 @@ def _go_back(file: Path) -> str:
     return revision
 
 
+def _revision_of(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as database:
+        (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
 def test_an_upgrade_says_what_it_does_and_copies_the_file_first(stenoflow: Command, home: Path) -> None:
     assert stenoflow("jobs").exit_code == 0
     file = home / "stenoflow.db"
     before = _go_back(file)
+    copy = home / f"stenoflow.db.{before}"
     would = stenoflow("db", "upgrade", "--dry-run")
     assert f"would run {migrations.HEAD}: " in would.err
+    assert f"would copy it to {copy}" in " ".join(would.err.split())
     assert would.out.rstrip().endswith(f"at revision {before}")
+    assert not copy.exists()
     done = stenoflow("db", "upgrade")
-    copy = home / f"stenoflow.db.{before}"
     assert (done.exit_code, f"copied to {copy}" in " ".join(done.err.split())) == (0, True)
     assert done.out.rstrip().endswith(f"at revision {migrations.HEAD}")
     assert copy.stat().st_mode & 0o777 == 0o600
-    with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (before,)
+    assert _revision_of(copy) == before
+
+
+def test_an_upgrade_without_a_copy_makes_none(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    before = _go_back(home / "stenoflow.db")
+    assert "copy" not in stenoflow("db", "upgrade", "--dry-run", "--no-backup").err
+    assert "copied" not in stenoflow("db", "upgrade", "--no-backup").err
+    assert not (home / f"stenoflow.db.{before}").exists()
+
+
+def test_any_command_that_upgrades_copies_the_file_first_and_says_so_once(
+    stenoflow: Command, home: Path
+) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    file = home / "stenoflow.db"
+    before = _go_back(file)
+    copy = home / f"stenoflow.db.{before}"
+    first = stenoflow("jobs", "--json")
+    assert (first.exit_code, first.out, f"copied to {copy}" in first.err) == (0, "", True)
+    assert len(first.err.splitlines()) == 1
+    assert (_revision_of(copy), _revision_of(file)) == (before, migrations.HEAD)
+    copy.unlink()
+    assert "copied" not in stenoflow("jobs").err
+    assert not copy.exists()
+
+
+def test_a_database_that_cannot_be_copied_is_not_upgraded(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    before = _go_back(home / "stenoflow.db")
+    (home / f"stenoflow.db.{before}").mkdir()
+    refused = stenoflow("jobs")
+    assert (refused.exit_code, "--no-backup" in refused.err) == (3, True)
+    assert _revision_of(home / "stenoflow.db") == before
+
+
+def test_a_new_database_is_made_without_a_word(stenoflow: Command, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    assert "copied" not in stenoflow("jobs").err
+    assert [path.name for path in home.glob("stenoflow.db.*")] == []
 
 
 def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command, home: Path) -> None:
@@ -152,3 +198,9 @@ def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command,
         assert refused.exit_code == 3
         assert "which a newer stenoflow made" in refused.err
         assert "install the newer version" in refused.err
+    code, found = _conditions(stenoflow)
+    assert (code, found["database"][0], "install the newer version" in found["database"][1]) == (
+        3,
+        "error",
+        True,
+    )
