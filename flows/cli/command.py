@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
@@ -21,6 +22,7 @@ import typer
 
 from stenoflow.flows.cli.console import WarningsForPeople, log_instead, say
 from stenoflow.flows.cli.option_table import DescribedCommand, described
+from stenoflow.tasks.errors import SettingsError
 
 _Config = Annotated[
     Path | None,
@@ -85,6 +87,9 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
             os.environ[CONFIG_VARIABLE] = str(config.expanduser().absolute())
         for path in passed_over():
             say(f"{path} in this folder is not read. Put it into the home, or name it: --config {path}")
+        if function.__name__ != "doctor":
+            # That one has it among what it finds.
+            _say_unknown_settings()
         return function(*args, **given)
 
     options = [
@@ -98,6 +103,19 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def _say_unknown_settings() -> None:
+    """Say what stands in files of settings and means nothing: a budget by another name is none."""
+    from stenoflow.tasks.settings import Settings  # noqa: PLC0415 - pydantic
+    from stenoflow.tasks.settings.files import similar_setting, unknown_in_files  # noqa: PLC0415 - the same
+
+    # What cannot be read, the command says itself, where it needs it.
+    with suppress(SettingsError):
+        for name, where in unknown_in_files(Settings):
+            near = similar_setting(Settings, name)
+            means = f"is {near} meant?" if near else "stenoflow init --print lists what does"
+            say(f"{name} in {where} means nothing: {means}")
 
 
 # What a log line may say beside its message; callers give these by ``extra``.

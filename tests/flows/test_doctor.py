@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tomllib
 from contextlib import closing
@@ -25,7 +26,11 @@ def _conditions(stenoflow: Command) -> tuple[int, dict[str, tuple[str, str]]]:
     return printed.exit_code, {each["check"]: (each["condition"], each["hint"]) for each in printed.lines}
 
 
-def test_all_is_well_with_a_server_that_answers(stenoflow: Command, api: AudioApiServer) -> None:
+def test_all_is_well_with_a_server_that_answers(
+    stenoflow: Command, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in filter(lambda each: each.startswith("STENOFLOW_TEST_"), list(os.environ)):
+        monkeypatch.delenv(name)
     code, found = _conditions(stenoflow)
     assert not api.calls
     assert code == 0
@@ -83,6 +88,17 @@ def test_a_setting_with_a_typo_is_warned_of(stenoflow: Command) -> None:
     code, found = _conditions(stenoflow)
     assert (code, found["settings"][0]) == (0, "warning")
     assert "is concurrency meant?" in found["settings"][1]
+    told = stenoflow("doctor")
+    assert "All that a job needs is there." not in told.err
+    assert "some of what is set means nothing" in " ".join(told.err.split())
+
+
+def test_a_setting_with_a_typo_is_said_by_each_command_once(stenoflow: Command) -> None:
+    write_settings("[budget]\nrun = 1\n")
+    printed = stenoflow("jobs", "--json")
+    assert (printed.exit_code, printed.out) == (0, "")
+    assert "is budgets meant?" in printed.err
+    assert printed.err.count("budget in ") == 1
 
 
 def test_without_a_key_the_embedded_engine_is_sound(stenoflow: Command) -> None:
