@@ -100,7 +100,7 @@ def forget(
         ),
     ] = None,
     expired: Annotated[
-        bool, typer.Option("--expired", help="In place of a recording: what [retention] keeps no longer.")
+        bool, typer.Option("--expired", help="In place of a recording: what \\[retention] keeps no longer.")
     ] = False,
     receipts: Annotated[
         bool, typer.Option("--receipts", help="Only list what was erased before; of one recording by its id.")

@@ -98,7 +98,7 @@ def unknown_settings(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
         SettingsError: a file cannot be read; the message names it.
     """
     unknown = _ours(os.environ) - _variables(settings) - _OF_ENVIRONMENT
-    yield from ((name, "the environment") for name in unknown)
+    yield from ((name, "the environment") for name in sorted(unknown))
     yield from unknown_in_files(settings)
 
 
@@ -113,7 +113,7 @@ def unknown_in_files(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
             unknown = _ours(dotenv_values(stream=StringIO(text))) - variables
         else:
             unknown = _parse_toml(path, text).keys() - keys
-        yield from ((name, str(path)) for name in unknown)
+        yield from ((name, str(path)) for name in sorted(unknown))
 
 
 def similar_setting(settings: type[BaseSettings], name: str) -> str | None:

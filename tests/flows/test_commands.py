@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from typer.main import get_command
 
 from stenoflow.flows.cli import console
 from stenoflow.flows.cli.app import _COMMANDS as _TOP
+from stenoflow.flows.cli.app import app
 from stenoflow.tasks.engine.sample import script_text
 from stenoflow.tasks.transcript.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
@@ -39,6 +44,21 @@ def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Comma
     assert not re.search(r"<(?!=)", printed.out.split("╭─", 1)[1]), "a type of the code's"
     assert "Example:" in printed.out
     assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
+
+
+@pytest.mark.parametrize("command", [*_COMMANDS, "voices forget"])
+def test_no_word_in_brackets_is_lost_in_the_help(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: Any = get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    loaded = found.load()
+    texts = [loaded.help, *(getattr(each, "help", None) for each in loaded.params)]
+    words = Counter(re.findall(r"\[(?!bold\])\w+\]", " ".join(filter(None, texts))))
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = stenoflow(*command.split(), "--help").out
+    assert {word: shown.count(word) for word in words} == words
 
 
 @pytest.mark.program
@@ -341,6 +361,35 @@ def test_costs_are_told_by_any_heading_in_any_format(
         assert row == {name: str(value) for name, value in line.items()}
         assert heading in stenoflow("costs", "--by", by).out
     assert stenoflow("costs", "--since", "2999-01-01", "--json").out == ""
+
+
+def test_nothing_is_cut_where_no_terminal_is(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENOFLOW_PROVIDER", "nobody")
+    monkeypatch.setenv("COLUMNS", "80")
+    hints = [line for line in stenoflow("doctor").out.splitlines() if "known are openai" in line]
+    assert hints
+    assert all(line.endswith("see [providers.NAME] in stenoflow.toml") for line in hints)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("arguments", ["--help", "jobs --help", "models", "models --json", "doctor"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_is_no_error(arguments: str, stream: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    other = "stderr" if stream == "stdout" else "stdout"
+    command = [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", *arguments.split()]
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            text=True,
+            **{stream: writing, other: subprocess.PIPE},  # type: ignore[call-overload]
+        )
+    finally:
+        os.close(writing)
+    said = done.stderr if stream == "stdout" else ""
+    assert (done.returncode, "Broken" in said, "Traceback" in said) == (0, False, False)
 
 
 _LOADED = """
