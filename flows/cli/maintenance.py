@@ -222,7 +222,7 @@ def _forget_expired(context: AppContext, *, dry_run: bool, yes: bool, json: bool
 def _address(recording: str) -> str:
     """Return the address of a path; return ids and addresses unchanged."""
     path = Path(recording)
-    is_path = "://" not in recording and ("/" in recording or path.exists())
+    is_path = bool(recording) and "://" not in recording and ("/" in recording or path.exists())
     # A source is named like this: links are followed, but not the last part.
     return (path.parent.resolve() / path.name).as_uri() if is_path else recording
 
