@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
@@ -19,8 +20,9 @@ from typing import Annotated, Any
 
 import typer
 
-from stenoflow.flows.cli.console import log_instead, say
+from stenoflow.flows.cli.console import WarningsForPeople, log_instead, say
 from stenoflow.flows.cli.option_table import DescribedCommand, described
+from stenoflow.tasks.errors import SettingsError
 
 _Config = Annotated[
     Path | None,
@@ -74,6 +76,7 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
 
         if log_format == LogFormat.JSON:
             log_as_json()
+        _say_warnings_of_storage(log_format)
         for name, value in given.items():
             if isinstance(value, float) and not math.isfinite(value):
                 # It passes every limit that it is compared with.
@@ -84,6 +87,9 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
             os.environ[CONFIG_VARIABLE] = str(config.expanduser().absolute())
         for path in passed_over():
             say(f"{path} in this folder is not read. Put it into the home, or name it: --config {path}")
+        if function.__name__ != "doctor":
+            # That one has it among what it finds.
+            _say_unknown_settings()
         return function(*args, **given)
 
     options = [
@@ -97,6 +103,19 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def _say_unknown_settings() -> None:
+    """Say what stands in files of settings and means nothing: a budget by another name is none."""
+    from stenoflow.tasks.settings import Settings  # noqa: PLC0415 - pydantic
+    from stenoflow.tasks.settings.files import similar_setting, unknown_in_files  # noqa: PLC0415 - the same
+
+    # What cannot be read, the command says itself, where it needs it.
+    with suppress(SettingsError):
+        for name, where in unknown_in_files(Settings):
+            near = similar_setting(Settings, name)
+            means = f"is {near} meant?" if near else "stenoflow init --print lists what does"
+            say(f"{name} in {where} means nothing: {means}")
 
 
 # What a log line may say beside its message; callers give these by ``extra``.
@@ -131,6 +150,18 @@ def log_as_json() -> None:
     root.setLevel(logging.WARNING)
     ours.setLevel(logging.DEBUG)
     log_instead(logging.getLogger("stenoflow.cli"))
+
+
+_FOR_PEOPLE = WarningsForPeople()
+
+
+def _say_warnings_of_storage(log_format: LogFormat) -> None:
+    """Have people told what the storage warns of, such as an upgrade; others of our loggers are for logs."""
+    logger = logging.getLogger("stenoflow.storage")
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(_FOR_PEOPLE)
+    # A log is written by the root's handler.
+    logger.propagate = log_format == LogFormat.JSON
 
 
 def end_on_hangup() -> None:

@@ -80,12 +80,21 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
 @contextmanager
 def _context() -> Iterator[AppContext | None]:
     """Open what there is; None where that fails: a shell that completes has no place for messages."""
-    from stenoflow.storage.errors import StenoflowError  # noqa: PLC0415 - for those that ask for it
+    from stenoflow.storage.database.connection import copy_before_upgrade, open_database  # noqa: PLC0415 - as above
+    from stenoflow.storage.errors import StenoflowError  # noqa: PLC0415
     from stenoflow.tasks.context import open_context  # noqa: PLC0415
     from stenoflow.tasks.settings import load_settings  # noqa: PLC0415
 
     try:
-        with open_context(load_settings()) as context:
+        settings = load_settings()
+        database = open_database(settings.database_url)
+        is_old = copy_before_upgrade(database) is not None
+        database.close()
+        if is_old:
+            # An upgrade is said, so it is left to a command.
+            yield None
+            return
+        with open_context(settings) as context:
             yield context
     except StenoflowError:
         yield None

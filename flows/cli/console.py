@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as json_module
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,11 +45,47 @@ def harmless(text: str) -> str:
     return _HARMFUL.sub("\N{REPLACEMENT CHARACTER}", as_utf8(text))
 
 
+class _Unread(TextIOWrapper):
+    """A stream of the process whose reader may go, as `head` does: the rest then goes nowhere.
+
+    A command goes on to its own end and exit code: what it does is not done for the reader alone.
+    """
+
+    def write(self, text: str, /) -> int:
+        """Write a text, if anybody reads it."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, if anybody reads it."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
 def be_writable() -> None:
-    """See that every text can be printed, whatever the locale: what it has no sign for is escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    """See that every text can be printed, whatever the locale, and whether or not it is read to its end.
+
+    What a locale has no sign for is escaped.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, TextIOWrapper):
+            continue
+        stream.reconfigure(errors="backslashreplace")
+        if stream is getattr(sys, f"__{name}__"):
+            encoding, buffering = stream.encoding, stream.line_buffering
+            mine = _Unread(stream.buffer, encoding, "backslashreplace", line_buffering=buffering)
+            setattr(sys, name, mine)
 
 
 def plain_table(*columns: str) -> Table:
@@ -86,6 +123,7 @@ class Column:
 
 _LEAST_WIDTH = 8
 _BETWEEN = 2
+_INDENT = 4
 
 
 def print_list(
@@ -107,9 +145,12 @@ def print_list(
         results.print(Text(line, style="dim" if number == 0 else ""))
         remark = remarks[number - 1] if number and remarks else None
         if remark:
-            # Broken between words, where somebody reads it.
-            indented = Padding(Text(_one_line(remark), style="dim"), (0, 0, 0, 4), expand=False)
-            results.print(indented, soft_wrap=not results.is_terminal)
+            said = Text(_one_line(remark), style="dim")
+            if results.is_terminal:
+                # Broken between words, where somebody reads it.
+                results.print(Padding(said, (0, 0, 0, _INDENT), expand=False), soft_wrap=False)
+            else:
+                results.print(Text(" " * _INDENT).append_text(said))
 
 
 def _one_line(text: str) -> str:
@@ -153,6 +194,15 @@ def say(text: str) -> None:
         _log.info(text)
         return
     messages.print(harmless(text), markup=False)
+
+
+class WarningsForPeople(logging.Handler):
+    """Says what is logged to people, where no log is written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say the message."""
+        if _log is None:
+            say(record.getMessage())
 
 
 def result(text: str) -> None:

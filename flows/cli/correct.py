@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json as json_module
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +20,16 @@ from stenoflow.tasks.context import open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording
 from stenoflow.tasks.settings import load_settings
-from stenoflow.tasks.transcript.corrections import differences, stretch_in, text_in
+from stenoflow.tasks.transcript.corrections import differences, lost_words, stretch_in, text_in
+from stenoflow.tasks.transcript.text import split_words
 from stenoflow.tasks.transcript.types import Transcript
 
 _MOST_BYTES = 100_000_000
-_SUBTITLES = frozenset({".srt", ".vtt", ".ass"})
+_SUBTITLES = (".srt", ".vtt", ".ass")
+_READ = (".txt", *_SUBTITLES, ".json")
+# Control signs but those that part words and lines: in no transcript, and in most files of other kinds.
+_CONTROL = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f]")
+_UNCHANGED = "nothing was changed"
 
 
 def correct(
@@ -30,10 +37,13 @@ def correct(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Its transcript, edited (.txt, .srt, .vtt); or a list of corrections (.json).",
+            help="Its transcript, edited (.txt, .srt, .vtt, .ass); or a list of corrections (.json).",
             show_default=False,
         ),
     ],
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Also where fewer than half of the transcript's words stay.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     r"""Correct a transcript by a file: over whatever a model says, in all artifacts; calls nobody.
@@ -53,8 +63,11 @@ def correct(
         if file.suffix.lower() == ".json":
             made = list(_of_json(text, document.transcript))
         else:
-            plain = _spoken(text, file.suffix.lower(), document.speakers)
+            plain = _spoken(text, file, document.speakers)
             made = list(_of_text(plain, document.transcript))
+        _check_text(file, (said for each in made for said in (each.text, each.speaker) if said))
+        if not yes:
+            _check_loss(file, made, document.transcript, line.recording.name)
         context.corrections.add(line.recording.id, made, _who(), seen)
         if made:
             publish_recording(context, line.recording.id)
@@ -65,13 +78,42 @@ def correct(
 
 
 def _read(file: Path) -> str:
+    """Read a file that may be a transcript. Raises SettingsError where it can be none."""
+    if file.suffix.lower() not in _READ:
+        raise SettingsError(
+            f"{file} is neither a transcript nor a list of corrections",
+            f"these are read: {', '.join(_READ)}; {_UNCHANGED}",
+        )
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise SettingsError(f"{file} is too large for a transcript")
-        return file.read_text("utf-8-sig")
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"cannot read {file}: {reason}") from error
+    if not text.strip():
+        raise SettingsError(f"{file} is empty", _UNCHANGED)
+    _check_text(file, [text])
+    return text
+
+
+def _check_text(file: Path, texts: Iterable[str]) -> None:
+    """Raise SettingsError for control signs, which no text has."""
+    if any(map(_CONTROL.search, texts)):
+        raise SettingsError(f"{file} is no text: there are control characters in it", _UNCHANGED)
+
+
+def _check_loss(file: Path, made: Sequence[NewCorrection], transcript: Transcript, name: str) -> None:
+    """Raise SettingsError where most of a transcript would go: the file may be of another recording."""
+    said = (word.text for utterance in transcript.utterances for word in utterance.words)
+    words = sum(len(split_words(text)) for text in said)
+    lost = sum(lost_words(each.before, each.text) for each in made if each.text is not None)
+    if lost * 2 > words:
+        raise SettingsError(
+            f"{file} has few of the words of {name}: {lost} of {words} would be lost",
+            f"{_UNCHANGED}; if it is the right file, add --yes: what it changes can be undone at the desk"
+            " (stenoflow serve)",
+        )
 
 
 def _who() -> str:
@@ -108,17 +150,16 @@ def _of_text(text: str, transcript: Transcript) -> Iterator[NewCorrection]:
         yield NewCorrection(each.region.start_ms, each.region.end_ms, before, text=each.text)
 
 
-def _spoken(text: str, suffix: str, speakers: list[str]) -> str:
-    """Return what is said in an edited file: without times, speakers and notes of what is missing."""
-    if suffix in _SUBTITLES:
-        import pysubs2  # noqa: PLC0415 - only for subtitles
+def _spoken(text: str, file: Path, speakers: list[str]) -> str:
+    """Return what is said in an edited file: without times, speakers and notes of what is missing.
 
-        try:
-            lines = [each.plaintext for each in pysubs2.SSAFile.from_string(text, format_=suffix[1:])]
-        except pysubs2.exceptions.Pysubs2Error as error:
-            raise SettingsError(f"that is no {suffix[1:]}: {error}") from error
-    else:
-        lines = text.splitlines()
+    Raises:
+        SettingsError: it is called like subtitles, and has none.
+    """
+    kind = file.suffix.lower()
+    lines = _subtitles(text, kind.removeprefix(".")) if kind in _SUBTITLES else text.splitlines()
+    if not lines:
+        raise SettingsError(f"there are no subtitles in {file}", _UNCHANGED)
     said = []
     for line in "\n".join(lines).splitlines():
         name, colon, rest = line.strip().removeprefix("- ").partition(": ")
@@ -126,3 +167,14 @@ def _spoken(text: str, suffix: str, speakers: list[str]) -> str:
         if not shown.strip().startswith("[missing "):
             said.append(shown)
     return "\n".join(said)
+
+
+def _subtitles(text: str, kind: str) -> list[str]:
+    """Return what the subtitles in a text say; none, where it cannot be read as such."""
+    import pysubs2  # noqa: PLC0415 - only for subtitles
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return [each.plaintext for each in pysubs2.SSAFile.from_string(text, format_=kind)]
+    except (pysubs2.exceptions.Pysubs2Error, ArithmeticError, LookupError, ValueError):
+        return []

@@ -18,7 +18,7 @@ from stenoflow.flows.cli.console import (
     result,
     say,
 )
-from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
+from stenoflow.storage.database.costs import NO_HEADING, CostLine, CostsBy, Spending
 from stenoflow.storage.database.states import Activity
 from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro, show
@@ -43,7 +43,9 @@ def costs(
 ) -> None:
     """Show what was spent, and of that on transcription, chat and speech.
 
-    "possible" is what lost replies may have cost beside that.
+    "requests" are those that were or may have been charged; show counts those that were refused, too.
+    "possible" is what lost replies may have cost beside that. Days and months are those of UTC, as they are
+    for budgets.
 
     Example: [bold]stenoflow costs --by tag --since 2026-11-01 --format csv[/]
     """
@@ -88,8 +90,10 @@ def _costs_csv(by: CostsBy, rows: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _cost_columns(by), lineterminator="\n")
     writer.writeheader()
-    # Others name tags and recordings; the amounts are ours.
-    writer.writerows({**row, by.value: for_cell(str(row[by.value]))} for row in rows)
+    for row in rows:
+        # Others name tags and recordings; the amounts are ours, and so is the sign for none.
+        heading = row[by.value]
+        writer.writerow({**row, by.value: heading if heading == NO_HEADING else for_cell(heading)})
     return text.getvalue().rstrip("\n")
 
 
@@ -102,12 +106,15 @@ def _print_costs(by: CostsBy, lines: Sequence[CostLine]) -> None:
         "audio": lambda line: clock(line.audio_ms) if line.audio_ms else "",
         "characters": lambda line: f"{line.characters:,}" if line.characters else "",
         "cost": lambda line: f"{show(line.spending.actual_micro)} {line.currency}",
-        "possible": lambda line: show(line.spending.possible_micro) if line.spending.possible_micro else "",
+        "possible": lambda line: (
+            f"{show(line.spending.possible_micro)} {line.currency}" if line.spending.possible_micro else ""
+        ),
         "no price": lambda line: str(line.spending.unpriced or ""),
     }
     cells = {name: [write(line) for line in shown] for name, write in wanted.items()}
     used = {name: column for name, column in cells.items() if any(column)}
-    columns = [Column(by.value, give=True), *(Column(name, right=True) for name in used)]
+    heading = f"{by.value} (UTC)" if by in {CostsBy.DAY, CostsBy.MONTH} else by.value
+    columns = [Column(heading, give=True), *(Column(name, right=True) for name in used)]
     print_list(columns, list(zip([line.heading for line in shown], *used.values(), strict=True)))
     for total in totals:
         parts = [f"{name} {show(micro)}" for name, micro in total.by_activity.items() if micro]

@@ -47,7 +47,7 @@ def digest(
     template: Annotated[
         Path | None,
         typer.Option(
-            help="Write them by this file: Jinja, or Markdown with headings. Default: [minutes] says.",
+            help="Write them by this file: Jinja, or Markdown with headings. Default: \\[minutes] says.",
             show_default=False,
         ),
     ] = None,

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -16,7 +15,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import Column, json_line, print_list, say
-from stenoflow.storage.database.connection import open_database, revision
+from stenoflow.storage.database.connection import check_not_newer, open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
@@ -36,7 +35,7 @@ from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
 from stenoflow.tasks.operations.model_list import tables_of
 from stenoflow.tasks.settings import Settings, load_settings
-from stenoflow.tasks.settings.files import unknown_settings
+from stenoflow.tasks.settings.files import similar_setting, unknown_settings
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 _TIMEOUT_S = 10.0
@@ -72,7 +71,11 @@ def doctor(json: options.Json = False) -> None:
         print_list(columns, [(each.name, each.condition, each.message) for each in found], remarks)
     if any(each.condition == ERROR for each in found):
         raise typer.Exit(FailedError.exit_code)
-    if not json:
+    if json:
+        return
+    if any(each.name == "settings" and each.condition == WARNING for each in found):
+        say("A job can run, but some of what is set means nothing, and is passed over: see the warnings.")
+    else:
         say("All that a job needs is there.")
 
 
@@ -92,8 +95,8 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     """Check that what stands in the environment and in files means something: a typo is passed over else."""
     unknown = list(unknown_settings(type(settings)))
     for name, where in unknown:
-        near = get_close_matches(name.lower().removeprefix("stenoflow_"), type(settings).model_fields, 1)
-        hint = f"is {near[0]} meant? " if near else ""
+        near = similar_setting(type(settings), name)
+        hint = f"is {near} meant? " if near else ""
         yield Finding(
             "settings",
             WARNING,
@@ -125,6 +128,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     database = open_database(settings.database_url)
     try:
         current, head = revision(database)
+        check_not_newer(database, current)
         if current == head:
             yield Finding("database", OK, f"{database.name}, revision {head}")
         elif current is None and database.is_embedded:

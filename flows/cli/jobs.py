@@ -12,6 +12,7 @@ from stenoflow.flows.cli import console, options
 from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.costs import Spending
 from stenoflow.storage.database.reports import JobFilter, JobLine
+from stenoflow.storage.database.rows import LEAST_OF_ID
 from stenoflow.storage.database.states import JobKind, JobState
 from stenoflow.tasks.billing.amounts import show as show_money
 from stenoflow.tasks.context import AppContext, open_context
@@ -26,7 +27,7 @@ def jobs(
         typer.Option(help=f"Only jobs in this state: {', '.join(JobState)}.", show_default=False),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.", show_default=False)] = None,
-    since: options.Since = None,
+    since: options.SinceHere = None,
     search: Annotated[
         str | None,
         typer.Option(help="Only recordings with this in their name or address.", show_default=False),
@@ -35,6 +36,8 @@ def jobs(
     json: options.Json = False,
 ) -> None:
     """List jobs, newest first, with their state and what they cost.
+
+    Dates are those of this machine's zone, those of --json UTC.
 
     Example: [bold]stenoflow jobs --state partial --since 2026-11-01[/]
     """
@@ -97,8 +100,17 @@ _MOST_NAMED = 3
 
 
 def find_job(context: AppContext, prefix: str) -> JobLine:
-    """Find the one job whose id begins so. Raises SettingsError where there is none, or several."""
-    found = context.reports.jobs(JobFilter(prefix), limit=_MOST_NAMED + 1) if prefix else []
+    """Find the one job whose id begins so.
+
+    Raises:
+        SettingsError: there is none, there are several, or the beginning is too short to be no mistake.
+    """
+    if len(prefix) < LEAST_OF_ID:
+        raise SettingsError(
+            f"'{prefix}' is too short to tell a job",
+            f"give at least {LEAST_OF_ID} characters of its id; stenoflow jobs lists them",
+        )
+    found = context.reports.jobs(JobFilter(prefix), limit=_MOST_NAMED + 1)
     if not found:
         raise SettingsError(f"there is no job {prefix}", "stenoflow jobs lists them")
     if len(found) > 1:
@@ -121,6 +133,7 @@ def summary(line: JobLine) -> dict[str, Any]:
         "model": line.job.settings["model"],
         "tag": line.job.tag,
         "cost": None if line.spending.unpriced else show_money(line.spending.actual_micro),
+        "currency": line.currency,
         "possible_cost": show_money(line.spending.possible_micro),
         "created": line.job.created_at.isoformat(),
         "error": line.job.error_kind

@@ -23,7 +23,7 @@ from stenoflow.flows.cli.console import (
 )
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.flows.flow_run_erasure import erase_flow_runs
-from stenoflow.storage.database.connection import back_up, open_database, pending, revision
+from stenoflow.storage.database.connection import copy_before_upgrade, open_database, pending, revision
 from stenoflow.storage.database.connection import upgrade as run_migrations
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
 from stenoflow.storage.database.tables import Receipt
@@ -100,7 +100,7 @@ def forget(
         ),
     ] = None,
     expired: Annotated[
-        bool, typer.Option("--expired", help="In place of a recording: what [retention] keeps no longer.")
+        bool, typer.Option("--expired", help="In place of a recording: what \\[retention] keeps no longer.")
     ] = False,
     receipts: Annotated[
         bool, typer.Option("--receipts", help="Only list what was erased before; of one recording by its id.")
@@ -222,7 +222,7 @@ def _forget_expired(context: AppContext, *, dry_run: bool, yes: bool, json: bool
 def _address(recording: str) -> str:
     """Return the address of a path; return ids and addresses unchanged."""
     path = Path(recording)
-    is_path = "://" not in recording and ("/" in recording or path.exists())
+    is_path = bool(recording) and "://" not in recording and ("/" in recording or path.exists())
     # A source is named like this: links are followed, but not the last part.
     return (path.parent.resolve() / path.name).as_uri() if is_path else recording
 
@@ -256,7 +256,8 @@ def upgrade(
 ) -> None:
     """Bring the database's tables up to date (the embedded SQLite does so by itself).
 
-    It says what it does first, and copies an SQLite file to one beside it. PostgreSQL is not copied.
+    It says what it does first, and copies an SQLite file to one beside it, as any command does that upgrades
+    one. PostgreSQL is not copied.
 
     Example: [bold]stenoflow db upgrade[/], with STENOFLOW_DATABASE_URL=postgresql+psycopg://me@db/steno
     """
@@ -265,10 +266,10 @@ def upgrade(
         steps = pending(database)
         for step in steps:
             say(f"{'would run' if dry_run else 'runs'} {step}")
-        copy = back_up(database) if steps and backup and not dry_run else None
+        copy = copy_before_upgrade(database) if dry_run and backup else None
         if copy is not None:
-            say(f"copied to {copy}; delete it once all is well: what is forgotten stays in it")
-        current = revision(database)[0] if dry_run else run_migrations(database)
+            say(f"would copy it to {copy} first")
+        current = revision(database)[0] if dry_run else run_migrations(database, backup=backup)
     finally:
         database.close()
     result(f"{database.name} is at revision {current or 'none'}")

@@ -35,8 +35,20 @@ def _amount(text: str) -> Decimal:
 
 
 def _day(text: str) -> datetime:
+    return _midnight(text).replace(tzinfo=UTC)
+
+
+def _day_here(text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return _midnight(text).astimezone()
+    except (OverflowError, ValueError):
+        # Of the first and last years, a zone has no time.
+        return _day(text)
+
+
+def _midnight(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - who asks knows the zone
     except ValueError as error:
         message = reason({"type": "date"})
         raise typer.BadParameter(message) from error
@@ -179,6 +191,14 @@ ByVoices = Annotated[
 Since = Annotated[
     datetime | None,
     typer.Option(help="From the beginning of this day on (UTC).", parser=_day, show_default=False),
+]
+SinceHere = Annotated[
+    datetime | None,
+    typer.Option(
+        help="From the beginning of this day on (this machine's zone).",
+        parser=_day_here,
+        show_default=False,
+    ),
 ]
 SpeakerNames = Annotated[
     list[str] | None,

@@ -157,7 +157,7 @@ def _print_facts(line: JobLine, details: Mapping[str, Any], view: JobView) -> No
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _span(begun: datetime, ended: datetime) -> str:

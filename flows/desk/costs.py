@@ -14,7 +14,7 @@ from stenoflow.flows.desk.charts import columns
 from stenoflow.flows.desk.recordings import day_of
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.storage.database.charges import CURRENCY
-from stenoflow.storage.database.costs import CostLine, CostsBy, Spending
+from stenoflow.storage.database.costs import NO_HEADING, CostLine, CostsBy, Spending
 from stenoflow.storage.database.health import Health
 from stenoflow.tasks.artifacts.sanitize import for_cell
 from stenoflow.tasks.billing.amounts import from_micro
@@ -68,8 +68,8 @@ def download(request: Request) -> Response:
     for line in _sorted(by, context.reports.costs(by, since)):
         writer.writerow(
             (
-                # Others name tags and recordings.
-                for_cell(line.heading),
+                # Others name tags and recordings; the sign for none is ours.
+                line.heading if line.heading == NO_HEADING else for_cell(line.heading),
                 line.calls,
                 line.audio_ms / 1000,
                 line.characters,

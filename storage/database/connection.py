@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -23,6 +24,7 @@ from stenoflow.storage.database.reconnect import Backoff, OutageError
 from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError
 from stenoflow.storage.private import is_private
 
+_log = logging.getLogger(__name__)
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
 # For SQLite's write lock, or for a connection to PostgreSQL to be free.
 _TIMEOUT_S = 60
@@ -243,32 +245,60 @@ def pending(database: Database) -> list[str]:
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - loads slowly, and is not needed for long
 
     current = _current(database)
-    _check_not_newer(database, current)
+    check_not_newer(database, current)
     scripts = ScriptDirectory(str(_MIGRATIONS))
     missing = scripts.iterate_revisions("head", current or "base")
     return [f"{each.revision}: {each.doc}" for each in reversed(list(missing))]
 
 
-def back_up(database: Database) -> Path | None:
-    """Copy the embedded database to a file beside it, whole and consistent; of any other, nothing.
+def copy_before_upgrade(database: Database) -> Path | None:
+    """Return the file that an upgrade copies the embedded database to, named by the revision that it has.
 
-    Returns:
-        The copy, which is named by the revision it has; None: there is nothing to copy.
+    None: there is nothing to copy, for it is another database, has no tables yet, or is up to date.
     """
     current = _current(database)
-    if not database.is_embedded or current is None:
+    if not database.is_embedded or current in {None, migrations.HEAD}:
         return None
     file = Path(database.engine.url.database or "")
-    copy = file.with_name(f"{file.name}.{current}")
-    copy.unlink(missing_ok=True)
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    return copy
+    return file.with_name(f"{file.name}.{current}")
 
 
-def upgrade(database: Database) -> str:
+def _back_up(database: Database) -> None:
+    """Copy the embedded database to a file beside it, whole and consistent, and say so.
+
+    Raises:
+        DatabaseError: it cannot be copied.
+    """
+    copy = copy_before_upgrade(database)
+    if copy is None:
+        return
+    try:
+        copy.unlink(missing_ok=True)
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        file = database.engine.url.database or ""
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DatabaseError(
+            f"the database {database.name} could not be copied to {copy.name} before its upgrade: {reason}",
+            "free some space, or upgrade without a copy: stenoflow db upgrade --no-backup",
+        ) from error
+    _log.warning(
+        "the database is of an older version: it is upgraded, and was copied to %s; delete that once all is"
+        " well: what is forgotten stays in it",
+        copy,
+    )
+
+
+def upgrade(database: Database, *, backup: bool = True) -> str:
     """Run the migrations that are missing; several processes may do so at once.
+
+    Args:
+        database: to be upgraded.
+        backup: copy the embedded database first, where it has tables.
 
     Returns:
         The revision that the tables are at now.
@@ -287,6 +317,9 @@ def upgrade(database: Database) -> str:
         with database.engine.begin() as connection:
             if not database.is_embedded:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            elif backup:
+                # Under the lock: what another process has upgraded meanwhile is no copy of what was before.
+                _back_up(database)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
@@ -303,7 +336,7 @@ def make_ready(database: Database) -> Database:
     current = _current(database)
     if current == migrations.HEAD:
         return database
-    _check_not_newer(database, current)
+    check_not_newer(database, current)
     if not database.is_embedded:
         raise DatabaseError(
             f"the tables in {database.name} are at revision {current or 'none'}, not {migrations.HEAD}",
@@ -313,7 +346,7 @@ def make_ready(database: Database) -> Database:
     return database
 
 
-def _check_not_newer(database: Database, current: str | None) -> None:
+def check_not_newer(database: Database, current: str | None) -> None:
     """Raise DatabaseError for tables that a newer program made: there is no way back."""
     if current is None or any(_MIGRATIONS.glob(f"versions/{current}_*.py")):
         return

@@ -33,7 +33,7 @@ class CostLine:
     """Costs under one heading.
 
     Attributes:
-        heading: "-" for what has none: no tag, no inbox, or a recording that was forgotten.
+        heading: `NO_HEADING` for what has none: no tag, no inbox, or a recording that was forgotten.
         calls: requests that were or may have been charged.
         audio_ms: what was transcribed for actual charges.
         characters: what was spoken for actual charges.
@@ -61,7 +61,8 @@ class CostsBy(StrEnum):
     ACTIVITY = "activity"
 
 
-_NONE = "-"
+NO_HEADING = "-"
+"""The heading of what has none."""
 MS = "ms"
 """The unit of what is transcribed."""
 CHARACTER = "character"
@@ -191,14 +192,14 @@ def _date(letters: int) -> Callable[[bool], SQLColumnExpression[Any]]:
 
 
 def _named(column: SQLColumnExpression[Any]) -> ColumnElement[Any]:
-    return func.coalesce(func.nullif(column, ""), _NONE)
+    return func.coalesce(func.nullif(column, ""), NO_HEADING)
 
 
 _HEADINGS: dict[CostsBy, Callable[[bool], SQLColumnExpression[Any]]] = {
     CostsBy.DAY: _date(10),
     CostsBy.MONTH: _date(7),
     CostsBy.MODEL: lambda _: Charge.provider + "/" + Charge.model,
-    CostsBy.RECORDING: lambda _: func.coalesce(Recording.name, _NONE),
+    CostsBy.RECORDING: lambda _: func.coalesce(Recording.name, NO_HEADING),
     CostsBy.ACTIVITY: lambda _: Charge.activity,
     CostsBy.TAG: lambda _: _named(Charge.tag),
     CostsBy.INBOX: lambda _: _named(Charge.inbox),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 
+LEAST_OF_ID = 4
+"""Characters with which the beginning of an id is no mistake."""
+
 
 def utc_now() -> datetime:
     """Return the time, aware, in UTC."""

@@ -86,12 +86,12 @@ def _usual(settings: Settings) -> Asked:
             known = table.listed.get(settings.provider, found)
             found = replace(known, name=settings.provider, base_url=settings.openai_base_url)
         return Asked(found, key or _key_of(found))
-    if settings.provider is not None and settings.provider in {*table.listed, EMBEDDED} - {_OPENAI}:
+    if settings.provider is not None and settings.provider != _OPENAI:
         provider = table.get(settings.provider)
         return Asked(provider, _key_of(provider))
     if key is None:
         return Asked(table.get(EMBEDDED))
-    return Asked(replace(table.get(_OPENAI), name=settings.provider or _OPENAI), key)
+    return Asked(table.get(_OPENAI), key)
 
 
 def calls_at_once(settings: Settings, wanted: int | None) -> int:

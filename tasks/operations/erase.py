@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stenoflow.storage.database.erasure import ErasableRecording, Erasure
+from stenoflow.storage.database.rows import LEAST_OF_ID
 from stenoflow.tasks.artifacts.publisher import ANSWERS
 from stenoflow.tasks.calls.audio_cache import piece_prefix
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.sources.fetch import copy_path
 from stenoflow.tasks.sources.uploads import Uploads
-
-_LEAST_CHARACTERS = 4
 
 
 def find(context: AppContext, wanted: str) -> list[ErasableRecording]:
@@ -23,9 +22,10 @@ def find(context: AppContext, wanted: str) -> list[ErasableRecording]:
     Raises:
         SettingsError: there is none, the beginning is too short to be no mistake, or is that of several.
     """
-    if len(wanted) < _LEAST_CHARACTERS:
+    if len(wanted) < LEAST_OF_ID:
         raise SettingsError(
-            f"{wanted!r} is too short to tell a recording", f"give at least {_LEAST_CHARACTERS} characters"
+            f"'{wanted}' is too short to tell a recording",
+            f"give at least {LEAST_OF_ID} characters of its id; stenoflow jobs --json names them",
         )
     found = Erasure(context.database, context.leases).find(wanted)
     if not found:

@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     provider: str | None = None
     """Name of the provider in prices and charges; told from the base URL if not given. Without a base URL:
-    the known provider of that name."""
+    a provider of ``[providers.NAME]`` or one that is known; another name is refused."""
 
     transcription_provider: str | None = None
     """Who transcribes, of ``[providers.NAME]`` or of those that are known; else who ``provider`` names."""

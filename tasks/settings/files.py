@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,14 @@ def unknown_settings(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
     Raises:
         SettingsError: a file cannot be read; the message names it.
     """
-    fields = settings.model_fields
-    variables = {f"STENOFLOW_{name.upper()}" for name in fields} | _KEYS
-    yield from ((name, "the environment") for name in _ours(os.environ) - variables - _OF_ENVIRONMENT)
+    unknown = _ours(os.environ) - _variables(settings) - _OF_ENVIRONMENT
+    yield from ((name, "the environment") for name in sorted(unknown))
+    yield from unknown_in_files(settings)
+
+
+def unknown_in_files(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Yield the same of the files only: in an environment, others have names that begin like ours."""
+    fields, variables = settings.model_fields, _variables(settings)
     keys = {*fields, *(each.validation_alias for each in fields.values()), "recordings"}
     home = find_home()
     for path in filter(None, (named_file(), home / ENV_NAME, home / FILE_NAME)):
@@ -107,7 +113,17 @@ def unknown_settings(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
             unknown = _ours(dotenv_values(stream=StringIO(text))) - variables
         else:
             unknown = _parse_toml(path, text).keys() - keys
-        yield from ((name, str(path)) for name in unknown)
+        yield from ((name, str(path)) for name in sorted(unknown))
+
+
+def similar_setting(settings: type[BaseSettings], name: str) -> str | None:
+    """Return the setting that is probably meant by a name; None where none is like it."""
+    near = get_close_matches(name.lower().removeprefix("stenoflow_"), settings.model_fields, 1)
+    return next(iter(near), None)
+
+
+def _variables(settings: type[BaseSettings]) -> set[str]:
+    return {f"STENOFLOW_{name.upper()}" for name in settings.model_fields} | _KEYS
 
 
 def _ours(names: Iterable[str]) -> set[str]:

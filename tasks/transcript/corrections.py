@@ -96,6 +96,13 @@ def differences(words: Sequence[Word], text: str) -> Iterator[TextCorrection]:
         yield TextCorrection(region, join_words(said))
 
 
+def lost_words(before: str, after: str) -> int:
+    """Count the words of a text that are not in what it becomes, in their order."""
+    old, new = split_words(before), split_words(after)
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return len(old) - sum(block.size for block in matcher.get_matching_blocks())
+
+
 _LONGEST_NAME = 3
 """Words in a name; a longer run of new words is a sentence."""
 

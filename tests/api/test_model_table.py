@@ -108,7 +108,9 @@ def test_today_is_a_day_by_utc() -> None:
 
 
 def _settings(provider: str) -> Settings:
-    return Settings(OPENAI_API_KEY="sk-test", provider=provider)  # type: ignore[call-arg]
+    # Who is not known by name is at an address.
+    url = "https://proxy.example/v1" if provider == "proxy.example" else None
+    return Settings(OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=url, provider=provider)  # type: ignore[call-arg]
 
 
 def test_the_end_of_a_model_of_ones_own_is_told_of_who_is_asked() -> None:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import sqlite3
 import subprocess
 import sys
+import time
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from typer.main import get_command
 
 from stenoflow.flows.cli import console
 from stenoflow.flows.cli.app import _COMMANDS as _TOP
+from stenoflow.flows.cli.app import app
 from stenoflow.tasks.engine.sample import script_text
 from stenoflow.tasks.transcript.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
@@ -39,6 +47,21 @@ def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Comma
     assert not re.search(r"<(?!=)", printed.out.split("╭─", 1)[1]), "a type of the code's"
     assert "Example:" in printed.out
     assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
+
+
+@pytest.mark.parametrize("command", [*_COMMANDS, "voices forget"])
+def test_no_word_in_brackets_is_lost_in_the_help(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: Any = get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    loaded = found.load()
+    texts = [loaded.help, *(getattr(each, "help", None) for each in loaded.params)]
+    words = Counter(re.findall(r"\[(?!bold\])\w+\]", " ".join(filter(None, texts))))
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = stenoflow(*command.split(), "--help").out
+    assert {word: shown.count(word) for word in words} == words
 
 
 @pytest.mark.program
@@ -76,6 +99,17 @@ def test_jobs_and_show_tell_of_a_job(stenoflow: Command, api: AudioApiServer, me
     assert meeting.path.name in shown.out
     assert "manifest.json" in shown.out
     assert stenoflow("show", "nothing-like-it").exit_code == 2
+    assert listed["currency"] == "USD"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("given", ["", "7", "7a1"])
+@pytest.mark.parametrize("command", ["show", "resume", "verify", "digest", "forget"])
+def test_an_id_that_is_too_short_is_refused_in_words(command: str, given: str, stenoflow: Command) -> None:
+    refused = stenoflow(command, given)
+    assert refused.exit_code == 2
+    assert f"'{given}' is too short to tell a {'recording' if command == 'forget' else 'job'}" in refused.err
+    assert "at least 4 characters" in refused.err
 
 
 @pytest.fixture
@@ -147,6 +181,7 @@ def test_what_lost_replies_may_have_cost_stands_below_a_job(
     lines = _printed_lines(stenoflow("jobs").out)
     assert max(map(cell_len, lines)) <= 80
     assert f"lost replies may have cost {possible} USD more" in " ".join(map(str.strip, lines[2:]))
+    assert f"{possible} USD" in _printed_lines(stenoflow("costs").out)[1]
 
 
 @pytest.mark.program
@@ -169,8 +204,32 @@ def test_jobs_are_found_by_tag_day_state_and_name(
         (["--limit", "1"], [refused]),
     ):
         assert [each["job"] for each in stenoflow("jobs", *options, "--json").lines] == found
+    day = datetime.fromisoformat(stenoflow("jobs", "--json").lines[0]["created"]).astimezone().date()
+    assert len(stenoflow("jobs", "--since", f"{day}", "--json").lines) == 2
     assert "stenoflow jobs lists all" in stenoflow("jobs", "--tag", "none").err
     assert "--limit shows more" in stenoflow("jobs", "--limit", "1").err
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("api")
+def test_days_of_the_list_are_those_of_the_zone(
+    stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stenoflow("transcribe", meeting.path, "--tag", "board", "--json")
+    with closing(sqlite3.connect(home / "stenoflow.db")) as database, database:
+        database.execute("UPDATE jobs SET created_at = '2026-03-01 02:00:00.000000'")
+    try:
+        for zone, first, name in (("UTC0", "2026-03-01", "UTC"), ("WEST5", "2026-02-28", "WEST")):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            job = stenoflow("jobs", "--since", first, "--json").line["job"]
+            assert f"begun         {first} " in (shown := stenoflow("show", job).out)
+            assert f" {name}\n" in shown
+            assert (stenoflow("jobs", "--since", "2026-03-01", "--json").out == "") == (name == "WEST")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert stenoflow("costs").out.startswith("day (UTC) ")
 
 
 @pytest.mark.program
@@ -341,6 +400,39 @@ def test_costs_are_told_by_any_heading_in_any_format(
         assert row == {name: str(value) for name, value in line.items()}
         assert heading in stenoflow("costs", "--by", by).out
     assert stenoflow("costs", "--since", "2999-01-01", "--json").out == ""
+    for by in ("tag", "inbox"):
+        stenoflow("transcribe", meeting.path, "--language", "fr")
+        rows = csv.DictReader(io.StringIO(stenoflow("costs", "--by", by, "--format", "csv").out))
+        assert "-" in [row[by] for row in rows]
+
+
+def test_nothing_is_cut_where_no_terminal_is(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENOFLOW_PROVIDER", "nobody")
+    monkeypatch.setenv("COLUMNS", "80")
+    hints = [line for line in stenoflow("doctor").out.splitlines() if "known are openai" in line]
+    assert hints
+    assert all(line.endswith("see [providers.NAME] in stenoflow.toml") for line in hints)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("arguments", ["--help", "jobs --help", "models", "models --json", "doctor"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_is_no_error(arguments: str, stream: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    other = "stderr" if stream == "stdout" else "stdout"
+    command = [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", *arguments.split()]
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            text=True,
+            **{stream: writing, other: subprocess.PIPE},  # type: ignore[call-overload]
+        )
+    finally:
+        os.close(writing)
+    said = done.stderr if stream == "stdout" else ""
+    assert (done.returncode, "Broken" in said, "Traceback" in said) == (0, False, False)
 
 
 _LOADED = """

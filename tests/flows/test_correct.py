@@ -44,3 +44,56 @@ def test_an_edited_transcript_or_a_list_becomes_corrections(
         assert stenoflow("correct", job, listed).exit_code == 2, wrong[:80]
     assert stenoflow("correct", job, tmp_path / "nowhere.txt").exit_code == 2
     assert stenoflow("verify").exit_code == 0
+
+
+@pytest.mark.usefixtures("api")
+def test_a_file_that_is_no_transcript_is_refused_and_nothing_is_changed(
+    stenoflow: Command, meeting: Meeting, tmp_path: Path
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    job, before = line["job"], read_artifact(line, "txt")
+    escaped = json.dumps([{"start": 0, "end": 4, "text": "one \x1b[2J two"}])
+    wrong = {
+        "bad.mp3": ("notaudio", "neither a transcript nor a list"),
+        "bad": (before, "neither a transcript nor a list"),
+        "empty.txt": ("", "is empty"),
+        "blank.srt": ("\n \n", "is empty"),
+        "control.txt": (before + "\x00\x07", "control characters"),
+        "control.json": (escaped, "control characters"),
+        "none.srt": ("some words", "no subtitles"),
+        "none.vtt": ("WEBVTT\n", "no subtitles"),
+        "none.ass": ("[Events]\nDialogue: 0,x,y,Default,,0,0,0,,said\n", "no subtitles"),
+    }
+    for name, (text, said) in wrong.items():
+        (tmp_path / name).write_text(text, "utf-8")
+        refused = stenoflow("correct", job, tmp_path / name, "--yes")
+        told = " ".join(refused.err.split())
+        assert (refused.exit_code, said in told, name in told) == (2, True, True), (name, told)
+    assert read_artifact(line, "txt") == before
+    assert stenoflow("correct", job, tmp_path / "control.json", "--yes", "--json").out == ""
+
+
+@pytest.mark.usefixtures("api")
+def test_a_file_that_loses_most_words_is_taken_only_where_that_is_meant(
+    stenoflow: Command, meeting: Meeting, tmp_path: Path
+) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    job, before = line["job"], read_artifact(line, "txt")
+    words = before.split()
+    shorter = tmp_path / "shorter.txt"
+    other = tmp_path / "other.txt"
+    other.write_text("The minutes of quite another meeting.", "utf-8")
+    listed = tmp_path / "all.json"
+    listed.write_text(json.dumps([{"start": 0, "end": 240, "text": "x"}]), "utf-8")
+    for file in (other, listed):
+        refused = stenoflow("correct", job, file)
+        told = " ".join(refused.err.split())
+        assert refused.exit_code == 2
+        assert f"{len(words)} of {len(words)} would be lost" in told
+        assert "--yes" in told
+        assert "undone at the desk" in told
+    assert read_artifact(line, "txt") == before
+    shorter.write_text(" ".join(words[: len(words) // 2 + 1]), "utf-8")
+    assert stenoflow("correct", job, shorter, "--json").line["corrections"] == 1
+    assert stenoflow("correct", job, other, "--yes", "--json").line["corrections"] > 0
+    assert read_artifact(line, "txt").split() == other.read_text("utf-8").split()

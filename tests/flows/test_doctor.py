@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tomllib
 from contextlib import closing
@@ -25,7 +26,11 @@ def _conditions(stenoflow: Command) -> tuple[int, dict[str, tuple[str, str]]]:
     return printed.exit_code, {each["check"]: (each["condition"], each["hint"]) for each in printed.lines}
 
 
-def test_all_is_well_with_a_server_that_answers(stenoflow: Command, api: AudioApiServer) -> None:
+def test_all_is_well_with_a_server_that_answers(
+    stenoflow: Command, api: AudioApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in filter(lambda each: each.startswith("STENOFLOW_TEST_"), list(os.environ)):
+        monkeypatch.delenv(name)
     code, found = _conditions(stenoflow)
     assert not api.calls
     assert code == 0
@@ -83,6 +88,17 @@ def test_a_setting_with_a_typo_is_warned_of(stenoflow: Command) -> None:
     code, found = _conditions(stenoflow)
     assert (code, found["settings"][0]) == (0, "warning")
     assert "is concurrency meant?" in found["settings"][1]
+    told = stenoflow("doctor")
+    assert "All that a job needs is there." not in told.err
+    assert "some of what is set means nothing" in " ".join(told.err.split())
+
+
+def test_a_setting_with_a_typo_is_said_by_each_command_once(stenoflow: Command) -> None:
+    write_settings("[budget]\nrun = 1\n")
+    printed = stenoflow("jobs", "--json")
+    assert (printed.exit_code, printed.out) == (0, "")
+    assert "is budgets meant?" in printed.err
+    assert printed.err.count("budget in ") == 1
 
 
 def test_without_a_key_the_embedded_engine_is_sound(stenoflow: Command) -> None:
@@ -126,20 +142,66 @@ def _go_back(file: Path) -> str:
     return revision
 
 
+def _revision_of(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as database:
+        (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
 def test_an_upgrade_says_what_it_does_and_copies_the_file_first(stenoflow: Command, home: Path) -> None:
     assert stenoflow("jobs").exit_code == 0
     file = home / "stenoflow.db"
     before = _go_back(file)
+    copy = home / f"stenoflow.db.{before}"
     would = stenoflow("db", "upgrade", "--dry-run")
     assert f"would run {migrations.HEAD}: " in would.err
+    assert f"would copy it to {copy}" in " ".join(would.err.split())
     assert would.out.rstrip().endswith(f"at revision {before}")
+    assert not copy.exists()
     done = stenoflow("db", "upgrade")
-    copy = home / f"stenoflow.db.{before}"
     assert (done.exit_code, f"copied to {copy}" in " ".join(done.err.split())) == (0, True)
     assert done.out.rstrip().endswith(f"at revision {migrations.HEAD}")
     assert copy.stat().st_mode & 0o777 == 0o600
-    with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (before,)
+    assert _revision_of(copy) == before
+
+
+def test_an_upgrade_without_a_copy_makes_none(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    before = _go_back(home / "stenoflow.db")
+    assert "copy" not in stenoflow("db", "upgrade", "--dry-run", "--no-backup").err
+    assert "copied" not in stenoflow("db", "upgrade", "--no-backup").err
+    assert not (home / f"stenoflow.db.{before}").exists()
+
+
+def test_any_command_that_upgrades_copies_the_file_first_and_says_so_once(
+    stenoflow: Command, home: Path
+) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    file = home / "stenoflow.db"
+    before = _go_back(file)
+    copy = home / f"stenoflow.db.{before}"
+    first = stenoflow("jobs", "--json")
+    assert (first.exit_code, first.out, f"copied to {copy}" in first.err) == (0, "", True)
+    assert len(first.err.splitlines()) == 1
+    assert (_revision_of(copy), _revision_of(file)) == (before, migrations.HEAD)
+    copy.unlink()
+    assert "copied" not in stenoflow("jobs").err
+    assert not copy.exists()
+
+
+def test_a_database_that_cannot_be_copied_is_not_upgraded(stenoflow: Command, home: Path) -> None:
+    assert stenoflow("jobs").exit_code == 0
+    before = _go_back(home / "stenoflow.db")
+    (home / f"stenoflow.db.{before}").mkdir()
+    refused = stenoflow("jobs")
+    assert (refused.exit_code, "--no-backup" in refused.err) == (3, True)
+    assert _revision_of(home / "stenoflow.db") == before
+
+
+def test_a_new_database_is_made_without_a_word(stenoflow: Command, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    assert "copied" not in stenoflow("jobs").err
+    assert [path.name for path in home.glob("stenoflow.db.*")] == []
 
 
 def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command, home: Path) -> None:
@@ -152,3 +214,9 @@ def test_a_database_of_a_newer_program_is_refused_with_words(stenoflow: Command,
         assert refused.exit_code == 3
         assert "which a newer stenoflow made" in refused.err
         assert "install the newer version" in refused.err
+    code, found = _conditions(stenoflow)
+    assert (code, found["database"][0], "install the newer version" in found["database"][1]) == (
+        3,
+        "error",
+        True,
+    )

@@ -22,6 +22,7 @@ _LONG = "Vorstandssitzung mit Gästen, 会议记录, dritter Teil (Nachtrag).mp3
 _VARYING = (
     (r"\b\d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d:\d\d", "DD Mon HH:MM"),
     (r"\b20\d\d-\d\d-\d\d( \d\d:\d\d:\d\d)?", lambda found: re.sub(r"\d", "D", found[0])),
+    (r"(?<= DD:DD:DD) [A-Z0-9+-]+", " ZONE"),
     (r"after \d\d:\d\d:\d\d", "after HH:MM:SS"),
     (r" *\d+\.\dx", "  00.0x"),
 )

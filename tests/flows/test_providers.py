@@ -114,6 +114,20 @@ def test_a_provider_that_there_is_not_is_named(
     assert "groq" in printed.err
 
 
+def test_a_provider_of_all_that_there_is_not_is_named(
+    stenoflow: Command, meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOFLOW_PROVIDER", "grok")
+    for key in ("", "sk-test-0123456789"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        for command in ("transcribe", "estimate"):
+            refused = stenoflow(command, meeting.path)
+            assert (refused.exit_code, "no provider grok" in refused.err) == (2, True)
+    # With an address, it is what prices and charges call who is there.
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://ours/v1")
+    assert asked_for(load_settings()).provider.name == "grok"
+
+
 @pytest.mark.program
 def test_deepgram_hears_a_whole_recording(
     stenoflow: Command, meeting: Meeting, home: Path, monkeypatch: pytest.MonkeyPatch
