@@ -212,7 +212,8 @@ class SegmentTranscriber:
                 await run_blocking(self._reuse, segment)
             await self._obtain(segment, sound)
             await self.vote.answered(segment)
-        await self._reviewer.review(segment, sound)
+        with self.caller.waits.listening():
+            await self._reviewer.review(segment, sound)
         if not self.settings.translate:
             return
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
@@ -304,7 +305,8 @@ class SegmentTranscriber:
 
     async def _ask_again(self, piece: Segment, sound: Path) -> None:
         """Have a segment that lacks words transcribed again, or a piece of it."""
-        await self._obtain(piece, sound, kind=RepeatedCall)
+        with self.caller.waits.asking_again():
+            await self._obtain(piece, sound, kind=RepeatedCall)
 
     def _call(
         self,
