@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as json_module
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,6 +146,17 @@ def log_instead(logger: logging.Logger) -> None:
 def is_live() -> bool:
     """Tell whether what stands on stderr can be drawn anew: it is a terminal, and no log."""
     return messages.is_terminal and _log is None
+
+
+def is_one_place() -> bool:
+    """Tell whether results and messages are read in one place: on a terminal, or in one pipe or file."""
+    if results.is_terminal:
+        return True
+    try:
+        ours, theirs = (os.fstat(stream.fileno()) for stream in (sys.stdout, sys.stderr))
+    except (OSError, ValueError):
+        return False
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
 def say(text: str) -> None:

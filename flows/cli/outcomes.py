@@ -103,7 +103,10 @@ def print_outcome(context: AppContext, outcome: Outcome, *, json: bool, quiet: b
 
 def _print_transcript(outcome: Outcome, details: TranscriptDetails) -> None:
     if outcome.job is None or outcome.status == "refused":
-        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
+        why = (outcome.error or {}).get("message", "")
+        # It was never found, so its message names it as it was given.
+        of = "" if outcome.source in why else f"{outcome.source}: "
+        result(f"{of}{outcome.status}: {why}")
         return
     result(
         f"{outcome.source}: {outcome.status}, {clock(round(details.duration * 1000))}, "

@@ -126,8 +126,8 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Show a job's end."""
         if outcome.job in self._rows:
             self._refresh([self._rows.pop(outcome.job)], ended=True)
-        # Why a recording is refused is said by the result, too: one terminal shows both.
-        is_said = outcome.status == "refused" and console.results.is_terminal
+        # Why a recording is refused is said by the result, too, on the same terminal or in the same file.
+        is_said = outcome.status == "refused" and console.is_one_place()
         if outcome.error is not None and not is_said:
             say(f"{outcome.status}: {outcome.error['message']}")
         self._on_outcome(outcome)
