@@ -7,10 +7,11 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
@@ -97,6 +98,26 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+_NO_CHOICE = re.compile(r"(?P<given>'.*?') is not one of (?P<choices>'.*')\.?", re.DOTALL)
+_TOO_MUCH = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((?P<given>.*)\)", re.DOTALL)
+
+
+def in_our_words(message: str) -> str:
+    """Return what is wrong with how a command was called, where a library says it in words of its own."""
+    if found := _NO_CHOICE.fullmatch(message):
+        choices = found["choices"].replace("'", "")
+        return f"{found['given']} is none of: {choices}"
+    if found := _TOO_MUCH.fullmatch(message):
+        return f"Nothing more is taken than the usage says: leave out {found['given']}"
+    return message
+
+
+def is_json_log(args: Sequence[str]) -> bool:
+    """Tell whether arguments ask for a log in JSON; they may be wrong otherwise."""
+    asked = f"{' '.join(args)} "
+    return "--log-format json " in asked or "--log-format=json " in asked
 
 
 # What a log line may say beside its message; callers give these by ``extra``.

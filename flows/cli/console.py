@@ -159,12 +159,17 @@ def is_one_place() -> bool:
     return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
 
-def say(text: str) -> None:
-    """Print a line for people, on stderr."""
+def say(text: str, *, job: str | None = None, run: str | None = None, warning: bool = False) -> None:
+    """Print a line for people, on stderr; a log has the ids, and whether it is a warning, too."""
     if _log is not None:
-        _log.info(text)
+        _log.log(logging.WARNING if warning else logging.INFO, text, extra={"job": job, "run": run})
         return
     messages.print(harmless(text), markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a line for people that is a warning."""
+    say(text, warning=True)
 
 
 def result(text: str) -> None:

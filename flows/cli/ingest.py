@@ -9,7 +9,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.app import INTERRUPTED
-from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.console import say, warn
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.outcomes import finish
 from stenoflow.flows.cli.progress import ProgressDisplay
@@ -177,7 +177,7 @@ def _empty(
 
     with ProgressDisplay(context, end) as display:
         orchestration = Orchestration(context.settings.home, say)
-        runner = Runner(context, printing.calls, display, orchestration, say=say)
+        runner = Runner(context, printing.calls, display, orchestration, say=warn)
         display.explain_waits_by(runner.waits_for)
         tracker = StabilityTracker(look.looks)
         scanner = InboxScanner(

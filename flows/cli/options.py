@@ -28,8 +28,11 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation as error:
         message = f"{text!r} is not an amount of money"
         raise typer.BadParameter(message) from error
-    if not amount.is_finite() or not 0 <= amount <= LARGEST:
-        message = f"{text!r} is not an amount of money from 0 to {LARGEST}"
+    if not amount.is_finite() or amount < 0:
+        message = f"{text!r} is not an amount of money"
+        raise typer.BadParameter(message)
+    if amount > LARGEST:
+        message = f"{text!r} is more than can be counted; without --budget there is no limit"
         raise typer.BadParameter(message)
     return amount
 

@@ -95,7 +95,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Begin to show a job."""
         in_samples = unit == "segment"
         if self._bars is None and in_samples:
-            say(f"{name}: job {job_id}, {clock(duration_ms)}")
+            say(f"{name}: job {job_id}, {clock(duration_ms)}", job=job_id, run=self._context.run_id)
         total = duration_ms * SAMPLE_RATE // 1000 if in_samples else None
         row = _Row(name, job_id, unit, total)
         if self._bars is not None:
@@ -120,7 +120,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         now = time.monotonic()
         if kind not in self._said_at or now - self._said_at[kind] >= _SAID_AGAIN_S:
             self._said_at[kind] = now
-            say(what)
+            say(what, run=self._context.run_id)
 
     def ended(self, outcome: Outcome) -> None:
         """Show a job's end."""
@@ -129,7 +129,8 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         # Why a recording is refused is said by the result, too, on the same terminal or in the same file.
         is_said = outcome.status == "refused" and console.is_one_place()
         if outcome.error is not None and not is_said:
-            say(f"{outcome.status}: {outcome.error['message']}")
+            why = f"{outcome.status}: {outcome.error['message']}"
+            say(why, job=outcome.job, run=self._context.run_id, warning=True)
         self._on_outcome(outcome)
 
     def stopping(self, calls: int, grace_s: float) -> None:
@@ -190,7 +191,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         line = f"{row.name}: {counted}, {cost}"
         if line != row.last_line:
             row.last_line = line
-            say(line)
+            say(line, job=row.job, run=self._context.run_id)
 
     def _times(self, row: _Row, progress: Sequence[JobProgress], *, ended: bool) -> dict[str, str]:
         """Tell how fast this run is, and how long it takes yet; what others did before it does not count."""

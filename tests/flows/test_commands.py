@@ -409,3 +409,31 @@ def test_settings_that_are_not_read_are_said_and_a_named_file_is_read(stenoflow:
     assert (printed.err.count("--config stenoflow.toml"), "of 7.0000" in printed.err) == (1, False)
     printed = stenoflow("costs", "--config", "stenoflow.toml")
     assert ("is not read" in printed.err, "of 7.0000" in printed.err) == (False, True)
+
+
+_OF_LIBRARIES = re.compile(r"Errno|does not appear|Expecting|argument\(s\)|is not one of|attempting|attempts")
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "said"),
+    [
+        ("", ("jobs", "--state", "foo"), "'foo' is none of: new, running"),
+        ("", ("jobs", "extra"), "leave out extra"),
+        ("", ("ingest", ".", "--interval", "0"), "it must be at least 0.1"),
+        ("", ("speak", "x", "--speed", "9"), "it must be at most 4"),
+        ("", ("transcribe", "x", "--budget", "99999999999999"), "is more than can be counted"),
+        ("model = ", ("jobs",), "it is not valid TOML at its end"),
+        ("a = 1\nb = =", ("jobs",), "it is not valid TOML at line 2, column 5"),
+        ('trusted_proxies = ["foo"]', ("jobs",), "'foo' is neither the address of a machine nor a network"),
+        ("", ("engine", "--host", "203.0.113.1", "--api-key", "k" * 20), "cannot assign requested address"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_ours(
+    stenoflow: Command, settings: str, arguments: tuple[str, ...], said: str
+) -> None:
+    write_settings(settings)
+    refused = stenoflow(*arguments)
+    text = re.sub(r"[│\s]+", " ", refused.err)
+    assert refused.exit_code == 2
+    assert said in text
+    assert not _OF_LIBRARIES.search(text)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 import ssl
+import tomllib
 
 import pytest
 
@@ -35,6 +37,15 @@ def _raised_from(cause: Exception) -> Exception:
             "wrong version number",
         ),
         ("[Errno -2] Name or service not known", "there is no host of that name"),
+        (
+            json.JSONDecodeError("Expecting property name", '{"a": 1,\n}', 9),
+            "it is not valid JSON at line 2, column 1",
+        ),
+        (
+            tomllib.TOMLDecodeError("Invalid value (at line 1, column 7)"),
+            "it is not valid TOML at line 1, column 7",
+        ),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "it is not UTF-8"),
         ("SSL is needed", "SSL is needed"),
         (TimeoutError(), "timeout error"),
     ],

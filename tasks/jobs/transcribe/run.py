@@ -88,7 +88,10 @@ class LanguageVote:
         """Tell a language no more that the provider does not take."""
         if language not in self._refused:
             _log.warning(
-                "job %s: the provider takes no language %s, and finds out itself", self.job_id, language
+                "job %s: the provider takes no language %s, and finds out itself",
+                self.job_id,
+                language,
+                extra={"run": self.context.run_id, "job": self.job_id},
             )
         self._refused.add(language)
 
@@ -259,7 +262,8 @@ class SegmentTranscriber:
             except (CallError, BudgetError) as error:
                 if caller.is_stopped:
                     raise
-                _log.info("segment %d goes on to the next provider: %s", segment.index, error)
+                who = {"run": caller.context.run_id, "job": segment.job_id, "segment": segment.index}
+                _log.info("segment %d goes on to the next provider: %s", segment.index, error, extra=who)
             else:
                 return
         await caller.obtain(self._call(segment, sound, activity, last, kind=kind))
