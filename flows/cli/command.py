@@ -27,7 +27,7 @@ _Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="Read settings from this file, too (or STENOFLOW_CONFIG); it counts before those of the home.",
+        help="A file of settings, before those of the home; or STENOFLOW_CONFIG.",
         metavar="FILE",
         show_default=False,
     ),
@@ -43,7 +43,7 @@ class LogFormat(StrEnum):
 
 _LogFormat = Annotated[
     LogFormat,
-    typer.Option("--log-format", help="How progress, logs and errors are written on stderr: text or json."),
+    typer.Option("--log-format", help="How stderr is written: text or json."),
 ]
 
 
@@ -52,17 +52,19 @@ class CommandLine(typer.Typer):
 
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register a command, as Typer does."""
-        return lambda function: super(CommandLine, self).command(
-            *args, cls=DescribedCommand, help=_flowing(inspect.getdoc(function) or ""), **kwargs
-        )(_with_config(function))
 
+        def register(function: Callable[..., Any]) -> Any:
+            first, *rest = (inspect.getdoc(function) or "").split("\n\n")
+            examples = [each for each in rest if each.startswith("Example:")]
+            # Whoever asks what to type sees that first; what is to be known beside it stands below.
+            epilog = "\n\n".join(each.replace("\n", " ") for each in rest if each not in examples)
+            text = "\n\n".join([first.replace("\n", " "), *examples])
+            command = super(CommandLine, self).command
+            return command(*args, cls=DescribedCommand, help=text, epilog=epilog or None, **kwargs)(
+                _with_config(function)
+            )
 
-def _flowing(text: str) -> str:
-    """Return a docstring whose paragraphs are as wide as the terminal is; examples keep their lines."""
-    paragraphs = text.split("\n\n")
-    return "\n\n".join(
-        each if each.startswith("Example:") else each.replace("\n", " ") for each in paragraphs
-    )
+        return register
 
 
 def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:

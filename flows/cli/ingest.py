@@ -41,7 +41,7 @@ def ingest(
     interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = INTERVAL_S,
     looks: Annotated[
         int,
-        typer.Option(help="Looks in a row that must find a file unchanged; then it is complete.", min=1),
+        typer.Option(help="Looks in a row that must find a file unchanged.", min=1),
     ] = LOOKS,
     queue: Annotated[
         str | None,
@@ -50,12 +50,12 @@ def ingest(
         ),
     ] = None,
     reject: Annotated[
-        bool, typer.Option("--reject", help="Move what can never be taken to rejected/ beside the inbox.")
+        bool, typer.Option("--reject", help="Move what can never be taken to rejected/.")
     ] = False,
     done_to: Annotated[
         str | None,
         typer.Option(
-            help="Move complete recordings there, with what belongs to them: DIR, or s3://bucket/prefix/.",
+            help="Move complete recordings there: DIR, or s3://bucket/prefix/.",
             metavar="DIR",
             show_default=False,
         ),
@@ -81,7 +81,7 @@ def ingest(
     speakers: Annotated[
         str | None,
         typer.Option(
-            help="How to tell who speaks.", metavar="none|channels|model|voices", show_default=False
+            help="How to tell who speaks: none, channels, model, voices.", metavar="HOW", show_default=False
         ),
     ] = None,
     min_speakers: options.MinSpeakers = None,

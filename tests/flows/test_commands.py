@@ -41,6 +41,18 @@ def test_the_help_of_every_command_has_an_example(command: str, stenoflow: Comma
     assert f"stenoflow {command}" in " ".join(printed.out.split("Example:")[1].split())
 
 
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_a_screen_shows_usage_example_arguments_and_the_first_options(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = stenoflow(*command.split(), "--help").out.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    ends = [number for number, line in enumerate(lines, 1) if line.startswith("╰")]
+    has_arguments = any(line.startswith("╭─ Arguments") for line in lines)
+    assert ends[1 if has_arguments else 0] <= 24
+
+
 @pytest.mark.program
 def test_the_demo_hears_the_meeting_for_nothing(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-to-be-used")
