@@ -24,6 +24,7 @@ from dotenv import dotenv_values
 
 from stenoflow.flows.desk import ADDRESS_FILE
 from stenoflow.storage.private import make_folder
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.network import is_loopback
 from stenoflow.tasks.errors import FailedError, SettingsError
 
@@ -285,7 +286,7 @@ class Start:
         except Exception as error:
             raise PrefectError(
                 f"Prefect's server at {os.environ['PREFECT_API_URL']} cannot be reached: "
-                f"{type(error).__name__}: {error}",
+                f"{plain_reason(error)}",
                 "check PREFECT_API_URL, or leave it away",
             ) from error
 

@@ -20,7 +20,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StenoflowError, TakenError
-from stenoflow.tasks.api.tracing import Span, traced
+from stenoflow.tasks.api.tracing import Span, traced, untraced
 from stenoflow.tasks.calls.chosen_models import used_models
 from stenoflow.tasks.calls.live_stream import ListenerGoneError
 from stenoflow.tasks.context import AppContext
@@ -146,6 +146,8 @@ class Runner:
             open_notifications(run, self.say) as self._notifications,
         ):
             self._run = run
+            if (remark := untraced()) is not None:
+                (self.say or _log.warning)(f"Warning: {remark}")
             run.give_up = self._give_up
             if self.interrupted:
                 run.interrupt()

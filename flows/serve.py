@@ -23,6 +23,7 @@ from stenoflow.flows.prefect_server import (
     surround,
 )
 from stenoflow.storage.private import write_private
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.engine.access import is_loopback
 from stenoflow.tasks.errors import SettingsError
@@ -221,7 +222,7 @@ def _start(host: str, port: int, login: Login, app: str) -> PrefectServer:
     try:
         return start_server(host, port, login, environment, app)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = plain_reason(error)
         raise SettingsError(
             f"the dashboard cannot be served on {host}:{port}: {reason}", "try --port"
         ) from error

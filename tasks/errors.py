@@ -171,6 +171,8 @@ def reason(details: Mapping[str, Any]) -> str:
     """
     kind, values = str(details["type"]), details.get("ctx") or {}
     words = _REASONS.get(kind) or _REASONS.get(kind.split("_", maxsplit=1)[0])
+    # A whole number is written as one: 'at least 5', not 'at least 5.0'.
+    values = {name: f"{value:g}" if isinstance(value, float) else value for name, value in values.items()}
     return "it is of another kind" if words is None else words.format(**values)
 
 

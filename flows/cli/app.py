@@ -13,13 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from stenoflow.flows.cli.command import CommandLine, end_on_hangup
+from stenoflow.flows.cli.command import CommandLine, end_on_hangup, in_our_words, is_json_log, log_as_json
 from stenoflow.flows.cli.console import be_writable, complain, say
 from stenoflow.storage.errors import StenoflowError
-from stenoflow.tasks.errors import reason
+from stenoflow.tasks.errors import SettingsError, reason
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -146,13 +147,17 @@ class _Unloaded(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
     ) -> Context:
         """Begin to run the command, or to complete its options."""
+        given = list(args)
         try:
             return self.load().make_context(info_name, args, parent, **extra)
-        except typer.BadParameter as error:
+        except UsageError as error:
             # A value that a library refused, of whose words nobody should need to make sense.
             errors = getattr(error.__cause__, "errors", None)
-            if errors is not None:
-                error.message = reason(errors()[0])
+            error.message = in_our_words(error.message if errors is None else reason(errors()[0]))
+            if is_json_log(given):
+                log_as_json()
+                hint = f"stenoflow {self.name} --help shows what it takes"
+                raise SettingsError(error.format_message(), hint) from error
             raise
 
 

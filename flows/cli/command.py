@@ -7,10 +7,11 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,7 +29,7 @@ _Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="Read settings from this file, too (or STENOFLOW_CONFIG); it counts before those of the home.",
+        help="A file of settings, before those of the home; or STENOFLOW_CONFIG.",
         metavar="FILE",
         show_default=False,
     ),
@@ -44,7 +45,7 @@ class LogFormat(StrEnum):
 
 _LogFormat = Annotated[
     LogFormat,
-    typer.Option("--log-format", help="How progress, logs and errors are written on stderr: text or json."),
+    typer.Option("--log-format", help="How stderr is written: text or json."),
 ]
 
 
@@ -53,17 +54,19 @@ class CommandLine(typer.Typer):
 
     def command(self, *args: Any, **kwargs: Any) -> Any:
         """Register a command, as Typer does."""
-        return lambda function: super(CommandLine, self).command(
-            *args, cls=DescribedCommand, help=_flowing(inspect.getdoc(function) or ""), **kwargs
-        )(_with_config(function))
 
+        def register(function: Callable[..., Any]) -> Any:
+            first, *rest = (inspect.getdoc(function) or "").split("\n\n")
+            examples = [each for each in rest if each.startswith("Example:")]
+            # Whoever asks what to type sees that first; what is to be known beside it stands below.
+            epilog = "\n\n".join(each.replace("\n", " ") for each in rest if each not in examples)
+            text = "\n\n".join([first.replace("\n", " "), *examples])
+            command = super(CommandLine, self).command
+            return command(*args, cls=DescribedCommand, help=text, epilog=epilog or None, **kwargs)(
+                _with_config(function)
+            )
 
-def _flowing(text: str) -> str:
-    """Return a docstring whose paragraphs are as wide as the terminal is; examples keep their lines."""
-    paragraphs = text.split("\n\n")
-    return "\n\n".join(
-        each if each.startswith("Example:") else each.replace("\n", " ") for each in paragraphs
-    )
+        return register
 
 
 def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,6 +119,26 @@ def _say_unknown_settings() -> None:
             near = similar_setting(Settings, name)
             means = f"is {near} meant?" if near else "stenoflow init --print lists what does"
             say(f"{name} in {where} means nothing: {means}")
+
+
+_NO_CHOICE = re.compile(r"(?P<given>'.*?') is not one of (?P<choices>'.*')\.?", re.DOTALL)
+_TOO_MUCH = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((?P<given>.*)\)", re.DOTALL)
+
+
+def in_our_words(message: str) -> str:
+    """Return what is wrong with how a command was called, where a library says it in words of its own."""
+    if found := _NO_CHOICE.fullmatch(message):
+        choices = found["choices"].replace("'", "")
+        return f"{found['given']} is none of: {choices}"
+    if found := _TOO_MUCH.fullmatch(message):
+        return f"Nothing more is taken than the usage says: leave out {found['given']}"
+    return message
+
+
+def is_json_log(args: Sequence[str]) -> bool:
+    """Tell whether arguments ask for a log in JSON; they may be wrong otherwise."""
+    asked = f"{' '.join(args)} "
+    return "--log-format json " in asked or "--log-format=json " in asked
 
 
 # What a log line may say beside its message; callers give these by ``extra``.

@@ -188,12 +188,28 @@ def is_live() -> bool:
     return messages.is_terminal and _log is None
 
 
-def say(text: str) -> None:
-    """Print a line for people, on stderr."""
+def is_one_place() -> bool:
+    """Tell whether results and messages are read in one place: on a terminal, or in one pipe or file."""
+    if results.is_terminal:
+        return True
+    try:
+        ours, theirs = (os.fstat(stream.fileno()) for stream in (sys.stdout, sys.stderr))
+    except (OSError, ValueError):
+        return False
+    return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+
+def say(text: str, *, job: str | None = None, run: str | None = None, warning: bool = False) -> None:
+    """Print a line for people, on stderr; a log has the ids, and whether it is a warning, too."""
     if _log is not None:
-        _log.info(text)
+        _log.log(logging.WARNING if warning else logging.INFO, text, extra={"job": job, "run": run})
         return
     messages.print(harmless(text), markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a line for people that is a warning."""
+    say(text, warning=True)
 
 
 class WarningsForPeople(logging.Handler):
@@ -202,7 +218,7 @@ class WarningsForPeople(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Say the message."""
         if _log is None:
-            say(record.getMessage())
+            warn(record.getMessage())
 
 
 def result(text: str) -> None:

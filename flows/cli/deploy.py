@@ -11,6 +11,7 @@ import typer
 
 from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.prefect_server import PrefectError, surround
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import load_settings
 
@@ -73,7 +74,7 @@ def deploy(
             hint,
         ) from error
     except HTTPError as error:
-        why = str(error) or type(error).__name__
+        why = plain_reason(error)
         raise PrefectError(
             f"the deployments could not be registered: {why}", "check PREFECT_API_URL"
         ) from error

@@ -9,7 +9,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.app import INTERRUPTED
-from stenoflow.flows.cli.console import say
+from stenoflow.flows.cli.console import say, warn
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.outcomes import finish
 from stenoflow.flows.cli.progress import ProgressDisplay
@@ -41,7 +41,7 @@ def ingest(
     interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = INTERVAL_S,
     looks: Annotated[
         int,
-        typer.Option(help="Looks in a row that must find a file unchanged; then it is complete.", min=1),
+        typer.Option(help="Looks in a row that must find a file unchanged.", min=1),
     ] = LOOKS,
     queue: Annotated[
         str | None,
@@ -50,12 +50,12 @@ def ingest(
         ),
     ] = None,
     reject: Annotated[
-        bool, typer.Option("--reject", help="Move what can never be taken to rejected/ beside the inbox.")
+        bool, typer.Option("--reject", help="Move what can never be taken to rejected/.")
     ] = False,
     done_to: Annotated[
         str | None,
         typer.Option(
-            help="Move complete recordings there, with what belongs to them: DIR, or s3://bucket/prefix/.",
+            help="Move complete recordings there: DIR, or s3://bucket/prefix/.",
             metavar="DIR",
             show_default=False,
         ),
@@ -81,7 +81,7 @@ def ingest(
     speakers: Annotated[
         str | None,
         typer.Option(
-            help="How to tell who speaks.", metavar="none|channels|model|voices", show_default=False
+            help="How to tell who speaks: none, channels, model, voices.", metavar="HOW", show_default=False
         ),
     ] = None,
     min_speakers: options.MinSpeakers = None,
@@ -177,7 +177,7 @@ def _empty(
 
     with ProgressDisplay(context, end) as display:
         orchestration = Orchestration(context.settings.home, say)
-        runner = Runner(context, printing.calls, display, orchestration, say=say)
+        runner = Runner(context, printing.calls, display, orchestration, say=warn)
         display.explain_waits_by(runner.waits_for)
         tracker = StabilityTracker(look.looks)
         scanner = InboxScanner(

@@ -90,7 +90,9 @@ def _row(line: JobLine) -> tuple[str, ...]:
 
 
 def _remark(line: JobLine) -> str | None:
-    said = [line.job.error_message or ""]
+    why, name = line.job.error_message or "", line.recording.name
+    # The row above says which it is.
+    said = [why.removeprefix(f"{name}: ").removeprefix(f"{name} is ")]
     if console.results.is_terminal and (possible := line.spending.possible_micro):
         said.append(f"lost replies may have cost {show_money(possible)} {line.currency} more")
     return "; ".join(filter(None, said)) or None

@@ -23,19 +23,22 @@ _OTHER = "Other"
 _ORDER = (_WHAT, _HOW, _MONEY, _OUTPUT, _OTHER)
 _PANELS = {
     _WHAT: (
-        "language languages glossary speakers speaker translate stream digest text file voice speed "
-        "instructions session sample watch allow queue looks interval done_to reject speak template rename"
+        "language languages glossary translate digest text file voice speed instructions session sample "
+        "watch allow done_to reject speak template rename successor jobs inbox state since search limit "
+        "expired receipts host port hash_password"
     ),
     _HOW: (
-        "model chat_model speech_model providers segment_seconds concurrency align realign check "
-        "min_speakers max_speakers"
+        "model chat_model speech_model providers segment_seconds concurrency align realign check stream "
+        "speakers speaker min_speakers max_speakers queue looks interval dry_run yes"
     ),
     _MONEY: "budget tag",
     _OUTPUT: "out formats format_ json page embed lint segments",
 }
 _PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
+# Where an option of that name is for something else: it chooses jobs.
+_OTHER_PANEL_OF = {("jobs", "tag"): _WHAT, ("rehearse", "tag"): _WHAT}
 # With fewer options than this, panels would be longer than what is in them.
-_MANY = 10
+_MANY = 6
 
 _METAVARS = {
     "align": "WHEN",
@@ -152,7 +155,8 @@ def _described(command: str, parameter: inspect.Parameter, *, in_panels: bool) -
     info = copy(info)
     if isinstance(info, OptionInfo):
         if in_panels:
-            info.rich_help_panel = _PANEL_OF.get(parameter.name, _OTHER)
+            usual = _PANEL_OF.get(parameter.name, _OTHER)
+            info.rich_help_panel = _OTHER_PANEL_OF.get((command, parameter.name), usual)
         if info.metavar is None:
             info.metavar = "" if bool in {kind, *get_args(kind)} else _METAVARS.get(parameter.name)
     elif info.metavar is None:

@@ -28,8 +28,11 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation as error:
         message = f"{text!r} is not an amount of money"
         raise typer.BadParameter(message) from error
-    if not amount.is_finite() or not 0 <= amount <= LARGEST:
-        message = f"{text!r} is not an amount of money from 0 to {LARGEST}"
+    if not amount.is_finite() or amount < 0:
+        message = f"{text!r} is not an amount of money"
+        raise typer.BadParameter(message)
+    if amount > LARGEST:
+        message = f"{text!r} is more than can be counted; without --budget there is no limit"
         raise typer.BadParameter(message)
     return amount
 
@@ -65,7 +68,7 @@ def _tag(text: str | None) -> str | None:
 
 Sources = Annotated[
     list[str],
-    typer.Argument(help="A file, a folder, s3://bucket/key, or s3://bucket/prefix/.", show_default=False),
+    typer.Argument(help="A file, folder, s3://bucket/key or s3://bucket/prefix/.", show_default=False),
 ]
 Model = Annotated[
     str | None,
@@ -90,25 +93,23 @@ ChatModel = Annotated[
 Language = Annotated[
     str | None,
     typer.Option(
-        help="The language spoken (en, pt-BR, German, …). Default: auto, on which the segments agree.",
+        help="The language: en, German, … Default: auto.",
         show_default=False,
     ),
 ]
 Languages = Annotated[
     str | None,
-    typer.Option(help="Those that may be spoken, in a mixed meeting: en,de.", show_default=False),
+    typer.Option(help="Those of a mixed meeting: en,de.", show_default=False),
 ]
 Glossary = Annotated[
     Path | None,
     typer.Option(
-        help="A file of names and terms that are likely to be said, one a line.",
+        help="A file of names and terms, one a line.",
         metavar="FILE",
         show_default=False,
     ),
 ]
-Translate = Annotated[
-    bool, typer.Option("--translate", help="An English transcript as well: translation.txt, …")
-]
+Translate = Annotated[bool, typer.Option("--translate", help="An English transcript as well.")]
 SegmentSeconds = Annotated[
     float | None,
     typer.Option(
@@ -173,17 +174,16 @@ Speakers = Annotated[
 ]
 MinSpeakers = Annotated[
     int | None,
-    typer.Option(help="With --speakers voices: so many at least.", min=1, max=50, show_default=False),
+    typer.Option(help="With voices: so many speak at least.", min=1, max=50, show_default=False),
 ]
 MaxSpeakers = Annotated[
     int | None,
-    typer.Option(help="With --speakers voices: no more than these.", min=1, max=50, show_default=False),
+    typer.Option(help="With voices: so many at most.", min=1, max=50, show_default=False),
 ]
 ByVoices = Annotated[
     str | None,
     typer.Option(
-        help="voices: tell the speakers of a finished job by their voices. Nothing is sent; it becomes "
-        "another job.",
+        help="voices: tell a finished job's speakers by their voices, as another job.",
         metavar="voices",
         show_default=False,
     ),
@@ -213,20 +213,18 @@ Check = Annotated[
     bool,
     typer.Option(
         "--check",
-        help="Let Whisper on this machine hear it as well: what differs much is asked for again, and marked.",
+        help="Let Whisper here hear it, too: what differs much is asked for again, and marked.",
     ),
 ]
 Digest = Annotated[
     bool | None,
     typer.Option(
         "--digest/--no-digest",
-        help="Make minutes of each as well. Default: STENOFLOW_DIGEST, or no.",
+        help="Make minutes as well. Default: STENOFLOW_DIGEST, or no.",
         show_default=False,
     ),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")
-]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
 
 
 def listed(text: str | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from stenoflow.flows.cli.app import INTERRUPTED
-from stenoflow.flows.cli.console import complain, count, json_line, result, say
+from stenoflow.flows.cli.console import complain, count, json_line, result, say, warn
 from stenoflow.flows.cli.copies import Copies
 from stenoflow.flows.cli.progress import ProgressDisplay
 from stenoflow.flows.orchestration import Orchestration
@@ -60,7 +60,7 @@ def run_works(
 
     with ProgressDisplay(context, end) as display:
         orchestration = Orchestration(context.settings.home, say)
-        runner = Runner(context, concurrency, display, orchestration, say=say)
+        runner = Runner(context, concurrency, display, orchestration, say=warn)
         display.explain_waits_by(runner.waits_for)
         outcomes = run_until_signal(runner, orchestration.run_all(runner, works))
     if runner.interrupted:
@@ -74,7 +74,7 @@ def finish(context: AppContext, outcome: Outcome, copies: Copies, *, json: bool,
     """Print an outcome, and make the copies that were asked for."""
     print_outcome(context, outcome, json=json, quiet=quiet)
     for note in outcome.notes:
-        say(note)
+        say(note, job=outcome.job, run=context.run_id, warning=True)
     try:
         copied = copies.make(context, outcome)
     except StenoflowError as error:
@@ -103,7 +103,10 @@ def print_outcome(context: AppContext, outcome: Outcome, *, json: bool, quiet: b
 
 def _print_transcript(outcome: Outcome, details: TranscriptDetails) -> None:
     if outcome.job is None or outcome.status == "refused":
-        result(f"{outcome.source}: {outcome.status}: {(outcome.error or {}).get('message', '')}")
+        why = (outcome.error or {}).get("message", "")
+        # It was never found, so its message names it as it was given.
+        of = "" if outcome.source in why else f"{outcome.source}: "
+        result(f"{of}{outcome.status}: {why}")
         return
     result(
         f"{outcome.source}: {outcome.status}, {clock(round(details.duration * 1000))}, "

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from stenoflow.flows.cli import console
@@ -28,6 +32,10 @@ _REFRESH_S = 0.5
 _PLAIN_LINE_S = 10.0
 # What is waited for is said sooner: a person asks after some seconds.
 _WAIT_S = 2.0
+# Elsewhere than on a terminal, a wait that lasts is said so often.
+_SAID_AGAIN_S = 60.0
+# How long it took so far, or how many there are, does not make another wait of it.
+_AMOUNT = re.compile(r"\d+ \w+")
 # Columns of a terminal; with fewer, names and bars are shorter.
 _WIDE = 110
 
@@ -40,6 +48,7 @@ class _Row:
         name: of the recording or the job.
         unit: what is counted, such as ``segment`` or ``piece spoken``.
         total_samples: length of the recording, by which the bar grows; None: it grows by units.
+        done_before: units that were done when this run came to it.
     """
 
     name: str
@@ -48,6 +57,8 @@ class _Row:
     total_samples: int | None = None
     bar: TaskID | None = None
     last_line: str = ""
+    begun_at: float = field(default_factory=time.monotonic)
+    done_before: int | None = None
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
@@ -62,7 +73,8 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._bars = _bars() if is_live() else None
         self._other_run: str | None = None
         self._waits_for: Callable[[], str | None] = lambda: None
-        self._said_wait = ""
+        self._other_run_since = 0.0
+        self._said_at: dict[str, float] = {}
         self._thread = threading.Thread(target=self._refresh_until_over, name="display", daemon=True)
 
     def __enter__(self) -> Self:
@@ -83,11 +95,11 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Begin to show a job."""
         in_samples = unit == "segment"
         if self._bars is None and in_samples:
-            say(f"{name}: job {job_id}, {clock(duration_ms)}")
+            say(f"{name}: job {job_id}, {clock(duration_ms)}", job=job_id, run=self._context.run_id)
         total = duration_ms * SAMPLE_RATE // 1000 if in_samples else None
         row = _Row(name, job_id, unit, total)
         if self._bars is not None:
-            row.bar = self._bars.add_task(_label(name), total=total, counted="", cost="")
+            row.bar = self._bars.add_task(_label(name), total=total, **_NOTHING_YET)
         self._rows[job_id] = row
 
     def explain_waits_by(self, waits_for: Callable[[], str | None]) -> None:
@@ -96,27 +108,29 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
     def waiting(self, what: str | None) -> None:
         """Show what all jobs wait for; None: for nothing any more."""
-        self._other_run = what
-        self._show_wait(what)
+        self._other_run, self._other_run_since = what, time.monotonic()
+        self._show_wait(what, what)
 
-    def _show_wait(self, what: str | None) -> None:
+    def _show_wait(self, what: str | None, kind: str | None) -> None:
         if self._bars is not None:
             self._bars.wait = what
             return
-        # Elsewhere than on a terminal, a line for each kind of wait: how long it takes is seen from the next.
-        kind = (what or "").partition(" for ")[0]
-        if what is not None and kind != self._said_wait:
-            say(what)
-        self._said_wait = kind
+        if what is None or kind is None:
+            return
+        now = time.monotonic()
+        if kind not in self._said_at or now - self._said_at[kind] >= _SAID_AGAIN_S:
+            self._said_at[kind] = now
+            say(what, run=self._context.run_id)
 
     def ended(self, outcome: Outcome) -> None:
         """Show a job's end."""
         if outcome.job in self._rows:
-            self._refresh([self._rows.pop(outcome.job)])
-        # Why a recording is refused is said by the result, too: one terminal shows both.
-        is_said = outcome.status == "refused" and console.results.is_terminal
+            self._refresh([self._rows.pop(outcome.job)], ended=True)
+        # Why a recording is refused is said by the result, too, on the same terminal or in the same file.
+        is_said = outcome.status == "refused" and console.is_one_place()
         if outcome.error is not None and not is_said:
-            say(f"{outcome.status}: {outcome.error['message']}")
+            why = f"{outcome.status}: {outcome.error['message']}"
+            say(why, job=outcome.job, run=self._context.run_id, warning=True)
         self._on_outcome(outcome)
 
     def stopping(self, calls: int, grace_s: float) -> None:
@@ -140,18 +154,22 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         if self._bars is not None:
             self._bars.wait = None
 
-    def _refresh(self, rows: Sequence[_Row]) -> None:
+    def _refresh(self, rows: Sequence[_Row], *, ended: bool = False) -> None:
         # The work itself says when the database is away; the display just shows nothing new.
         with suppress(StorageError):
             for row in rows:
-                self._show(row)
+                self._show(row, ended=ended)
         self._refresh_wait()
 
     def _refresh_wait(self) -> None:
-        if self._rows or self._other_run:
-            self._show_wait(self._other_run or self._waits_for())
+        if self._other_run:
+            so_far = time.monotonic() - self._other_run_since
+            self._show_wait(f"{self._other_run} ({so_far:.0f} s so far)", self._other_run)
+        elif self._rows:
+            what = self._waits_for()
+            self._show_wait(what, _AMOUNT.sub("", what or ""))
 
-    def _show(self, row: _Row) -> None:
+    def _show(self, row: _Row, *, ended: bool) -> None:
         progress = self._context.reports.progress([row.job])
         spent = self._context.reports.spending([row.job])
         if not sum(each.segments for each in progress) and row.total_samples is None:
@@ -167,12 +185,36 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
                 total=row.total_samples if in_samples else sum(each.segments for each in progress),
                 counted=counted,
                 cost=cost,
+                **self._times(row, progress, ended=ended),
             )
             return
         line = f"{row.name}: {counted}, {cost}"
         if line != row.last_line:
             row.last_line = line
-            say(line)
+            say(line, job=row.job, run=self._context.run_id)
+
+    def _times(self, row: _Row, progress: Sequence[JobProgress], *, ended: bool) -> dict[str, str]:
+        """Tell how fast this run is, and how long it takes yet; what others did before it does not count."""
+        took_s = time.monotonic() - row.begun_at
+        done = sum(each.done for each in progress)
+        row.done_before = done if row.done_before is None else row.done_before
+        if row.total_samples is None:
+            own, left = done - row.done_before, sum(each.segments for each in progress) - done
+        else:
+            own = self._context.reports.samples_of_run(row.job, self._context.run_id)
+            left = row.total_samples - sum(each.done_samples for each in progress)
+        left_s = left * took_s / own if own and left > 0 and not ended else 0.0
+        return {
+            "speed": f"{own / SAMPLE_RATE / took_s:5.1f}x"
+            if own and row.total_samples is not None
+            else _NOTHING_YET["speed"],
+            "left": clock(math.ceil(left_s) * 1000) if left_s else _NOTHING_YET["left"],
+            "took": str(timedelta(seconds=int(took_s))),
+        }
+
+
+# What the columns show before anything is known; those of times are as wide as later.
+_NOTHING_YET = {"counted": "", "cost": "", "speed": " " * 6, "left": " " * 8, "took": " " * 7}
 
 
 def _counted(row: _Row, progress: Sequence[JobProgress]) -> str:
@@ -182,24 +224,6 @@ def _counted(row: _Row, progress: Sequence[JobProgress]) -> str:
     noun, _, verb = row.unit.partition(" ")
     noun = noun if total == 1 and not more else f"{noun}s"
     return f"{done}/{total}{'+' if more else ''} {noun} {verb}".rstrip()
-
-
-class _Speed(ProgressColumn):
-    """Seconds of audio a second."""
-
-    def render(self, task: Task) -> Text:
-        # Of segments that all come at once, nothing is told but the whole.
-        took_s = task.finished_time or task.elapsed
-        speed = task.finished_speed or task.speed or (task.completed / took_s if took_s else 0)
-        return Text(f"{speed / SAMPLE_RATE:5.1f}x" if speed else "      ", style="cyan")
-
-
-class _TimeLeft(ProgressColumn):
-    """Time left, once it is known."""
-
-    def render(self, task: Task) -> Text:
-        left = task.time_remaining
-        return Text(clock(int(left * 1000)) if left else "--:--:--", style="dim")
 
 
 class _Bars(Progress):
@@ -220,17 +244,16 @@ def _bars() -> _Bars:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24 if is_wide else 8),
         TextColumn("{task.fields[counted]}"),
-        _Speed(),
+        TextColumn("[cyan]{task.fields[speed]}", justify="right"),
         TextColumn("[green]{task.fields[cost]}"),
-        _TimeLeft(),
-        *([TimeElapsedColumn()] if is_wide else []),
+        TextColumn("[dim]{task.fields[left]}"),
+        *([TextColumn("[dim]{task.fields[took]}")] if is_wide else []),
     ]
     return _Bars(
         *columns,
         console=messages,
         # Results keep going to stdout where that is a file or a pipe.
         redirect_stdout=sys.stdout.isatty(),
-        speed_estimate_period=120,
     )
 
 

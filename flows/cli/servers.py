@@ -20,6 +20,7 @@ from stenoflow.flows.cli.console import result, say
 from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, MetricsSnapshot
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.providers import POCKETSPHINX
 from stenoflow.tasks.calls.provider import embedded_engine, embedded_model
 from stenoflow.tasks.context import open_context
@@ -169,7 +170,7 @@ def _serve(
         try:
             server = make_server(host, port, app, _server_class(host), _Handler)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = plain_reason(error)
             raise SettingsError(
                 f"metrics cannot be served on {host} port {port}: {reason}", "check --host and --port"
             ) from error

@@ -111,9 +111,10 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
     joined = "; seams: " + ", ".join(f"{number} {kind}" for kind, number in seams.items()) if seams else ""
     _print_counts("segments", details["segments"], "" if whole else joined)
     channel = ["channel"] if any(each["channel"] is not None for each in details["segments"]) else []
-    remarks = [each["error"] or ", ".join(_remarks(each)) for each in details["segments"]]
     shown = [
-        (each, remark) for each, remark in zip(details["segments"], remarks, strict=True) if remark or whole
+        (each, remark)
+        for each, remark in _with_remarks(details["segments"], (details["error"] or {}).get("message") or "")
+        if remark or each["error"] or whole
     ]
     rows = [
         (
@@ -145,6 +146,21 @@ def _print_transcription(details: Mapping[str, Any], *, whole: bool) -> None:
                 for each in details["seams"]
             ],
         )
+
+
+def _with_remarks(
+    segments: Sequence[Mapping[str, Any]], why: str
+) -> Iterator[tuple[Mapping[str, Any], str | None]]:
+    """Yield segments with what is odd of each; one error is said once, ``why`` by the job itself."""
+    told = [why]
+    for each in segments:
+        error = each["error"]
+        if not error:
+            yield each, ", ".join(_remarks(each)) or None
+            continue
+        is_told = any(error in one for one in told)
+        told.append(error)
+        yield each, None if is_told else error
 
 
 def _remarks(segment: Mapping[str, Any]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from stenoflow import migrations
 from stenoflow.storage.database.reconnect import Backoff, OutageError
 from stenoflow.storage.errors import AddressError, DatabaseError, DiskFullError
 from stenoflow.storage.private import is_private
+from stenoflow.storage.reasons import plain_reason
 
 _log = logging.getLogger(__name__)
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
@@ -224,6 +225,10 @@ def _explain(error: DBAPIError, name: str) -> DatabaseError | DiskFullError:
     if "disk is full" in cause or "No space left on device" in cause:
         return DiskFullError(f"no space left for the database {name}", "free some space, then resume")
     kind = OutageError if error.connection_invalidated else DatabaseError
+    if "connection to server" in cause or cause.startswith("connection failed: "):
+        # libpq says three times that it failed, and then why.
+        why = plain_reason(cause.rpartition("failed: ")[2].removeprefix("FATAL: "))
+        return kind(f"no connection to the database {name}: {why}", "check that it runs, and its address")
     return kind(f"the database {name} failed: {cause}", "check that it runs and can be written")
 
 

@@ -57,9 +57,21 @@ def _of_run() -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
     return counts.where(Attempt.id.in_(mine)), spent
 
 
+def _samples_of_run() -> Select[*tuple[Any, ...]]:
+    answered = select(Attempt.segment_index).where(
+        Attempt.job_id == bindparam("job"),
+        Attempt.run_id == bindparam("run"),
+        Attempt.state == AttemptState.OK,
+        Attempt.activity != Activity.TRANSLATION,
+    )
+    samples = integer_sum(Segment.end_sample - Segment.start_sample)
+    return select(samples).where(Segment.job_id == bindparam("job"), Segment.index.in_(answered))
+
+
 # What every recording asks: made once, for to write such a statement down takes longer than to run it.
 _PROGRESS = _progress()
 _CALLS_OF_RUN, _SPENT_OF_RUN = _of_run()
+_SAMPLES_OF_RUN = _samples_of_run()
 _SPENDING = select(*spending_columns())
 _SPENDING_OF = _SPENDING.where(Charge.job_id.in_(bindparam("jobs", expanding=True)))
 _CHARGES = select(Charge).where(Charge.job_id == bindparam("job")).order_by(Charge.id)
@@ -146,6 +158,11 @@ class Reports:
             calls, answered = session.execute(_CALLS_OF_RUN, mine).one()
             row = session.execute(_SPENT_OF_RUN, mine).one()
         return RunTotals(calls, answered, Spending(*row))
+
+    def samples_of_run(self, job_id: str, run_id: str) -> int:
+        """Tell how much sound one run has had transcribed for a job, in samples."""
+        with self._database.read() as session:
+            return session.execute(_SAMPLES_OF_RUN, {"job": job_id, "run": run_id}).scalar_one() or 0
 
     def speeds(self) -> dict[tuple[str, str], float]:
         """Tell how fast models transcribe: sound by time of one call, of the newest calls of all.

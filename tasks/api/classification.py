@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import datetime
 
 import httpx
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api import errors
 from stenoflow.tasks.api.error_body import Complaint, hint_for, one_line, read_complaint
 from stenoflow.tasks.api.retry import retry_after_s
@@ -82,6 +84,10 @@ _NOTHING_SENT = (
 )
 
 
+# Who asks for less is waited for, and fewer calls help.
+_LONG_WAIT_S = 60.0
+
+
 def error_of_reply(reply: Reply, target: Target, now: datetime) -> errors.CallError:
     """Say what an answer other than 2xx means.
 
@@ -93,12 +99,21 @@ def error_of_reply(reply: Reply, target: Target, now: datetime) -> errors.CallEr
     complaint = read_complaint(reply.body)
     kind = _kind(reply.status, complaint)
     said = f": {complaint.text}" if complaint.text else ""
-    return kind(
-        f"{target} answered {reply.status}{said}",
-        hint_for(kind, target),
-        reply.status,
-        retry_after_s(reply.headers, now),
-    )
+    wait_s = retry_after_s(reply.headers, now)
+    hint = hint_for(kind, target)
+    if kind is errors.RateLimitedError and wait_s is not None and wait_s >= _LONG_WAIT_S:
+        hint = f"it asks to wait {_spelled(wait_s)}; resume then"
+    return kind(f"{target} answered {reply.status}{said}", hint, reply.status, wait_s)
+
+
+def _spelled(wait_s: float) -> str:
+    """Write how long a wait is: ``1 day``, ``90 minutes``; rounded up."""
+    whole = math.ceil(wait_s)
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if whole % size == 0 or whole >= 2 * size:
+            number = math.ceil(whole / size)
+            return f"{number} {name}{'' if number == 1 else 's'}"
+    return f"{whole} s"
 
 
 def _kind(status: int, complaint: Complaint) -> type[errors.CallError]:
@@ -172,7 +187,7 @@ def _kind_of_failure(failure: Exception, *, upload_whole: bool) -> type[errors.C
 
 
 def _message(kind: type[errors.CallError], failure: Exception, target: Target) -> str:
-    reason = one_line(str(failure)) or type(failure).__name__
+    reason = one_line(plain_reason(failure))
     if kind is errors.BadAnswerError:
         return f"{target} sent an answer that cannot be decoded: {reason}"
     if kind is errors.UploadCutError:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.providers import is_address
 from stenoflow.tasks.errors import SettingsError
 
@@ -131,5 +132,5 @@ def _certificates() -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"the certificates that {' or '.join(_CERTIFICATES)} names cannot be read: {error}"
+            f"the certificates that {' or '.join(_CERTIFICATES)} names cannot be read: {plain_reason(error)}"
         ) from error

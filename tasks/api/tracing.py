@@ -6,7 +6,6 @@ addresses of recordings or messages: those may hold what is nobody's business.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as SdkSpan
     from opentelemetry.trace import Tracer
 
-_log = logging.getLogger(__name__)
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PREFIX = "stenoflow."
 _USUAL_NAMES = {"model": "gen_ai.request.model", "provider": "gen_ai.provider.name", "error": "error.type"}
@@ -76,10 +74,24 @@ def _named(attributes: dict[str, str | int | None]) -> dict[str, Any]:
     }
 
 
+def untraced() -> str | None:
+    """Return why nothing is traced though the environment asks for it; None where that is not so."""
+    if not _is_asked_for() or _tracer() is not None:
+        return None
+    return (
+        "nothing is traced, though OTEL_* asks for it: install the extra otel: pip install 'stenoflow[otel]'"
+    )
+
+
+def _is_asked_for() -> bool:
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
+    return any(map(os.environ.get, _ENDPOINTS)) and exporter == "otlp"
+
+
 @cache
 def _tracer() -> Tracer | None:
     """Return what traces; None where the environment asks for nothing, or cannot have it."""
-    if not any(map(os.environ.get, _ENDPOINTS)) or os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
+    if not _is_asked_for():
         return None
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -88,7 +100,6 @@ def _tracer() -> Tracer | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
         # Whoever sets these for all programs of a machine is not to have ours stopped.
-        _log.warning("nothing is traced: OTEL_* asks for it, and the extra otel is not installed")
         return None
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: "stenoflow"}
     # Its own, not the process's: Prefect's spans would come along. What is left is sent at the end.

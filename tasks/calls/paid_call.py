@@ -240,6 +240,7 @@ class Caller:
 
     async def _obtain(self, call: PaidCall[Any]) -> None:
         """Ask for it; while another run, which is alive, asks for the same, wait for its answer."""
+        since = self.waits.clock()
         while not await run_blocking(call.is_answered):
             try:
                 await call.prepare()
@@ -247,7 +248,8 @@ class Caller:
             except AnsweredError:
                 continue
             except TakenError:
-                await asyncio.sleep(_LOOK_AGAIN_S)
+                with self.waits.for_another_run(since):
+                    await asyncio.sleep(_LOOK_AGAIN_S)
             else:
                 if is_accepted:
                     return
@@ -256,7 +258,8 @@ class Caller:
     async def _until_judged(self, call: PaidCall[Any]) -> bool:
         """Ask until an answer is accepted; False: one is kept and yet to be judged."""
         while True:
-            verdict = await with_retries(lambda _: self._attempt(call), policy=call.policy or self.policy)
+            with self.waits.trying():
+                verdict = await with_retries(lambda _: self._attempt(call), policy=call.policy or self.policy)
             if isinstance(verdict, Accepted):
                 return True
             if verdict.unsure:

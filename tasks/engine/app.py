@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.engine.access import HostCheck, is_loopback
 from stenoflow.tasks.engine.admission import Admission
 from stenoflow.tasks.engine.api_errors import HANDLERS, ApiErrorReply, answer_api_error
@@ -202,7 +203,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = plain_reason(error)
         raise SettingsError(
             f"the engine cannot listen on {host} port {port}: {reason}", "try --port"
         ) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from stenoflow.storage.file_hashes import file_sha256
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import ModelUnavailableError
 from stenoflow.tasks.transcript.languages import NAME_OF
 
@@ -267,7 +268,7 @@ def _download(name: str) -> Path:
             return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
     except Exception as error:  # the hub's, the network's and the disk's errors share no base
         raise ModelUnavailableError(
-            f"the Whisper model {name} cannot be downloaded from {repository}: {error}",
+            f"the Whisper model {name} cannot be downloaded from {repository}: {plain_reason(error)}",
             f"download it elsewhere and name its folder; or {how_to_install()}",
         ) from error
 

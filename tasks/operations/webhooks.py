@@ -18,6 +18,7 @@ import httpx
 import stamina
 from standardwebhooks.webhooks import Webhook
 
+from stenoflow.storage.reasons import system_reason
 from stenoflow.tasks.api.network import open_http
 from stenoflow.tasks.api.retry import retry_after_s
 from stenoflow.tasks.errors import FailedError
@@ -129,11 +130,12 @@ class Sender:
                 ):
                     with attempt:
                         await self._try(event)
-        except TimeoutError as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise UndeliveredError(f"{self._endpoint.origin} did not take it in time") from error
         except httpx.HTTPError as error:
             # Its own words might hold the address.
-            raise UndeliveredError(f"{self._endpoint.origin}: {type(error).__name__}") from error
+            why = system_reason(error) or "the connection broke before it answered"
+            raise UndeliveredError(f"{self._endpoint.origin}: {why}") from error
 
     async def _try(self, event: Event) -> None:
         now = datetime.now(UTC)

@@ -311,7 +311,11 @@ class Settings(BaseSettings):
     def _are_networks(cls, given: list[str]) -> list[str]:
         """See that each is an address or a network."""
         for each in given:
-            ip_network(each)
+            try:
+                ip_network(each)
+            except ValueError as error:
+                message = f"{each!r} is neither the address of a machine nor a network such as 10.0.0.0/24"
+                raise ValueError(message) from error
         return given
 
     @field_validator("desk_url")

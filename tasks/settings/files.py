@@ -25,6 +25,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
 )
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import SettingsError
 
 FILE_NAME = "stenoflow.toml"
@@ -194,7 +195,7 @@ def _parse_toml(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"the settings in {path} cannot be read: {error}") from error
+        raise SettingsError(f"the settings in {path} cannot be read: {plain_reason(error)}") from error
 
 
 def _is_env(path: Path) -> bool:

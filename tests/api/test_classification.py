@@ -137,6 +137,19 @@ def test_retry_after_is_carried_along() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("7", "lower --concurrency, or resume later"),
+        ("86400", "it asks to wait 1 day; resume then"),
+        ("5400", "it asks to wait 90 minutes; resume then"),
+        ("7000.5", "it asks to wait 117 minutes; resume then"),
+    ],
+)
+def test_a_long_wait_that_is_asked_for_is_said(told: str, said: str) -> None:
+    assert judge(Reply(429, b"", {"retry-after": told})).hint == said
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         (b'{"detail": "Not Found"}', ": Not Found"),

@@ -64,6 +64,18 @@ def test_no_word_in_brackets_is_lost_in_the_help(
     assert {word: shown.count(word) for word in words} == words
 
 
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_a_screen_shows_usage_example_arguments_and_the_first_options(
+    command: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = stenoflow(*command.split(), "--help").out.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    ends = [number for number, line in enumerate(lines, 1) if line.startswith("╰")]
+    has_arguments = any(line.startswith("╭─ Arguments") for line in lines)
+    assert ends[1 if has_arguments else 0] <= 24
+
+
 @pytest.mark.program
 def test_the_demo_hears_the_meeting_for_nothing(stenoflow: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-to-be-used")
@@ -501,3 +513,31 @@ def test_settings_that_are_not_read_are_said_and_a_named_file_is_read(stenoflow:
     assert (printed.err.count("--config stenoflow.toml"), "of 7.0000" in printed.err) == (1, False)
     printed = stenoflow("costs", "--config", "stenoflow.toml")
     assert ("is not read" in printed.err, "of 7.0000" in printed.err) == (False, True)
+
+
+_OF_LIBRARIES = re.compile(r"Errno|does not appear|Expecting|argument\(s\)|is not one of|attempting|attempts")
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "said"),
+    [
+        ("", ("jobs", "--state", "foo"), "'foo' is none of: new, running"),
+        ("", ("jobs", "extra"), "leave out extra"),
+        ("", ("ingest", ".", "--interval", "0"), "it must be at least 0.1"),
+        ("", ("speak", "x", "--speed", "9"), "it must be at most 4"),
+        ("", ("transcribe", "x", "--budget", "99999999999999"), "is more than can be counted"),
+        ("model = ", ("jobs",), "it is not valid TOML at its end"),
+        ("a = 1\nb = =", ("jobs",), "it is not valid TOML at line 2, column 5"),
+        ('trusted_proxies = ["foo"]', ("jobs",), "'foo' is neither the address of a machine nor a network"),
+        ("", ("engine", "--host", "203.0.113.1", "--api-key", "k" * 20), "cannot assign requested address"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_ours(
+    stenoflow: Command, settings: str, arguments: tuple[str, ...], said: str
+) -> None:
+    write_settings(settings)
+    refused = stenoflow(*arguments)
+    text = re.sub(r"[│\s]+", " ", refused.err)
+    assert refused.exit_code == 2
+    assert said in text
+    assert not _OF_LIBRARIES.search(text)

@@ -97,6 +97,8 @@ def test_a_template_of_the_command_the_tag_or_the_inbox_writes_them_without_anot
     own.write_text("{{ nobody }}", "utf-8")
     refused = stenoflow("digest", job, "--template", own)
     assert (refused.exit_code, len(api.chat.chats)) == (2, 1)
+    gone = stenoflow("digest", job, "--template", "/nosuch")
+    assert "the template /nosuch cannot be read: no such file or directory" in gone.err
 
 
 @pytest.mark.program

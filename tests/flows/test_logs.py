@@ -11,6 +11,7 @@ import pytest
 
 from stenoflow.flows.cli import console
 from tests.flows.conftest import Command, Meeting
+from tests.flows.test_holes import Deaf
 from tests.servers.audio_api import AudioApiServer
 from tests.servers.webhook import SECRET, webhook_server
 
@@ -42,7 +43,9 @@ def test_everything_on_stderr_is_json_with_ids(
     assert {line["job"] for line in [*answered, failed]} == {job}
     assert all(line["attempt"] and line["run"] and line["seconds"] >= 0 for line in answered)
     assert failed["error"].startswith("api-")
-    assert any(job in line["message"] for line in logged)
+    own = [line for line in logged if line["logger"] == "stenoflow.cli"]
+    assert own
+    assert all(line["job"] == job and line["run"] == failed["run"] for line in own)
 
 
 @pytest.mark.usefixtures("api")
@@ -54,7 +57,32 @@ def test_what_a_receiver_did_not_take_is_json_too(
         monkeypatch.setenv("STENOFLOW_WEBHOOK_SECRET", SECRET)
         printed = stenoflow("transcribe", meeting.path, "--log-format", "json", "--json")
     logged = [json.loads(line) for line in printed.err.splitlines()]
-    assert [line for line in logged if "event not delivered: recording.complete" in line["message"]]
+    (told,) = [line for line in logged if "event not delivered: recording.complete" in line["message"]]
+    assert told["level"] == "warning"
+
+
+@pytest.mark.program
+def test_what_is_asked_for_again_and_what_is_lacking_have_their_ids(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.recogniser = Deaf(3)
+    printed = stenoflow(
+        "transcribe", meeting.path, "--segment-seconds", "300", "--log-format", "json", "--json"
+    )
+    logged = [json.loads(line) for line in printed.err.splitlines()]
+    again = [line for line in logged if "lacks words; asking again" in line["message"]]
+    assert {(line["job"], line["segment"]) for line in again} == {(printed.line["job"], 0)}
+    (partial,) = [line for line in logged if line["message"].startswith("partial: ")]
+    assert (partial["level"], partial["job"]) == ("warning", printed.line["job"])
+
+
+def test_what_a_command_is_not_called_with_is_json_too(stenoflow: Command) -> None:
+    for arguments in (("--state", "foo"), ("extra",), ("--nosuch",)):
+        refused = stenoflow("jobs", *arguments, "--log-format", "json")
+        (line,) = [json.loads(line) for line in refused.err.splitlines()]
+        assert (refused.exit_code, line["level"], line["error"]) == (2, "error", "settings")
+        assert "is not one of" not in line["message"]
+        assert "argument(s)" not in line["message"]
 
 
 def test_errors_are_json_too(stenoflow: Command) -> None:

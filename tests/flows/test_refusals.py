@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -219,3 +221,34 @@ def test_a_full_disk_is_said_before_anything_is_begun(
     assert printed.exit_code == 3
     assert "MB are left" in printed.err
     assert api.calls == []
+
+
+def test_why_a_source_is_refused_is_said_once_where_both_streams_are_read(home: Path, tmp_path: Path) -> None:
+    for path in (_missing(tmp_path), _text(tmp_path)):
+        ran = subprocess.run(
+            [sys.executable, "-c", "from stenoflow.flows.cli import main; main()", "transcribe", path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        (line,) = ran.stdout.splitlines()
+        assert ran.returncode == 4
+        assert line.count(path.name) <= 2
+        assert line.count("refused: ") == 1
+    assert home.is_dir()
+
+
+def test_a_job_says_once_what_it_lacks_and_what_to_do(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting
+) -> None:
+    api.script(["400", "400", "ok", "ok"])
+    arguments = (meeting.path, "--segment-seconds", "60", "--concurrency", "1", "--json")
+    line = stenoflow("transcribe", *arguments).line
+    assert line["status"] == "partial"
+    message = line["error"]["message"]
+    assert message.count("resume") == 1
+    assert len(re.findall(r"\d\d:\d\d:\d\d-", message)) == 1
+    shown = stenoflow("show", line["job"]).out
+    assert shown.count("answered 400") == 1
+    assert stenoflow("jobs").out.count(meeting.path.name) == 1

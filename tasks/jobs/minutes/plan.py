@@ -12,6 +12,7 @@ from stenoflow.storage.database.charges import Bill
 from stenoflow.storage.database.states import PUBLISHED, JobKind, JobState
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.model_table import ModelKind
 from stenoflow.tasks.api.types import Target
 from stenoflow.tasks.artifacts.minutes_template import MOST_BYTES, check_template
@@ -119,7 +120,7 @@ def _template(context: AppContext, of: Job, request: MinutesRequest) -> str | No
             raise SettingsError(f"the template {path} is longer than {MOST_BYTES} bytes")
         template = path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"the template {path} cannot be read: {error}") from error
+        raise SettingsError(f"the template {path} cannot be read: {plain_reason(error)}") from error
     check_template(template)
     return template
 

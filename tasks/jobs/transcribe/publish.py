@@ -262,9 +262,8 @@ def _missing(
         )
     if failed:
         why = failed[0].error_message or "not transcribed"
-        return IncompleteError(
-            f"{recording.name}: {where}{why}", "stenoflow resume tries just those parts again"
-        )
+        hint = "" if "resume" in why else "stenoflow resume tries just those parts again"
+        return IncompleteError(f"{recording.name}: {where}{why}", hint)
     return DamagedError(f"{recording.name} is damaged: {where}{damage.reason}")
 
 
@@ -279,12 +278,23 @@ def _untranslated(
     lacking = set(keys) - context.ledger.answered(keys)
     kind, why = next(iter(context.ledger.complaints(lacking).values()), (None, "not translated"))
     message = f"{recording.name}: the translation lacks {_spans(translation)}: {why}"
-    return IncompleteError(message, "stenoflow resume tries just those parts again"), kind
+    hint = "" if why and "resume" in why else "stenoflow resume tries just those parts again"
+    return IncompleteError(message, hint), kind
+
+
+_MOST_SPANS = 5
 
 
 def _spans(transcript: Transcript) -> str:
-    lacking = (transcript.missing + transcript.suspect)[:5]
-    return ", ".join(f"{clock(each.start_ms)}-{clock(each.end_ms + 999)}" for each in lacking)
+    """Write where there are no words, in whole seconds outward; what then touches is one."""
+    spans: list[tuple[int, int]] = []
+    for each in sorted(transcript.missing + transcript.suspect, key=lambda each: each.start_ms):
+        start, end = each.start_ms // 1_000, (each.end_ms + 999) // 1_000
+        if spans and start <= spans[-1][1]:
+            start, end = spans[-1][0], max(end, spans.pop()[1])
+        spans.append((start, end))
+    more = ", …" if len(spans) > _MOST_SPANS else ""
+    return ", ".join(f"{clock(s * 1_000)}-{clock(e * 1_000)}" for s, e in spans[:_MOST_SPANS]) + more
 
 
 def republish_page(context: AppContext, of: str) -> None:

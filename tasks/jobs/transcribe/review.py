@@ -126,7 +126,9 @@ class Reviewer:
             if region is None:
                 break
             number = len(found.asked) + 1
-            _log.info("segment %d lacks words; asking again", listening.segment.index)
+            of = listening.segment
+            who = {"run": self.context.run_id, "job": of.job_id, "segment": of.index}
+            _log.info("segment %d lacks words; asking again", of.index, extra=who)
             try:
                 answer = await self._asked_again(listening, number, region)
             except StenoflowError as error:

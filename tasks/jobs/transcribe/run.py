@@ -88,7 +88,10 @@ class LanguageVote:
         """Tell a language no more that the provider does not take."""
         if language not in self._refused:
             _log.warning(
-                "job %s: the provider takes no language %s, and finds out itself", self.job_id, language
+                "job %s: the provider takes no language %s, and finds out itself",
+                self.job_id,
+                language,
+                extra={"run": self.context.run_id, "job": self.job_id},
             )
         self._refused.add(language)
 
@@ -212,7 +215,8 @@ class SegmentTranscriber:
                 await run_blocking(self._reuse, segment)
             await self._obtain(segment, sound)
             await self.vote.answered(segment)
-        await self._reviewer.review(segment, sound)
+        with self.caller.waits.listening():
+            await self._reviewer.review(segment, sound)
         if not self.settings.translate:
             return
         if await run_blocking(untranslated, context, self.settings, [segment.cache_key]):
@@ -258,7 +262,8 @@ class SegmentTranscriber:
             except (CallError, BudgetError) as error:
                 if caller.is_stopped:
                     raise
-                _log.info("segment %d goes on to the next provider: %s", segment.index, error)
+                who = {"run": caller.context.run_id, "job": segment.job_id, "segment": segment.index}
+                _log.info("segment %d goes on to the next provider: %s", segment.index, error, extra=who)
             else:
                 return
         await caller.obtain(self._call(segment, sound, activity, last, kind=kind))
@@ -304,7 +309,8 @@ class SegmentTranscriber:
 
     async def _ask_again(self, piece: Segment, sound: Path) -> None:
         """Have a segment that lacks words transcribed again, or a piece of it."""
-        await self._obtain(piece, sound, kind=RepeatedCall)
+        with self.caller.waits.asking_again():
+            await self._obtain(piece, sound, kind=RepeatedCall)
 
     def _call(
         self,

@@ -17,6 +17,7 @@ from stenoflow.storage.database.reconnect import run_blocking
 from stenoflow.storage.database.states import SegmentState
 from stenoflow.storage.database.tables import Segment
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.answers import parse_answer
 from stenoflow.tasks.api.requests import SpeakerReference
 from stenoflow.tasks.api.types import Target
@@ -68,9 +69,8 @@ def read_rttm(path: Path) -> Rttm:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
         raise SettingsError(
-            f"--speakers {shown(str(path))} cannot be read: {reason}",
+            f"--speakers {shown(str(path))} cannot be read: {plain_reason(error)}",
             "give none, channels, model, voices, or an RTTM file",
         ) from error
     return parsed_rttm(data, shown(str(path)))

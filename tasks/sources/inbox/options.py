@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stenoflow.storage.database.cache_keys import AlignMode
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.billing.amounts import LARGEST
 from stenoflow.tasks.errors import RefusedError, SettingsError, reason
 from stenoflow.tasks.sources.attendees import clean_names
@@ -250,7 +251,8 @@ def _read(place: str, read: Read) -> dict[str, Any]:
         text = (found or b"{}" if place.endswith(".json") else found or b"").decode("utf-8-sig")
         said = json.loads(text) if place.endswith(".json") else _loaded(text).get(_TABLE, {})
     except (StenoflowError, OSError, ValueError, RecursionError) as error:
-        raise OptionsError(f"the options in {shown(place)} cannot be read: {error}") from error
+        why = str(error) if isinstance(error, StenoflowError) else plain_reason(error)
+        raise OptionsError(f"the options in {shown(place)} cannot be read: {why}") from error
     if not isinstance(said, dict):
         raise OptionsError(f"the options in {shown(place)} are no object")
     if isinstance(said.get("languages"), str):

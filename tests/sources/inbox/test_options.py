@@ -54,7 +54,7 @@ def test_options_beside_a_recording(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "cannot be read"),
+        ("{", "cannot be read: it is not valid JSON at line 1, column 2"),
         ("[]", "no object"),
         ('{"tags": "x"}', "'tags'"),
         ('{"segment_seconds": 1}', "'segment_seconds'"),
@@ -66,7 +66,7 @@ def test_options_beside_a_recording(name: str) -> None:
         ('{"glossary": "/etc/passwd"}', "outside its folder"),
         ('{"glossary": 7}', "'glossary'"),
         ('{"translate": "perhaps"}', "'translate'"),
-        ("[" * 10_000, "cannot be read"),
+        ("[" * 10_000, "cannot be read: it is nested too deep"),
         ("\ufeff" + '{"tag": "' + "x" * 70_000 + '"}', "cannot be read"),
     ],
 )
