@@ -250,18 +250,22 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         queue: An SQS queue of the bucket's events; what it announces is taken too, without waiting for it.
     """
     with open_flow_run_context() as context:
-        box = open_inbox(inbox, context.s3)
-        if done_to is not None:
-            box.check_place(done_to)
-        given = options.model_dump(exclude_unset=True)
-        scanner = InboxScanner(context, box, rules_of(context, given, allow or ()), StabilityTracker(looks))
-        moves = Moves(_log.warning, reject, done_to)
-        asked = 0
-        if queue is not None:
-            asked += await empty_queue(scanner, queue, moves)
-        asked += await dispatch(scanner, interval, moves)
+        asked, failed = 0, None
+        try:
+            box = open_inbox(inbox, context.s3)
+            if done_to is not None:
+                box.check_place(done_to)
+            given = options.model_dump(exclude_unset=True)
+            rules = rules_of(context, given, allow or ())
+            scanner = InboxScanner(context, box, rules, StabilityTracker(looks))
+            moves = Moves(_log.warning, reject, done_to)
+            if queue is not None:
+                asked += await empty_queue(scanner, queue, moves)
+            asked += await dispatch(scanner, interval, moves)
+        except StenoflowError as error:
+            failed = Failed(message=str(error))
         await recover_in_turn(context)
-    return ended_look(asked, f"{asked} recordings handed over")
+    return failed or ended_look(asked, f"{asked} recordings handed over")
 
 
 @flow(name="verify", flow_run_name="verify", persist_result=False)

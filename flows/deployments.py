@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
@@ -20,6 +24,7 @@ from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings import InboxSettings, Settings
 from stenoflow.tasks.sources.inbox.options import Priority
 
+_PAGE = 200
 _NIGHTLY = "23 4 * * *"
 # Before what is left is verified.
 _RETAIN_NIGHTLY = "53 3 * * *"
@@ -41,7 +46,20 @@ async def deployments(settings: Settings) -> list[RunnerDeployment]:
     ]
 
 
-async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What was registered.
+
+    Attributes:
+        names: what each deployment is called.
+        notices: what people should know of those that were there before.
+    """
+
+    names: list[str]
+    notices: list[str]
+
+
+async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | None) -> Registered:
     """Register all deployments for the workers of a pool, which is made if it is not there.
 
     Args:
@@ -50,15 +68,12 @@ async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | 
         kind: its type, where it is made: process, docker or kubernetes.
         image: with stenoflow in it, for pools whose workers start containers.
 
-    Returns:
-        What each deployment is called.
-
     Raises:
         SettingsError: there is such a pool, of another type.
     """
     async with get_client() as client:
         await make_pool(client, pool, kind)
-    names = []
+    names, notices = [], await notices_before(settings, pool)
     for flow, given in _described(settings):
         deployment = await flow.ato_deployment(
             entrypoint_type=EntrypointType.MODULE_PATH,
@@ -70,7 +85,61 @@ async def deploy_to_pool(settings: Settings, pool: str, kind: str, image: str | 
         )
         await deployment.aapply()
         names.append(deployment.full_name)
-    return names
+    return Registered(names, notices)
+
+
+async def notices_before(settings: Settings, pool: str | None) -> list[str]:
+    """Say whom the deployments are about to be taken from, and which go on for inboxes that are no more.
+
+    Names of deployments do not have the pool. None is deleted: another home's settings, or a person, may
+    have made it.
+
+    Args:
+        settings: name the inboxes.
+        pool: that they are registered for; None: `stenoflow serve` runs them.
+    """
+    async with get_client() as client:
+        there = await _registered(client)
+    names = {f"{flow.name}/{given['name']}" for flow, given in _described(settings)}
+    before = Counter(each.work_pool_name for name, each in there.items() if name in names)
+    notices = [
+        f"{_counted(number)} in the pool {old} until now; its workers get nothing more of ours"
+        if old
+        else f"{_counted(number)} run by stenoflow serve until now; it gets nothing more of them"
+        for old, number in before.items()
+        if old != pool
+    ]
+    looks = f"{deployable.ingest.name}/"
+    notices += [
+        f"{name} in the pool {each.work_pool_name} is of no inbox of these settings, and its looks go on;"
+        f" to end them: prefect deployment delete '{name}'"
+        for name, each in there.items()
+        if name.startswith(looks) and name not in names and each.work_pool_name and _is_due(each)
+    ]
+    return notices
+
+
+def _counted(number: int) -> str:
+    return "1 deployment was" if number == 1 else f"{number} deployments were"
+
+
+def _is_due(deployment: DeploymentResponse) -> bool:
+    return not deployment.paused and any(each.active for each in deployment.schedules)
+
+
+async def _registered(client: PrefectClient) -> dict[str, DeploymentResponse]:
+    """Return the deployments of our flows that a server has, by their full names."""
+    found: dict[str, DeploymentResponse] = {}
+    flows: dict[UUID, str] = {}
+    offset = 0
+    while page := await client.read_deployments(limit=_PAGE, offset=offset):
+        offset += len(page)
+        for each in page:
+            if (each.entrypoint or "").startswith(f"{deployable.__name__}."):
+                if each.flow_id not in flows:
+                    flows[each.flow_id] = (await client.read_flow(each.flow_id)).name
+                found[f"{flows[each.flow_id]}/{each.name}"] = each
+    return found
 
 
 async def make_pool(client: PrefectClient, pool: str, kind: str) -> None:
@@ -115,8 +184,7 @@ def _of_inbox(inbox: InboxSettings) -> dict[str, Any]:
         "concurrency_limit": _ALONE,
         "parameters": {
             "inbox": inbox.address,
-            "options": inbox.options.model_dump(mode="json", exclude_unset=True)
-            | ({"providers": list(inbox.providers)} if inbox.providers else {}),
+            "options": inbox.said.model_dump(mode="json", exclude_unset=True),
             "reject": inbox.reject,
             "allow": sorted(inbox.allow),
             **({} if inbox.done_to is None else {"done_to": inbox.done_to}),

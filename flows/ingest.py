@@ -204,6 +204,7 @@ class Ingest:
     _pause_s: float = 0.0
     _is_followed: bool = False
     _found: list[ScannedRecording] | None = None
+    _has_found: bool = False
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -227,7 +228,7 @@ class Ingest:
         Raises:
             RefusedError: the inbox cannot be looked into. While watching, it is tried again.
         """
-        if self.queue is not None:
+        if self.queue is not None and self.watch:
             self._listen(self.queue)
         if self.watch:
             self._follow_changes()
@@ -241,8 +242,10 @@ class Ingest:
                 break
             async for work in self._until_the_next_look():
                 yield work
-        if scanner.growing and not self.watch:
-            self.say(f"not complete yet, left for the next time: {', '.join(scanner.growing)}")
+        if not self.watch:
+            async for work in self._announced_by_now():
+                yield work
+            self._say_what_is_left()
 
     def _is_over(self) -> bool:
         return self._stopped.is_set() or self.claims.runner.is_cut_off
@@ -266,6 +269,7 @@ class Ingest:
             self._pause_s = (time.thread_time() - began_s) / _LOOKS_SHARE
 
     async def _claimed(self, scanned: Sequence[ScannedRecording]) -> AsyncIterator[TranscribeWork]:
+        self._has_found = self._has_found or bool(scanned)
         for each in scanned:
             work = None if self._is_over() else await self.claims.claim(each)
             if work is not None:
@@ -284,10 +288,43 @@ class Ingest:
             if announcement is None:
                 ends_at = began + self.interval_s
                 continue
-            scanned = await run_blocking(self.claims.scanner.announced, announcement.entries)
-            async for work in self._claimed(scanned):
+            async for work in self._announced_work(announcement):
                 yield work
+
+    async def _announced_by_now(self) -> AsyncIterator[TranscribeWork]:
+        """Empty the queue, if there is one; yield what it announces and no look has found."""
+        queue = self.queue
+        if queue is None:
+            return
+        try:
+            while not self._is_over() and (announcements := await run_blocking(queue.receive, 0)):
+                for announcement in announcements:
+                    async for work in self._announced_work(announcement):
+                        yield work
+        except SourceOutOfReachError as error:
+            # The looks into the inbox have found what it announces.
+            self.say(str(error))
+        self._say_notices(queue)
+
+    def _say_what_is_left(self) -> None:
+        """Say what this command leaves to the next one, or that there was nothing for it to do."""
+        scanner = self.claims.scanner
+        if scanner.growing:
+            self.say(f"not complete yet, left for the next time: {', '.join(scanner.growing)}")
+        elif not self._has_found and not self._is_over():
+            self.say(f"nothing new to transcribe in {shown(scanner.inbox.address)}")
+
+    async def _announced_work(self, announcement: Announcement) -> AsyncIterator[TranscribeWork]:
+        """Yield what a message announces; it is acknowledged once all of that is claimed."""
+        scanned = await run_blocking(self.claims.scanner.announced, announcement.entries)
+        async for work in self._claimed(scanned):
+            yield work
+        if not self._is_over():
             await run_blocking(announcement.acknowledge)
+
+    def _say_notices(self, queue: EventQueue) -> None:
+        while queue.notices:
+            self.say(queue.notices.pop(0))
 
     def _follow_changes(self) -> None:
         """Hear from the inbox, in a thread, when something in it changes."""
@@ -314,8 +351,7 @@ class Ingest:
                 try:
                     announcements = queue.receive()
                     said = ""
-                    while queue.notices:
-                        self.say(queue.notices.pop(0))
+                    self._say_notices(queue)
                     for announcement in announcements:
                         loop.call_soon_threadsafe(self._announced.put_nowait, announcement)
                 except SourceOutOfReachError as error:

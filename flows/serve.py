@@ -129,11 +129,13 @@ def serve_deployments(
     from prefect import aserve  # noqa: PLC0415
 
     from stenoflow.flows.deployment_context import set_limits  # noqa: PLC0415
-    from stenoflow.flows.deployments import deployments  # noqa: PLC0415
+    from stenoflow.flows.deployments import deployments, notices_before  # noqa: PLC0415
     from stenoflow.flows.dispatch import free_slots, recover_crashed_runs, recovering  # noqa: PLC0415
 
     async def work(context: AppContext) -> None:
         await set_limits(settings)
+        for notice in await notices_before(settings, None):
+            say(notice)
         made = await deployments(settings)
         if served.is_own:
             await free_slots(context)
@@ -206,7 +208,7 @@ def open_queues(context: AppContext) -> list[FollowedInbox]:
     followed = []
     for each in inboxes:
         inbox = open_inbox(each.address, context.s3)
-        rules = rules_of(context, each.options.model_dump(exclude_unset=True), each.allow)
+        rules = rules_of(context, each.said.model_dump(exclude_unset=True), each.allow)
         scanner = InboxScanner(context, inbox, rules, StabilityTracker(1))
         followed.append(FollowedInbox(each, scanner, open_queue(each.queue or "", inbox)))
     return followed

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +17,9 @@ import pytest
 import yaml
 
 from stenoflow.flows.cli.app import _COMMANDS
+from stenoflow.tasks.settings import load_settings
+from stenoflow.tasks.settings.files import unknown_settings
+from tests.servers.s3 import Bucket
 
 _FILES = Path(__file__).parents[1] / ".deploy"
 
@@ -44,6 +49,51 @@ def test_every_variable_is_in_the_example_and_every_command_exists() -> None:
             r"(?:^|bin/|exec worker )stenoflow ([a-z]+)", file.read_text("utf-8"), re.MULTILINE
         ):
             assert command in {*_COMMANDS, "db"}, file
+
+
+def test_all_containers_have_the_same_file_of_settings_and_all_of_it_can_be_used(
+    services: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = [each for each in services.values() if each["image"] == "stenoflow"]
+    for service in ours:
+        (mounted,) = service["configs"]
+        assert service["environment"]["STENOFLOW_CONFIG"] == mounted["target"]
+    composed = yaml.safe_load((_FILES / "compose.yaml").read_text("utf-8"))
+    written = (_FILES / composed["configs"]["settings"]["file"]).read_text("utf-8")
+    assert tomllib.loads(written) == {}
+    used = tmp_path / "stenoflow.toml"
+    lines = [line.removeprefix("# ") for line in written.splitlines()]
+    used.write_text("\n".join(line for line in lines if line.startswith("[") or " = " in line), "utf-8")
+    monkeypatch.setenv("STENOFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("STENOFLOW_CONFIG", str(used))
+    settings = load_settings()
+    assert (settings.budgets.month, settings.retention.sound, len(settings.inboxes)) == (100, 30, 1)
+    assert list(unknown_settings(type(settings))) == []
+
+
+@pytest.mark.program
+def test_the_bucket_is_made_once_and_nothing_else_that_fails_is_passed_over(
+    services: dict[str, Any], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (command,) = services["setup"]["command"]
+    made = command.replace("stenoflow db upgrade", "").replace('"stenoflow"', '"made-by-setup"')
+    shell, options = services["setup"]["entrypoint"]
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    ended = []
+    for nowhere in (False, True):
+        if nowhere:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+            monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        for _ in range(2):
+            run = subprocess.run([shell, options, made], capture_output=True, text=True, check=False)
+            ended.append((run.returncode != 0, run.stderr))
+    assert bucket.name
+    assert [failed for failed, _ in ended] == [False, False, True, True], ended
+
+
+def test_no_region_is_given_by_a_variable_that_nothing_reads() -> None:
+    for file in _FILES.iterdir():
+        assert not re.search(r"^\s*AWS_REGION\b", file.read_text("utf-8"), re.MULTILINE), file
 
 
 def test_containers_without_an_entrypoint_of_their_own_run_a_command(services: dict[str, Any]) -> None:
@@ -108,3 +158,21 @@ def test_systemd_takes_the_units(unit: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (checked.returncode, [line for line in checked.stderr.splitlines() if unit in line]) == (0, [])
+
+
+def test_doctor_is_run_as_the_unit_is() -> None:
+    text = (_FILES / "stenoflow-serve.service").read_text("utf-8")
+    comment = text.partition("[Unit]")[0].replace("\\\n#", "")
+    (run,) = [line for line in comment.splitlines() if "systemd-run" in line]
+    assert run.endswith("/opt/stenoflow/bin/stenoflow doctor")
+    given = re.findall(r"-p (\S+)", run)
+    assert "User=stenoflow" in given
+    assert "EnvironmentFile=-/etc/stenoflow/env" in given
+    for each in given:
+        assert re.search(rf"^{re.escape(each)}", text, re.MULTILINE), each
+
+
+@pytest.mark.parametrize("unit", ["stenoflow-serve.service", "stenoflow-worker.service"])
+def test_a_unit_says_how_recordings_are_moved_out_of_folders(unit: str) -> None:
+    lines = (_FILES / unit).read_text("utf-8").splitlines()
+    assert any(line.startswith("#ReadWritePaths=") for line in lines)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
 
 import httpx
 import typer
@@ -21,7 +23,7 @@ from stenoflow.storage.objects import open_store
 from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.model_table import ModelKind, ModelListing, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
-from stenoflow.tasks.api.providers import POCKETSPHINX
+from stenoflow.tasks.api.providers import POCKETSPHINX, load_providers
 from stenoflow.tasks.calls.chosen_models import CHOOSE, SETTING, transcription_model
 from stenoflow.tasks.calls.offers import told_last_day
 from stenoflow.tasks.calls.provider import (
@@ -30,6 +32,7 @@ from stenoflow.tasks.calls.provider import (
     is_embedded,
     provider_name,
 )
+from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.engine.weights import last_resort
 from stenoflow.tasks.errors import FailedError
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
@@ -54,7 +57,7 @@ class Finding:
 
 
 def doctor(json: options.Json = False) -> None:
-    """Check ffmpeg, database, store, server, key, models, disk, proxy and clock; nothing is charged.
+    """Check ffmpeg, database, store, server, key, models, inboxes, disk, proxy, clock; nothing is charged.
 
     Example: [bold]stenoflow doctor[/]
     """
@@ -223,6 +226,62 @@ def _models(settings: Settings) -> Iterator[Finding]:
         yield Finding(check, ERROR if is_over else WARNING, remark, f"let {SETTING[kind]} name another")
 
 
+def _inboxes(settings: Settings) -> Iterator[Finding]:
+    """Check of each inbox whether its options are right, and whether it is there."""
+    if not settings.inboxes:
+        return
+    from stenoflow.flows.inboxes import check_inbox, out_of_reach  # noqa: PLC0415 - for those who have some
+
+    database = open_database(settings.database_url)
+    try:
+        context = AppContext(settings, database)
+        for inbox in settings.inboxes:
+            name = f"inbox {inbox.name}"
+            try:
+                check_inbox(settings, inbox, context)
+                failure = out_of_reach(inbox, context.s3)
+            except StenoflowError as error:
+                failure = error
+            if failure is None:
+                yield Finding(name, OK, f"{inbox.address} is there")
+            else:
+                yield Finding(name, ERROR, failure.message, failure.hint)
+    finally:
+        database.close()
+
+
+def _named(settings: Settings) -> Iterator[Finding]:
+    """Check users, templates and providers of the settings, which else only whoever needs one finds wrong."""
+    if settings.users:
+        from stenoflow.flows.desk.users import is_hash  # noqa: PLC0415 - for those who have some
+
+        for name, user in settings.users.items():
+            if user.password is not None and not is_hash(user.password.get_secret_value()):
+                message = f"the password of {name} is not a hash, so that {name} cannot log in by it"
+                hint = "stenoflow serve --hash-password asks for a password, and prints its hash"
+                yield Finding("users", ERROR, message, hint)
+    minutes = settings.minutes
+    templates = {minutes.template, *minutes.tags.values(), *minutes.inboxes.values()}
+    for path in sorted(filter(None, templates)):
+        yield from _run(("minutes", partial(_template, path)), settings)
+    for name in settings.providers:
+        yield from _run(("providers", partial(_provider, name)), settings)
+
+
+def _template(path: Path, settings: Settings) -> Iterator[Finding]:
+    from stenoflow.tasks.jobs.minutes.plan import read_template  # noqa: PLC0415 - for those who have some
+
+    read_template(settings.home, path)
+    yield Finding("minutes", OK, f"the template {path} can be used")
+
+
+def _provider(name: str, settings: Settings) -> Iterator[Finding]:
+    table = load_providers(settings.providers)
+    if table.listed[name].base_url:  # without one, OPENAI_BASE_URL says where it is
+        table.get(name)
+    yield Finding("providers", OK, f"{name} can be asked")
+
+
 def _prefect(_: Settings) -> Iterator[Finding]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
@@ -246,5 +305,7 @@ _CHECKS: tuple[_Check, ...] = (
     ("store", _store),
     ("server", _server),
     ("model", _models),
+    ("named", _named),
+    ("inboxes", _inboxes),
     ("prefect", _prefect),
 )

@@ -60,8 +60,8 @@ def _midnight(text: str) -> datetime:
 def _tag(text: str | None) -> str | None:
     from stenoflow.tasks.sources.inbox.options import LONGEST_TAG  # noqa: PLC0415 - for the commands that have the option
 
-    if text is not None and len(text) > LONGEST_TAG:
-        message = f"a tag may have {LONGEST_TAG} characters"
+    if text is not None and not 0 < len(text.strip()) <= len(text) <= LONGEST_TAG:
+        message = f"a tag has a character at least, and {LONGEST_TAG} at most"
         raise typer.BadParameter(message)
     return text
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from stenoflow.flows.cli.console import result, say
+from stenoflow.flows.inboxes import check_inboxes, out_of_reach
 from stenoflow.flows.serve import dashboard, open_queues, serve_deployments, serve_desk
 from stenoflow.storage.database.connection import make_ready, open_database
 from stenoflow.storage.database.metrics import Metrics, MetricsSnapshot
@@ -69,8 +70,13 @@ def serve(
     settings = load_settings()
     with open_context(settings) as context:
         context.check()
+        check_inboxes(settings, context if limit else None)
         if limit:
             open_queues(context)
+            for inbox in settings.inboxes:
+                failure = out_of_reach(inbox, context.s3)
+                if failure is not None:
+                    say(f"The inbox {inbox.name} cannot be looked into: {failure}; each look tries again.")
     with dashboard(settings, host, port) as served:
         result(served.link)
         if limit:

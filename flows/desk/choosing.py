@@ -69,7 +69,7 @@ async def show(request: Request) -> Response:
     context = context_of(request)
     inbox = await run_in_threadpool(_inbox, context, request)
     entry = await run_in_threadpool(_entry, context, inbox, request.query_params.get("source", ""))
-    said = said_by(inbox.options.model_dump(mode="json", exclude_unset=True))
+    said = said_by(inbox.said.model_dump(mode="json", exclude_unset=True))
     return await show_offer(request, _offer(inbox, entry), said)
 
 
@@ -84,7 +84,7 @@ async def act(request: Request, form: FormData) -> Response:
         return await show_offer(request, offer, said)
     try:
         asked = options_of(said).model_dump(mode="json", exclude_defaults=True)
-        usual = inbox.options.model_dump(mode="json", exclude_unset=True)
+        usual = inbox.said.model_dump(mode="json", exclude_unset=True)
         if LANGUAGES & asked.keys():
             # Either is said.
             usual = {name: value for name, value in usual.items() if name not in LANGUAGES}

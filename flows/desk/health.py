@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stenoflow.flows.desk.prefect_api import FailedLook, PrefectApi
 from stenoflow.flows.desk.recordings import retiring
 from stenoflow.flows.desk.rendering import context_of, page
 from stenoflow.storage.database.health import Health
@@ -30,6 +34,7 @@ class InboxRow:
         last_at: when the last recording came.
         looked_at: when it was looked into last; None: never, or by an older version.
         terms: that were put into its glossary at the desk.
+        failed: the last look, where that failed; it is of the machine that looks.
         problem: why it cannot be told; empty: nothing is wrong.
     """
 
@@ -39,13 +44,22 @@ class InboxRow:
     refused: list[Arrival]
     looked_at: datetime | None = None
     terms: tuple[str, ...] = ()
+    failed: FailedLook | None = None
     problem: str = ""
 
 
-def show(request: Request) -> Response:
+async def show(request: Request) -> Response:
     """Show how things stand."""
+    api: PrefectApi = request.app.state.prefect
+    names = [each.name for each in (await run_in_threadpool(context_of, request)).settings.inboxes]
+    looks = await asyncio.gather(*map(api.failed_look, names))
+    return await run_in_threadpool(_show, request, dict(zip(names, looks, strict=True)))
+
+
+def _show(request: Request, failed: Mapping[str, FailedLook | None]) -> Response:
     context = context_of(request)
     health, now = Health(context.database), datetime.now(UTC)
+    inboxes = [_inbox(context, health, each, failed.get(each.name)) for each in context.settings.inboxes]
     counts = Listing(context.database).counts(now - _LATELY)
     disk = shutil.disk_usage(context.settings.home)
     return page(
@@ -58,7 +72,8 @@ def show(request: Request) -> Response:
         now=now,
         runs=health.runs(),
         errors=health.errors(),
-        inboxes=[_inbox(context, health, each) for each in context.settings.inboxes],
+        inboxes=inboxes,
+        broken=[each for each in inboxes if each.failed is not None],
         retiring=_retiring(context, now.date()),
         disk=disk,
         used=round(100 * disk.used / disk.total),
@@ -67,13 +82,19 @@ def show(request: Request) -> Response:
     )
 
 
-def _inbox(context: AppContext, health: Health, settings: InboxSettings) -> InboxRow:
+def _inbox(
+    context: AppContext, health: Health, settings: InboxSettings, failed: FailedLook | None
+) -> InboxRow:
     try:
         prefix = prefix_of(settings.address)
-        inboxes = context.inboxes
-        return InboxRow(settings, *health.inbox(prefix), inboxes.last_look(prefix), inboxes.terms(prefix))
+        came, inboxes = health.inbox(prefix), context.inboxes
+        looked_at = inboxes.last_look(prefix)
+        if failed is not None and looked_at is not None and looked_at > failed.at:
+            # Looks that found nothing new are deleted, so that an older one is the last that Prefect has.
+            failed = None
+        return InboxRow(settings, *came, looked_at, inboxes.terms(prefix), failed)
     except (StenoflowError, OSError) as error:
-        return InboxRow(settings, None, [], [], problem=str(error))
+        return InboxRow(settings, None, [], [], failed=failed, problem=str(error))
 
 
 def _retiring(context: AppContext, today: date) -> list[tuple[str, date, int]]:

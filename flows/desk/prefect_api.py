@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
@@ -24,12 +28,22 @@ DEPLOYMENT = "stenoflow"
 _MOST = 200
 # A page does not wait for longer.
 _SOON_S = 2.0
+_FAILED = ("FAILED", "CRASHED")
+_log = logging.getLogger(__name__)
 
 
 class StartError(StenoflowError):
     """Prefect did not start or stop a flow run."""
 
     kind = "prefect"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLook:
+    """A look into an inbox that failed."""
+
+    at: datetime
+    reason: str
 
 
 class PrefectApi:
@@ -80,6 +94,31 @@ class PrefectApi:
         except httpx.HTTPError:
             return True
         return reply.status_code != 404
+
+    async def failed_look(self, inbox: str) -> FailedLook | None:
+        """Return the last look into an inbox of the settings, if it failed.
+
+        None also where Prefect knows of none, or does not say in a while.
+        """
+        if self._open is None:
+            return None
+        wanted = {
+            "flows": {"name": {"any_": ["ingest"]}},
+            "deployments": {"name": {"any_": [inbox]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED", *_FAILED]}}},
+            "sort": "END_TIME_DESC",
+            "limit": 1,
+        }
+        try:
+            async with asyncio.timeout(_SOON_S), self._client() as client:
+                for run in await self._ask(client, "POST", "/flow_runs/filter", wanted):
+                    state = run["state"]
+                    if state["type"] in _FAILED:
+                        at = datetime.fromisoformat(run["end_time"] or state["timestamp"])
+                        return FailedLook(at, state["message"] or "its process died")
+        except (StartError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            _log.warning("Prefect does not say how the looks into %s ended: %s", inbox, error)
+        return None
 
     async def cancel(self, job_id: str, source: str) -> int:
         """Cancel the flow runs that work on a job or its recording; return how many there were.

@@ -30,11 +30,28 @@ def hash_password(password: str) -> str:
 def is_password(password: str, written: str) -> bool:
     """Tell whether a password is that of a hash; False for what is no hash."""
     try:
-        scheme, cost, block, parallel, salt, digest = written.split("$")
-        found = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
-        return scheme == _SCHEME and hmac.compare_digest(found, base64.b64decode(digest))
+        return hmac.compare_digest(*_hashes(password, written))
     except (ValueError, MemoryError):
         return False
+
+
+def is_hash(written: str) -> bool:
+    """Tell whether a password can be held against what stands in the settings."""
+    try:
+        found, digest = _hashes("", written)
+    except (ValueError, MemoryError):
+        return False
+    return len(found) == len(digest)
+
+
+def _hashes(password: str, written: str) -> tuple[bytes, bytes]:
+    """Return the hash of a password, and the one that is written. Raises ValueError for what is none."""
+    scheme, cost, block, parallel, salt, digest = written.split("$")
+    if scheme != _SCHEME:
+        message = f"{scheme} is no way to hash"
+        raise ValueError(message)
+    found = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
+    return found, base64.b64decode(digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
 import boto3.session
@@ -54,10 +55,7 @@ def make_client() -> S3Client:
         ObjectStoreError: boto3's settings make no sense.
     """
     with s3_errors("S3"):
-        try:
-            client = boto3.session.Session().client("s3", config=_CONFIG)
-        except ValueError as error:
-            raise ObjectStoreError(f"S3: {error}", "check AWS_ENDPOINT_URL_S3") from error
+        client = boto3.session.Session().client("s3", config=_CONFIG)
     events: Any = client.meta.events  # its stub does not know that handlers may answer
     events.register("needs-retry.s3.PutObject", _after_conflict)
     return client
@@ -92,14 +90,30 @@ class LazyClient:
             return self._client
 
 
-_ACCESS_HINT: Final = "check the AWS_* settings, and what they may do in this bucket"
-_REACH_HINT: Final = "check AWS_ENDPOINT_URL_S3 and the network, then try again"
+@dataclass(frozen=True, slots=True)
+class AwsService:
+    """A service that boto3 asks: what to check where it refuses, or does not answer.
+
+    Attributes:
+        name: as it ends the variable of its address.
+        access_hint: where it refuses us.
+    """
+
+    name: str
+    access_hint: str
+
+    @property
+    def reach_hint(self) -> str:
+        """What to check where it does not answer."""
+        return f"check AWS_ENDPOINT_URL_{self.name} and the network, then try again"
+
+
+_S3: Final = AwsService("S3", "check the AWS_* settings, and what they may do in this bucket")
+_KEYS_HINT: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_REGION_HINT: Final = "set AWS_DEFAULT_REGION, to eu-west-1 for example; AWS_REGION is not read"
 
 _NO_CREDENTIALS: Final = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
     boto.CredentialRetrievalError,
-    boto.ProfileNotFound,
     boto.NoAuthTokenError,
     boto.TokenRetrievalError,
     boto.SSOError,
@@ -122,6 +136,7 @@ _BUSY_CODES: Final = frozenset(
         "OperationAborted",
     }
 )
+_NO_QUEUE_CODES: Final = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _FULL_CODES: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "507"})
 
 
@@ -132,16 +147,35 @@ def s3_errors(uri: str) -> Iterator[None]:
     Args:
         uri: what the block is about, for the message.
     """
+    with aws_errors(uri, _S3):
+        yield
+
+
+@contextmanager
+def aws_errors(what: str, service: AwsService) -> Iterator[None]:
+    """Raise ours for what boto3 raises in the block.
+
+    Args:
+        what: what the block is about, for the message.
+        service: that is asked.
+    """
     try:
         yield
     except boto.ClientError as error:
-        raise _answered(error, uri) from error
+        raise _answered(error, what, service) from error
     except boto.BotoCoreError as error:
-        raise _not_answered(error, uri) from error
+        raise _not_answered(error, what, service) from error
     except ResponseParserError as error:
-        raise ObjectStoreError(f"{uri}: the server does not answer like S3", _REACH_HINT) from error
+        message = f"{what}: the server does not answer like {service.name}"
+        raise ObjectStoreError(message, service.reach_hint) from error
     except (RetriesExceededError, S3DownloadFailedError, HTTPError) as error:
-        raise StoreUnavailableError(f"{uri} was not read to its end: {error}", _REACH_HINT) from error
+        raise StoreUnavailableError(f"{what} was not read to its end: {error}", service.reach_hint) from error
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint: "):
+            raise
+        address = _ADDRESS.sub(r"\1", str(error).partition(": ")[2])
+        message = f"{what}: {address!r} is no address of a server"
+        raise ObjectStoreError(message, f"check AWS_ENDPOINT_URL_{service.name}") from error
 
 
 def status_of(error: boto.ClientError) -> int:
@@ -149,7 +183,7 @@ def status_of(error: boto.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _answered(error: boto.ClientError, uri: str) -> StorageError:
+def _answered(error: boto.ClientError, uri: str, service: AwsService) -> StorageError:
     """Say what the server's refusal means."""
     said = error.response.get("Error", {})
     code, status = said.get("Code", ""), status_of(error)
@@ -157,26 +191,75 @@ def _answered(error: boto.ClientError, uri: str) -> StorageError:
     if code in _FULL_CODES:
         return DiskFullError(f"no space left for {uri}: {message}")
     if status in {401, 403}:
-        return StoreAccessError(f"access to {uri} denied: {message}", _ACCESS_HINT)
-    if status == 404:
-        return ObjectNotFoundError(f"no such {'bucket' if code == 'NoSuchBucket' else 'object'}: {uri}")
+        return StoreAccessError(f"access to {uri} denied: {message}", service.access_hint)
+    if status == 404 or code in _NO_QUEUE_CODES:
+        return _not_found(code, uri, service)
     if status == 412:
         return ObjectExistsError(f"there is something already: {uri}")
     if status == 429 or code in _BUSY_CODES or (status >= 500 and status != 501):
-        return StoreUnavailableError(f"{uri}: the server cannot serve now: {message} ({status})", _REACH_HINT)
+        return StoreUnavailableError(
+            f"{uri}: the server cannot serve now: {message} ({status})", service.reach_hint
+        )
     return ObjectStoreError(f"{uri}: refused: {message} ({code})")
 
 
-def _not_answered(error: boto.BotoCoreError, uri: str) -> StorageError:
+def _not_found(code: str, uri: str, service: AwsService) -> ObjectNotFoundError:
+    if code in _NO_QUEUE_CODES:
+        return ObjectNotFoundError(f"{uri} is not there, or not for us", service.access_hint)
+    return ObjectNotFoundError(f"no such {'bucket' if code == 'NoSuchBucket' else 'object'}: {uri}")
+
+
+def _not_answered(error: boto.BotoCoreError, uri: str, service: AwsService) -> StorageError:
     """Say what it means that there is no answer."""
     reason = _ADDRESS.sub(r"\1", " ".join(str(error).split()))
     if isinstance(error, _NO_CREDENTIALS):
-        return StoreAccessError(f"access to {uri} failed: {reason}", _ACCESS_HINT)
+        return StoreAccessError(f"access to {uri} failed: {reason}", service.access_hint)
     if isinstance(error, boto.SSLError):  # a wrong certificate stays wrong
         return ObjectStoreError(f"{uri}: {reason}", "check the server's certificate, or AWS_CA_BUNDLE")
     if isinstance(error, _OUT_OF_REACH):
-        return StoreUnavailableError(f"{uri} is out of reach: {reason}", _REACH_HINT)
-    return ObjectStoreError(f"{uri}: {reason}")
+        return StoreUnavailableError(f"{uri} is out of reach: {_silence(error, reason)}", service.reach_hint)
+    return _not_asked(error, uri, reason)
+
+
+def _not_asked(error: boto.BotoCoreError, uri: str, reason: str) -> StorageError:
+    """Say which setting kept boto3 from asking; in its own words where we have none."""
+    said = _details(error)
+    access, hint = "", ""
+    match error:
+        case boto.NoCredentialsError():
+            access, hint = "no credentials are set", _KEYS_HINT
+        case boto.PartialCredentialsError():
+            access, hint = f"of the credentials, {said.get('cred_var', 'a part')} is missing", _KEYS_HINT
+        case boto.ProfileNotFound():
+            access = f"there is no profile {said.get('profile')}"
+            hint = "check AWS_PROFILE, and the file that AWS_CONFIG_FILE names (~/.aws/config)"
+        case boto.NoRegionError():
+            reason, hint = "no region is set", _REGION_HINT
+        case boto.InvalidRegionError():
+            reason, hint = f"{said.get('region_name')!r} is no region", _REGION_HINT
+        case boto.ParamValidationError() if "Invalid bucket name" in reason:
+            reason, hint = "that is no bucket name", "it has letters, digits, dots and hyphens"
+    if access:
+        return StoreAccessError(f"access to {uri} failed: {access}", hint)
+    return ObjectStoreError(f"{uri}: {reason}", hint)
+
+
+def _details(error: boto.BotoCoreError) -> dict[str, Any]:
+    """Return what boto3 tells of an error beside its message; its stub does not know of it."""
+    return dict(getattr(error, "kwargs", {}))
+
+
+def _silence(error: boto.BotoCoreError, reason: str) -> str:
+    """Say in which way a server does not answer."""
+    address = _ADDRESS.sub(r"\1", str(_details(error).get("endpoint_url", "")))
+    match error:
+        case boto.ConnectTimeoutError() | boto.ReadTimeoutError():
+            return f"{address} does not answer in time"
+        case boto.ProxyConnectionError():
+            return "the proxy does not answer"
+        case boto.EndpointConnectionError():
+            return f"nothing answers at {address}"
+    return reason
 
 
 # What servers answer that know no versions.

@@ -98,6 +98,10 @@ class ProviderTable:
             )
         if not found.base_url:
             raise SettingsError(f"nobody says where {name} is", f"set base_url: {_HINT}")
+        if not is_address(found.base_url):
+            raise SettingsError(
+                f"the base_url of the provider {name} is not an http or https URL", f"correct it: {_HINT}"
+            )
         return found
 
     def at(self, base_url: str) -> Provider:

@@ -119,7 +119,6 @@ class InboxScanner:
             RefusedError: the inbox cannot be looked into.
         """
         look = self.inbox.look()
-        self.context.inboxes.looked(prefix_of(self.inbox.address))
         self._tell_of(look)
         self._ended &= {id_of(entry) for entry in look.entries}
         new = self._new(look.entries)
@@ -128,6 +127,7 @@ class InboxScanner:
         read = _read_once(self.inbox.read, look.others)
         described = [self.describe(entry, read) for entry in new if entry.path in complete]
         scanned = self._without_ended(described)
+        self.context.inboxes.looked(prefix_of(self.inbox.address))
         return sorted(scanned, key=lambda each: _RANKS[each.options.priority])
 
     def _complete(self, look: InboxSnapshot, new: Sequence[Entry]) -> set[str]:

@@ -149,6 +149,11 @@ class InboxSettings(BaseModel):
         return self
 
     @property
+    def said(self) -> RecordingOptions:
+        """The options of its recordings, its ``providers`` among them."""
+        return self.options.model_copy(update={"providers": self.providers} if self.providers else {})
+
+    @property
     def prefix(self) -> str:
         """How the addresses of recordings in it begin."""
         address = self.address

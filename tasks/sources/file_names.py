@@ -51,18 +51,34 @@ def is_unfinished(path: str) -> bool:
 
 def remark_on_others(folder: str, paths: Iterable[str]) -> str | None:
     """Say how many of the files in a folder are no recordings, and of which kinds; None where none are."""
+    total, counted = _kinds_of_others(paths)
+    if not total:
+        return None
+    noun, was = ("file", "was") if total == 1 else ("files", "were")
+    return f"{total} {noun} in {shown(folder)} {was} passed over: {counted}"
+
+
+def no_recordings(folder: str, paths: Iterable[str]) -> tuple[str, str]:
+    """Say that there are no recordings in a folder, and what is there in their place; returns a hint, too."""
+    total, counted = _kinds_of_others(paths)
+    there = f": only {counted}" if total else ""
+    hint = (
+        f"a recording is told by its suffix: .mp3, .wav, .mp4, .mkv or one of {len(MEDIA_SUFFIXES) - 4} more;"
+        " what is named itself may have any"
+    )
+    return f"no recordings in {shown(folder)}{there}", hint
+
+
+def _kinds_of_others(paths: Iterable[str]) -> tuple[int, str]:
+    """Count the files that are no recordings: all of them, and in words by their kinds."""
     kinds = Counter(
         PurePosixPath(path).suffix.lower() or "without a suffix"
         for path in paths
         if not is_hidden(path) and not is_recording(path)
     )
-    if not kinds:
-        return None
     counted = ", ".join(f"{number} {shown(kind)[:20]}" for kind, number in kinds.most_common(8))
     more = f", {len(kinds) - 8} kinds more" if len(kinds) > 8 else ""
-    total = kinds.total()
-    noun, was = ("file", "was") if total == 1 else ("files", "were")
-    return f"{total} {noun} in {shown(folder)} {was} passed over: {counted}{more}"
+    return kinds.total(), f"{counted}{more}"
 
 
 def is_hidden(path: str) -> bool:

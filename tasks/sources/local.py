@@ -14,9 +14,9 @@ from urllib.parse import unquote_to_bytes
 
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import (
-    MEDIA_SUFFIXES,
     display_name,
     is_recording,
+    no_recordings,
     remark_on_others,
     shown,
 )
@@ -149,17 +149,16 @@ def _in_folder(folder: Path, remark: Callable[[str], None]) -> list[Source]:
     paths = {str(path.relative_to(folder)): path for path in walk(folder, unreadable)}
     for each in unreadable:
         remark(unreadable_folder(each))
-    others = remark_on_others(str(folder), paths)
-    if others is not None:
-        remark(others)
     found = [
         source_at(path, folder)
         for name, path in sorted(paths.items(), key=lambda each: each[1])
         if is_recording(name)
     ]
     if not found:
-        suffixes = " ".join(sorted(MEDIA_SUFFIXES))
-        raise SourceNotFoundError(f"no recordings in {shown(str(folder))}", f"looked for {suffixes}")
+        raise SourceNotFoundError(*no_recordings(str(folder), paths))
+    others = remark_on_others(str(folder), paths)
+    if others is not None:
+        remark(others)
     return found
 
 

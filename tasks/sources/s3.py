@@ -18,9 +18,9 @@ from stenoflow.tasks.errors import (
     SourceUnreadableError,
 )
 from stenoflow.tasks.sources.file_names import (
-    MEDIA_SUFFIXES,
     display_name,
     is_recording,
+    no_recordings,
     remark_on_others,
     shown,
 )
@@ -113,14 +113,11 @@ def _under_prefix(client: S3Client, bucket: str, prefix: str, remark: Callable[[
             found.append(object_at(bucket, listed["Key"], listed.get("ETag", ""), listed["Size"]))
         elif not listed["Key"].endswith("/"):  # those that consoles make to show a folder
             others.append(path)
+    if not found:
+        raise SourceNotFoundError(*no_recordings(f"{SCHEME}{bucket}/{prefix}", others))
     passed_over = remark_on_others(f"{SCHEME}{bucket}/{prefix}", others)
     if passed_over is not None:
         remark(passed_over)
-    if not found:
-        suffixes = " ".join(sorted(MEDIA_SUFFIXES))
-        raise SourceNotFoundError(
-            f"no recordings under {shown(f'{SCHEME}{bucket}/{prefix}')}", f"looked for {suffixes}"
-        )
     # Not every server lists by key: SeaweedFS lists a folder's subfolders where they stand.
     return sorted(found, key=lambda source: source.uri)
 

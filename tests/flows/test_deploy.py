@@ -153,6 +153,41 @@ def test_deploying_needs_a_server_and_an_image_where_containers_are_started(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     refused = stenoflow("deploy", "--pool", "x", "--type", "docker")
     assert (refused.exit_code, "--image" in refused.err) == (2, True)
+    refused = stenoflow("deploy", "--pool", "x", "--image", "ours:1")
+    assert (refused.exit_code, "--type docker" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("pool", ["bad name/x", "50%", " ", "a\nb", "prefect-ours"])
+def test_a_name_that_no_pool_can_have_is_refused_in_plain_words(
+    pool: str, stenoflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    refused = stenoflow("deploy", "--pool", pool)
+    assert (refused.exit_code, "no work pool can be called" in refused.err) == (2, True), refused.err
+
+
+@pytest.mark.slow
+def test_whom_deployments_are_taken_from_is_said(home: Path, plain_server: str, tmp_path: Path) -> None:
+    def deploy(pool: str, *inboxes: str) -> str:
+        write_settings("".join(f'[[inboxes]]\nname = "{each}"\naddress = "{tmp_path}"\n' for each in inboxes))
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, "deploy", "--pool", pool],
+            cwd=tmp_path,
+            env=os.environ | {"PREFECT_API_URL": plain_server, "PYTHONPATH": str(_ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return " ".join(done.stderr.split())
+
+    assert not home.exists()
+    deploy("first", "left", "stays")
+    assert "until now" not in deploy("first", "left", "stays")
+    said = deploy("second", "stays")
+    assert "in the pool first until now" in said
+    assert "ingest/left in the pool first is of no inbox of these settings" in said
+    assert "ingest/stays" not in said
 
 
 @pytest.mark.program

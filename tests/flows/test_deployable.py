@@ -468,7 +468,7 @@ def test_a_look_empties_the_queue_of_its_inbox(
     assert "is passed over: " in said
     assert f"names no recording of {bucket.url}/in/" in said
     assert refused.is_failed()
-    assert f"the queue {urls[1]} cannot be read" in refused.message
+    assert f"the queue {urls[1]} is not there" in refused.message
 
 
 async def _asked_for(inbox: Path) -> list[Any]:

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 
 from stenoflow import migrations
+from stenoflow.flows.desk.users import hash_password
 from stenoflow.storage.database.connection import open_database
 from stenoflow.storage.database.connection import revision as read_revision
 from stenoflow.tasks.settings import load_settings
@@ -99,6 +100,40 @@ def test_a_setting_with_a_typo_is_said_by_each_command_once(stenoflow: Command) 
     assert (printed.exit_code, printed.out) == (0, "")
     assert "is budgets meant?" in printed.err
     assert printed.err.count("budget in ") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "check", "hint"),
+    [
+        ('[[inboxes]]\nname = "a"\naddress = "nowhere"\n', "inbox a", "make it"),
+        (
+            '[[inboxes]]\nname = "a"\naddress = "."\noptions = {language = "xx"}\n',
+            "inbox a",
+            "a code such as",
+        ),
+        ('[users.anna]\npassword = "abc"\n', "users", "--hash-password"),
+        ('[minutes]\ntemplate = "nowhere.md"\n', "minutes", "[minutes]"),
+        ('[minutes.tags]\nboard = "nowhere.md"\n', "minutes", "[minutes]"),
+        ('[providers.mine]\nbase_url = "abc"\n', "providers", "[providers.NAME]"),
+    ],
+)
+def test_what_the_settings_name_is_tried(said: str, check: str, hint: str, stenoflow: Command) -> None:
+    write_settings(said)
+    code, found = _conditions(stenoflow)
+    assert (code, found[check][0]) == (3, "error")
+    assert hint in found[check][1]
+
+
+def test_what_the_settings_name_is_there(stenoflow: Command, home: Path) -> None:
+    write_settings(
+        '[[inboxes]]\nname = "a"\naddress = "."\noptions = {language = "en"}\n'
+        f'[users.anna]\npassword = "{hash_password("secret")}"\n[users.otto]\nrole = "editor"\n'
+        '[minutes]\ntemplate = "ours.md"\n[providers.mine]\nbase_url = "https://api.example.com/v1"\n'
+    )
+    (home / "ours.md").write_text("# Decisions\n", "utf-8")
+    code, found = _conditions(stenoflow)
+    assert (code, {found[name][0] for name in ("inbox a", "minutes", "providers")}) == (0, {"ok"})
+    assert "users" not in found
 
 
 def test_without_a_key_the_embedded_engine_is_sound(stenoflow: Command) -> None:

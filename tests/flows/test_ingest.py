@@ -23,7 +23,7 @@ from stenoflow.tasks.sources.inbox.queue import open_queue
 from tests.flows.conftest import Command, Meeting
 from tests.flows.processes import command, wait_for
 from tests.servers.audio_api import AudioApiServer
-from tests.servers.s3 import Bucket
+from tests.servers.s3 import Bucket, Queue
 
 _LOOKS = ("--interval", "0.3", "--json")
 
@@ -253,11 +253,39 @@ def test_a_queue_announces_what_the_next_look_would_find_in_an_hour(
     assert len(api.calls) == 2
 
 
+@pytest.mark.program
+def test_a_single_look_empties_the_queue_but_for_what_is_not_ours(
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, bucket: Bucket, queue: Queue
+) -> None:
+    bucket.put("in/talk.mp3", meeting.path.read_bytes())
+    for key in ("in/talk.mp3", "in/talk.mp3", "in/gone.mp3", "out/other.mp3"):
+        queue.announce(bucket.name, key)
+    queue.say("hello")
+    arguments = (f"{bucket.url}/in/", "--queue", queue.url, *_LOOKS)
+    taken = stenoflow("ingest", *arguments)
+    assert (taken.exit_code, taken.line["status"], len(api.calls)) == (0, "complete", 1)
+    assert "names no recording" in taken.err
+    assert queue.left() == 1
+    again = stenoflow("ingest", *arguments)
+    assert (again.exit_code, again.out, "names no recording" in again.err) == (0, "", False)
+
+
+def test_where_nothing_is_new_a_single_look_says_so(stenoflow: Command, inbox: Path) -> None:
+    found = stenoflow("ingest", inbox, *_LOOKS)
+    assert (found.exit_code, found.out) == (0, "")
+    assert f"nothing new to transcribe in {inbox.as_uri()}" in found.err
+
+
+def test_options_that_say_nothing_are_refused(stenoflow: Command, inbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for option, value in (("--done-to", tmp_path / "file"), ("--tag", ""), ("--tag", " ")):
+        assert stenoflow("ingest", inbox, option, value).exit_code == 2
+
+
 def test_a_queue_that_is_not_there_ends_it_at_once(
     stenoflow: Command, bucket: Bucket, sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
     queue = f"{sqs_endpoint}/123456789012/none"
     refused = stenoflow("ingest", f"{bucket.url}/in/", "--queue", queue, "--watch")
     assert (refused.exit_code, "sqs:ReceiveMessage" in refused.err) == (2, True)

@@ -152,6 +152,57 @@ def test_a_queue_that_cannot_be_read_ends_it_at_once(
     assert (refused.exit_code, "no queue can tell of it" in refused.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ('name = "a"\naddress = "."\noptions = {language = "xx"}', "the language 'xx' is not known"),
+        ('name = "a"\naddress = "."\noptions = {formats = ["pdf"]}', "pdf"),
+        ('name = "a"\naddress = "s3://"', "no bucket"),
+        ('name = "a"\naddress = "."\ndone_to = "done"', "lies in the inbox"),
+        ('name = "a"\naddress = "x"\n[[inboxes]]\nname = "a"\naddress = "y"', "several inboxes"),
+        ('name = "stenoflow"\naddress = "."', "can be called stenoflow"),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("deploy", "--pool", "x")])
+def test_an_inbox_that_can_never_be_right_ends_it_at_once(
+    stenoflow: Command, command: tuple[str, ...], said: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if command[0] == "deploy":
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    write_settings(f"[[inboxes]]\n{said}\n")
+    refused = stenoflow(*command)
+    words = " ".join(refused.err.split())
+    assert (refused.exit_code, "the inbox " in words, why in words) == (2, True, True), words
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stenoflow", "api")
+def test_a_folder_that_is_missing_is_said_and_taken_once_it_is_there(
+    home: Path, meeting: Meeting, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "mounted later"
+    write_settings(f'[[inboxes]]\nname = "late"\naddress = "{inbox}"\nevery = 5\n')
+    with command(["serve", "--port", "0"], tmp_path / "here") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert f"The inbox late cannot be looked into: there is no folder {inbox}" in told
+        link = process.stdout.readline().strip()
+        with httpx.Client(base_url=address_of(link), timeout=FOREVER) as http:
+            assert http.get(link).is_success
+
+            def health() -> str:
+                return " ".join(http.get("/desk/health").raise_for_status().text.split())
+
+            wait_for(lambda: "No look has succeeded yet" in health(), process)
+            assert f"there is no folder {inbox}" in health()
+            assert "Nothing needs a person" not in health()
+            inbox.mkdir()
+            shutil.copy(meeting.path, inbox / "talk.mp3")
+            wait_for(lambda: "talk.mp3" in _complete(home), process)
+            wait_for(lambda: "Nothing needs a person" in health(), process)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("stenoflow", "api")
 def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(

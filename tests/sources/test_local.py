@@ -122,6 +122,11 @@ class TestFolder:
             resolve(str(tmp_path))
         assert ".mp3" in raised.value.hint
         assert ".mkv" in raised.value.hint
+        assert len(raised.value.hint) < 150
+        remarks: list[str] = []
+        with pytest.raises(SourceNotFoundError):
+            resolve(str(tmp_path), remark=remarks.append)
+        assert (remarks, "only 1 .txt" in raised.value.message) == ([], name == "notes.txt")
 
     def test_with_bad_ones_among_the_good_spoils_only_the_bad(self, tmp_path: Path) -> None:
         write(tmp_path / "empty.mp3", b"")

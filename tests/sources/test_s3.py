@@ -81,7 +81,7 @@ def test_what_is_not_there(bucket: Bucket) -> None:
     with pytest.raises(SourceNotFoundError, match="no such object") as raised:
         resolve(f"{bucket.url}/in", bucket.get_client)
     assert "slash" in raised.value.hint
-    with pytest.raises(SourceNotFoundError, match="no recordings under") as raised:
+    with pytest.raises(SourceNotFoundError, match="no recordings in") as raised:
         resolve(f"{bucket.url}/other/", bucket.get_client)
     assert ".mp3" in raised.value.hint
     for uri in ("s3://no-such-bucket/a.mp3", "s3://no-such-bucket/in/"):

@@ -111,18 +111,25 @@ def _template(context: AppContext, of: Job, request: MinutesRequest) -> str | No
         chosen = context.settings.minutes
         source = context.catalog.recording(of.recording_id).source
         path = chosen.template_for(request.tag or of.tag, inbox_of(context.settings, source))
-    if path is None:
-        return None
+    return None if path is None else read_template(context.settings.home, path)
+
+
+def read_template(home: Path, path: Path) -> str:
+    """Return the template of minutes in a file, relative to the home. Raises SettingsError as `_template`."""
     path = path.expanduser()
-    path = path if path.is_absolute() else context.settings.home / path
+    path = path if path.is_absolute() else home / path
     try:
         if path.stat().st_size > MOST_BYTES:
             raise SettingsError(f"the template {path} is longer than {MOST_BYTES} bytes")
         template = path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"the template {path} cannot be read: {plain_reason(error)}") from error
+        message = f"the template {path} cannot be read: {plain_reason(error)}"
+        raise SettingsError(message, _TEMPLATE_HINT) from error
     check_template(template)
     return template
+
+
+_TEMPLATE_HINT = "name a text file by --template, or under [minutes] in the settings"
 
 
 def plan_of_minutes(context: AppContext, job: Job) -> MinutesPlan:

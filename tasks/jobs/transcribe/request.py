@@ -139,6 +139,13 @@ def translated(context: AppContext, job: Job) -> TranscribeRequest:
     )
 
 
+def check_options(options: RecordingOptions) -> None:
+    """Raise SettingsError for options that no machine can follow, whatever its settings and its models."""
+    language, languages = chosen_language(options.language), chosen_languages(options.languages or ())
+    _refuse_both(language, languages)
+    _formats(options)
+
+
 def _providers(settings: Settings, options: RecordingOptions) -> tuple[str, ...]:
     """Return who is asked one after another: as is said of a recording or its inbox, else of its tag."""
     return options.providers or settings.tag_providers.get(options.tag or "", ())
@@ -378,10 +385,7 @@ def remark_on_glossary(settings: JobSettings, terms: Sequence[str]) -> str | Non
 def _languages(options: RecordingOptions, model: Model) -> tuple[str | None, tuple[str, ...]]:
     """Return the one language that is spoken, or the several."""
     language, languages = chosen_language(options.language), chosen_languages(options.languages or ())
-    if language is not None and languages:
-        raise SettingsError(
-            "both one language and several are given", "give the one that is spoken, or all that may be"
-        )
+    _refuse_both(language, languages)
     if len(languages) == 1:
         return languages[0], ()
     if languages and not model.languages and model.response_format != "verbose_json":
@@ -390,6 +394,13 @@ def _languages(options: RecordingOptions, model: Model) -> tuple[str | None, tup
             "give one language, or none",
         )
     return language, languages
+
+
+def _refuse_both(language: str | None, languages: tuple[str, ...]) -> None:
+    if language is not None and languages:
+        raise SettingsError(
+            "both one language and several are given", "give the one that is spoken, or all that may be"
+        )
 
 
 def _translator(settings: Settings, model: Model, models: ModelTable[Model]) -> str | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stenoflow.tasks.errors import SourceNotFoundError
+from stenoflow.tasks.sources.file_names import shown
 from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot
 from stenoflow.tasks.sources.inbox.folder import FolderInbox
 from stenoflow.tasks.sources.local import path_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
 
 _ACCEPTED = "give a folder, or s3://bucket/prefix/"
 
@@ -25,6 +25,9 @@ class Inbox(Protocol):
     @property
     def address(self) -> str:
         """What it is called."""
+
+    def check(self) -> None:
+        """Raise RefusedError unless it can be looked into now."""
 
     def look(self) -> InboxSnapshot:
         """Return what is there now."""
@@ -64,10 +67,22 @@ def prefix_of(address: str) -> str:
 
 
 def open_inbox(address: str, client: Callable[[], S3Client]) -> Inbox:
-    """Return the inbox of an address.
+    """Return the inbox of an address. A bucket is not asked whether it is there.
 
     Raises:
-        SourceNotFoundError: there is none.
+        SourceNotFoundError, SourceUnreadableError: there is no such folder, or it may not be read.
+    """
+    inbox = inbox_at(address, client)
+    if isinstance(inbox, FolderInbox):
+        inbox.check()
+    return inbox
+
+
+def inbox_at(address: str, client: Callable[[], S3Client]) -> Inbox:
+    """Return the inbox of an address, whether it is there or not.
+
+    Raises:
+        SourceNotFoundError: there can be none at such an address.
     """
     if address.lower().startswith("s3://"):
         from stenoflow.tasks.sources.inbox.bucket import BucketInbox  # noqa: PLC0415 - boto3 takes half a second to import
@@ -75,7 +90,8 @@ def open_inbox(address: str, client: Callable[[], S3Client]) -> Inbox:
 
         bucket, prefix = split_uri("s3://" + address[len("s3://") :])
         return BucketInbox(bucket, prefix if prefix.endswith("/") or not prefix else f"{prefix}/", client)
-    folder = path_of(address) if address.lower().startswith("file://") else Path(address)
-    if not folder.is_dir():
-        raise SourceNotFoundError(f"there is no folder {address}", _ACCEPTED)
-    return FolderInbox(folder.resolve())
+    try:
+        folder = path_of(address) if address.lower().startswith("file://") else Path(address)
+        return FolderInbox(folder.resolve())
+    except (ValueError, RuntimeError, OSError) as error:  # a NUL in the path; links in a circle
+        raise SourceNotFoundError(f"there can be no folder {shown(address)}", _ACCEPTED) from error

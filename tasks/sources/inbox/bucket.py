@@ -39,6 +39,11 @@ class BucketInbox:
         """What it is called."""
         return f"s3://{self.bucket}/{self.prefix}"
 
+    def check(self) -> None:
+        """Raise unless it can be looked into now. Raises as `look`."""
+        with refusals(self.address):
+            next(list_objects(self.client(), self.bucket, self.prefix), None)
+
     def look(self) -> InboxSnapshot:
         """Return what is there now.
 

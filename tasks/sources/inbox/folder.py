@@ -11,7 +11,7 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,22 @@ class FolderInbox:
         """What it is called."""
         return self.folder.as_uri()
 
+    def check(self) -> None:
+        """Raise unless it can be looked into now. Raises as `look`."""
+        with self._refusals(), os.scandir(self.folder):
+            pass
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        name = shown(str(self.folder))
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SourceNotFoundError(f"there is no folder {name}", "make it, or name another") from error
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SourceUnreadableError(f"cannot look into {name}: {reason}") from error
+
     def look(self) -> InboxSnapshot:
         """Return what is there now.
 
@@ -48,13 +64,8 @@ class FolderInbox:
             SourceNotFoundError, SourceUnreadableError: there is no such folder, or it may not be read.
         """
         unreadable: list[str] = []
-        try:
+        with self._refusals():
             found = {self._relative(path): path for path in walk(self.folder, unreadable)}
-        except FileNotFoundError as error:
-            raise SourceNotFoundError(f"there is no folder {shown(str(self.folder))}") from error
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise SourceUnreadableError(f"cannot look into {shown(str(self.folder))}: {reason}") from error
         recordings = sorted(filter(is_recording, found))
         others = {path: _mark(found[path]) for path in found.keys() - set(recordings)}
         linked = sorted(path for path in others if not is_hidden(path) and _is_linked_folder(found[path]))
@@ -121,8 +132,11 @@ class FolderInbox:
         """Raise SettingsError unless recordings can be moved to a place."""
         if place.lower().startswith("s3://"):
             raise SettingsError(f"recordings of a folder cannot be moved to {place}", "name a folder")
-        if _folder_of(place).resolve().is_relative_to(self.folder):
+        folder = _folder_of(place).resolve()
+        if folder.is_relative_to(self.folder):
             raise SettingsError(f"{place} lies in the inbox", "name a folder outside it")
+        if folder.exists() and not folder.is_dir():
+            raise SettingsError(f"{place} is a file, and recordings are moved to a folder", "name a folder")
 
     def put_away(self, entry: Entry, place: str) -> str:
         """Move a recording to a folder outside the inbox; returns where it is now. Raises as `reject`."""

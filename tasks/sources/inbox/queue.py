@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -13,9 +14,9 @@ from urllib.parse import unquote, unquote_plus
 
 import boto3.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.storage.objects.s3_client import AwsService, aws_errors
 from stenoflow.tasks.errors import SettingsError, SourceOutOfReachError
 from stenoflow.tasks.sources.inbox import Inbox
 from stenoflow.tasks.sources.inbox.bucket import BucketInbox
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 # SQS's own longest.
 _WAIT_S: Final = 20
 _MOST_MESSAGES: Final = 10
+_SQS: Final = AwsService(
+    "SQS", "check its address and region, and that sqs:ReceiveMessage and sqs:DeleteMessage are allowed"
+)
 _REGION: Final = re.compile(r"https?://sqs\.([a-z0-9-]+)\.")
 
 
@@ -45,15 +49,10 @@ class EventQueue:
 
     def check(self) -> None:
         """Ask the queue for a message, and leave it there. Raises SettingsError where that fails."""
-        try:
+        with _settings_errors(self.url):
             self.client.receive_message(
                 QueueUrl=self.url, MaxNumberOfMessages=1, WaitTimeSeconds=0, VisibilityTimeout=0
             )
-        except (BotoCoreError, ClientError) as error:
-            raise SettingsError(
-                f"the queue {self.url} cannot be read: {error}",
-                "check its address, and that sqs:ReceiveMessage is allowed",
-            ) from error
 
     def receive(self, wait_s: int = _WAIT_S) -> list[Announcement]:
         """Wait for messages, 20 s at most, and return those that are events of S3.
@@ -64,11 +63,12 @@ class EventQueue:
             SourceOutOfReachError: it does not answer.
         """
         try:
-            answer = self.client.receive_message(
-                QueueUrl=self.url, MaxNumberOfMessages=_MOST_MESSAGES, WaitTimeSeconds=wait_s
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise SourceOutOfReachError(f"the queue {self.url} does not answer: {error}") from error
+            with aws_errors(f"the queue {self.url}", _SQS):
+                answer = self.client.receive_message(
+                    QueueUrl=self.url, MaxNumberOfMessages=_MOST_MESSAGES, WaitTimeSeconds=wait_s
+                )
+        except StorageError as error:
+            raise SourceOutOfReachError(error.message, error.hint) from error
         return list(self._announcements(answer.get("Messages", [])))
 
     def _announcements(self, messages: list[dict[str, Any]]) -> Iterator[Announcement]:
@@ -96,9 +96,10 @@ class EventQueue:
 
     def _acknowledge(self, receipt: str) -> None:
         try:
-            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=receipt)
-        except (BotoCoreError, ClientError) as error:
-            _log.warning("a message in %s will come again: %s", self.url, error)
+            with aws_errors(f"the queue {self.url}", _SQS):
+                self.client.delete_message(QueueUrl=self.url, ReceiptHandle=receipt)
+        except StorageError as error:
+            _log.warning("a message will come again: %s", error)
 
 
 def open_queue(url: str, inbox: Inbox) -> EventQueue:
@@ -111,17 +112,24 @@ def open_queue(url: str, inbox: Inbox) -> EventQueue:
         raise SettingsError("a queue is for an inbox in S3", "a folder is looked into at the interval")
     region = _REGION.match(url)
     config = Config(retries={"mode": "standard"}, read_timeout=_WAIT_S + 10)
-    try:
+    with _settings_errors(url):
         client = boto3.session.Session().client(
             "sqs", region_name=region[1] if region else None, config=config
         )
-    except (BotoCoreError, ValueError) as error:
-        raise SettingsError(
-            f"the queue {url} cannot be used: {error}", "check its address, and AWS_REGION"
-        ) from error
     queue = EventQueue(url, inbox, client)
     queue.check()
     return queue
+
+
+@contextmanager
+def _settings_errors(url: str) -> Iterator[None]:
+    """Raise SettingsError for what boto3 raises of a queue."""
+    try:
+        with aws_errors(f"the queue {url}", _SQS):
+            yield
+    except StorageError as error:
+        hint = error.hint or _SQS.access_hint
+        raise SettingsError(error.message, hint) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from stenoflow.tasks.context import open_context
+from stenoflow.tasks.settings import load_settings
 from tests.flows.conftest import Command, Meeting, read_artifact
 from tests.flows.desk.conftest import Desk
 from tests.servers.audio_api import AudioApiServer
@@ -218,3 +220,22 @@ def test_health_says_what_needs_a_person(desk: Desk, stenoflow: Command, tmp_pat
     page = desk.text("/desk/health")
     assert "Nothing needs a person" not in page
     assert "silence.wav" in desk.text("/?needs=1")
+
+
+def test_health_shows_an_inbox_that_cannot_be_looked_into(desk: Desk) -> None:
+    state = {"type": "FAILED", "message": "there is no folder /mnt/<gone>"}
+    desk.prefect.running = [{"state": state, "end_time": "2026-11-30T10:00:00.5Z"}]
+    page = desk.text("/desk/health")
+    assert "Nothing needs a person" not in page
+    assert "No look has succeeded yet, the last at 2026-11-30 10:00" in page
+    assert "there is no folder /mnt/&lt;gone&gt;" in page
+    # A later look succeeded, and was deleted since: it found nothing new.
+    inbox = load_settings().inboxes[0].prefix
+    with open_context(load_settings()) as context:
+        context.inboxes.looked(inbox)
+    desk.prefect.running[0]["end_time"] = "2020-01-01T00:00:00Z"
+    assert "Nothing needs a person" in desk.text("/desk/health")
+    desk.prefect.running[0]["end_time"] = "2100-01-01T00:00:00Z"
+    assert "Each look since 2" in desk.text("/desk/health")
+    desk.prefect.running = [{"no": "answer"}]
+    assert "Nothing needs a person" in desk.text("/desk/health")

@@ -151,3 +151,31 @@ def test_a_place_in_the_inbox_or_of_another_kind_is_refused(
 ) -> None:
     with pytest.raises(SettingsError):
         inbox.check_place(place.format(bucket.name))
+
+
+@pytest.mark.parametrize(
+    ("unset", "said"),
+    [
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "no credentials are set (set AWS_ACCESS_KEY_ID"),
+        (("AWS_SECRET_ACCESS_KEY",), "of the credentials, AWS_SECRET_ACCESS_KEY is missing"),
+        (("AWS_DEFAULT_REGION",), "no region is set (set AWS_DEFAULT_REGION"),
+        ((), "is not there, or not for us (check its address and region"),
+    ],
+)
+def test_a_queue_that_cannot_be_read_says_what_to_set(
+    inbox: BucketInbox,
+    sqs: tuple[str, Any],
+    unset: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # boto3 does not read it.
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for name in unset:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as raised:
+        open_queue(sqs[0] if unset else f"{sqs[0]}-none", inbox)
+    assert f"the queue {sqs[0]}" in str(raised.value)
+    assert said in str(raised.value)
+    for words in ("An error occurred", "Unable to locate", "You must specify"):
+        assert words not in str(raised.value)

@@ -187,6 +187,7 @@ class TestErrors:
         [
             ("AWS_PROFILE", "nobody", StoreAccessError, "nobody"),
             ("AWS_ENDPOINT_URL_S3", "not a url", ObjectStoreError, "not a url"),
+            ("AWS_DEFAULT_REGION", "no region", ObjectStoreError, "'no region' is no region"),
         ],
     )
     def test_settings_that_make_no_sense(
@@ -201,8 +202,9 @@ class TestErrors:
         set_aws_environment(monkeypatch, NOWHERE)
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        with pytest.raises(StoreAccessError, match="credentials"):
+        with pytest.raises(StoreAccessError, match="no credentials are set") as raised:
             open_store("s3://bucket").check()
+        assert "AWS_ACCESS_KEY_ID" in raised.value.hint
 
 
 def test_a_lazy_client_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
