@@ -250,7 +250,8 @@ async def ingest(  # noqa: PLR0917 - Prefect gives them by name
         queue: An SQS queue of the bucket's events; what it announces is taken too, without waiting for it.
     """
     with open_flow_run_context() as context:
-        asked, failed = 0, None
+        asked = 0
+        failed: State[None] | None = None
         try:
             box = open_inbox(inbox, context.s3)
             if done_to is not None:

@@ -34,7 +34,7 @@ _COMMANDS = {
     "init": ("init", "Write a commented stenoflow.toml into the home; one that is there stays."),
     "doctor": (
         "doctor",
-        "Check ffmpeg, database, store, server, key, models, disk, proxy and clock; nothing is charged.",
+        "Check ffmpeg, database, store, server, key, models, inboxes, disk, proxy; nothing is charged.",
     ),
     "transcribe": ("transcribe", "Transcribe recordings: text, subtitles and JSON, with what each cost."),
     "estimate": (

@@ -57,7 +57,7 @@ class Finding:
 
 
 def doctor(json: options.Json = False) -> None:
-    """Check ffmpeg, database, store, server, key, models, inboxes, disk, proxy, clock; nothing is charged.
+    """Check ffmpeg, database, store, server, key, models, inboxes, disk, proxy; nothing is charged.
 
     Example: [bold]stenoflow doctor[/]
     """
