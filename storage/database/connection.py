@@ -261,20 +261,23 @@ def copy_before_upgrade(database: Database) -> Path | None:
 
     None: there is nothing to copy, for it is another database, has no tables yet, or is up to date.
     """
-    current = _current(database)
+    return _copy_of(database, _current(database))
+
+
+def _copy_of(database: Database, current: str | None) -> Path | None:
     if not database.is_embedded or current in {None, migrations.HEAD}:
         return None
     file = Path(database.engine.url.database or "")
     return file.with_name(f"{file.name}.{current}")
 
 
-def _back_up(database: Database) -> None:
+def _back_up(database: Database, current: str | None) -> None:
     """Copy the embedded database to a file beside it, whole and consistent, and say so.
 
     Raises:
         DatabaseError: it cannot be copied.
     """
-    copy = copy_before_upgrade(database)
+    copy = _copy_of(database, current)
     if copy is None:
         return
     try:
@@ -324,7 +327,7 @@ def upgrade(database: Database, *, backup: bool = True) -> str:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
             elif backup:
                 # Under the lock: what another process has upgraded meanwhile is no copy of what was before.
-                _back_up(database)
+                _back_up(database, _revision_in(connection))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
@@ -364,6 +367,10 @@ def check_not_newer(database: Database, current: str | None) -> None:
 
 def _current(database: Database) -> str | None:
     with database.read() as session:
-        if not inspect(session.connection()).has_table("alembic_version"):
-            return None
-        return session.scalar(select(column("version_num")).select_from(table("alembic_version")))
+        return _revision_in(session.connection())
+
+
+def _revision_in(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
