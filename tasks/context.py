@@ -67,7 +67,7 @@ class AppContext:
         free_mb = shutil.disk_usage(home).free // 1_000_000
         if free_mb < self.settings.least_free_mb:
             raise DiskFullError(
-                f"{free_mb} MB are left for {home}; {self.settings.least_free_mb} MB are needed to begin",
+                f"{free_mb:,} MB are left for {home}; {self.settings.least_free_mb:,} MB are needed to begin",
                 "free some space, or let STENOFLOW_HOME name another place",
             )
 

@@ -68,9 +68,48 @@ def formats(incomplete: str) -> list[str]:
     """Complete a format of artifacts; behind a comma, the next one."""
     from stenoflow.tasks.artifacts.formats import FORMATS  # noqa: PLC0415 - for this alone
 
+    return _next_of(incomplete, FORMATS)
+
+
+def speech_formats(incomplete: str) -> list[str]:
+    """Complete a format of speech."""
+    from stenoflow.tasks.api.speech import SPEECH_FORMATS  # noqa: PLC0415 - for this alone
+
+    return _beginning(incomplete, SPEECH_FORMATS)
+
+
+def allowable(incomplete: str) -> list[str]:
+    """Complete an option that files beside recordings may give; behind a comma, the next one."""
+    from stenoflow.tasks.sources.inbox.options import ALLOWABLE  # noqa: PLC0415 - for this alone
+
+    return _next_of(incomplete, ALLOWABLE)
+
+
+def providers(incomplete: str) -> list[str]:
+    """Complete a provider that transcribes; behind a comma, the next one."""
+    with _context() as context:
+        if context is None:
+            return []
+        listed = context.models.listed.values()
+        return _next_of(incomplete, sorted({name for model in listed for name in model.providers}))
+
+
+def recordings(incomplete: str) -> list[tuple[str, str]]:
+    """Complete the id of a recording, with its name; the newest come first."""
+    from stenoflow.storage.database.reports import JobFilter  # noqa: PLC0415 - SQLAlchemy, for this alone
+
+    with _context() as context:
+        if context is None:
+            return []
+        found = context.reports.jobs(JobFilter(), limit=_MOST_JOBS)
+        names = {line.recording.id: line.recording.name for line in found}
+        return [(id_, name) for id_, name in names.items() if id_.startswith(incomplete)]
+
+
+def _next_of(incomplete: str, names: Iterable[str]) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
     chosen = before.split(",")
-    return [f"{before}{comma}{name}" for name in _beginning(last, FORMATS) if name not in chosen]
+    return [f"{before}{comma}{name}" for name in _beginning(last, names) if name not in chosen]
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -188,6 +188,30 @@ def is_live() -> bool:
     return messages.is_terminal and _log is None
 
 
+def _wrapped(text: str, to: Console, *, indent: int = 0) -> str:
+    """Break a text between words where a terminal would within; what is longer than a line stays whole.
+
+    Args:
+        text: with its own lines.
+        to: where it is printed.
+        indent: the columns before each line; the first one's stand there already.
+    """
+    if not to.is_terminal:
+        return text
+    width = to.width - indent
+    lines: list[str] = []
+    for line in text.split("\n"):
+        begun = ""
+        for part in re.findall(r" *[^ ]+", line):
+            if begun and cell_len(begun + part) > width and cell_len(part) <= width:
+                lines.append(begun)
+                begun = part.lstrip(" ")
+            else:
+                begun += part
+        lines.append(begun)
+    return f"\n{' ' * indent}".join(lines)
+
+
 def is_one_place() -> bool:
     """Tell whether results and messages are read in one place: on a terminal, or in one pipe or file."""
     if results.is_terminal:
@@ -204,7 +228,7 @@ def say(text: str, *, job: str | None = None, run: str | None = None, warning: b
     if _log is not None:
         _log.log(logging.WARNING if warning else logging.INFO, text, extra={"job": job, "run": run})
         return
-    messages.print(harmless(text), markup=False)
+    messages.print(_wrapped(harmless(text), messages), markup=False)
 
 
 def warn(text: str) -> None:
@@ -223,13 +247,16 @@ class WarningsForPeople(logging.Handler):
 
 def result(text: str) -> None:
     """Print a result, on stdout."""
-    sys.stdout.write(harmless(text) + "\n")
+    text = harmless(text)
+    # What has lines of its own, such as CSV, keeps them.
+    sys.stdout.write((text if "\n" in text else _wrapped(text, results)) + "\n")
     sys.stdout.flush()
 
 
 def fact(name: str, text: str) -> None:
     """Print what something is called and what it is, on stdout."""
-    results.print(Text.assemble((f"{name:14}", "dim"), harmless(text)))
+    text = _wrapped(harmless(text), results, indent=14)
+    results.print(Text.assemble((f"{name:14}", "dim"), text))
 
 
 def json_line(line: Mapping[str, Any] | str) -> None:
@@ -252,6 +279,7 @@ def complain(error: StenoflowError) -> None:
         _log.error(f"{error.message}{hint}", extra={"error": error.kind, "job": error.job_id})
         return
     messages.print("[bold red]error:[/] ", end="")
-    messages.print(harmless(error.message), markup=False)
+    messages.print(_wrapped(harmless(error.message), messages, indent=7), markup=False)
     if error.hint:
-        messages.print(f"       {harmless(error.hint)}", markup=False, style="dim")
+        hint = _wrapped(harmless(error.hint), messages, indent=7)
+        messages.print(f"       {hint}", markup=False, style="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stenoflow.flows.cli import console, options
-from stenoflow.flows.cli.console import Column, json_line, print_list, say
+from stenoflow.flows.cli.console import Column, json_line, print_list, say, shorten
 from stenoflow.storage.database.costs import Spending
 from stenoflow.storage.database.reports import JobFilter, JobLine
 from stenoflow.storage.database.rows import LEAST_OF_ID
@@ -50,13 +51,14 @@ def jobs(
             json_line(summary(line))
         return
     if lines:
-        print_list(_COLUMNS, [_row(line) for line in lines], [_remark(line) for line in lines])
+        _print_lines(lines)
     elif only == JobFilter():
         say("There are no jobs yet. Begin with: stenoflow transcribe RECORDING, or: stenoflow demo")
     else:
         say("No job is like that; stenoflow jobs lists all.")
     if more:
-        say(f"These are the newest {limit}; --limit shows more, --search and --tag fewer.")
+        newest = "This is the newest one" if limit == 1 else f"These are the newest {limit}"
+        say(f"{newest}; --limit shows more, --search and --tag fewer.")
 
 
 _COLUMNS = (
@@ -68,8 +70,33 @@ _COLUMNS = (
     Column("tag", give=True),
     Column("name", give=True),
 )
+_SHORT_TAG = 8
+_NAMES = [column.name for column in _COLUMNS]
+# Columns of a terminal; with fewer, a tag is cut before a name is.
+_WIDE = 110
 SHORT_ID = 8
 """Characters of an id where people read it."""
+
+
+def _print_lines(lines: Sequence[JobLine]) -> None:
+    """Print jobs, their costs by the decimal point; names have what room there is."""
+    rows = [list(_row(line)) for line in lines]
+    cost, tag = _NAMES.index("cost"), _NAMES.index("tag")
+    decimals = max(len(_fraction(row[cost])) for row in rows)
+    is_narrow = console.results.is_terminal and console.results.width < _WIDE
+    for row in rows:
+        amount, space, rest = row[cost].partition(" ")
+        row[cost] = f"{amount}{' ' * (decimals - len(_fraction(amount)))}{space}{rest}"
+        row[tag] = shorten(row[tag], _SHORT_TAG) if is_narrow else row[tag]
+    columns = list(_COLUMNS)
+    if is_narrow and not any(row[tag] for row in rows):
+        rows = [[*row[:tag], *row[tag + 1 :]] for row in rows]
+        del columns[tag]
+    print_list(columns, rows, [_remark(line) for line in lines])
+
+
+def _fraction(cost: str) -> str:
+    return cost.partition(" ")[0].partition(".")[2]
 
 
 def _row(line: JobLine) -> tuple[str, ...]:

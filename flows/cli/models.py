@@ -63,16 +63,13 @@ def models(
         _fetch(settings, json=json)
         return
     tables, prices = tables_of(settings), load_prices(settings)
-    rows = list(model_rows(tables, prices))
+    in_use = _in_use(settings)
+    used = [UsedModel(each, provider_name(settings, each), name) for each, name in sorted(in_use)]
+    rows = [*model_rows(tables, prices), *unlisted_rows(tables, prices, used)]
     if check:
         rows = asyncio.run(_checked(settings, rows, [kind] if kind else list(ModelKind)))
-    in_use = _in_use(settings)
-    if not check:
-        rows += unlisted_rows(
-            tables,
-            prices,
-            [UsedModel(each, provider_name(settings, each), name) for each, name in sorted(in_use)],
-        )
+    kinds = [*ModelKind, None]
+    rows.sort(key=lambda row: kinds.index(row.kind))
     rows = [row for row in rows if kind is None or row.kind in {kind, None}]
     if json:
         for row in rows:

@@ -91,6 +91,7 @@ _ARGUMENTS = {
     "text": "TEXT|-",
 }
 _COMPLETIONS = {
+    "allow": completion.allowable,
     "chat_model": completion.chat_models,
     "formats": completion.formats,
     "job": completion.jobs,
@@ -98,6 +99,8 @@ _COMPLETIONS = {
     "language": completion.languages,
     "languages": completion.languages,
     "model": completion.models,
+    "providers": completion.providers,
+    "successor": completion.models,
     "speech_model": completion.speech_models,
     "tag": completion.tags,
     "voice": completion.voices,
@@ -106,6 +109,9 @@ _COMPLETIONS = {
 _COMPLETIONS_OF = {
     ("digest", "model"): completion.chat_models,
     ("digest", "formats"): None,
+    ("forget", "recording"): completion.recordings,
+    ("reply", "format_"): completion.speech_formats,
+    ("speak", "format_"): completion.speech_formats,
     ("speak", "model"): completion.speech_models,
 }
 

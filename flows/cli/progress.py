@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import RenderableType
 from rich.markup import escape
@@ -193,7 +193,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
             row.last_line = line
             say(line, job=row.job, run=self._context.run_id)
 
-    def _times(self, row: _Row, progress: Sequence[JobProgress], *, ended: bool) -> dict[str, str]:
+    def _times(self, row: _Row, progress: Sequence[JobProgress], *, ended: bool) -> dict[str, Any]:
         """Tell how fast this run is, and how long it takes yet; what others did before it does not count."""
         took_s = time.monotonic() - row.begun_at
         done = sum(each.done for each in progress)
@@ -214,7 +214,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
 
 
 # What the columns show before anything is known; those of times are as wide as later.
-_NOTHING_YET = {"counted": "", "cost": "", "speed": " " * 6, "left": " " * 8, "took": " " * 7}
+_NOTHING_YET: dict[str, Any] = {"counted": "", "cost": "", "speed": " " * 6, "left": " " * 8, "took": " " * 7}
 
 
 def _counted(row: _Row, progress: Sequence[JobProgress]) -> str:

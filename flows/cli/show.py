@@ -141,6 +141,7 @@ def _print_facts(line: JobLine, details: Mapping[str, Any], view: JobView) -> No
         "job": job.id,
         "kind": "" if job.kind == JobKind.TRANSCRIBE else job.kind,
         "name": line.recording.name,
+        "recording": "" if job.kind == JobKind.SPEAK else line.recording.id,
         **{name: details[name] or "" for name in view.facts},
         "state": job.state,
         "error": (details["error"] or {}).get("message", ""),

@@ -180,7 +180,8 @@ def _precise(seconds_: float) -> str:
 
 
 def _print_questions(details: Mapping[str, Any], *, whole: bool) -> None:
-    _print_counts("questions", details["segments"])
+    # A reply has three steps, of which only one is a question.
+    _print_counts("steps" if _is_reply(details) else "questions", details["segments"])
     rows = []
     for each in details["segments"]:
         is_text, edges = each["activity"] == Activity.SPEECH, (each["start"], each["end"])
@@ -190,6 +191,10 @@ def _print_questions(details: Mapping[str, Any], *, whole: bool) -> None:
             rows.append((each["index"], each["activity"], *where, each["state"], each["attempts"], remark))
     if rows:
         print_rows(("question", "activity", "from", "to", "state", "requests", "remark"), rows)
+
+
+def _is_reply(details: Mapping[str, Any]) -> bool:
+    return bool(details["kind"] == JobKind.REPLY)
 
 
 def _print_pieces(details: Mapping[str, Any], *, whole: bool) -> None:

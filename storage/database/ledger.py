@@ -380,6 +380,11 @@ def _taken(request: Request) -> TakenError:
     return TakenError(f"segment {request.segment_index} of job {request.job_id} is asked for by another run")
 
 
+def _amount(micro: int) -> str:
+    """Write an amount with four decimals, or with six where it has more than four."""
+    return f"{micro / 1e6:.{4 if micro % 100 == 0 else 6}f}"
+
+
 def _check_job(session: Session, job: Job, more_micro: int, what: str) -> None:
     """Raise BudgetError if that much more could take a job over its own budget."""
     if job.budget_micro is None:
@@ -387,7 +392,7 @@ def _check_job(session: Session, job: Job, more_micro: int, what: str) -> None:
     exposure = session.scalar(select(func.sum(Charge.amount_micro)).where(Charge.job_id == job.id)) or 0
     if exposure + more_micro > job.budget_micro:
         raise BudgetError(
-            f"{what} could take job {job.id} over its budget of {job.budget_micro / 1e6:.4f} {CURRENCY}",
+            f"{what} could take job {job.id} over its budget of {_amount(job.budget_micro)} {CURRENCY}",
             "resume it with a larger --budget",
         )
 

@@ -190,7 +190,7 @@ def _of_transcription(model: Model) -> Iterator[str]:
     if model.translations:
         yield "translates"
     if model.max_seconds:
-        yield f"{model.max_seconds} s a call"
+        yield f"up to {model.max_seconds:,} s a call"
 
 
 def _of_chat(model: ChatModel) -> Iterator[str]:

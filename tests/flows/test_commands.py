@@ -28,6 +28,7 @@ from stenoflow.flows.cli import console
 from stenoflow.flows.cli.app import _COMMANDS as _TOP
 from stenoflow.flows.cli.app import app
 from stenoflow.tasks.engine.sample import script_text
+from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.transcript.text import spoken_form
 from tests.flows.conftest import Command, Meeting, read_artifact, write_settings
 from tests.servers.audio_api import AudioApiServer
@@ -327,6 +328,13 @@ def test_a_shell_completes_ids_models_voices_languages_formats_and_tags(
     assert completed("transcribe --languages en,fi") == ["en,fi"]
     assert completed("transcribe --formats srt,v") == ["srt,vtt"]
     assert completed("jobs --tag b") == ["board"]
+    assert completed("speak --format fl") == ["flac"]
+    assert completed("ingest --allow model,ta") == ["model,tag"]
+    assert completed("transcribe --providers gro") == ["groq"]
+    assert "gpt-4o-transcribe" in completed("rehearse --successor gpt-4o")
+    recording = stenoflow("show", job, "--json").line["recording"]
+    assert recording in stenoflow("show", job).out
+    assert completed(f"forget {recording[:4]}") == [recording]
     monkeypatch.setenv("STENOFLOW_DATABASE_URL", "nonsense")
     assert completed("show 0") == []
 
@@ -541,3 +549,16 @@ def test_what_is_wrong_is_said_in_words_of_ours(
     assert refused.exit_code == 2
     assert said in text
     assert not _OF_LIBRARIES.search(text)
+
+
+def test_lines_for_people_break_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(console, "messages", terminal)
+    long = "file:///" + 90 * "x"
+    text = f"{'one line of some length ' * 8}and then {long} at its end"
+    console.say(text)
+    console.complain(SettingsError(text, text))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    assert all(cell_len(line) <= 80 for line in plain.splitlines() if long not in line)
+    assert plain.split() == ["" + word for word in f"{text} error: {text} {text}".split()]

@@ -102,6 +102,8 @@ def test_a_model_in_use_that_the_table_lacks_is_listed_too(
         if row["in_use"]
     ]
     assert ("chat", "my-own", "127.0.0.1") in used
+    kinds = [row["kind"] for row in stenoflow("models", "--json").lines]
+    assert kinds == sorted(kinds, key=("transcription", "chat", "speech").index)
     assert {kind for kind, _, _ in used} == {"transcription", "chat", "speech"}
 
 

@@ -180,9 +180,9 @@ def choose_stream(info: MediaInfo, wanted: int | None, name: str) -> AudioStream
     if wanted is None:
         return info.default_stream
     if not 0 <= wanted < len(info.streams):
-        raise SettingsError(
-            f"{name} has {len(info.streams)} audio streams, numbered from 0; {wanted} is none"
-        )
+        number = len(info.streams)
+        has = "one audio stream, number 0" if number == 1 else f"{number} audio streams, 0 to {number - 1}"
+        raise SettingsError(f"{name} has {has}; there is none with the number {wanted}")
     return info.streams[wanted]
 
 

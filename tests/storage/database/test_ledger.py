@@ -232,6 +232,12 @@ def test_all_entries_of_a_request_stand_under_the_tag_that_it_was_begun_under(
     assert tags == {("board", True): 3, ("council", False): 3}
 
 
+def test_a_small_budget_is_said_as_it_is(ledger: Ledger, catalog: Catalog) -> None:
+    job_id = open_job(catalog, budget_micro=10)
+    with pytest.raises(BudgetError, match=r"over its budget of 0\.000010 USD"):
+        ledger.begin(request(job_id, 0))
+
+
 def test_a_request_that_could_pass_the_budget_is_not_stored(
     ledger: Ledger, catalog: Catalog, reports: Reports
 ) -> None:
