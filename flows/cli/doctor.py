@@ -20,6 +20,7 @@ from stenoflow.flows.cli.console import Column, json_line, print_list, say
 from stenoflow.storage.database.connection import check_not_newer, open_database, revision
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.storage.objects import open_store
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.client_settings import AudioApiSettings
 from stenoflow.tasks.api.model_table import ModelKind, ModelListing, UsedModel, today
 from stenoflow.tasks.api.network import open_http, proxy_for
@@ -107,7 +108,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             f"{hint}stenoflow init --print lists them",
         )
     if not unknown:
-        yield Finding("settings", OK, "all that are said are known")
+        yield Finding("settings", OK, "each of them is known")
 
 
 def _ffmpeg(_: Settings) -> Iterator[Finding]:
@@ -123,7 +124,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         return
     free_mb = shutil.disk_usage(there).free // 1_000_000
     enough = free_mb >= settings.least_free_mb
-    hint = "" if enough else f"free some space: {settings.least_free_mb} MB are needed to begin a job"
+    hint = "" if enough else f"free some space: {settings.least_free_mb:,} MB are needed to begin a job"
     yield Finding("home", OK if enough else ERROR, f"{home}, {free_mb:,} MB free", hint)
 
 
@@ -167,7 +168,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
         answer = asyncio.run(_ask(server))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         hint = "check OPENAI_BASE_URL, the network and the proxy"
-        yield Finding("server", ERROR, f"{url} does not answer: {_cause(error)}", hint)
+        yield Finding("server", ERROR, f"{url} does not answer: {plain_reason(error)}", hint)
         return
     yield Finding("server", OK, f"{provider_name(settings)} at {url} answers")
     if answer.status_code in {401, 403}:
@@ -179,10 +180,6 @@ def _server(settings: Settings) -> Iterator[Finding]:
         hint = "not every server lists its models; an address usually ends in /v1"
         yield Finding("key", WARNING, f"the list of models is refused with {answer.status_code}", hint)
     yield from _clock(answer.headers.get("date"))
-
-
-def _cause(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 async def _ask(server: AudioApiSettings) -> httpx.Response:
@@ -292,7 +289,7 @@ def _prefect(_: Settings) -> Iterator[Finding]:
         condition = OK if answer.is_success else WARNING
         said = f"{url} answers with status {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        condition, said = WARNING, f"{url} does not answer: {_cause(error)}"
+        condition, said = WARNING, f"{url} does not answer: {plain_reason(error)}"
     hint = "" if condition == OK else "check PREFECT_API_URL; jobs run all the same, but are not shown there"
     yield Finding("prefect", condition, said, hint)
 
