@@ -29,6 +29,7 @@ _NOT_RUN = {
     r"make [a-z-]+": "installs, or runs tests: the targets are compared with the Makefile",
     r"pip install ": "needs a network; the wheel is installed by test_deploy.py",
     r"export [A-Z_]+=": "names what the reader has",
+    r"prefect (work-(pool|queue) create|deploy) ": "needs Prefect's server; test_deploy.py has one",
     r"prefect (server|worker) start": "does not end by itself; test_serve.py and `make fleet` start both",
     r"\.venv/bin/python -m tests\.": "takes minutes, or speech of one's own: the programs are there",
     r"mkdir |apt-get |for package ": "needs Debian's packages of Ceph",

@@ -248,7 +248,10 @@ def test_a_job_says_once_what_it_lacks_and_what_to_do(
     assert line["status"] == "partial"
     message = line["error"]["message"]
     assert message.count("resume") == 1
-    assert len(re.findall(r"\d\d:\d\d:\d\d-", message)) == 1
+    gaps = re.findall(r"(\d\d:\d\d:\d\d)-(\d\d:\d\d:\d\d)", message)
+    assert gaps
+    # Which segments come first, nobody knows; what touches is one.
+    assert not {end for _, end in gaps} & {start for start, _ in gaps}
     shown = stenoflow("show", line["job"]).out
     assert shown.count("answered 400") == 1
     assert stenoflow("jobs").out.count(meeting.path.name) == 1
