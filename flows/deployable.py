@@ -25,13 +25,12 @@ from stenoflow.flows.deployment_context import (
 from stenoflow.flows.dispatch import (
     TAG,
     Stint,
-    delete_idle_looks,
     delete_unneeded,
     dispatch,
     empty_queue,
     ended_look,
     go_on_later,
-    recover_crashed_runs,
+    recover_and_tidy,
     recover_in_turn,
 )
 from stenoflow.flows.ingest import Claims, Moves
@@ -315,6 +314,5 @@ async def recover() -> State[None]:
     nothing are deleted, its own among them.
     """
     with open_flow_run_context() as context:
-        asked = await recover_crashed_runs(context)
-    await delete_idle_looks()
+        asked = await recover_and_tidy(context)
     return ended_look(asked, f"{asked} flow runs were asked for")

@@ -329,10 +329,16 @@ async def recover_in_turn(context: AppContext) -> None:
     """Recover what died, unless that has been done within the last minute; what fails is done by the next."""
     try:
         if await run_blocking(context.leases.take_turn, _RECOVER, _RECOVER_EVERY):
-            await recover_crashed_runs(context)
-            await delete_idle_looks()
+            await recover_and_tidy(context)
     except Exception as error:  # noqa: BLE001 - whatever ails a server must not end the recordings in hand
         _log.warning("what died could not be recovered: %s", error)
+
+
+async def recover_and_tidy(context: AppContext) -> int:
+    """Recover what died, and delete looks that found nothing; returns how many flow runs were asked for."""
+    asked = await recover_crashed_runs(context)
+    await delete_idle_looks()
+    return asked
 
 
 async def recover_crashed_runs(context: AppContext, *, at_start: bool = False) -> int:

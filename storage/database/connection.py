@@ -289,9 +289,9 @@ def _back_up(database: Database, current: str | None) -> None:
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
             copy.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else error
         raise DatabaseError(
-            f"the database {database.name} could not be copied to {copy.name} before its upgrade: {reason}",
+            f"the database {database.name} could not be copied to {copy.name} before its upgrade:"
+            f" {plain_reason(error)}",
             "free some space, or upgrade without a copy: stenoflow db upgrade --no-backup",
         ) from error
     _log.warning(
