@@ -181,17 +181,18 @@ async def ingest_recording(
 
 def _many_name() -> str:
     given = flow_run.parameters
-    return f"{len(given['recordings'])} recordings of {display_name(unquote(given['inbox']))}"
+    return f"{given['recordings']} recordings of {display_name(unquote(given['inbox']))}"
 
 
 @flow(name="ingest recordings", flow_run_name=_many_name, persist_result=False)
 async def ingest_recordings(
     inbox: str,
-    recordings: list[str],
-    options: RecordingOptions = _NOTHING_SAID,
-    reject: bool = False,  # noqa: FBT001, FBT002 - the form in the dashboard gives it by name
-    done_to: str | None = None,
+    batch: str,
+    recordings: int,  # noqa: ARG001 - names the run
     *,
+    options: RecordingOptions = _NOTHING_SAID,
+    reject: bool = False,
+    done_to: str | None = None,
     allow: list[Allowable] | None = None,
 ) -> State[None]:
     """Transcribe recordings of a drop folder until none waits, beside flow runs that do the same.
@@ -201,7 +202,8 @@ async def ingest_recordings(
 
     Args:
         inbox: A drop folder: DIR, or s3://bucket/prefix/.
-        recordings: The ids of what waits, in the order in which it is taken.
+        batch: The key under which they wait in the database.
+        recordings: How many there were.
         options: What is said of all recordings of the inbox.
         reject: Move what can never be taken to rejected/ beside the inbox.
         done_to: Move complete recordings there: DIR, or s3://bucket/prefix/.
@@ -214,11 +216,11 @@ async def ingest_recordings(
         scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         claims = Claims(scanner, runner, list(FORMATS), Moves(_log.info, reject, done_to), is_cancelled)
         stint = Stint(flow_run.id)
-        await runner.follow(claims.waiting(recordings, stint.is_over), outcomes.append)
+        await runner.follow(claims.waiting(batch, stint.is_over), outcomes.append)
         if not runner.is_cut_off:
             # What could not be taken, a later look finds.
-            goes_on = stint.has_ended and await run_blocking(runner.context.arrivals.has_waiting, recordings)
-            await (go_on_later(flow_run.id) if goes_on and flow_run.id else delete_unneeded(recordings))
+            goes_on = stint.has_ended and await run_blocking(runner.context.arrivals.has_waiting, batch)
+            await (go_on_later(flow_run.id) if goes_on and flow_run.id else delete_unneeded(batch))
     if not outcomes:
         return Completed(name="Skipped", message="others have all of them, or had them")
     return state_of(runner.context.settings, outcomes)

@@ -135,8 +135,8 @@ async def _handed_over(scanner: InboxScanner) -> set[str]:
     """Return the addresses of what flow runs, begun or not, are to transcribe."""
     async with get_client() as client:
         runs = await _runs_in(client, [_ONE, _MANY], _UNFINISHED)
-    ids = {id_ for run in runs for id_ in run.parameters.get("recordings", ())}
-    addresses = await run_blocking(scanner.context.arrivals.waiting_at, list(ids))
+    batches = {run.parameters["batch"] for run in runs if "batch" in run.parameters}
+    addresses = await run_blocking(scanner.context.arrivals.waiting_at, batches)
     return addresses | {run.parameters["source"] for run in runs if "source" in run.parameters}
 
 
@@ -181,17 +181,19 @@ async def _hand_over_many(
 ) -> int:
     """Ask for flow runs that share recordings: whichever is free takes the next, without starting a process.
 
-    Which they are stands in our database: the parameters tell ids only.
+    Which they are stands in our database: workers read the parameters of all that wait every few seconds.
     """
     arrivals, rules = scanner.context.arrivals, scanner.rules
-    await run_blocking(arrivals.expect, [(each.entry.source.uri, each.mark) for each, _ in some])
+    batch = hashlib.sha256("\n".join(last for _, last in some).encode()).hexdigest()
+    await run_blocking(arrivals.expect, batch, [(each.entry.source.uri, each.mark) for each, _ in some])
     given = RecordingOptions.model_validate(dict(rules.given)).model_dump(mode="json", exclude_unset=True)
-    ids = [each.id for each, _ in some]
-    parameters = {**said, "recordings": ids, "options": given, "allow": sorted(rules.allow)}
-    key = hashlib.sha256("\n".join(last for _, last in some).encode()).hexdigest()
+    shared = {"batch": batch, "recordings": len(some)}
+    parameters = {**said, **shared, "options": given, "allow": sorted(rules.allow)}
     runs = min(_MOST_SHARING, -(-len(some) // _LEAST_EACH))
     # Where there is no room for all of these, the others are deleted once nothing waits.
-    asked = [await ask_for(INGEST_RECORDINGS, parameters, f"{key} {number}", queue) for number in range(runs)]
+    asked = [
+        await ask_for(INGEST_RECORDINGS, parameters, f"{batch} {number}", queue) for number in range(runs)
+    ]
     return len(some) if any(asked) else 0
 
 
@@ -225,11 +227,11 @@ async def _is_in_the_way(run_id: str) -> bool:
         mine = await client.read_flow_run(UUID(run_id))
         due = await _runs_in(client, _ON_DEMAND, [StateType.SCHEDULED], due=True)
     # What takes from the same recordings does nothing that this one does not do.
-    shares = {"inbox": mine.parameters.get("inbox"), "recordings": mine.parameters.get("recordings")}
+    batch = mine.parameters.get("batch")
     return any(
         run.work_pool_name == mine.work_pool_name
         and _rank(run) <= _rank(mine)
-        and not shares.items() <= run.parameters.items()
+        and run.parameters.get("batch") != batch
         for run in due
     )
 
@@ -247,11 +249,11 @@ async def go_on_later(run_id: str) -> None:
         await ask_for(INGEST_RECORDINGS, run.parameters, f"next {run_id}", run.work_queue_name)
 
 
-async def delete_unneeded(recordings: Sequence[str]) -> None:
+async def delete_unneeded(batch: str) -> None:
     """Delete the flow runs that were to share recordings and have not begun: none of these waits any more."""
     async with get_client() as client:
         for run in await _runs_in(client, [_MANY], [StateType.SCHEDULED]):
-            if run.parameters.get("recordings") == list(recordings):
+            if run.parameters.get("batch") == batch:
                 with suppress(ObjectNotFound):
                     await client.delete_flow_run(run.id)
 

@@ -87,21 +87,21 @@ class Claims:
         )
 
     async def waiting(
-        self, ids: Sequence[str], is_over: Callable[[], Awaitable[bool]]
+        self, batch: str, is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[TranscribeWork]:
         """Yield the work on recordings that wait in the database, in their order, until none does.
 
         Args:
-            ids: of the recordings.
+            batch: the key under which they wait.
             is_over: asked before each but the first: take no more.
         """
-        arrivals, left = self.runner.context.arrivals, list(ids)
-        while not self.runner.is_cut_off and not (len(left) < len(ids) and await is_over()):
-            taken = await run_blocking(arrivals.take_next, left)
+        arrivals, had = self.runner.context.arrivals, set[str]()
+        while not self.runner.is_cut_off and not (had and await is_over()):
+            taken = await run_blocking(arrivals.take_next, batch, had)
             if taken is None:
                 return
             id_, address = taken
-            left.remove(id_)
+            had.add(id_)
             try:
                 entry = await run_blocking(self.scanner.inbox.find, address)
                 scanned = None if entry is None else await run_blocking(self.scanner.describe, entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,8 @@ from stenoflow.storage.database.tables import Arrival
 
 # SQLite takes a limited number of parameters.
 _AT_ONCE = 500
+# Beside what runs have in hand, one of these is free.
+_PAGE = 50
 _LONGEST_REST = timedelta(hours=1)
 # It has not come to its end, and is not put off.
 _OPEN = (Arrival.status.is_(None), Arrival.ended_at.is_(None))
@@ -140,21 +142,36 @@ class Arrivals:
             stored.run_id, stored.ended_at = self._run_id, None
             return True
 
-    def expect(self, recordings: Iterable[tuple[str, str]]) -> None:
-        """Note recordings, by address and mark, that wait until a run takes them."""
+    def expect(self, batch: str, recordings: Sequence[tuple[str, str]]) -> None:
+        """Note recordings that wait until a run takes them; what was put off waits again.
+
+        Args:
+            batch: the key under which they are taken, in this order.
+            recordings: their addresses and marks; what has ended, or is in hand, stays as it is.
+        """
         with self._database.write() as session:
-            for source, mark in recordings:
+            for place, (source, mark) in enumerate(recordings):
                 id_ = arrival_id(source, mark)
                 insert_missing(session, Arrival(id=id_, source=source, mark=mark, arrived_at=self._clock()))
+                stored = session.get_one(Arrival, id_, with_for_update=True)
+                is_held = stored.ended_at is None and self._leases.is_alive(session, stored.run_id)
+                if stored.status is None and not is_held:
+                    stored.batch, stored.place, stored.run_id, stored.ended_at = batch, place, None, None
 
-    def take_next(self, ids: Sequence[str]) -> tuple[str, str] | None:
-        """Take the first that waits of several arrivals for this run; what a dead run had taken waits, too.
+    def take_next(self, batch: str, but: Collection[str] = ()) -> tuple[str, str] | None:
+        """Take the first that waits of a batch for this run; what a dead run had taken waits, too.
+
+        Args:
+            batch: as it was expected.
+            but: ids that are passed over.
 
         Returns:
             Its id and address; None where none of them waits.
         """
         with self._database.write() as session:
-            for id_, holder in self._waiting(session, ids):
+            for id_, holder in self._waiting(session, batch):
+                if id_ in but:
+                    continue
                 # Whoever takes it at the same moment has locked it.
                 same = (Arrival.id == id_, Arrival.run_id.is_not_distinct_from(holder))
                 free = select(Arrival).where(*same, *_OPEN).with_for_update(skip_locked=True)
@@ -164,28 +181,32 @@ class Arrivals:
                     return id_, taken.source
         return None
 
-    def has_waiting(self, ids: Sequence[str]) -> bool:
-        """Tell whether one of several arrivals waits to be taken."""
+    def has_waiting(self, batch: str) -> bool:
+        """Tell whether one of a batch waits to be taken."""
         with self._database.read() as session:
-            return next(self._waiting(session, ids), None) is not None
+            return next(self._waiting(session, batch), None) is not None
 
-    def _waiting(self, session: Session, ids: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-        """Yield the ids of what waits to be taken, in the order asked for, and the dead run that has it."""
+    def _waiting(self, session: Session, batch: str) -> Iterator[tuple[str, str | None]]:
+        """Yield the ids of what waits to be taken, in their order, and the dead run that has it."""
         alive: dict[str | None, bool] = {None: False, self._run_id: False}
-        for first in range(0, len(ids), _AT_ONCE):
-            some = ids[first : first + _AT_ONCE]
-            query = select(Arrival.id, Arrival.run_id).where(Arrival.id.in_(some), *_OPEN)
-            holders = {each.id: each.run_id for each in session.execute(query)}
-            for id_ in filter(holders.__contains__, some):
-                holder = holders[id_]
+        columns = select(Arrival.id, Arrival.run_id, Arrival.place)
+        last = -1
+        while True:
+            query = columns.where(Arrival.batch == batch, Arrival.place > last, *_OPEN)
+            page = session.execute(query.order_by(Arrival.place).limit(_PAGE)).all()
+            for id_, holder, _ in page:
                 if holder not in alive:
                     alive[holder] = self._leases.is_alive(session, holder)
                 if not alive[holder]:
                     yield id_, holder
+            if len(page) < _PAGE:
+                return
+            last = page[-1].place
 
-    def waiting_at(self, ids: Sequence[str]) -> set[str]:
-        """Return the addresses of those of the ids that have not come to their end and are not put off."""
-        return {arrival.source for arrival in self._those(ids, *_OPEN)}
+    def waiting_at(self, batches: Collection[str]) -> set[str]:
+        """Return the addresses of what has not come to its end in some batches, and is not put off."""
+        with self._database.read() as session:
+            return set(session.scalars(select(Arrival.source).where(Arrival.batch.in_(batches), *_OPEN)))
 
     def drop(self, id_: str) -> None:
         """Remove an arrival of this run's that is there no more."""

@@ -290,10 +290,12 @@ class Charge(Base):
 class Arrival(Base):
     """A recording at one content that came into a drop folder; taken by a run, and ended once.
 
-    ``id`` is made of address and mark, which are too long for an index of their own.
+    ``id`` is made of address and mark, which are too long for an index of their own. ``batch`` names those
+    that flow runs share, which take them by ``place``.
     """
 
     __tablename__ = "arrivals"
+    __table_args__ = (Index("ix_arrivals_batch_place", "batch", "place"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     source: Mapped[str] = mapped_column(Text)
@@ -304,6 +306,8 @@ class Arrival(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     arrived_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    batch: Mapped[str | None] = mapped_column(String(64))
+    place: Mapped[int | None]
 
 
 class ConversationTurn(Base):

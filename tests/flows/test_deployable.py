@@ -371,7 +371,7 @@ def test_a_stint_is_over_once_others_need_its_place(prefect: Any, monkeypatch: p
         await registered("recover", "resume", "ingest_recordings", pool="stint")
         async with get_client() as client:
             named = await client.read_deployment_by_name("ingest recordings/stint")
-            asked = {"inbox": "there", "recordings": ["one", "two"]}
+            asked = {"inbox": "there", "batch": "these", "recordings": 2}
             run = await client.create_flow_run_from_deployment(named.id, parameters=asked)
         stint = Stint(str(run.id))
         seen = [await stint.is_over()]
@@ -381,7 +381,7 @@ def test_a_stint_is_over_once_others_need_its_place(prefect: Any, monkeypatch: p
                 seen.append(await stint.is_over())
             async with _waiting("resume/stint", {"job": "another"}, queue="bulk"):
                 seen.append(await stint.is_over())
-            async with _waiting("ingest recordings/stint", asked | {"recordings": ["three"]}):
+            async with _waiting("ingest recordings/stint", asked | {"batch": "others"}):
                 seen.append(await stint.is_over())
         return [*seen, await stint.is_over()]
 

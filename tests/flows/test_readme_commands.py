@@ -119,7 +119,6 @@ def recordings(meeting: Meeting, home: Path) -> None:
     write(Path("question.m4a"), script(5), 5, "-c:a", "aac")
     write(Path("call.wav"), script(15), 15, "-ac", "2")
     Path("chapter.txt").write_text("It was a dark night. Nobody came.", "utf-8")
-    Path("talk.txt").write_text("0 1 2 4 corrected", "utf-8")
     for folder in ("recordings", "inbox"):
         Path(folder).mkdir()
     shutil.copy(meeting.path, "recordings")
@@ -132,7 +131,8 @@ def recordings(meeting: Meeting, home: Path) -> None:
 def test_every_command_of_a_page_runs(page: str, stenoflow: Command, api: AudioApiServer) -> None:
     minutes = api.chat.chatter
     api.chat.chatter = lambda asked: minutes(asked) if "response_format" in asked else "It is."
-    line = stenoflow("transcribe", "board-meeting.m4a", "--json").line
+    line = stenoflow("transcribe", "board-meeting.m4a", "--out", "heard", "--formats", "txt", "--json").line
+    Path("talk.txt").write_text(Path("heard/board-meeting.txt").read_text("utf-8") + "corrected", "utf-8")
     names = {_JOB: line["job"][:6], _RECORDING: line["recording"]}
     for arguments in _commands(page):
         # A watch goes on until it is stopped: tests/flows/test_ingest.py stops it.

@@ -62,6 +62,12 @@ def _runs_of(client: SyncPrefectClient, name: str) -> list[str]:
     return [str(run.id) for run in client.read_flow_runs(flow_run_filter=named)]
 
 
+@pytest.fixture
+def own_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A server in which no test before has left deployments, or runs that `serve` would begin anew."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "served"))
+
+
 @pytest.mark.slow
 def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
     stenoflow: Command,
@@ -116,7 +122,7 @@ def test_an_inbox_of_the_settings_is_emptied_and_all_ends_with_the_command(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("stenoflow", "api")
+@pytest.mark.usefixtures("stenoflow", "api", "own_server")
 def test_what_a_queue_announces_is_taken_before_the_next_look(
     home: Path, bucket: Bucket, queue: Queue, meeting: Meeting, tmp_path: Path
 ) -> None:
@@ -204,11 +210,10 @@ def test_a_folder_that_is_missing_is_said_and_taken_once_it_is_there(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("stenoflow", "api")
+@pytest.mark.usefixtures("stenoflow", "api", "own_server")
 def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
     home: Path, meeting: Meeting, tmp_path: Path
 ) -> None:
-    # Of a name of its own: tests share Prefect's database.
     inbox = tmp_path / "look"
     inbox.mkdir()
     shutil.copy(meeting.path, inbox / "board of trustees.mp3")
@@ -227,18 +232,12 @@ def test_an_inbox_whose_look_was_killed_is_looked_into_after_the_next_start(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_server")
 def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
-    stenoflow: Command,
-    api: AudioApiServer,
-    meeting: Meeting,
-    home: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stenoflow: Command, api: AudioApiServer, meeting: Meeting, home: Path, tmp_path: Path
 ) -> None:
     from prefect.states import Cancelling
 
-    # A server in which no test before has left runs that `serve` would begin anew.
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "served"))
     api.delay_s = 3.0
     with command(["serve", "--port", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
@@ -261,12 +260,10 @@ def test_a_run_that_is_cancelled_in_the_dashboard_keeps_what_is_paid(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("stenoflow")
+@pytest.mark.usefixtures("stenoflow", "own_server")
 def test_a_desk_leaves_all_flow_runs_to_the_workers_of_its_server(
-    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, api: AudioApiServer, meeting: Meeting, tmp_path: Path
 ) -> None:
-    # A server in which no test before has left deployments.
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "served"))
     with command(["serve", "--port", "0", "--limit", "0"], tmp_path / "here") as process:
         assert process.stdout is not None
         address = address_of(process.stdout.readline().strip())

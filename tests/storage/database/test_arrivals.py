@@ -90,37 +90,67 @@ def test_what_waits_is_taken_in_order_by_whoever_is_free(
     ids = [arrival_id(*each) for each in waiting]
     addresses = [address for address, _ in waiting]
     with leases.held("first"), leases.held("second"):
-        first.expect(waiting[:3])
-        assert first.waiting_at(ids) == set(addresses[:3])
-        assert first.take_next(ids) == (ids[0], addresses[0])
-        assert second.take_next(ids) == (ids[1], addresses[1])
-        first.put_off(ids[0], "over the budget")
-        second.end(ids[1], "complete", "job", None)
-        assert first.take_next(ids) == (ids[2], addresses[2])
-        assert second.take_next(ids) is None
-        assert not second.has_waiting(ids)
-        assert second.waiting_at(ids) == {addresses[2]}
+        first.expect("these", waiting[:3])
+        first.expect("others", waiting[3:])
+        assert first.waiting_at({"these"}) == set(addresses[:3])
+        assert first.take_next("these", {ids[0]}) == (ids[1], addresses[1])
+        assert second.take_next("these") == (ids[0], addresses[0])
+        second.put_off(ids[0], "over the budget")
+        first.end(ids[1], "complete", "job", None)
+        assert first.take_next("these") == (ids[2], addresses[2])
+        assert second.take_next("these") is None
+        assert not second.has_waiting("these")
+        assert second.waiting_at({"these"}) == {addresses[2]}
         hands.now += LEASE
-        assert second.has_waiting(ids)
-        assert second.take_next(ids) == (ids[2], addresses[2])
+        assert second.has_waiting("these")
+        assert second.take_next("these") == (ids[2], addresses[2])
         first.drop(ids[2])
-        assert second.waiting_at(ids) == {addresses[2]}
+        assert second.waiting_at({"these"}) == {addresses[2]}
         second.drop(ids[2])
-        assert second.waiting_at(ids) == set()
+        assert second.waiting_at({"these"}) == set()
+        assert second.waiting_at({"these", "others"}) == {addresses[3]}
+
+
+def test_what_was_put_off_waits_again_once_it_is_expected_again(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(4)]
+    ids = [arrival_id(*each) for each in waiting]
+    with leases.held("first"), leases.held("second"):
+        first.expect("before", waiting)
+        assert [first.take_next("before", ids[:number])[0] for number in range(3)] == ids[:3]  # type: ignore[index]
+        first.put_off(ids[0], "over the budget")
+        first.end(ids[1], "complete", "job", None)
+        second.expect("again", waiting)
+        assert second.put_off_before(ids) == {}
+        assert second.take_next("again") == (ids[0], waiting[0][0])
+        assert second.take_next("again", {ids[0]}) == (ids[3], waiting[3][0])
+        # The one that another has in hand stays where it was.
+        assert second.take_next("again", {ids[0], ids[3]}) is None
+        assert first.waiting_at({"before"}) == {waiting[2][0]}
+
+
+def test_one_that_waits_behind_many_in_hand_is_found(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
+    waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(120)]
+    first.expect("many", waiting)
+    with leases.held("first"), leases.held("second"):
+        assert all([first.take_next("many", {arrival_id(*each) for each in waiting[:n]}) for n in range(119)])
+        assert second.take_next("many") == (arrival_id(*waiting[-1]), waiting[-1][0])
 
 
 def test_of_many_who_take_the_next_each_gets_another(
     database: Database, hands: Hands, leases: Leases
 ) -> None:
     waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(8)]
-    ids = [arrival_id(*each) for each in waiting]
-    arrivals(database, hands, leases, "0").expect(waiting)
+    arrivals(database, hands, leases, "0").expect("many", waiting)
 
     def take_all(run: int) -> list[str]:
-        mine = arrivals(database, hands, leases, str(run))
-        left, taken = list(ids), []
-        while (found := mine.take_next(left)) is not None:
-            left.remove(found[0])
+        mine, taken = arrivals(database, hands, leases, str(run)), list[str]()
+        while (found := mine.take_next("many", taken)) is not None:
             taken.append(found[0])
         return taken
 
@@ -128,7 +158,7 @@ def test_of_many_who_take_the_next_each_gets_another(
         for run in range(4):
             stack.enter_context(leases.held(str(run)))
         taken = at_once(4, take_all)
-    assert sorted(id_ for each in taken for id_ in each) == sorted(ids)
+    assert sorted(id_ for each in taken for id_ in each) == sorted(arrival_id(*each) for each in waiting)
 
 
 def test_another_content_at_an_address_is_known(database: Database, hands: Hands, leases: Leases) -> None:
