@@ -31,7 +31,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Completed, Crashed
+from prefect.states import Cancelled, Completed, Crashed
 
 from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 from stenoflow.flows.ingest import Moves, move_what_ended
@@ -225,7 +225,7 @@ async def _is_in_the_way(run_id: str) -> bool:
     """Tell whether another flow run would begin in this one's place: as urgent, and with other work."""
     async with get_client() as client:
         mine = await client.read_flow_run(UUID(run_id))
-        due = await _runs_in(client, _ON_DEMAND, [StateType.SCHEDULED], due=True)
+        due = await _runs_in(client, _ON_DEMAND, [StateType.SCHEDULED], until=datetime.now(UTC))
     # What takes from the same recordings does nothing that this one does not do.
     batch = mine.parameters.get("batch")
     return any(
@@ -302,6 +302,8 @@ _LOOKS = ["ingest", _RECOVER, "retain", "verify"]
 # Any other may need a place: what recovers is done by all that hold one.
 _ON_DEMAND = [*_FLOWS, "digest", "translate", *(each for each in _LOOKS if each != _RECOVER)]
 _RECOVER_EVERY = timedelta(minutes=1)
+# Until the next time, with what that may be late; a worker takes a flow run ten seconds before it is due.
+_RECOVERED_FOR = _RECOVER_EVERY + timedelta(seconds=30)
 # How long a flow run may be in a state before it must have said so: imports; images to be pulled, or a worker
 # of processes that has begun anew under its old name, so that nobody can tell.
 _STARTING = {StateType.RUNNING: timedelta(minutes=2), StateType.PENDING: timedelta(minutes=10)}
@@ -340,7 +342,21 @@ async def recover_and_tidy(context: AppContext) -> int:
     """Recover what died, and delete looks that found nothing; returns how many flow runs were asked for."""
     asked = await recover_crashed_runs(context)
     await delete_idle_looks()
+    await _cancel_next_recovery()
     return asked
+
+
+async def _cancel_next_recovery() -> None:
+    """Cancel the flow run of `recover` that is due next: what it would find has just been looked for.
+
+    While anything is alive, none of them begins so, each of which takes seconds of the processor to start.
+    """
+    until = datetime.now(UTC) + _RECOVERED_FOR
+    async with get_client() as client:
+        for run in await _runs_in(client, [_RECOVER], [StateType.SCHEDULED], until=until):
+            if run.auto_scheduled:
+                with suppress(ObjectNotFound):
+                    await client.set_flow_run_state(run.id, Cancelled(message="what is alive has done it"))
 
 
 async def recover_crashed_runs(context: AppContext, *, at_start: bool = False) -> int:
@@ -402,6 +418,8 @@ async def delete_idle_looks() -> int:
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[IDLE, _CANCELLED])),
                 deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+                # One that is deleted before its time, the scheduler would make again.
+                expected_start_time=_before(datetime.now(UTC)),
             ),
             limit=_MOST_DELETED,
         )
@@ -450,18 +468,17 @@ async def _free_slots(context: AppContext, client: PrefectClient, grace: timedel
 
 
 async def _runs_in(
-    client: PrefectClient, flows: list[str], states: Collection[StateType], *, due: bool = False
+    client: PrefectClient, flows: list[str], states: Collection[StateType], *, until: datetime | None = None
 ) -> list[FlowRun]:
-    """Return the flow runs of deployments that are in one of several states; ``due``: but not later ones."""
+    """Return the flow runs of deployments that are in one of several states; ``until``: due by then."""
     found: list[FlowRun] = []
-    until = FlowRunFilterExpectedStartTime.model_validate({"before_": datetime.now(UTC)}) if due else None
     while len(found) % _PAGE == 0:
         page = await client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),
             flow_run_filter=FlowRunFilter(
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
                 deployment_id=FlowRunFilterDeploymentId(is_null_=False),
-                expected_start_time=until,
+                expected_start_time=None if until is None else _before(until),
             ),
             limit=_PAGE,
             offset=len(found),
@@ -470,6 +487,10 @@ async def _runs_in(
         if not page:
             break
     return found
+
+
+def _before(moment: datetime) -> FlowRunFilterExpectedStartTime:
+    return FlowRunFilterExpectedStartTime.model_validate({"before_": moment})
 
 
 async def _has_lost_its_worker(client: PrefectClient, run: FlowRun) -> bool:

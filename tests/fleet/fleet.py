@@ -32,8 +32,10 @@ from tests.servers.s3_proxy import S3Proxy, s3_proxy
 from tests.servers.seaweedfs import find_weed, start_seaweedfs
 
 _ROOT = Path(__file__).parents[2]
-# Runs at once on one worker. With more jobs than that, both are at work.
-_RUNS = 3
+RUNS = 3
+"""Flow runs at once on one worker. With more jobs than that, all are at work."""
+CALLS = 5
+"""Calls at once of one flow run."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Fleet:
 
     def start_worker(self, name: str) -> subprocess.Popen[bytes]:
         """Start a worker."""
-        limits = ["--pool", "stenoflow", "--name", name, "--limit", str(_RUNS)]
+        limits = ["--pool", "stenoflow", "--name", name, "--limit", str(RUNS)]
         return self.start(name, "worker", "start", *limits)
 
     def prefect(self, *arguments: str) -> None:
@@ -222,8 +224,12 @@ def running_fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             # Compiled once, as what is installed from a wheel is.
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "STENOFLOW_CONCURRENCY": str(CALLS),
             "STENOFLOW_DATABASE_URL": ours,
             "STENOFLOW_STORE": "s3://store/artifacts",
+            # Nobody looks at its feed of events, nor has it automations.
+            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+            "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         }
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if theirs is not None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -557,6 +558,46 @@ def test_a_flow_run_that_dies_before_it_has_begun_is_asked_for_anew(prefect: Any
 
     as_they_are = [("lost", "Crashed", []), ("alive", "Running", []), ("lost", "Scheduled", ["recovered"])]
     assert prefect(act)[:3] == as_they_are
+
+
+@pytest.mark.program
+def test_while_something_is_alive_that_recovers_no_process_begins_for_it(prefect: Any) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+        from prefect.types.entrypoint import EntrypointType
+
+        from stenoflow.flows import deployable
+        from stenoflow.flows.dispatch import delete_idle_looks, recover_and_tidy
+
+        every = timedelta(seconds=50)
+        deployment = await deployable.recover.ato_deployment(
+            "again", interval=every, entrypoint_type=EntrypointType.MODULE_PATH
+        )
+        id_ = await deployment.aapply()
+        async with get_client() as client:
+
+            async def states() -> list[str | None]:
+                runs = [run for run in await all_runs() if run.deployment_id == id_]
+                return [run.state_name for run in sorted(runs, key=lambda run: run.expected_start_time)]
+
+            path: Any = f"/deployments/{id_}/schedule"
+            schedule = partial(client.request, "POST", path, json={"min_runs": 4})
+            asked = await client.create_flow_run_from_deployment(id_)
+            (await schedule()).raise_for_status()
+            with open_context(load_settings()) as context:
+                await recover_and_tidy(context)
+            await delete_idle_looks()
+            (await schedule()).raise_for_status()
+            seen = await states()
+            await client.delete_flow_run(asked.id)
+            await client.delete_deployment(id_)
+        return seen
+
+    # What is cancelled stays until its time, or it would be scheduled anew; what a person asked for is left.
+    asked, *others = prefect(act)
+    cancelled = others.count("Cancelled")
+    assert (asked, cancelled in {1, 2}) == ("Scheduled", True)
+    assert others[: cancelled + 1] == ["Cancelled"] * cancelled + ["Scheduled"]
 
 
 @pytest.mark.program

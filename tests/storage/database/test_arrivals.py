@@ -138,7 +138,7 @@ def test_one_that_waits_behind_many_in_hand_is_found(
     waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(120)]
     first.expect("many", waiting)
     with leases.held("first"), leases.held("second"):
-        assert all([first.take_next("many", {arrival_id(*each) for each in waiting[:n]}) for n in range(119)])
+        assert all(first.take_next("many", {arrival_id(*each) for each in waiting[:n]}) for n in range(119))
         assert second.take_next("many") == (arrival_id(*waiting[-1]), waiting[-1][0])
 
 
