@@ -6,9 +6,9 @@ again after a moment, as its systemd unit would. Prefect's own database is in Po
 pg_trgm is installed (its migrations ask for that), or where STENOFLOW_TEST_POSTGRES names the folder of its
 programs. The whole trial takes an hour: FLEET="--recordings 1000 --longest 7200 --delay 8".
 
-In the end, one plain command without Prefect transcribes a hundred of the recordings: what the fleet spent of
-the processor beyond that, by the hour of sound, with all that was begun again after the kills, is what
-orchestration took.
+In the end, as many plain commands as there are workers transcribe a hundred of the recordings side by side,
+without Prefect: what the fleet spent of the processor beyond that, by the hour of sound, with all that was
+begun again after the kills, is what orchestration took.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import boto3.session
 from rich.console import Console
 
 from stenoflow.tasks.media.ffmpeg import find_ffmpeg
-from tests.fleet.fleet import CALLS, RUNS, Fleet, running_fleet
+from tests.fleet.fleet import Fleet, running_fleet
 from tests.fleet.spending import Spending, watching
 from tests.flows.processes import descendants
 from tests.instrument.recogniser import recognise
@@ -60,13 +60,15 @@ def main() -> int:
     parser.add_argument("--shortest", type=int, default=10, help="seconds of the shortest")
     parser.add_argument("--longest", type=int, default=600, help="seconds of the longest")
     parser.add_argument("--workers", type=int, default=4, help="two of them are killed")
+    parser.add_argument("--runs", type=int, default=1, help="flow runs at once of a worker")
+    parser.add_argument("--calls", type=int, default=15, help="calls at once of a flow run")
     parser.add_argument("--delay", type=float, default=5.0, help="seconds that the API takes for a call")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         answer = audio_api_server(lambda sound, _fields: recognise(sound), delay_s=options.delay)
         api = stack.enter_context(answer)
-        fleet = stack.enter_context(running_fleet(folder, api))
+        fleet = stack.enter_context(running_fleet(folder, api, options.calls))
         return _trial(fleet, api, _lengths(options), options)
 
 
@@ -84,24 +86,23 @@ def _trial(fleet: Fleet, api: AudioApiServer, lengths: list[int], options: argpa
     _drop(fleet, lengths)
     _console.log(f"{recordings} recordings of {sum(lengths) / 3600:.1f} h in all are there")
     began = time.monotonic()
-    workers = [fleet.start_worker(f"worker {each}").pid for each in range(options.workers)]
+    workers = [fleet.start_worker(f"worker {each}", options.runs).pid for each in range(options.workers)]
     watched = [fleet.server, *workers]
     with watching(watched) as spent:
-        in_flight = _endure(fleet, api, watched, recordings)
+        in_flight = _endure(fleet, api, watched, options)
     took_s = time.monotonic() - began
-    at_once = options.workers * RUNS * CALLS
-    _judge_time(api, options.delay, at_once, took_s)
+    _judge_time(api, options, took_s)
     failed = _judge(fleet, api, in_flight)
-    _judge_orchestration(fleet, at_once, spent, lengths)
+    _judge_orchestration(fleet, options, spent, lengths)
     return failed
 
 
-def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], recordings: int) -> int:
+def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], options: argparse.Namespace) -> int:
     """Have all that can go wrong do so while they work; return how many calls were in flight at the kills.
 
     ``watched``: the ids of the processes of Prefect's server and the workers; those that come are added.
     """
-    in_flight, workers = 0, watched[1:]
+    in_flight, workers, recordings = 0, watched[1:], options.recordings
     try:
         asked = ["-p", f"inbox={fleet.inbox}", "-p", 'allow=["priority"]']
         fleet.prefect("deployment", "run", "ingest/stenoflow", *asked)
@@ -111,7 +112,7 @@ def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], recordings: i
             _kill(workers[number])
             _console.log(f"killed a worker with all it had started; {api.busy} calls in flight in all")
             time.sleep(_RESTART_S)
-            watched.append(fleet.start_worker(f"worker {number}").pid)
+            watched.append(fleet.start_worker(f"worker {number}", options.runs).pid)
             if number == 0:
                 fleet.outage.begin()
                 time.sleep(2)
@@ -132,15 +133,15 @@ def _is_under_way(fleet: Fleet, api: AudioApiServer, least: float) -> bool:
     return fleet.complete() >= max(1, least) and fleet.at_work() > 0 and api.busy > 0
 
 
-def _judge_time(api: AudioApiServer, delay_s: float, at_once: int, took_s: float) -> None:
+def _judge_time(api: AudioApiServer, options: argparse.Namespace, took_s: float) -> None:
     """Say how long it took against the calls alone, as many at once as the flow runs have together.
 
     The API sees more of them for a moment: those of killed workers, whose places others have taken.
     """
-    calls = len(api.calls)
-    alone_s = calls * delay_s / at_once
+    calls, at_once = len(api.calls), options.workers * options.runs * options.calls
+    alone_s = calls * options.delay / at_once
     _console.log(
-        f"all complete after {took_s:.0f} s; {calls} calls of {delay_s:g} s, {at_once} at once, take"
+        f"all complete after {took_s:.0f} s; {calls} calls of {options.delay:g} s, {at_once} at once, take"
         f" {alone_s:.0f} s: all took {took_s / alone_s:.2f} times as long (aim: 1.3); {api.peak} at most"
     )
 
@@ -167,31 +168,36 @@ def _judge(fleet: Fleet, api: AudioApiServer, in_flight: int) -> int:
     return int(again > in_flight or exposed < 0.99 * billed or is_out_of_order)
 
 
-def _judge_orchestration(fleet: Fleet, at_once: int, spent: Spending, lengths: Sequence[int]) -> None:
-    """Say what was spent of the processor, against what the plain command spends for as much sound."""
+def _judge_orchestration(
+    fleet: Fleet, options: argparse.Namespace, spent: Spending, lengths: Sequence[int]
+) -> None:
+    """Say what was spent of the processor, against what plain commands spend for as much sound."""
     server_s = spent.own_s[fleet.server]
     workers_s = sum(spent.own_s.values()) - server_s
     runs_s = sum(each for pid, each in spent.started_s.items() if pid != fleet.server)
-    inbox, hours = _some(fleet, lengths)
-    plain_s = fleet.transcribe_plainly(inbox, at_once)
+    inboxes, hours = _some(fleet, lengths, options.workers)
+    plain_s = fleet.transcribe_plainly(inboxes, options.runs * options.calls)
     alone_s = plain_s * sum(lengths) / 3600 / hours
     total_s = server_s + workers_s + runs_s
     _console.log(
         f"of the processor, Prefect's server took {server_s:.0f} s, the workers {workers_s:.0f} s, flow runs"
-        f" with their programs {runs_s:.0f} s; one plain command took {plain_s:.0f} s for {hours:.1f} h"
+        f" with their programs {runs_s:.0f} s; plain commands took {plain_s:.0f} s for {hours:.1f} h"
     )
     _console.log(f"orchestration: {(total_s - alone_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
 
 
-def _some(fleet: Fleet, lengths: Sequence[int]) -> tuple[str, float]:
-    """Copy recordings of all lengths into an inbox of their own; return its address, and their hours."""
+def _some(fleet: Fleet, lengths: Sequence[int], inboxes: int) -> tuple[list[str], float]:
+    """Copy recordings of all lengths into inboxes of their own; return their addresses, and the hours."""
     client = boto3.session.Session().client("s3")
     bucket = fleet.inbox.split("/")[2]
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
     some = by_length[:: -(-len(lengths) // _MOST_PLAIN)]
-    for name in ("stenoflow.toml", *(f"{_name(number)}.mp3" for number in some)):
-        client.copy_object(Bucket=bucket, Key=f"some/{name}", CopySource=f"{bucket}/in/{name}")
-    return f"s3://{bucket}/some/", sum(lengths[number] for number in some) / 3600
+    for inbox in range(inboxes):
+        for name in ("stenoflow.toml", *(f"{_name(number)}.mp3" for number in some[inbox::inboxes])):
+            copied = f"{bucket}/in/{name}"
+            client.copy_object(Bucket=bucket, Key=f"some {inbox}/{name}", CopySource=copied)
+    addresses = [f"s3://{bucket}/some {inbox}/" for inbox in range(inboxes)]
+    return addresses, sum(lengths[number] for number in some) / 3600
 
 
 def _name(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,10 +32,6 @@ from tests.servers.s3_proxy import S3Proxy, s3_proxy
 from tests.servers.seaweedfs import find_weed, start_seaweedfs
 
 _ROOT = Path(__file__).parents[2]
-RUNS = 3
-"""Flow runs at once on one worker. With more jobs than that, all are at work."""
-CALLS = 5
-"""Calls at once of one flow run."""
 
 
 @dataclass(slots=True)
@@ -62,9 +58,9 @@ class Fleet:
     store: S3Proxy
     server: int
 
-    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        limits = ["--pool", "stenoflow", "--name", name, "--limit", str(RUNS)]
+    def start_worker(self, name: str, runs: int) -> subprocess.Popen[bytes]:
+        """Start a worker that has some flow runs at once."""
+        limits = ["--pool", "stenoflow", "--name", name, "--limit", str(runs)]
         return self.start(name, "worker", "start", *limits)
 
     def prefect(self, *arguments: str) -> None:
@@ -75,21 +71,31 @@ class Fleet:
         """Register the deployments, with `stenoflow deploy`."""
         assert self.start("operator", "deploy", "--pool", "stenoflow", program="stenoflow").wait() == 0
 
-    def transcribe_plainly(self, inbox: str, calls: int) -> float:
-        """Transcribe an inbox without Prefect, into another database and place; return its CPU seconds.
+    def transcribe_plainly(self, inboxes: Sequence[str], calls: int) -> float:
+        """Transcribe inboxes side by side without Prefect; return the CPU seconds of all.
 
-        ``calls``: at once.
+        Into another database and place, so that nothing is known of them.
+
+        Args:
+            inboxes: a command takes each.
+            calls: at once, of each.
         """
         without = {name: value for name, value in self.environment.items() if name != "PREFECT_API_URL"}
+        spent_s = 0.0
         with postgres_database(self.database) as database:
             ours = {"STENOFLOW_DATABASE_URL": database, "STENOFLOW_STORE": "s3://store/plain"}
             plain = replace(self, environment=without | ours)
             assert plain.start("plain", "db", "upgrade", program="stenoflow").wait() == 0
-            arguments = ["ingest", inbox, "--looks", "1", "--concurrency", str(calls)]
-            process = plain.start("plain", *arguments, program="stenoflow")
-            _, status, usage = os.wait4(process.pid, 0)
-        assert status == 0, (self.folder / "plain" / "log").read_text()[-2000:]
-        return usage.ru_utime + usage.ru_stime
+            asked = ["--looks", "1", "--concurrency", str(calls)]
+            begun = [
+                plain.start(f"plain {number}", "ingest", inbox, *asked, program="stenoflow")
+                for number, inbox in enumerate(inboxes)
+            ]
+            for number, process in enumerate(begun):
+                _, status, usage = os.wait4(process.pid, 0)
+                assert status == 0, (self.folder / f"plain {number}" / "log").read_text()[-2000:]
+                spent_s += usage.ru_utime + usage.ru_stime
+        return spent_s
 
     def start(self, home: str, *arguments: str, program: str = "prefect") -> subprocess.Popen[bytes]:
         """Start a program in a home of its own, as the leader of its processes."""
@@ -205,8 +211,14 @@ def _store() -> AbstractContextManager[str]:
 
 
 @contextmanager
-def running_fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
-    """Run all that the workers share for the block; calls go to ``api``."""
+def running_fleet(folder: Path, api: AudioApiServer, calls: int) -> Iterator[Fleet]:
+    """Run all that the workers share for the block.
+
+    Args:
+        folder: for homes and logs.
+        api: calls go there.
+        calls: at once, of each flow run.
+    """
     with ExitStack() as stack:
         outage = stack.enter_context(mortal_postgres_server())
         theirs = stack.enter_context(_prefects_database())
@@ -224,7 +236,7 @@ def running_fleet(folder: Path, api: AudioApiServer) -> Iterator[Fleet]:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             # Compiled once, as what is installed from a wheel is.
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
-            "STENOFLOW_CONCURRENCY": str(CALLS),
+            "STENOFLOW_CONCURRENCY": str(calls),
             "STENOFLOW_DATABASE_URL": ours,
             "STENOFLOW_STORE": "s3://store/artifacts",
             # Nobody looks at its feed of events, nor has it automations.

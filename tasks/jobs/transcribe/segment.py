@@ -44,7 +44,7 @@ _ENCODERS = 2
 _SEGMENTS_HELD = 2
 # Encoders pad by less than this; a decode that is shorter by more is missing something.
 _PADDING_MS = 500
-_WAIT_S = 0.2
+_WAIT_S = 1.0
 
 
 class RecordingSegmenter:
