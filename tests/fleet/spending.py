@@ -46,6 +46,11 @@ class Spending:
                 self.started_s[pid] = max(now, self.started_s.get(pid, 0.0))
 
 
+def spent_s(pid: int) -> float:
+    """Return what a process has spent by now, without what it started."""
+    return dict(_processes())[pid].own_s
+
+
 @contextmanager
 def watching(pids: list[int]) -> Iterator[Spending]:
     """Watch processes for as long as the block lasts; the list may grow."""
