@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,5 +61,29 @@ def test_twine_finds_nothing_wrong_with_wheel_and_sdist(
 
 def test_a_tag_publishes_the_version_that_it_names() -> None:
     workflow = (_ROOT / ".github" / "workflows" / "publish.yml").read_text("utf-8")
-    assert 'test "v$version" = "$GITHUB_REF_NAME"' in workflow
+    assert 'test -e "dist/stenoflow-${GITHUB_REF_NAME#v}.tar.gz"' in workflow
     assert "id-token: write" in workflow
+
+
+@pytest.mark.parametrize(("tag", "version"), [("v9.8.7", "9.8.7"), (None, "0.1.dev0")])
+def test_a_tag_is_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str | None, version: str
+) -> None:
+    build = pytest.importorskip("hatchling.build")
+    pytest.importorskip("hatch_vcs")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(_ROOT / name, tmp_path)
+    shutil.copytree(_ROOT / "storage", tmp_path / "flows")
+    (tmp_path / "flows" / "package.py").touch()
+    monkeypatch.chdir(tmp_path)
+    # As an image has it that is not told its version.
+    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "")
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    if tag is not None:
+        git = shutil.which("git")
+        if git is None:
+            pytest.skip("there is no Git")
+        said = ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "a release"]
+        for arguments in (["init", "-q"], ["add", "."], said, ["tag", tag]):
+            subprocess.run([git, *arguments], check=True)
+    assert build.build_wheel(str(tmp_path / "dist")).startswith(f"stenoflow-{version}-")
