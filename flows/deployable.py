@@ -25,11 +25,11 @@ from stenoflow.flows.deployment_context import (
 from stenoflow.flows.dispatch import (
     TAG,
     Stint,
+    asking_for_another,
     delete_unneeded,
     dispatch,
     empty_queue,
     ended_look,
-    go_on_later,
     recover_and_tidy,
     recover_in_turn,
 )
@@ -198,7 +198,8 @@ async def ingest_recordings(
     """Transcribe recordings of a drop folder until none waits, beside flow runs that do the same.
 
     `ingest` asks for several of this where many recordings wait: each is a task run of whichever takes it.
-    After some ten minutes, another goes on in its stead where others wait, so that they come to their turn.
+    Once its first is complete, it asks for another; after some ten minutes it ends where other work waits for
+    its place, so that this comes to its turn.
 
     Args:
         inbox: A drop folder: DIR, or s3://bucket/prefix/.
@@ -216,11 +217,16 @@ async def ingest_recordings(
         scanner = InboxScanner(runner.context, box, rules, StabilityTracker(1))
         claims = Claims(scanner, runner, list(FORMATS), Moves(_log.info, reject, done_to), is_cancelled)
         stint = Stint(flow_run.id)
-        await runner.follow(claims.waiting(batch, stint.is_over), outcomes.append)
-        if not runner.is_cut_off:
+        async with asking_for_another(runner.context.arrivals, batch, flow_run.id) as note:
+
+            def told(outcome: Outcome) -> None:
+                outcomes.append(outcome)
+                note(outcome)
+
+            await runner.follow(claims.waiting(batch, stint.is_over), told)
+        if not runner.is_cut_off and not stint.has_ended:
             # What could not be taken, a later look finds.
-            goes_on = stint.has_ended and await run_blocking(runner.context.arrivals.has_waiting, batch)
-            await (go_on_later(flow_run.id) if goes_on and flow_run.id else delete_unneeded(batch))
+            await delete_unneeded(batch)
     if not outcomes:
         return Completed(name="Skipped", message="others have all of them, or had them")
     return state_of(runner.context.settings, outcomes)

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,15 @@ from stenoflow.flows.desk.prefect_api import DEPLOYMENT
 from stenoflow.flows.ingest import Moves, move_what_ended
 from stenoflow.storage.database.leases import LEASE
 from stenoflow.storage.database.reconnect import run_blocking
+from stenoflow.storage.database.states import JobState
 from stenoflow.storage.errors import StenoflowError
 from stenoflow.tasks.context import AppContext
 from stenoflow.tasks.operations.inbox_scanner import InboxScanner, ScannedRecording
 from stenoflow.tasks.sources.inbox.options import Priority, RecordingOptions
 
 if TYPE_CHECKING:
+    from stenoflow.flows.outcome import Outcome
+    from stenoflow.storage.database.arrivals import Arrivals
     from stenoflow.tasks.sources.inbox.queue import Announcement, EventQueue
 
 _ONE, _MANY, _RECOVER = "ingest recording", "ingest recordings", "recover"
@@ -51,9 +54,9 @@ INGEST_RECORDINGS = f"{_MANY}/{DEPLOYMENT}"
 RESUME = f"resume/{DEPLOYMENT}"
 # With more recordings in one look, flow runs share them: each takes the processor for seconds to start.
 _MOST_FLOW_RUNS = 8
-# So many recordings at most are shared by so many flow runs at most, each of which has so many at least.
+# So many recordings at most are shared, by so many flow runs at first, each of which has so many at least.
 _MOST_TOGETHER = 1_000
-_MOST_SHARING = 64
+_MOST_AT_FIRST = 16
 _LEAST_EACH = 4
 # To start a process takes some seconds of the processor: of this, one or two per cent.
 _STINT_S = 600.0
@@ -189,8 +192,8 @@ async def _hand_over_many(
     given = RecordingOptions.model_validate(dict(rules.given)).model_dump(mode="json", exclude_unset=True)
     shared = {"batch": batch, "recordings": len(some)}
     parameters = {**said, **shared, "options": given, "allow": sorted(rules.allow)}
-    runs = min(_MOST_SHARING, -(-len(some) // _LEAST_EACH))
-    # Where there is no room for all of these, the others are deleted once nothing waits.
+    # Each that gets on asks for another; what there is no room for is deleted once nothing waits.
+    runs = min(_MOST_AT_FIRST, -(-len(some) // _LEAST_EACH))
     asked = [
         await ask_for(INGEST_RECORDINGS, parameters, f"{batch} {number}", queue) for number in range(runs)
     ]
@@ -241,8 +244,44 @@ def _rank(run: FlowRun) -> int:
     return ranks.index(run.work_queue_name) if run.work_queue_name in ranks else 0
 
 
-async def go_on_later(run_id: str) -> None:
-    """Ask for a flow run that goes on with the recordings which one shares, behind those that wait."""
+@asynccontextmanager
+async def asking_for_another(
+    arrivals: Arrivals, batch: str, run_id: str | None
+) -> AsyncIterator[Callable[[Outcome], None]]:
+    """Ask for another flow run like one that shares recordings, once the first of them is complete.
+
+    So there is one for each place that comes free, and few that wait: workers read those every few seconds.
+    Where none gets on, as without its provider, none comes after those that were asked for at first.
+
+    Args:
+        arrivals: tell whether any waits.
+        batch: that is shared.
+        run_id: of the flow run; None where Prefect knows none.
+
+    Yields:
+        What is to be told of each outcome.
+    """
+    asking: list[asyncio.Task[None]] = []
+
+    async def ask() -> None:
+        try:
+            if run_id is not None and await run_blocking(arrivals.has_waiting, batch):
+                await ask_for_another(run_id)
+        except (StenoflowError, PrefectHTTPStatusError, httpx.HTTPError) as error:
+            _log.warning("no flow run could be asked for beside this one: %s", error)
+
+    def told(outcome: Outcome) -> None:
+        if not asking and outcome.status == JobState.COMPLETE:
+            asking.append(asyncio.create_task(ask()))
+
+    try:
+        yield told
+    finally:
+        await asyncio.gather(*asking)
+
+
+async def ask_for_another(run_id: str) -> None:
+    """Ask for another flow run like one that shares recordings, behind those that wait."""
     async with get_client() as client:
         run = await client.read_flow_run(UUID(run_id))
     if run.deployment_id is not None:

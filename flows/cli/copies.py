@@ -11,6 +11,7 @@ from stenoflow.flows.cli.console import say
 from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.storage.database.tables import Artifact
 from stenoflow.storage.errors import StenoflowError, StorageError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.artifacts.formats import artifact_name
 from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.context import AppContext
@@ -40,9 +41,7 @@ class Copies:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(
-                f"cannot make the folder {folder}: {(error.strerror or str(error)).lower()}"
-            ) from error
+            raise SettingsError(f"cannot make the folder {folder}: {plain_reason(error)}") from error
 
     def name(self, sources: Sequence[str]) -> None:
         """Give each source its name, by the order in which they were given and not by who ends first."""
@@ -69,7 +68,7 @@ class Copies:
                 raise
             except OSError as error:
                 self.failed = True
-                raise StorageError(f"cannot write {wanted}: {error.strerror}") from error
+                raise StorageError(f"cannot write {wanted}: {plain_reason(error)}") from error
             if path != wanted:
                 say(f"{wanted} is no copy of this recording's, or was changed: the copy is {path.name}")
             copied.append(path)

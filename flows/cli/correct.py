@@ -1,4 +1,4 @@
-"""`stenoflow correct JOB FILE`: what the desk takes from a form, as a file."""
+"""`stenoflow correct JOB [FILE]`: what the desk takes from a form, as a file; and undone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import count, json_line, say
 from stenoflow.flows.cli.jobs import find_job
 from stenoflow.storage.database.corrections import NewCorrection
-from stenoflow.tasks.context import open_context
+from stenoflow.storage.database.reports import JobLine
+from stenoflow.storage.reasons import plain_reason
+from stenoflow.tasks.context import AppContext, open_context
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.jobs.transcribe.publish import document_of, is_whole, publish_recording
 from stenoflow.tasks.settings import load_settings
@@ -35,12 +37,15 @@ _UNCHANGED = "nothing was changed"
 def correct(
     job: Annotated[str, typer.Argument(help="A job, or the beginning of its id.", show_default=False)],
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="Its transcript, edited (.txt, .srt, .vtt, .ass); or a list of corrections (.json).",
             show_default=False,
         ),
-    ],
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="In place of a file: undo what was corrected last, all of it.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Also where fewer than half of the transcript's words stay.")
     ] = False,
@@ -49,32 +54,46 @@ def correct(
     r"""Correct a transcript by a file: over whatever a model says, in all artifacts; calls nobody.
 
     In JSON, in seconds: \[{"start": 1.5, "end": 4, "text": "…"}, {"start": 9, "end": 12, "speaker": "Anna"}].
-    A correction can be undone at the desk.
+    --undo takes back what the last file changed; at the desk, each correction is undone for itself.
 
     Example: [bold]stenoflow correct 3f9a2c board-meeting.txt[/]
     """
-    text = _read(file)
+    if (file is None) != undo:
+        raise SettingsError("give either a file or --undo")
+    text = None if file is None else _read(file)
     with open_context(load_settings()) as context:
         line = find_job(context, job)
-        if not is_whole(context, line.job):
-            raise SettingsError(f"job {line.job.id} has no transcript that could be corrected")
-        seen = context.corrections.last(line.recording.id)
-        document = document_of(context, line.job, context.catalog.segments(line.job.id))
-        if file.suffix.lower() == ".json":
-            made = list(_of_json(text, document.transcript))
+        name, ids = line.recording.name, {"job": line.job.id, "recording": line.recording.id}
+        if file is None or text is None:
+            number = context.corrections.undo_last(line.recording.id, _who())
+            if not number:
+                raise SettingsError(f"{name} has no correction that could be undone")
         else:
-            plain = _spoken(text, file, document.speakers)
-            made = list(_of_text(plain, document.transcript))
-        _check_text(file, (said for each in made for said in (each.text, each.speaker) if said))
-        if not yes:
-            _check_loss(file, made, document.transcript, line.recording.name)
-        context.corrections.add(line.recording.id, made, _who(), seen)
-        if made:
+            number = _correct(context, line, file, text, yes=yes)
+        if number:
             publish_recording(context, line.recording.id)
     if json:
-        json_line({"job": line.job.id, "recording": line.recording.id, "corrections": len(made)})
+        json_line(ids | {"undone" if undo else "corrections": number})
     else:
-        say(f"{line.recording.name}: {count(len(made), 'correction')}")
+        say(f"{name}: {count(number, 'correction')}{' undone' if undo else ''}")
+
+
+def _correct(context: AppContext, line: JobLine, file: Path, text: str, *, yes: bool) -> int:
+    """Store what a file corrects; return how many corrections that are."""
+    if not is_whole(context, line.job):
+        raise SettingsError(f"job {line.job.id} has no transcript that could be corrected")
+    seen = context.corrections.last(line.recording.id)
+    document = document_of(context, line.job, context.catalog.segments(line.job.id))
+    if file.suffix.lower() == ".json":
+        made = list(_of_json(text, document.transcript))
+    else:
+        plain = _spoken(text, file, document.speakers)
+        made = list(_of_text(plain, document.transcript))
+    _check_text(file, (said for each in made for said in (each.text, each.speaker) if said))
+    if not yes:
+        _check_loss(file, made, document.transcript, line)
+    context.corrections.add(line.recording.id, made, _who(), seen)
+    return len(made)
 
 
 def _read(file: Path) -> str:
@@ -89,7 +108,7 @@ def _read(file: Path) -> str:
             raise SettingsError(f"{file} is too large for a transcript")
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        reason = plain_reason(error)
         raise SettingsError(f"cannot read {file}: {reason}") from error
     if not text.strip():
         raise SettingsError(f"{file} is empty", _UNCHANGED)
@@ -103,16 +122,16 @@ def _check_text(file: Path, texts: Iterable[str]) -> None:
         raise SettingsError(f"{file} is no text: there are control characters in it", _UNCHANGED)
 
 
-def _check_loss(file: Path, made: Sequence[NewCorrection], transcript: Transcript, name: str) -> None:
+def _check_loss(file: Path, made: Sequence[NewCorrection], transcript: Transcript, line: JobLine) -> None:
     """Raise SettingsError where most of a transcript would go: the file may be of another recording."""
     said = (word.text for utterance in transcript.utterances for word in utterance.words)
     words = sum(len(split_words(text)) for text in said)
     lost = sum(lost_words(each.before, each.text) for each in made if each.text is not None)
     if lost * 2 > words:
         raise SettingsError(
-            f"{file} has few of the words of {name}: {lost} of {words} would be lost",
-            f"{_UNCHANGED}; if it is the right file, add --yes: what it changes can be undone at the desk"
-            " (stenoflow serve)",
+            f"{file} has few of the words of {line.recording.name}: {lost} of {words} would be lost",
+            f"{_UNCHANGED}; if it is the right file, add --yes: stenoflow correct {line.job.id[:6]} --undo"
+            " takes it back",
         )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from stenoflow.flows.cli.console import result, say
 from stenoflow.storage.private import make_private
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.settings.files import FILE_NAME, find_home
 
@@ -34,6 +35,6 @@ def init(
     except FileExistsError as error:
         raise SettingsError(f"there is {path} already", "stenoflow init --print shows a new one") from error
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{path} cannot be written: {plain_reason(error)}") from error
     result(str(path))
     say("Every line in it is a comment: take the # away from those that you need. Then: stenoflow doctor")

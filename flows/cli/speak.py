@@ -14,6 +14,7 @@ from stenoflow.flows.cli.outcomes import print_outcome, run_works
 from stenoflow.flows.outcome import Outcome, SpeechDetails, exit_code, outcome_of_error
 from stenoflow.flows.speak import SpeakWork, speech_outcome
 from stenoflow.storage.errors import StenoflowError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.billing.amounts import show
 from stenoflow.tasks.calls.provider import calls_at_once
 from stenoflow.tasks.context import AppContext, open_context
@@ -123,7 +124,7 @@ def _target(out: Path | None, *, sample: bool, json: bool) -> Path:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"cannot make the folder {out}: {error.strerror}") from error
+            raise SettingsError(f"cannot make the folder {out}: {plain_reason(error)}") from error
         check_target(out / "index.html")
     elif out != STREAM:
         check_target(out)

@@ -169,7 +169,7 @@ class Arrivals:
             Its id and address; None where none of them waits.
         """
         with self._database.write() as session:
-            for id_, holder in self._waiting(session, batch):
+            for id_, holder in self._waiting(session, batch, {None, self._run_id}):
                 if id_ in but:
                     continue
                 # Whoever takes it at the same moment has locked it.
@@ -182,13 +182,18 @@ class Arrivals:
         return None
 
     def has_waiting(self, batch: str) -> bool:
-        """Tell whether one of a batch waits to be taken."""
+        """Tell whether one of a batch waits to be taken, beside what this run has in hand."""
         with self._database.read() as session:
-            return next(self._waiting(session, batch), None) is not None
+            return next(self._waiting(session, batch, {None}), None) is not None
 
-    def _waiting(self, session: Session, batch: str) -> Iterator[tuple[str, str | None]]:
-        """Yield the ids of what waits to be taken, in their order, and the dead run that has it."""
-        alive: dict[str | None, bool] = {None: False, self._run_id: False}
+    def _waiting(
+        self, session: Session, batch: str, free: Iterable[str | None]
+    ) -> Iterator[tuple[str, str | None]]:
+        """Yield the ids of what waits to be taken, in their order, and the dead run that has it.
+
+        ``free``: whose those are that wait, alive or not; None: nobody's.
+        """
+        alive: dict[str | None, bool] = dict.fromkeys(free, False)
         columns = select(Arrival.id, Arrival.run_id, Arrival.place)
         last = -1
         while True:

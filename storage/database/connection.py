@@ -165,7 +165,7 @@ def _open_sqlite(url: URL) -> Engine:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseError(f"cannot make the folder of {file}: {error.strerror}") from error
+        raise DatabaseError(f"cannot make the folder of {file}: {plain_reason(error)}") from error
     if is_private(file.parent):
         # SQLite would let others read it; what it keeps beside the file is as private as that.
         with suppress(OSError):

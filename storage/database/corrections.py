@@ -77,6 +77,7 @@ class Corrections:
             session.get_one(Recording, recording_id, with_for_update=True)
             if seen is not None:
                 _check_unchanged(session, recording_id, corrections, seen)
+            made_at = self._clock()
             for each in corrections:
                 row = Correction(
                     recording_id=recording_id,
@@ -87,7 +88,7 @@ class Corrections:
                     speaker=None if each.speaker is None else storable(each.speaker),
                     who=storable(who),
                 )
-                row.made_at = self._clock()
+                row.made_at = made_at
                 session.add(row)
                 session.flush()
 
@@ -99,6 +100,17 @@ class Corrections:
                 return False
             row.undone_by, row.undone_at = storable(who), self._clock()
             return True
+
+    def undo_last(self, recording_id: str, who: str) -> int:
+        """Undo the newest corrections that stand, all that were made with them; return how many that were."""
+        standing = (Correction.recording_id == recording_id, Correction.undone_at.is_(None))
+        with self._database.write() as session:
+            session.get_one(Recording, recording_id, with_for_update=True)
+            last = select(func.max(Correction.made_at)).where(*standing).scalar_subquery()
+            rows = session.scalars(select(Correction).where(*standing, Correction.made_at == last)).all()
+            for row in rows:
+                row.undone_by, row.undone_at = storable(who), self._clock()
+            return len(rows)
 
 
 def _check_unchanged(

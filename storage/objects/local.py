@@ -21,6 +21,7 @@ from stenoflow.storage.errors import (
 )
 from stenoflow.storage.objects.contract import OCTETS, TEMPORARY_PREFIX, ObjectInfo, check_key, check_prefix
 from stenoflow.storage.private import PRIVATE_FILE, PRIVATE_FOLDER, is_private
+from stenoflow.storage.reasons import plain_reason
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -68,7 +69,7 @@ def file_errors(verb: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = plain_reason(error)
         if error.errno in _FULL:
             raise DiskFullError(f"cannot {verb} {path}: {reason}", "free some space and go on") from error
         if error.errno in _FORBIDDEN:

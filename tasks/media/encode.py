@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stenoflow.storage.errors import DiskFullError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import MediaError
 from stenoflow.tasks.media.ffmpeg import Ffmpeg
 from stenoflow.tasks.media.ffmpeg_arguments import encode_args, opus_args
 from stenoflow.tasks.media.running import Bounds, running
 from stenoflow.tasks.media.safe_open import shown
 
-_FULL = os.strerror(errno.ENOSPC)
+_FULL = os.strerror(errno.ENOSPC).lower()
 # ffmpeg cannot declare more than 1105 samples of padding; what LAME adds beyond is heard, as silence.
 _MOST_PADDING = 46
 # A segment of three hours, on a machine that is slow.
@@ -68,7 +69,7 @@ def encode_mp3(parts: Iterable[NDArray[np.int16]], out: Path, *, ffmpeg: Ffmpeg)
     except OSError as error:
         raise _storing_error(out, error) from error
     except MediaError as error:
-        if _FULL in error.message:
+        if _FULL in error.message.lower():
             raise DiskFullError(f"no space left to write {shown(out)}") from error
         raise
     finally:
@@ -92,7 +93,7 @@ def _encode(parts: Iterable[NDArray[np.int16]], target: Path, name: str, ffmpeg:
             samples += part.size
         finished = run.finish()
         # Some versions end with status 0 after they could not write.
-        if finished.code or any(_FULL in line for line in finished.said):
+        if finished.code or any(_FULL in line.lower() for line in finished.said):
             raise run.error("failed to encode", finished)
     return samples
 
@@ -100,7 +101,7 @@ def _encode(parts: Iterable[NDArray[np.int16]], target: Path, name: str, ffmpeg:
 def _storing_error(out: Path, error: OSError) -> DiskFullError | MediaError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(f"no space left to write {shown(out)}")
-    return MediaError(f"{shown(out)} could not be written: {error.strerror}")
+    return MediaError(f"{shown(out)} could not be written: {plain_reason(error)}")
 
 
 # The header stands behind the frame header (4 bytes) and the side information (9 for mono at 16 kHz,

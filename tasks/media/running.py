@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol, cast
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import MediaError
 
 
@@ -298,7 +299,7 @@ def running(
             pass_fds=handles,
         )
     except OSError as error:
-        raise MediaError(f"{what}: {args[0]} could not be started: {error.strerror}") from error
+        raise MediaError(f"{what}: {args[0]} could not be started: {plain_reason(error)}") from error
     # Before it has read a byte of a file: it is still being loaded.
     bounds.impose(process.pid)
     schedule_for_throughput(process.pid)

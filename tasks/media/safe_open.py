@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.media.ffmpeg_arguments import file_url
 
@@ -91,7 +92,7 @@ def _stamp(facts: os.stat_result) -> Stamp:
 def _unreadable(path: Path, error: OSError) -> RefusedError:
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return SourceNotFoundError(f"{shown(path)} does not exist")
-    reason = (error.strerror or "unknown error").lower()
+    reason = plain_reason(error)
     hint = f"let this user read it: chmod u+r {shown(path)}" if error.errno == errno.EACCES else ""
     return SourceUnreadableError(f"{shown(path)} cannot be read: {reason}", hint)
 

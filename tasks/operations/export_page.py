@@ -15,6 +15,7 @@ from stenoflow.storage.database.states import PUBLISHED
 from stenoflow.storage.database.tables import Job
 from stenoflow.storage.errors import StorageError
 from stenoflow.storage.private import make_folder
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.artifacts.page import write
 from stenoflow.tasks.assembly.job_settings import JobSettings
@@ -69,7 +70,7 @@ def write_page(context: AppContext, job: Job, out: Path, *, embed: bool) -> Path
             source = context.catalog.recording(job.recording_id).source
             return put_in_place(context, partial, out, out.suffix, job_id=job.id, source=source)
         except OSError as error:
-            raise StorageError(f"cannot write {out}: {error.strerror}") from error
+            raise StorageError(f"cannot write {out}: {plain_reason(error)}") from error
 
 
 @contextmanager

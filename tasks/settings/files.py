@@ -188,7 +188,7 @@ def _named_errors(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise SettingsError(f"the settings in {path} cannot be read: it is not UTF-8", _UTF_8) from error
     except OSError as error:
-        raise SettingsError(f"the settings in {path} cannot be read: {error.strerror}") from error
+        raise SettingsError(f"the settings in {path} cannot be read: {plain_reason(error)}") from error
 
 
 def _parse_toml(path: Path, text: str) -> dict[str, Any]:

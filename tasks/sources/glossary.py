@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import SettingsError
 from stenoflow.tasks.sources.file_names import is_plain, shown
 
@@ -23,7 +24,7 @@ def read_glossary(path: Path) -> tuple[str, ...]:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = plain_reason(error)
         raise SettingsError(f"cannot read the glossary {path}: {reason}") from error
     return parse_glossary(content, str(path))
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import NotAudioError, RefusedError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import (
     display_name,
@@ -191,7 +192,7 @@ def walk(folder: Path, unreadable: list[str]) -> Iterator[Path]:
             if inside == folder:
                 raise
             if not isinstance(error, FileNotFoundError):  # removed meanwhile
-                unreadable.append(f"{inside}: {(error.strerror or str(error)).lower()}")
+                unreadable.append(f"{inside}: {plain_reason(error)}")
 
 
 def unreadable_folder(described: str) -> str:
@@ -260,7 +261,7 @@ def _refusal(path: Path, error: OSError) -> RefusedError:
         return SourceUnreadableError(f"{name} is a link to nothing", "mend the link, or name the file itself")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) or error.errno == errno.ENAMETOOLONG:
         return SourceNotFoundError(f"no such file or folder: {name}")
-    reason = (error.strerror or str(error)).lower()
+    reason = plain_reason(error)
     if isinstance(error, PermissionError) and error.filename:
         name = shown(os.fsdecode(error.filename))  # in a folder, which one
     return SourceUnreadableError(f"cannot read {name}: {reason}")

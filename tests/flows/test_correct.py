@@ -97,3 +97,28 @@ def test_a_file_that_loses_most_words_is_taken_only_where_that_is_meant(
     assert stenoflow("correct", job, shorter, "--json").line["corrections"] == 1
     assert stenoflow("correct", job, other, "--yes", "--json").line["corrections"] > 0
     assert read_artifact(line, "txt").split() == other.read_text("utf-8").split()
+
+
+@pytest.mark.usefixtures("api")
+def test_what_a_file_changed_is_undone_as_one(stenoflow: Command, meeting: Meeting, tmp_path: Path) -> None:
+    line = stenoflow("transcribe", meeting.path, "--json").line
+    job, before = line["job"], read_artifact(line, "txt")
+    edited, words = tmp_path / "edited.txt", meeting.words
+    edited.write_text(before.replace(words[0].text, "hippopotamus", 1) + "at the end", "utf-8")
+    assert stenoflow("correct", job, edited, "--json").line["corrections"] == 2
+    first = read_artifact(line, "txt")
+    edited.write_text(first.replace("hippopotamus", "giraffe", 1), "utf-8")
+    assert stenoflow("correct", job, edited, "--json").line["corrections"] == 1
+    said = [stenoflow("correct", job, "--undo").err for _ in range(2)]
+    assert [each.strip() for each in said] == [
+        "weekly meeting.mp3: 1 correction undone",
+        "weekly meeting.mp3: 2 corrections undone",
+    ]
+    assert read_artifact(line, "txt") == before
+    for wrong, why in (
+        (["--undo"], "no correction that could"),
+        ([edited, "--undo"], "either"),
+        ([], "either"),
+    ):
+        refused = stenoflow("correct", job, *wrong)
+        assert (refused.exit_code, why in refused.err) == (2, True), refused.err

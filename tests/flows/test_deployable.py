@@ -19,6 +19,7 @@ from uuid import UUID
 
 import pytest
 
+from stenoflow.flows.outcome import Outcome, TranscriptDetails
 from stenoflow.flows.prefect_server import begin_start, surround
 from stenoflow.storage.database.states import JobState
 from stenoflow.tasks.context import open_context
@@ -338,7 +339,7 @@ def test_what_was_not_taken_in_a_stint_is_left_to_another_flow_run(
 
     async def act() -> Any:
         from stenoflow.flows.deployable import ingest, ingest_recordings
-        from stenoflow.flows.dispatch import go_on_later
+        from stenoflow.flows.dispatch import ask_for_another
 
         await registered("ingest_recordings", "resume")
         await ingest(str(inbox), looks=1, return_state=True)
@@ -348,13 +349,42 @@ def test_what_was_not_taken_in_a_stint_is_left_to_another_flow_run(
             for _ in range(2):
                 state = await ingest_recordings(**shared.parameters, return_state=True)
                 if not seen:
-                    await go_on_later(str(shared.id))
+                    await ask_for_another(str(shared.id))
                 seen.append((state.message, len(await _sharing(inbox))))
         return seen
 
     # What was asked for to go on goes, too, once nothing is left to do.
     assert prefect(act) == [("1 complete", 2), ("1 complete", 0)]
     assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "waiting", "asked"),
+    [(["complete", "complete"], 1, 1), (["failed"], 1, 0), (["complete"], 0, 0)],
+)
+def test_once_the_first_is_complete_another_flow_run_is_asked_for_while_any_waits(
+    prefect: Any, inbox: Path, ended: list[str], waiting: int, asked: int
+) -> None:
+    async def act() -> Any:
+        from prefect.client.orchestration import get_client
+
+        from stenoflow.flows.dispatch import asking_for_another
+
+        await registered("ingest_recordings")
+        given = {"inbox": str(inbox), "batch": "these", "recordings": 2}
+        async with get_client() as client:
+            named = await client.read_deployment_by_name("ingest recordings/stenoflow")
+            run = await client.create_flow_run_from_deployment(named.id, parameters=given)
+        with open_context(load_settings(), str(run.id)) as context, context.leases.held(str(run.id)):
+            context.arrivals.expect("these", [(f"{inbox}/{each}", "5-1") for each in range(1 + waiting)])
+            context.arrivals.take_next("these")
+            async with asking_for_another(context.arrivals, "these", str(run.id)) as note:
+                for status in ended:
+                    note(Outcome(status, TranscriptDetails()))
+        return [each.parameters for each in await _sharing(inbox) if each.id != run.id], given
+
+    found, given = prefect(act)
+    assert found == [given] * asked
 
 
 def test_a_stint_is_over_once_others_need_its_place(prefect: Any, monkeypatch: pytest.MonkeyPatch) -> None:

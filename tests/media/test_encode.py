@@ -97,7 +97,7 @@ def test_a_failing_encoder_says_why(bundled: Ffmpeg, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone(bundled: Ffmpeg, tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="No such file"):
+    with pytest.raises(MediaError, match="no such file"):
         encode_mp3([samples()], tmp_path / "gone" / "segment.mp3", ffmpeg=bundled)
 
 

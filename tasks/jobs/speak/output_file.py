@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stenoflow.storage.errors import StorageError
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.api.speech import SPEECH_FORMATS
 from stenoflow.tasks.artifacts.own_files import put_in_place, written_beside
 from stenoflow.tasks.context import AppContext
@@ -46,7 +47,7 @@ def check_target(path: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {(error.strerror or '').lower()}") from error
+        raise SettingsError(f"{path} cannot be written: {plain_reason(error)}") from error
 
 
 def check_spares(path: Path, read: Path) -> None:
@@ -68,7 +69,7 @@ def write(context: AppContext, key: str, path: Path) -> None:
             # A link stays one: what it leads to is replaced.
             context.store.fetch(key, path.resolve())
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(f"cannot write {path}: {plain_reason(error)}") from error
 
 
 def write_sample(context: AppContext, key: str, path: Path, job_id: str) -> Path:
@@ -82,7 +83,7 @@ def write_sample(context: AppContext, key: str, path: Path, job_id: str) -> Path
             context.store.fetch(key, temporary)
             return put_in_place(context, temporary, path, path.suffix, job_id=job_id, source=None)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(f"cannot write {path}: {plain_reason(error)}") from error
 
 
 def _is_special(path: Path) -> bool:
@@ -113,7 +114,7 @@ def read_file(path: Path) -> str:
     except FileNotFoundError:
         raise SourceNotFoundError(f"there is no file {path}") from None
     except OSError as error:
-        raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceUnreadableError(f"{path} cannot be read: {plain_reason(error)}") from error
 
 
 def read(file: BinaryIO, name: str) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from stenoflow.storage.reasons import plain_reason
 from stenoflow.tasks.errors import SettingsError, SourceNotFoundError, SourceUnreadableError
 from stenoflow.tasks.sources.file_names import is_hidden, is_recording, shown
 from stenoflow.tasks.sources.inbox.entry import Entry, InboxSnapshot, WriteState, beside
@@ -54,7 +55,7 @@ class FolderInbox:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceNotFoundError(f"there is no folder {name}", "make it, or name another") from error
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = plain_reason(error)
             raise SourceUnreadableError(f"cannot look into {name}: {reason}") from error
 
     def look(self) -> InboxSnapshot:

@@ -94,12 +94,15 @@ def test_what_waits_is_taken_in_order_by_whoever_is_free(
         first.expect("others", waiting[3:])
         assert first.waiting_at({"these"}) == set(addresses[:3])
         assert first.take_next("these", {ids[0]}) == (ids[1], addresses[1])
+        assert first.has_waiting("these")
         assert second.take_next("these") == (ids[0], addresses[0])
         second.put_off(ids[0], "over the budget")
         first.end(ids[1], "complete", "job", None)
         assert first.take_next("these") == (ids[2], addresses[2])
         assert second.take_next("these") is None
-        assert not second.has_waiting("these")
+        # A run that begins again under its id takes what it had; nobody else does.
+        assert not any(each.has_waiting("these") for each in (first, second))
+        assert first.take_next("these") == (ids[2], addresses[2])
         assert second.waiting_at({"these"}) == {addresses[2]}
         hands.now += LEASE
         assert second.has_waiting("these")
