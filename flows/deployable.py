@@ -224,9 +224,11 @@ async def ingest_recordings(
                 note(outcome)
 
             await runner.follow(claims.waiting(batch, stint.is_over), told)
-        if not runner.is_cut_off and not stint.has_ended:
+        if not runner.is_cut_off:
             # What could not be taken, a later look finds.
-            await delete_unneeded(batch)
+            goes_on = stint.has_ended and await run_blocking(runner.context.arrivals.has_waiting, batch)
+            if not goes_on:
+                await delete_unneeded(batch)
     if not outcomes:
         return Completed(name="Skipped", message="others have all of them, or had them")
     return state_of(runner.context.settings, outcomes)

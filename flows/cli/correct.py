@@ -43,9 +43,7 @@ def correct(
             show_default=False,
         ),
     ] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="In place of a file: undo what was corrected last, all of it.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Without a file: undo the last corrections.")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Also where fewer than half of the transcript's words stay.")
     ] = False,
@@ -54,7 +52,6 @@ def correct(
     r"""Correct a transcript by a file: over whatever a model says, in all artifacts; calls nobody.
 
     In JSON, in seconds: \[{"start": 1.5, "end": 4, "text": "…"}, {"start": 9, "end": 12, "speaker": "Anna"}].
-    --undo takes back what the last file changed; at the desk, each correction is undone for itself.
 
     Example: [bold]stenoflow correct 3f9a2c board-meeting.txt[/]
     """

@@ -91,7 +91,7 @@ def test_a_file_that_loses_most_words_is_taken_only_where_that_is_meant(
         assert refused.exit_code == 2
         assert f"{len(words)} of {len(words)} would be lost" in told
         assert "--yes" in told
-        assert "undone at the desk" in told
+        assert "--undo takes it back" in told
     assert read_artifact(line, "txt") == before
     shorter.write_text(" ".join(words[: len(words) // 2 + 1]), "utf-8")
     assert stenoflow("correct", job, shorter, "--json").line["corrections"] == 1
