@@ -14,7 +14,7 @@ import typer
 
 from stenoflow.flows.cli import options
 from stenoflow.flows.cli.console import count, json_line, say
-from stenoflow.flows.cli.jobs import find_job
+from stenoflow.flows.cli.jobs import SHORT_ID, find_job
 from stenoflow.storage.database.corrections import NewCorrection
 from stenoflow.storage.database.reports import JobLine
 from stenoflow.storage.reasons import plain_reason
@@ -57,16 +57,16 @@ def correct(
     """
     if (file is None) != undo:
         raise SettingsError("give either a file or --undo")
-    text = None if file is None else _read(file)
+    given = None if file is None else (file, _read(file))
     with open_context(load_settings()) as context:
         line = find_job(context, job)
         name, ids = line.recording.name, {"job": line.job.id, "recording": line.recording.id}
-        if file is None or text is None:
+        if given is None:
             number = context.corrections.undo_last(line.recording.id, _who())
             if not number:
                 raise SettingsError(f"{name} has no correction that could be undone")
         else:
-            number = _correct(context, line, file, text, yes=yes)
+            number = _correct(context, line, *given, yes=yes)
         if number:
             publish_recording(context, line.recording.id)
     if json:
@@ -127,8 +127,8 @@ def _check_loss(file: Path, made: Sequence[NewCorrection], transcript: Transcrip
     if lost * 2 > words:
         raise SettingsError(
             f"{file} has few of the words of {line.recording.name}: {lost} of {words} would be lost",
-            f"{_UNCHANGED}; if it is the right file, add --yes: stenoflow correct {line.job.id[:6]} --undo"
-            " takes it back",
+            f"{_UNCHANGED}; if it is the right file, add --yes:"
+            f" stenoflow correct {line.job.id[:SHORT_ID]} --undo takes it back",
         )
 
 

@@ -34,7 +34,7 @@ _NOT_RUN = {
     r"\.venv/bin/python -m tests\.": "takes minutes, or speech of one's own: the programs are there",
     r"mkdir |apt-get |for package ": "needs Debian's packages of Ceph",
     r"(STENOFLOW_TEST_\w+=\S+ )?\.venv/bin/pytest ": "runs tests: the folders are there",
-    r"pipx run pre-commit install": "changes the clone",
+    r"pipx install pre-commit && pre-commit install": "changes the clone",
 }
 _JOB, _RECORDING = "3f9a2c", "012e573439b1f437"
 
