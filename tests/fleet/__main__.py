@@ -110,7 +110,7 @@ def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], options: argp
         asked = ["-p", f"inbox={fleet.inbox}", "-p", 'allow=["priority"]']
         fleet.prefect("deployment", "run", "ingest/stenoflow", *asked)
         for share, number in ((0.1, 0), (0.5, 1)):
-            _wait(partial(_is_under_way, fleet, api, share * recordings), fleet)
+            _wait(partial(_is_under_way, fleet, api, share * recordings, recordings), fleet)
             in_flight += api.busy
             _kill(workers[number])
             _console.log(f"killed a worker with all it had started; {api.busy} calls in flight in all")
@@ -132,7 +132,14 @@ def _endure(fleet: Fleet, api: AudioApiServer, watched: list[int], options: argp
     return in_flight
 
 
-def _is_under_way(fleet: Fleet, api: AudioApiServer, least: float) -> bool:
+def _is_under_way(fleet: Fleet, api: AudioApiServer, least: float, recordings: int) -> bool:
+    """Tell whether so many are complete while others are at work.
+
+    Raises:
+        ValueError: all are complete, so that nothing is left to be killed.
+    """
+    if fleet.complete() == recordings:
+        raise ValueError(f"{recordings} recordings were complete too soon: give more, or longer ones")
     return fleet.complete() >= max(1, least) and fleet.at_work() > 0 and api.busy > 0
 
 

@@ -51,7 +51,8 @@ def start_seaweedfs(access_key: str, secret_key: str) -> Iterator[str]:
         for service, port, grpc in zip(_SERVICES, ports[::2], ports[1::2], strict=True):
             options += [f"-{service}.port={port}", f"-{service}.port.grpc={grpc}"]
         options += ["-master.volumeSizeLimitMB=64", "-volume.max=200", "-master.electionTimeout=1s"]
-        options += ["-master.telemetry=false"]
+        # Beside S3 it would listen on fixed ports for these, so that a second one could not start.
+        options += ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         endpoint = f"http://127.0.0.1:{ports[2 * _SERVICES.index('s3')]}"
         log = folder / "log"
         with log.open("wb") as output:
