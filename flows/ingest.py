@@ -106,7 +106,7 @@ class Claims:
                 entry = await run_blocking(self.scanner.inbox.find, address)
                 scanned = None if entry is None else await run_blocking(self.scanner.describe, entry)
             except StenoflowError as error:
-                await run_blocking(arrivals.let_go, [id_], str(error))
+                await run_blocking(arrivals.let_go, id_, str(error))
                 self.moves.say(f"{display_name(address)} could not be taken: {error}")
                 continue
             if scanned is None or scanned.id != id_:
@@ -123,7 +123,7 @@ class Claims:
         message = (outcome.error or {}).get("message")
         is_ended = outcome.status == JobState.COMPLETE or not self.runner.is_cut_off
         if not is_ended and (self.is_cancelled is None or not await self.is_cancelled()):
-            await run_blocking(context.arrivals.let_go, [scanned.id], message, outcome.job)
+            await run_blocking(context.arrivals.let_go, scanned.id, message, outcome.job)
             return outcome
         if outcome.job is None:
             job = await run_blocking(

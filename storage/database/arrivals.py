@@ -149,14 +149,27 @@ class Arrivals:
             batch: the key under which they are taken, in this order.
             recordings: their addresses and marks; what has ended, or is in hand, stays as it is.
         """
+        now, alive = self._clock(), dict[str | None, bool]()
+        rows = [
+            Arrival(id=arrival_id(source, mark), source=source, mark=mark, arrived_at=now)
+            for source, mark in recordings
+        ]
+        places = {row.id: place for place, row in enumerate(rows)}
+        # Two that expect the same at once lock it in the same order.
+        rows.sort(key=lambda row: row.id)
         with self._database.write() as session:
-            for place, (source, mark) in enumerate(recordings):
-                id_ = arrival_id(source, mark)
-                insert_missing(session, Arrival(id=id_, source=source, mark=mark, arrived_at=self._clock()))
-                stored = session.get_one(Arrival, id_, with_for_update=True)
-                is_held = stored.ended_at is None and self._leases.is_alive(session, stored.run_id)
-                if stored.status is None and not is_held:
-                    stored.batch, stored.place, stored.run_id, stored.ended_at = batch, place, None, None
+            for first in range(0, len(rows), _AT_ONCE):
+                some = rows[first : first + _AT_ONCE]
+                insert_missing(session, *some)
+                those = Arrival.id.in_([row.id for row in some])
+                query = select(Arrival).where(those).order_by(Arrival.id).with_for_update()
+                for stored in session.scalars(query).all():
+                    if stored.run_id not in alive:
+                        alive[stored.run_id] = self._leases.is_alive(session, stored.run_id)
+                    is_held = stored.ended_at is None and alive[stored.run_id]
+                    if stored.status is None and not is_held:
+                        stored.batch, stored.place = batch, places[stored.id]
+                        stored.run_id = stored.ended_at = None
 
     def take_next(self, batch: str, but: Collection[str] = ()) -> tuple[str, str] | None:
         """Take the first that waits of a batch for this run; what a dead run had taken waits, too.
@@ -257,13 +270,13 @@ class Arrivals:
                 )
             )
 
-    def let_go(self, ids: Iterable[str], reason: str | None = None, job_id: str | None = None) -> None:
-        """Give back what this run has taken and not ended, for the next look to take; ``reason``: why."""
+    def let_go(self, id_: str, reason: str | None = None, job_id: str | None = None) -> None:
+        """Give back an arrival that this run has taken and not ended, for the next look; ``reason``: why."""
         said = {} if reason is None else {"reason": storable(reason)}
         said |= {} if job_id is None else {"job_id": job_id}
         with self._database.write() as session:
             session.execute(
                 update(Arrival)
-                .where(Arrival.id.in_(list(ids)), Arrival.status.is_(None), Arrival.run_id == self._run_id)
+                .where(Arrival.id == id_, Arrival.status.is_(None), Arrival.run_id == self._run_id)
                 .values(run_id=None, **said)
             )

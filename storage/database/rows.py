@@ -26,19 +26,25 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def insert_missing(session: Session, row: Base) -> None:
-    """Insert a row, unless one is there under its primary key.
+def insert_missing(session: Session, row: Base, *others: Base) -> None:
+    """Insert a row, and others of its table with the same columns, unless one is there under its primary key.
 
     Looking first and adding then is not enough: PostgreSQL lets two transactions look at once. This
-    waits for the other's end. The row handed in stays as it is; the stored one is to be read.
+    waits for the other's end. The rows handed in stay as they are; the stored ones are to be read.
     """
-    mapper = inspect(type(row))
-    given = {name: value for name, value in vars(row).items() if name in mapper.column_attrs}
-    values = {
-        mapper.column_attrs[name].columns[0].name: storable(value) if isinstance(value, str) else value
-        for name, value in given.items()
+    values = [_values(each) for each in (row, *others)]
+    # One as it is: for a list, the driver takes a way of its own.
+    given = values if others else values[0]
+    session.execute(_insert_missing(session.get_bind().dialect.name, type(row)), given)
+
+
+def _values(row: Base) -> dict[str, Any]:
+    columns = inspect(type(row)).column_attrs
+    return {
+        columns[name].columns[0].name: storable(value) if isinstance(value, str) else value
+        for name, value in vars(row).items()
+        if name in columns
     }
-    session.execute(_insert_missing(session.get_bind().dialect.name, type(row)), values)
 
 
 @cache

@@ -51,9 +51,9 @@ def test_what_is_given_back_is_free(database: Database, hands: Hands, leases: Le
     first, second = (arrivals(database, hands, leases, run) for run in ("first", "second"))
     with leases.held("first"), leases.held("second"):
         assert first.take(*TALK)
-        second.let_go([ID])
+        second.let_go(ID)
         assert not second.take(*TALK)
-        first.let_go([ID])
+        first.let_go(ID)
         assert second.take(*TALK)
 
 
@@ -162,6 +162,25 @@ def test_of_many_who_take_the_next_each_gets_another(
             stack.enter_context(leases.held(str(run)))
         taken = at_once(4, take_all)
     assert sorted(id_ for each in taken for id_ in each) == sorted(arrival_id(*each) for each in waiting)
+
+
+def test_two_looks_at_once_that_find_the_same_do_not_lock_each_other_out(
+    database: Database, hands: Hands, leases: Leases
+) -> None:
+    waiting = [(f"file:///inbox/{number}.mp3", "5-1") for number in range(600)]
+
+    def expect(run: int) -> None:
+        found = waiting[:: 1 if run else -1]
+        arrivals(database, hands, leases, str(run)).expect(str(run), found)
+
+    at_once(2, expect)
+    mine = arrivals(database, hands, leases, "mine")
+    # The later one has them all, in its order.
+    [batch] = [each for each in ("0", "1") if mine.has_waiting(each)]
+    assert len(mine.waiting_at({batch})) == len(waiting)
+    taken = mine.take_next(batch)
+    assert taken is not None
+    assert taken[1] == waiting[0 if batch == "1" else -1][0]
 
 
 def test_another_content_at_an_address_is_known(database: Database, hands: Hands, leases: Leases) -> None:

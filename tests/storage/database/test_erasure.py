@@ -78,7 +78,7 @@ def test_nothing_names_a_recording_that_is_forgotten_while_it_waits_in_an_inbox(
             if is_put_off:
                 arrivals.put_off(id_, "no room for secret.mp3", job_id)
             else:
-                arrivals.let_go([id_], "secret.mp3 was broken off", job_id)
+                arrivals.let_go(id_, "secret.mp3 was broken off", job_id)
         Erasure(database, leases).erase(stored.id)
         assert not arrivals.take(source, "5-1"), "and it is not taken for new"
     with database.read() as session:
