@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -224,18 +225,23 @@ def _drop(fleet: Fleet, lengths: Sequence[int]) -> None:
     seconds = max(lengths) + _APART_S * len(lengths)
     # Frames that need none before them, so that it can be cut.
     long = write(fleet.folder / "long.mp3", script(seconds), seconds, "-b:a", "64k", "-reservoir", "0")
-    for number, length in enumerate(lengths):
-        path = _cut(long, _APART_S * number, length)
+
+    def drop(number: int) -> None:
+        path = _cut(long, number, lengths[number])
         name = f"in/{_name(number)}"
         if "urgent" in name:
             client.put_object(Bucket=bucket, Key=f"{name}.json", Body=b'{"priority": "urgent"}')
         client.upload_file(str(path), bucket, f"{name}.mp3")
+        path.unlink()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(drop, range(len(lengths))))
     long.unlink()
 
 
-def _cut(long: Path, begin_s: int, length_s: int) -> Path:
-    path = long.with_name("cut.mp3")
-    some = ["-ss", str(begin_s), "-t", str(length_s), "-i", str(long), "-c", "copy", str(path)]
+def _cut(long: Path, number: int, length_s: int) -> Path:
+    path = long.with_name(f"{number}.mp3")
+    some = ["-ss", str(_APART_S * number), "-t", str(length_s), "-i", str(long), "-c", "copy", str(path)]
     subprocess.run([find_ffmpeg().path, "-v", "error", "-y", *some], check=True)
     return path
 
