@@ -140,9 +140,10 @@ class AudioApiServer:
         key: str | None,
         endpoint: str = "transcriptions",
     ) -> Call:
-        seconds = seconds_of(audio) if audio else 0.0
         digest = hashlib.sha256(audio).hexdigest()
         with self._lock:
+            # One thread at a time: many would hand the interpreter's lock round at each packet.
+            seconds = seconds_of(audio) if audio else 0.0
             number = len(self.calls) + 1
             call = Call(number, mode, fields, digest, len(audio), seconds, charged, key, endpoint)
             self.calls.append(call)
