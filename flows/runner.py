@@ -7,7 +7,7 @@ import logging
 import re
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -36,6 +36,10 @@ _SETTLING_S = 2.0
 _LOOK_FOR_SIGNALS_S = 1.0
 # Enough recordings at once to keep all calls busy even where each is one short segment.
 _SPARE_JOBS = 2
+# While calls are busy, so many wait to be cut into segments: another process could begin with the rest.
+_MOST_WAITING = 2
+# Where calls are free, one more is taken each so often: how long one is shows as it is cut.
+_PACE_S = 0.25
 _STOPPED = (StoppedError, InterruptedByUserError, ListenerGoneError, BrokenPipeError, asyncio.CancelledError)
 
 
@@ -165,7 +169,7 @@ class Runner:
             return await asyncio.gather(*map(in_turn, works))
 
     async def follow(self, works: AsyncIterable[Work], told: Callable[[Outcome], object]) -> None:
-        """Run jobs as they come, until nothing more does; one is asked for when there is room for it.
+        """Run jobs as they come, until nothing more does; one is asked for when it is needed to go on.
 
         Args:
             works: the jobs.
@@ -182,6 +186,7 @@ class Runner:
 
             try:
                 while await room.acquire():
+                    await self._until_needed(begun)
                     task = asyncio.create_task(beside(await anext(coming)))
                     begun.add(task)
                     task.add_done_callback(begun.discard)
@@ -189,6 +194,14 @@ class Runner:
                 pass
             finally:
                 await asyncio.gather(*begun)
+
+    async def _until_needed(self, begun: Collection[object]) -> None:
+        """Wait until one job more than those that were begun keeps busy what would be idle without it."""
+        run = self.active
+        while len(begun) - run.cutting >= _MOST_WAITING and not self.is_cut_off:
+            await asyncio.sleep(_PACE_S)
+            if run.caller.limiter.busy < run.caller.limiter.limit:
+                return
 
     async def run(self, work: Work) -> Outcome:
         """Run a job from its opening to its outcome; whatever happens is an outcome.
