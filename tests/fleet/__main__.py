@@ -5,7 +5,7 @@ recordings of mixed length that come in by a drop folder, each tenth of them urg
 again after a moment, as its systemd unit would. Prefect's own database is in PostgreSQL too where one with
 pg_trgm is installed (its migrations ask for that), or where STENOFLOW_TEST_POSTGRES names the folder of its
 programs. The whole trial takes an hour and a half on two cores:
-FLEET="--recordings 1000 --longest 7200 --delay 12".
+FLEET="--recordings 1000 --longest 7200 --delay 14".
 
 In the end, as many plain commands as there are workers transcribe a hundred of the recordings side by side,
 without Prefect: what the fleet spent of the processor beyond that, by the hour of sound, with all that was
