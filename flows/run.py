@@ -69,7 +69,7 @@ class Run:
         second: gives the model of second opinions; None: there are none.
         interrupted: the user asked to stop: nothing more is begun.
         give_up: called by whoever finds that nobody listens any more.
-        cutting: how many recordings are being cut into segments, or have been and are transcribed.
+        cut: the jobs under way whose recordings are being cut into segments, or have been.
     """
 
     context: AppContext
@@ -80,7 +80,7 @@ class Run:
     second: Callable[[], SecondOpinion | None] = lambda: None
     interrupted: bool = False
     give_up: Callable[[], object] = lambda: None
-    cutting: int = 0
+    cut: set[str] = field(default_factory=set)
     _stops: list[Callable[[], object]] = field(default_factory=list)
 
     def interrupt(self) -> None:
@@ -141,7 +141,7 @@ class Segments:
 
         self.name = prepared.recording.name
         self._run = run
-        self._is_cut = False
+        self._job_id = prepared.job.id
         self._segmenter = RecordingSegmenter(run.context, prepared, run.concurrency + _SPARE_SEGMENTS)
         self._transcriber = SegmentTranscriber.of(run.caller, prepared, run.second())
         self._loop = asyncio.get_running_loop()
@@ -158,7 +158,6 @@ class Segments:
             yield segments
         finally:
             await segments._close()
-            run.cutting -= segments._is_cut
 
     async def __aiter__(self) -> AsyncIterator[int]:
         """Yield the indices of segments to transcribe; raises what segmenting raised."""
@@ -181,15 +180,11 @@ class Segments:
         await run_blocking(self._segmenter.close)
 
     def _segment(self) -> None:
-        self._loop.call_soon_threadsafe(self._begin)
+        self._loop.call_soon_threadsafe(self._run.cut.add, self._job_id)
         try:
             self._segmenter.run(self._hand_over)
         finally:
             self._loop.call_soon_threadsafe(self._ready.put_nowait, None)
-
-    def _begin(self) -> None:
-        self._is_cut = True
-        self._run.cutting += 1
 
     def _hand_over(self, index: int) -> None:
         self._loop.call_soon_threadsafe(self._ready.put_nowait, index)

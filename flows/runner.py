@@ -198,7 +198,7 @@ class Runner:
     async def _until_needed(self, begun: Collection[object]) -> None:
         """Wait until one job more than those that were begun keeps busy what would be idle without it."""
         run = self.active
-        while len(begun) - run.cutting >= _MOST_WAITING and not self.is_cut_off:
+        while len(begun) - len(run.cut) >= _MOST_WAITING and not self.is_cut_off:
             await asyncio.sleep(_PACE_S)
             if run.caller.limiter.busy < run.caller.limiter.limit:
                 return
@@ -300,6 +300,7 @@ class Runner:
             raise
         finally:
             self._under_way.discard(task)
+            self.active.cut.discard(job.id)
             await run_blocking(self._settle, work, job, error)
 
     async def _claim(self, work: Work, job: Job, progress: Progress | None) -> bool:
