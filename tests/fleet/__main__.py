@@ -188,13 +188,17 @@ def _judge_orchestration(
     workers_s = sum(spent.own_s.values()) - server_s
     runs_s = sum(each for pid, each in spent.started_s.items() if pid != fleet.server)
     inboxes, hours = _some(fleet, lengths, options.workers)
-    plain_s = fleet.transcribe_plainly(inboxes, options.runs * options.calls)
+    with watching([]) as beside:
+        plain_s = fleet.transcribe_plainly(inboxes, options.runs * options.calls)
     alone_s = plain_s * sum(lengths) / 3600 / hours
     total_s = server_s + workers_s + runs_s
     _console.log(
         f"of the processor, Prefect's server took {server_s:.0f} s, the workers {workers_s:.0f} s, flow runs"
         f" with their programs {runs_s:.0f} s; plain commands took {plain_s:.0f} s for {hours:.1f} h"
     )
+    then_s, now_s = statistics.mean(spent.loops_s), statistics.mean(beside.loops_s)
+    # The difference of two large numbers says nothing where this is not near 1.
+    _console.log(f"the same loop took {now_s / then_s:.2f} times as long beside plain commands")
     _console.log(f"orchestration: {(total_s - alone_s) / total_s:.0%} of {total_s:.0f} s (aim: 10 %)")
 
 

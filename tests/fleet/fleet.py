@@ -243,7 +243,13 @@ def running_fleet(folder: Path, api: AudioApiServer, calls: int) -> Iterator[Fle
             "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
             "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
             # Four that ask each ten seconds cost the server a fifth of what it does.
-            "PREFECT_WORKER_QUERY_SECONDS": "30",
+            "PREFECT_WORKER_QUERY_SECONDS": "60",
+            # What it does each five seconds for what pauses or is late, and for each state of a task run.
+            "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "60",
+            "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+            "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "60",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
         }
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         if theirs is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _EVERY_S = 2.0
+_ADDITIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,16 @@ class Spending:
     Attributes:
         own_s: of the processes that are watched.
         started_s: of all that they started.
+        loops_s: what the same loop took at each look: a second of a shared machine is not always the same.
     """
 
     own_s: dict[int, float] = field(default_factory=dict)
     started_s: dict[int, float] = field(default_factory=dict)
+    loops_s: list[float] = field(default_factory=list)
 
     def look(self, watched: list[int]) -> None:
         """Look once more; what has ended keeps what it had at the last look."""
+        self.loops_s.append(_loop_s())
         processes = dict(_processes())
         for pid in watched:
             if pid in processes:
@@ -67,6 +72,14 @@ def watching(pids: list[int]) -> Iterator[Spending]:
     finally:
         over.set()
         thread.join()
+
+
+def _loop_s() -> float:
+    began = time.thread_time()
+    total = 0
+    for number in range(_ADDITIONS):
+        total += number
+    return time.thread_time() - began
 
 
 def _spent_s(pid: int, processes: Mapping[int, _Process]) -> float:
